@@ -1,0 +1,434 @@
+"""
+The joints of the house: every place where one layer hands work to another.
+
+They are also the extension points.  Values that cross a joint are frozen
+dataclasses of L{skypetrunk.wire} or of this module, never interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from skypetrunk.wire.address import TransportAddress
+    from skypetrunk.wire.message import Request, Response
+    from skypetrunk.wire.sdes import CryptoAttribute, MasterKey
+    from skypetrunk.wire.secret import Secret
+    from skypetrunk.wire.uri import SIPURI
+
+
+# Signalling
+
+
+class IMessageChannel(Interface):
+    """
+    One way to reach one peer: a verified TLS connection, a TCP connection, or
+    a UDP socket together with a destination.
+    """
+
+    reliable: bool = Attribute("bool: the transport delivers or reports (RFC 3261 section 17)")
+    secure: bool = Attribute("bool: the peer proved its identity; keys may be sent")
+    localAddress: TransportAddress = Attribute(
+        "TransportAddress: what Via and Contact show, the advertised one where NAT stands between"
+    )
+    peer: TransportAddress = Attribute("TransportAddress: where messages go")
+
+    def send(message: Request | Response) -> None:
+        """
+        Write one message.
+
+        @raise ChannelFailed: when it is known at once that it cannot leave.  A
+            connection that breaks later is reported to the transactions by L{ITransactions.channelLost}.
+        """
+
+    def toward(peer: TransportAddress) -> IMessageChannel:
+        """The same socket towards another destination; a stream channel returns itself."""
+
+
+class IChannelFinder(Interface):
+    """Knows how to reach the next hop of one side (a trunk or a PBX)."""
+
+    def find(uri: SIPURI) -> Deferred[IMessageChannel]:
+        """
+        A channel to the next hop that C{uri} names (C{maddr} first, RFC 3261
+        section 8.1.2).  For a trunk every connection made here is verified
+        against the trunk's configured domain, whatever host C{uri} has.  May
+        fire at once.
+
+        @raise NoTarget: (errback) nothing can be reached.
+        @raise PeerNotVerified: (errback) something was reached, and is not the trunk.
+        """
+
+
+class IServerTransaction(Interface):
+    """One request received, to be answered (RFC 3261 section 17.2)."""
+
+    request: Request = Attribute("Request: with C{received} and C{rport} filled in")
+    channel: IMessageChannel = Attribute("IMessageChannel: where the request came from")
+
+    def respond(response: Response) -> None:
+        """
+        Send a response; the last of them ends the transaction.  A 2xx to INVITE may
+        be given again for each retransmission (RFC 6026).  Late responses are dropped.
+        """
+
+
+class IClientTransaction(Interface):
+    """One request sent (RFC 3261 section 17.1)."""
+
+    request: Request = Attribute("Request: as sent, with its Via")
+    channel: IMessageChannel = Attribute("IMessageChannel: where it was sent")
+
+    def cancel(extraHeaders: Sequence[tuple[str, str]] = ()) -> None:
+        """
+        Send the CANCEL of this INVITE, held until the first provisional response
+        (RFC 3261 section 9.1).  C{extraHeaders} repeat the INVITE's credentials or carry
+        a Reason.  If no final response comes within 64*T1 after it, C{timedOut} is called.
+        """
+
+
+class IClientTransactionUser(Interface):
+    """Who sent a request.  Exactly one of C{timedOut}, C{channelFailed} or a final response ends it."""
+
+    def responseReceived(response: Response, transaction: IClientTransaction) -> None:
+        """
+        A response, provisional or final.  For INVITE every 2xx, also each
+        retransmitted or forked one, for 64*T1 (RFC 6026); the ACK of a 2xx is the
+        user's, the ACK of any other final response was already sent.
+        """
+
+    def timedOut(transaction: IClientTransaction) -> None:
+        """No final response within 64*T1 (timer B, F, or the bound after CANCEL)."""
+
+    def channelFailed(transaction: IClientTransaction, reason: Exception) -> None:
+        """The channel broke before a final response."""
+
+
+class ITransactionUser(Interface):
+    """Who takes requests: the dialog manager, or the lab's carrier.  None of these may raise or wait."""
+
+    def requestReceived(transaction: IServerTransaction) -> None:
+        """A new request, neither ACK nor CANCEL.  For INVITE, 100 was already sent."""
+
+    def ackReceived(request: Request, channel: IMessageChannel) -> None:
+        """An ACK that belongs to no non-2xx answer: the ACK of a 2xx, each retransmission of it."""
+
+    def cancelReceived(transaction: IServerTransaction) -> None:
+        """The INVITE C{transaction} was cancelled before its final answer; CANCEL was answered 200."""
+
+    def transactionFailed(transaction: IServerTransaction, reason: Exception) -> None:
+        """No ACK came for a non-2xx answer (timer H), or the channel broke before the answer left."""
+
+
+class ITransactions(Interface):
+    """The transaction layer (RFC 3261 section 17, RFC 6026) of one or more channels."""
+
+    def messageReceived(message: Request | Response, channel: IMessageChannel) -> None:
+        """A message came in.  Never raises for what a peer sent."""
+
+    def sendRequest(
+        request: Request, channel: IMessageChannel, user: IClientTransactionUser
+    ) -> IClientTransaction:
+        """
+        Send C{request} (without our Via; it is added with a new branch).  A channel that
+        fails at once is reported by C{channelFailed}, after this method has returned.
+        """
+
+    def sendAck(ack: Request, channel: IMessageChannel) -> Request:
+        """
+        Send the ACK of a 2xx, adding a Via with a new branch unless it has one.
+
+        @return: the request as sent, to be sent again for each retransmitted 2xx.
+        """
+
+    def channelLost(channel: IMessageChannel, reason: Exception) -> None:
+        """C{channel} is gone: its client transactions fail now."""
+
+
+# Calls
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """
+    A call somebody asks for, before any of it was rewritten.
+
+    @ivar caller: the calling number or name, as received.
+    @ivar called: the called number, as received.
+    @ivar source: name of the PBX or trunk it comes from.
+    @ivar destinations: names of the trunks or PBXes it may go to, in order.
+    """
+
+    call: str
+    caller: str
+    called: str
+    source: str
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """
+    Why and how a call ended.
+
+    @ivar cause: in words, for people.
+    @ivar status: the SIP status that ended it before it was answered, or C{None}.
+    @ivar by: C{"caller"}, C{"callee"} or C{"trunk"} (ourselves).
+    @ivar duration: seconds from answer to end; 0.0 if never answered.
+    """
+
+    call: str
+    cause: str
+    status: int | None
+    by: str
+    duration: float
+
+
+class ICallPolicy(Interface):
+    """Admits or refuses calls, before anything was taken for them."""
+
+    def admit(request: CallRequest) -> Deferred[None] | None:
+        """
+        Let the call go on, now (C{None}) or when the Deferred fires.
+
+        @raise CallRefused: (or errback) becomes the answer with its status and Q.850 cause;
+            any other exception denies with 500.
+        """
+
+
+class INumberPlan(Interface):
+    """What numbers mean where this system stands."""
+
+    def isEmergency(called: str) -> bool:
+        """Is C{called}, in the dialled form or with an outside-line prefix removed, an emergency number?"""
+
+    def normalise(called: str) -> str:
+        """C{called} as C{+E.164} where it can be understood so, else unchanged (for route prefixes)."""
+
+
+class ICredentials(Interface):
+    """Digest secrets of one trunk."""
+
+    def find(realm: str) -> tuple[str, Secret] | None:
+        """User name and password for C{realm}, or C{None}: the challenge stays unanswered."""
+
+
+class IDialogObserver(Interface):
+    """Told about each call: status page, records, vendors.  What it raises is logged and changes nothing."""
+
+    def callStarted(request: CallRequest) -> None:
+        """A call was admitted."""
+
+    def callAnswered(call: str) -> None:
+        """Both sides are connected."""
+
+    def callEnded(ended: CallEnded, media: Sequence[LegStatistics]) -> None:
+        """A call is over and everything it held was given back."""
+
+    def messageSeen(call: str, leg: str, sent: bool, message: Request | Response) -> None:
+        """A message of a call was sent or received on C{leg} (the name of a PBX or trunk)."""
+
+
+class IDialogManager(Interface):
+    """Carries all calls of one process."""
+
+    def callCount() -> int:
+        """Calls that exist now, in any state."""
+
+    def drain(seconds: float) -> Deferred[None]:
+        """
+        Take no new calls (503) and end those that exist: CANCEL or 487 and BYE.  Fires
+        when the last is gone or, at the latest, after C{seconds}.
+        """
+
+
+class ICarrierProfile(Interface):
+    """What a carrier wants; data of L{skypetrunk.profiles}."""
+
+    name: str = Attribute("str")
+    domain: str | None = Attribute("str or None: default of the trunk's domain")
+    register: bool = Attribute("bool: REGISTER, or a trunk known by its address")
+    expires: int = Attribute("int: seconds asked for in REGISTER")
+    suites: tuple[str, ...] = Attribute("SRTP suites in order of preference")
+    calledFrom: str = Attribute("where inbound calls carry the called number: request-uri, to, p-called-party-id")
+    fromUser: str = Attribute("outbound From user: account (always the account) or caller")
+    numberForm: str = Attribute("outbound called number: as-dialled, plus (+CC), 00 (00CC) or bare (CC)")
+    optionsUnusable: int = Attribute("int: status for a PBX's OPTIONS while no trunk is usable")
+    wildcards: bool = Attribute("bool: wildcard certificates are accepted (RFC 5922 refuses them)")
+    staticRSA: bool = Attribute("bool: TLS 1.2 suites without forward secrecy are accepted too")
+
+
+# Media
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAddress:
+    """A media destination, literal address: RTP and RTCP port."""
+
+    host: str
+    port: int
+    rtcpPort: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionStatistics:
+    """
+    Packets of one direction of one leg.
+
+    @ivar refused: packets not let through, by reason (see L{skypetrunk.errors.PacketRefused}).
+    @ivar authenticated: packets whose tag was verified (received) or made (sent); 0 on a plain leg.
+    @ivar lost: expected but never received, from sequence numbers (RFC 3550 A.3); 0 for sent.
+    @ivar early: received before the key was known, and kept.
+    """
+
+    packets: int = 0
+    octets: int = 0
+    authenticated: int = 0
+    lost: int = 0
+    early: int = 0
+    rtcpPackets: int = 0
+    refused: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LegStatistics:
+    """What one media leg saw.  C{suite} is C{None} on a plain leg."""
+
+    name: str
+    secure: bool
+    suite: str | None
+    received: DirectionStatistics
+    sent: DirectionStatistics
+
+
+class IPacketGuard(Interface):
+    """
+    SRTP in one direction, one key: protects or unprotects, never both.  It lives as long
+    as its key (RFC 3711 section 3.2.3), whatever the signalling does.
+    """
+
+    suite: str = Attribute("str: name of the suite (RFC 4568 section 6.2)")
+
+    def rtp(packet: bytes) -> bytes:
+        """
+        The other form of an RTP packet.
+
+        @raise PacketRefused: nothing has changed.
+        """
+
+    def rtcp(packet: bytes) -> bytes:
+        """The other form of an RTCP compound packet.  Raises as L{rtp}."""
+
+
+class IMediaLeg(Interface):
+    """One side of a call's media: a pair of ports, RTP and RTCP."""
+
+    address: MediaAddress = Attribute("MediaAddress: what our SDP says (the advertised address)")
+
+    def setRemote(address: MediaAddress | None) -> None:
+        """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0."""
+
+    def setSending(sending: bool) -> None:
+        """Whether the agreed direction lets us send media to this peer; RTCP and keep-alives go on."""
+
+    def setLocalKey(suite: str, key: MasterKey) -> None:
+        """
+        The key we protect with.  The same key again changes nothing: its context is made once.
+
+        @raise StreamLost: this key was replaced before and may never be used again.
+        """
+
+    def setRemoteKey(suite: str, key: MasterKey) -> None:
+        """The key the peer protects with.  The same key again keeps context and roll-over counter."""
+
+    def statistics() -> LegStatistics:
+        """Counters so far."""
+
+    def release() -> LegStatistics:
+        """Close both ports, give them back; the final counters.  A second call only returns them."""
+
+
+class IMediaPlane(Interface):
+    """Where media legs come from."""
+
+    def allocate(name: str, secure: bool) -> IMediaLeg:
+        """
+        Bind a pair of ports.
+
+        @param name: for logs and statistics: call and side.
+        @raise PortsExhausted: becomes 503 before anything is promised.
+        """
+
+    def join(one: IMediaLeg, other: IMediaLeg) -> None:
+        """Relay between two legs from now on; what either was joined to before is let go."""
+
+
+class IKeyAgreement(Interface):
+    """The SRTP keys of one leg in its SDP (RFC 4568).  A leg keeps one for its whole life."""
+
+    def offer() -> tuple[CryptoAttribute, ...]:
+        """Lines for an offer.  The key of a suite stays the same over all offers of a leg."""
+
+    def answered(lines: Sequence[CryptoAttribute]) -> KeyPair:
+        """
+        The peer answered our last offer with C{lines}.
+
+        @raise KeyAgreementFailed: none or several lines, a tag or suite that was not offered.
+        """
+
+    def answer(lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
+        """
+        Choose from an offer's C{lines} (usable ones in the peer's order) and make our line.
+
+        @raise KeyAgreementFailed: nothing usable.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """What was agreed for one leg: one suite, a key for each direction."""
+
+    suite: str
+    local: MasterKey
+    remote: MasterKey
+
+
+# Finding and verifying
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address to try; C{host} is a literal address, C{name} what it was found by."""
+
+    host: str
+    port: int
+    name: str
+
+
+class ITargetLocator(Interface):
+    """Where a SIP domain is (RFC 3263)."""
+
+    def locate(domain: str) -> Deferred[Sequence[Target]]:
+        """
+        Targets in the order to try.
+
+        @raise NoTarget: (errback) no name server answered, or the domain offers nothing.
+        """
+
+
+class IIdentityPolicy(Interface):
+    """Does this certificate prove this SIP domain (RFC 5922), and does it match the pins?"""
+
+    def verify(chain: Sequence[bytes], domain: str) -> str:
+        """
+        @param chain: DER certificates, leaf first; the chain itself was verified before.
+        @return: what proved it, for the evidence: C{"URI sip:carrier.example"}.
+        @raise PeerNotVerified: any other exception denies as well.
+        """
+
