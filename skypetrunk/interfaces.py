@@ -231,9 +231,6 @@ class IDialogObserver(Interface):
     def callEnded(ended: CallEnded, media: Sequence[LegStatistics]) -> None:
         """A call is over and everything it held was given back."""
 
-    def messageSeen(call: str, leg: str, sent: bool, message: Request | Response) -> None:
-        """A message of a call was sent or received on C{leg} (the name of a PBX or trunk)."""
-
 
 class IDialogManager(Interface):
     """Carries all calls of one process."""

@@ -1,0 +1,102 @@
+"""
+SRTP keys agreed in SDP by security descriptions (SDES, RFC 4568): the L{IKeyAgreement} of one leg.
+
+A suite's key is made once for a leg and repeated in every later offer and answer, so that
+the context that protects with it is never made twice (RFC 4568 section 6.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from zope.interface import implementer
+
+from skypetrunk.errors import KeyAgreementFailed
+from skypetrunk.interfaces import IKeyAgreement, KeyPair
+from skypetrunk.wire.sdes import SUITES, CryptoAttribute, InlineKey, MasterKey
+
+
+@implementer(IKeyAgreement)
+class SecurityDescriptions:
+    """
+    SDES for one leg.
+
+    @ivar agreed: the suite in use, once there is one.
+    """
+
+    def __init__(self, suites: Sequence[str], entropy: Callable[[int], bytes]) -> None:
+        """
+        @param suites: names of the suites allowed, in order of preference.
+        @param entropy: random octets, as L{os.urandom}.
+        """
+        self.agreed: str | None = None
+        self._suites = tuple(suites)
+        self._entropy = entropy
+        self._keys: dict[str, MasterKey] = {}
+        self._offered: tuple[CryptoAttribute, ...] = ()
+
+    def _key(self, suite: str) -> MasterKey:
+        key = self._keys.get(suite)
+        if key is None:
+            known = SUITES[suite]
+            key = MasterKey(self._entropy(known.keyOctets), self._entropy(known.saltOctets))
+            self._keys[suite] = key
+        return key
+
+    def _line(self, tag: int, suite: str) -> CryptoAttribute:
+        return CryptoAttribute(tag, suite, (InlineKey(self._key(suite), None, None, None),), ())
+
+    def offer(self) -> tuple[CryptoAttribute, ...]:
+        """
+        One line for each allowed suite; once a suite is agreed, that one alone: some peers
+        take a repeated list for a new negotiation and start their contexts again.
+        """
+        suites = (self.agreed,) if self.agreed is not None else self._suites
+        self._offered = tuple(self._line(tag, suite) for tag, suite in enumerate(suites, 1))
+        return self._offered
+
+    def answered(self, lines: Sequence[CryptoAttribute]) -> KeyPair:
+        """RFC 4568 section 5.1.3: exactly one line, with the tag and suite of an offered one."""
+        if len(lines) != 1:
+            raise KeyAgreementFailed(f"the answer has {len(lines)} crypto lines, wanted exactly one")
+        line = lines[0]
+        offered = {ours.tag: ours.suite for ours in self._offered}
+        if line.tag not in offered:
+            raise KeyAgreementFailed(f"the answer has crypto tag {line.tag}, offered were {sorted(offered)}")
+        if line.suite != offered[line.tag]:
+            raise KeyAgreementFailed(
+                f"the answer has {line.suite} under tag {line.tag}, offered was {offered[line.tag]}"
+            )
+        trouble = _unusable(line)
+        if trouble:
+            raise KeyAgreementFailed(f"the answer's crypto line {trouble}")
+        return self._agree(line)
+
+    def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
+        """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
+        usable = [line for line in lines if line.suite in self._suites and not _unusable(line)]
+        if not usable:
+            reasons = ", ".join(f"{line.suite} {_unusable(line) or 'not allowed'}" for line in lines)
+            raise KeyAgreementFailed(
+                f"no usable crypto line, wanted one of {', '.join(self._suites)}, seen {reasons or 'none'}"
+            )
+        chosen = next((line for line in usable if line.suite == self.agreed), usable[0])
+        pair = self._agree(chosen)
+        return self._line(chosen.tag, chosen.suite), pair
+
+    def _agree(self, line: CryptoAttribute) -> KeyPair:
+        self.agreed = line.suite
+        return KeyPair(line.suite, self._key(line.suite), line.keys[0].master)
+
+
+def _unusable(line: CryptoAttribute) -> str:
+    """Why a well-formed line cannot be used, in words; empty if it can."""
+    if len(line.keys) != 1:
+        return "has several keys"
+    if line.keys[0].mki is not None:
+        return "has an MKI"
+    weakening = [text for text in line.sessionParameters if not text.startswith(("-", "WSH="))]
+    if weakening:
+        # Only the window size hint changes nothing in security (RFC 4568 section 6.3.7).
+        return f"asks for {' '.join(weakening)}"
+    return ""
