@@ -154,8 +154,8 @@ class CryptoAttribute:
         return frozenset(p.upper() for p in self.sessionParameters) & NEGOTIATED
 
     def __repr__(self) -> str:
-        words = " ".join(self.sessionParameters)
-        return f"<CryptoAttribute {self.tag} {self.suite}, keys: {len(self.keys)} hidden{words and '; ' + words}>"
+        words = " ".join([f"{len(self.keys)} hidden", *self.sessionParameters])
+        return f"<CryptoAttribute {self.tag} {self.suite}, keys: {words}>"
 
 
 NEGOTIATED = frozenset({"UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP"})
