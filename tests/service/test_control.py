@@ -1,0 +1,117 @@
+"""The control protocol, over a UNIX socket of the test's own."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from skypetrunk.service.control import (
+    ControlRefused,
+    ControlServer,
+    ControlUnavailable,
+    HangUp,
+    IControlled,
+    PlaceCall,
+    PlacedCall,
+    ask,
+    askStatus,
+)
+
+
+@implementer(IControlled)
+class Recorder:
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, object] = {"calls": []}
+        self.asked: list[tuple[str, ...]] = []
+
+    def status(self) -> Mapping[str, object]:
+        """The state set by the test."""
+        return self.state
+
+    def placeCall(self, number: str, caller: str) -> Deferred[PlacedCall]:
+        """Busy, or refused for the number 0."""
+        if number == "0":
+            raise ControlRefused("nobody is registered")
+        self.asked.append(("place", number, caller))
+        return succeed(PlacedCall("call-1", 486, "Busy Here"))
+
+    def hangUp(self, call: str) -> None:
+        """Never anything to hang up."""
+        raise ControlRefused(f"there is no call {call!r}")
+
+
+class ControlTests(TestCase):
+    """Commands and their answers."""
+
+    def setUp(self) -> None:
+        """A server in a directory with a short name: socket paths are limited to 107 octets."""
+        from twisted.internet import reactor
+
+        self.reactor = reactor
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = Path(directory.name) / "control"
+        self.controlled = Recorder()
+        self.server = ControlServer(reactor, self.path, self.controlled)  # type: ignore[arg-type]
+        self.server.startService()
+        self.addCleanup(self.server.stopService)
+
+    def test_interface(self) -> None:
+        """The double provides what a server wants."""
+        self.assertTrue(verifyObject(IControlled, self.controlled))
+
+    def test_mode(self) -> None:
+        """Nobody but the owner may connect, and the process's umask is as before."""
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        before = os.umask(0o022)
+        os.umask(before)
+        self.assertNotEqual(before, 0o177)
+
+    async def test_status(self) -> None:
+        """The state comes back whole, also when it is longer than an AMP value."""
+        self.controlled.state = {"calls": [{"name": "\u20ac" * 1000, "number": n} for n in range(200)]}
+        self.assertEqual(await askStatus(self.reactor, self.path), self.controlled.state)
+
+    async def test_placeCall(self) -> None:
+        """The answer of a call is told."""
+        answer = await ask(self.reactor, self.path, PlaceCall, number="+442079460001", caller="caller")
+        self.assertEqual(answer, {"call": "call-1", "status": 486, "reason": "Busy Here"})
+        self.assertEqual(self.controlled.asked, [("place", "+442079460001", "caller")])
+
+    async def test_refused(self) -> None:
+        """What cannot be done is told in words, on both sides of a Deferred."""
+        for command, arguments, text in (
+            (PlaceCall, {"number": "0", "caller": ""}, "nobody is registered"),
+            (HangUp, {"call": "x"}, "there is no call 'x'"),
+        ):
+            try:
+                await ask(self.reactor, self.path, command, **arguments)
+            except ControlRefused as error:
+                self.assertEqual(str(error), text)
+            else:
+                self.fail("not refused")
+
+    async def test_nobodyThere(self) -> None:
+        """A socket nobody serves is one clear error."""
+        path = self.path.with_name("other")
+        try:
+            await askStatus(self.reactor, path)
+        except ControlUnavailable as error:
+            self.assertIn(str(path), str(error))
+        else:
+            self.fail("not unavailable")
+
+    def test_inUse(self) -> None:
+        """A second server at the same path fails, and the first keeps its socket."""
+        second = ControlServer(self.reactor, self.path, Recorder())  # type: ignore[arg-type]
+        self.assertRaises(CannotListenError, second.listen)
+        self.assertTrue(self.path.is_socket())
