@@ -97,10 +97,13 @@ class Tone:
         self.frequency = frequency
         step = 2 * math.pi * frequency / RATE
         self.samples = array("h", [round(amplitude * math.sin(step * at)) for at in range(FRAME)])
+        self._frames: dict[int, bytes] = {}
 
     def frame(self, codec: Codec) -> bytes:
         """The 160 octets of any of its frames."""
-        return codec.encode(self.samples)
+        if codec.payloadType not in self._frames:
+            self._frames[codec.payloadType] = codec.encode(self.samples)
+        return self._frames[codec.payloadType]
 
 
 def goertzel(samples: Sequence[int], frequency: float) -> float:
