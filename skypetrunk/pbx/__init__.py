@@ -1,0 +1,1 @@
+"""The PBX side: what numbers mean where the system stands."""

@@ -1,0 +1,123 @@
+"""
+Carrier profiles: what a carrier wants, as data.
+
+C{README.rst} beside this module describes the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+from zope.interface import implementer
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import ICarrierProfile
+from skypetrunk.profiles.tables import Problems, Table, didYouMean, readTOML
+
+SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+"""The SRTP suites a trunk may allow, strongest first."""
+
+_HERE = Path(__file__).parent
+
+
+@implementer(ICarrierProfile)
+@frozen
+class CarrierProfile:
+    """
+    One carrier's wishes; see L{ICarrierProfile}.
+
+    @ivar title: for people.
+    @ivar caFile: PEM file with the roots that replace the system's, or C{None}.
+    @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
+    """
+
+    name: str
+    title: str
+    domain: str | None
+    caFile: Path | None
+    register: bool
+    expires: int
+    suites: tuple[str, ...]
+    calledFrom: str
+    fromUser: str
+    numberForm: str
+    optionsUnusable: int
+    wildcards: bool
+    staticRSA: bool
+    calls: int | None
+
+
+def profileNames() -> tuple[str, ...]:
+    """The profiles that come with the package."""
+    return tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
+
+
+def loadProfile(name: str) -> CarrierProfile:
+    """
+    The profile C{name} of those that come with the package.
+
+    @raise ConfigurationError: there is none of that name.
+    """
+    names = profileNames()
+    if name not in names:
+        raise ConfigurationError((f'no profile "{name}"; {didYouMean(name, names)}',))
+    return readProfile(_HERE / f"{name}.toml")
+
+
+def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
+    """
+    The profile in the file C{path}; what it names is looked for beside it.
+
+    @param shown: what the file is called in errors; default: its path.
+    @raise ConfigurationError: with every problem of the file.
+    """
+    problems = Problems(shown or str(path))
+    table = Table(problems, "", readTOML(path, problems.file))
+    profile = CarrierProfile(
+        name=path.stem,
+        title=table.text("title", 'title = "What people call this carrier"', required=True) or "",
+        domain=table.text("domain", 'domain = "sip.carrier.example"'),
+        caFile=_caFile(table, path.parent),
+        register=table.boolean("register", True),
+        expires=table.integer("expires", 60, 86400, 3600),
+        suites=readSuites(table, SUITES),
+        calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
+        fromUser=table.choice("from_user", ("account", "caller"), "account"),
+        numberForm=table.choice("number_form", ("as-dialled", "plus", "00", "bare"), "as-dialled"),
+        optionsUnusable=table.integer("options_unusable", 400, 699, 503),
+        wildcards=table.boolean("wildcards", False),
+        staticRSA=table.boolean("static_rsa", False),
+        calls=table.integer("calls", 1, 100000, 0) or None,
+    )
+    table.finish()
+    problems.raiseAny()
+    return profile
+
+
+def _caFile(table: Table, directory: Path) -> Path | None:
+    name = table.text("ca_file", 'ca_file = "carrier-ca.pem"')
+    if name is None:
+        return None
+    path = directory / name
+    if not path.is_file():
+        table.wrong("ca_file", f"there is no file {path}", "a PEM file with the carrier's roots")
+    return path
+
+
+def readSuites(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The key C{suites} of a table: SRTP suites in order of preference."""
+    names = table.texts("suites", f'suites = ["{SUITES[0]}"]')
+    if names is None:
+        return default
+    if not names:
+        table.wrong("suites", "is empty", f'suites = ["{SUITES[0]}"]')
+    for name in names:
+        if name not in SUITES:
+            table.wrong("suites", f'"{name}" is not known', didYouMean(name, SUITES))
+    if len(set(names)) < len(names):
+        table.wrong("suites", "names a suite twice", "each once")
+    return names
+
+
+__all__ = ["SUITES", "CarrierProfile", "loadProfile", "profileNames", "readProfile", "readSuites"]

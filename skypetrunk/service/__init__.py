@@ -1,0 +1,1 @@
+"""The service: configuration, and everything wired together."""

@@ -1,0 +1,192 @@
+"""
+The configuration file: TOML in, frozen values out, every mistake at once.
+
+L{loadConfiguration} is the way in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+from phonenumbers.shortnumberinfo import SUPPORTED_SHORT_REGIONS
+
+from skypetrunk.profiles.tables import Problems, Table, readTOML
+from skypetrunk.service.addresses import isLiteral, readLiteral, readPorts, splitHostPort
+from skypetrunk.service.pbx_table import checkListeners, readPBX
+from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrouted
+from skypetrunk.service.settings import (
+    DNS,
+    Configuration,
+    Control,
+    Limits,
+    MediaConfiguration,
+    Numbers,
+    PBXConfiguration,
+    Route,
+    TLSConfiguration,
+    TrunkConfiguration,
+    TrunkMedia,
+)
+from skypetrunk.service.trunk_table import readTrunk
+
+PORTS = (20000, 29999)
+"""Default of C{media.ports}."""
+
+# sun_path holds 108 octets with the final zero (unix(7)).
+_LONGEST_SOCKET = 107
+
+# RTP and RTCP, on the PBX's side and on the carrier's.
+_PORTS_OF_A_CALL = 4
+
+
+def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configuration, tuple[str, ...]]:
+    """
+    Read and check the file C{path}; what it names is looked for beside it.
+
+    @param environ: the process's environment, for C{password_env} and C{password_credential}.
+    @return: the configuration, and warnings, one line each.
+    @raise ConfigurationError: with every problem, one line each.
+    """
+    problems = Problems(str(path))
+    top = Table(problems, "", readTOML(path, problems.file))
+    # All paths are absolute from here on: a daemon may change its directory.
+    directory = path.absolute().parent
+    fileIsPublic = bool(path.stat().st_mode & stat.S_IROTH)
+
+    trunkTables = top.tables("trunk", required=True)
+    pbxTables = top.tables("pbx", required=True)
+    trunks = tuple(readTrunk(table, directory, environ, fileIsPublic) for table in trunkTables)
+    pbxes = tuple(readPBX(table) for table in pbxTables)
+    sides = (*trunkTables, *pbxTables)
+    trunkNames = tuple(trunk.name for trunk in trunks)
+    pbxNames = tuple(pbx.name for pbx in pbxes)
+    _checkNames(sides, (*trunkNames, *pbxNames))
+
+    routeTables = top.tables("route")
+    if routeTables:
+        routes = readRoutes(routeTables, trunkNames, pbxNames)
+        warnUnrouted(sides, (*trunkNames, *pbxNames), routes)
+    else:
+        routes = impliedRoutes(top, trunkNames, pbxNames)
+
+    dns = _readDNS(top.table("dns"))
+    mediaTable = top.table("media")
+    media = _readMedia(mediaTable)
+    checkListeners(pbxTables, pbxes, media)
+    _warnMedia(mediaTable, media, dns, trunks)
+    configuration = Configuration(
+        trunks=trunks,
+        pbxes=pbxes,
+        routes=routes,
+        media=media,
+        dns=dns,
+        numbers=_readNumbers(top.table("numbers")),
+        control=_readControl(top.table("control"), directory),
+        path=path,
+    )
+    for table in (top, *sides, *routeTables):
+        table.finish()
+    problems.raiseAny()
+    return configuration, tuple(problems.warnings)
+
+
+def _checkNames(tables: Sequence[Table], names: Sequence[str]) -> None:
+    """Trunks and PBXes share one set of names: a route names either."""
+    seen: dict[str, str] = {}
+    for table, name in zip(tables, names, strict=True):
+        if name in seen:
+            table.wrong("name", f'"{name}" is taken by {seen[name]}', "another name")
+        elif name:
+            seen[name] = table.where
+
+
+def _readMedia(table: Table) -> MediaConfiguration:
+    return MediaConfiguration(
+        address=readLiteral(table, "address", "192.0.2.1", required=True) or "",
+        advertise=readLiteral(table, "advertise", "203.0.113.7"),
+        ports=readPorts(table, "ports", PORTS),
+    )
+
+
+def _warnMedia(
+    table: Table, media: MediaConfiguration, dns: DNS, trunks: Sequence[TrunkConfiguration]
+) -> None:
+    low, high = media.ports
+    calls = sum(trunk.limits.calls or 0 for trunk in trunks)
+    room = (high - low + 1) // _PORTS_OF_A_CALL
+    if room < calls:
+        text = f"{low}-{high} is enough for {room} calls, the trunks' limits allow {calls}"
+        table.problems.warn(table.key("ports"), text)
+    # A carrier that is on this machine is a laboratory's: found by a local server, or named.
+    places = [host for trunk in trunks for host, _ in trunk.targets] + [host for host, _ in dns.servers]
+    shown = media.advertise or media.address
+    if _isLoopback(shown) and not any(map(_isLoopback, places)):
+        text = f"{shown} is this machine's own: a carrier elsewhere cannot send audio there"
+        table.problems.warn(table.key("address"), text)
+
+
+def _isLoopback(host: str) -> bool:
+    return isLiteral(host) and ip_address(host).is_loopback
+
+
+def _readDNS(table: Table) -> DNS:
+    servers = []
+    for text in table.texts("servers", 'servers = ["192.0.2.53"]') or ():
+        server = splitHostPort(text, 53)
+        # A name server known by name would need a name server.
+        if server is None or not isLiteral(server[0]):
+            right = '"192.0.2.53" or "192.0.2.53:5353"'
+            table.wrong("servers", f'"{text}" is no literal address', right)
+        else:
+            servers.append(server)
+    return DNS(tuple(servers))
+
+
+def _readNumbers(table: Table) -> Numbers:
+    # Required: it says which numbers are for emergencies, and those never leave by a trunk.
+    right = 'country = "GB", the two letters of where the PBX stands (they decide its emergency numbers)'
+    country = table.text("country", right, required=True) or ""
+    if country and country not in SUPPORTED_SHORT_REGIONS:
+        right = f'did you mean "{country.upper()}"?' if country.upper() in SUPPORTED_SHORT_REGIONS else right
+        table.wrong("country", f'"{country}" is no country', right)
+    outsideLine = table.text("outside_line", 'outside_line = "9"') or ""
+    if not re.fullmatch(r"[0-9*#]*", outsideLine):
+        table.wrong("outside_line", f'is "{outsideLine}"', 'digits, as in outside_line = "9"')
+    emergency = table.texts("emergency", 'emergency = ["117"]') or ()
+    for number in emergency:
+        if not re.fullmatch(r"[0-9*#]+", number):
+            table.wrong("emergency", f'"{number}" is no number', 'digits as dialled, "117"')
+    return Numbers(country, outsideLine, emergency)
+
+
+def _readControl(table: Table, directory: Path) -> Control:
+    text = table.text("socket", 'socket = "skypetrunk.sock"')
+    if text is None:
+        return Control()
+    path = directory / text
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        table.wrong("socket", f"{path} is too long", f"at most {_LONGEST_SOCKET} octets")
+    elif not path.parent.is_dir():
+        table.wrong("socket", f"there is no directory {path.parent}", "a path in one that exists")
+    return Control(path)
+
+
+__all__ = [
+    "DNS",
+    "Configuration",
+    "Control",
+    "Limits",
+    "MediaConfiguration",
+    "Numbers",
+    "PBXConfiguration",
+    "Route",
+    "TLSConfiguration",
+    "TrunkConfiguration",
+    "TrunkMedia",
+    "loadConfiguration",
+]

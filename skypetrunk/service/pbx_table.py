@@ -1,0 +1,77 @@
+"""One C{[[pbx]]}, and what several of them and the media ports may not share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+
+from skypetrunk.profiles.tables import Table
+from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
+from skypetrunk.service.settings import MediaConfiguration, PBXConfiguration
+from skypetrunk.wire.address import TransportAddress
+
+# Stands in for an address that was wrong, which was noted: it is never handed out.
+_NOWHERE = TransportAddress("UDP", "127.0.0.1", 9)
+
+
+def readPBX(table: Table) -> PBXConfiguration:
+    """The PBX in C{table}; what is wrong is noted in its problems."""
+    name = readName(table, "office")
+    listen = []
+    for text in table.texts("listen", 'listen = ["udp:192.0.2.1:5060"]', required=True) or ():
+        own = readSIPAddress(table, "listen", text)
+        if own is not None:
+            listen.append(own)
+    there = table.text("address", 'address = "udp:192.0.2.5:5060"', required=True)
+    address = None if there is None else readSIPAddress(table, "address", there)
+    if address is not None and listen:
+        _checkCanCall(table, address, listen)
+    allow = []
+    for network in table.texts("allow", 'allow = ["192.0.2.0/24"]') or ():
+        found = readNetwork(table, "allow", network)
+        if found is not None:
+            allow.append(found)
+    if address is not None:
+        host = ip_address(address.host)
+        if "allow" not in table:
+            allow.append(ip_network(host))
+        elif allow and not any(host in network for network in allow):
+            text = f"{host} is not among them: calls go there, none may come from there"
+            table.problems.warn(table.key("allow"), text)
+    if "allow" in table and not allow:
+        table.wrong("allow", "lets nobody call", f'allow = ["{(address or _NOWHERE).host}"]')
+    return PBXConfiguration(
+        name=name,
+        listen=tuple(listen),
+        address=address or _NOWHERE,
+        allow=tuple(allow),
+        optionsUnusable=table.integer("options_unusable", 400, 699, 503),
+        emergencyStatus=table.integer("emergency_status", 400, 699, 503),
+    )
+
+
+def _checkCanCall(table: Table, address: TransportAddress, listen: Sequence[TransportAddress]) -> None:
+    """A call to the PBX leaves from one of our own sockets, or at least names one in Via and Contact."""
+    version = ip_address(address.host).version
+    for own in listen:
+        if own.transport == address.transport and ip_address(own.host).version == version:
+            if own == address:
+                table.wrong("address", f'"{address}" is our own', "where the PBX listens")
+            return
+    kind = f"{address.transport.lower()} address with IPv{version}"
+    table.wrong("address", f'"{address}" cannot be reached: listen has no {kind}', "one in listen too")
+
+
+def checkListeners(
+    tables: Sequence[Table], pbxes: Sequence[PBXConfiguration], media: MediaConfiguration
+) -> None:
+    """No two sockets want the same address, and none a media port."""
+    low, high = media.ports
+    seen: dict[TransportAddress, str] = {}
+    for table, pbx in zip(tables, pbxes, strict=True):
+        for own in pbx.listen:
+            if own in seen:
+                table.wrong("listen", f'"{own}" stands in {seen[own]} already', "another port")
+            seen[own] = table.key("listen")
+            if own.transport == "UDP" and own.host == media.address and low <= own.port <= high:
+                table.wrong("listen", f'"{own}" lies among the media ports', f"outside {low}-{high}")

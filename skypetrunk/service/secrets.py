@@ -1,0 +1,122 @@
+"""
+Where a trunk's password comes from: a file, the environment, systemd's credentials directory,
+or the configuration itself.
+
+No value read here ever stands in a message; neither does what was written in a place where
+a password may have been pasted by mistake.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from skypetrunk.profiles.tables import Table
+from skypetrunk.wire.secret import Secret
+
+KEYS = ("password_file", "password_env", "password_credential", "password")
+"""Where a password may come from; one of them."""
+
+# RFC 3261 sets no bound; no carrier gives longer ones, and a wrong file (a certificate) usually is longer.
+_LONGEST = 512
+
+_EXAMPLES = {
+    "password_file": 'password_file = "trunk.secret"',
+    "password_env": 'password_env = "TRUNK_PASSWORD"',
+    "password_credential": 'password_credential = "trunk"',
+}
+
+
+def readPassword(
+    table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool, *, required: bool
+) -> Secret | None:
+    """
+    The password of the trunk C{table}.
+
+    @param directory: where relative paths start.
+    @param fileIsPublic: the configuration file can be read by everybody.
+    @return: C{None} when there is none, or when it was wrong, which is noted in the table's problems.
+    """
+    values = {key: table.text(key, _EXAMPLES.get(key, "a text, or better password_file")) for key in KEYS}
+    given = [key for key in KEYS if key in table]
+    if not given:
+        if required:
+            table.wrong("password_file", "is missing", " or ".join(_EXAMPLES.values()))
+        return None
+    if len(given) > 1:
+        table.wrong(given[1], f"stands beside {given[0]}", f"one of {', '.join(KEYS)}")
+        return None
+    key = given[0]
+    value = values[key]
+    if value is None:
+        return None
+    match key:
+        case "password_file":
+            return readSecretFile(table, key, directory / value)
+        case "password_env":
+            return _fromEnvironment(table, value, environ)
+        case "password_credential":
+            return _fromCredentials(table, value, environ)
+    if fileIsPublic:
+        text = "stands in a file that everybody on this machine can read; chmod 600, or use password_file"
+        table.problems.warn(table.key(key), text)
+    return Secret(value)
+
+
+def readSecretFile(table: Table, key: str, path: Path) -> Secret | None:
+    """
+    The one line that C{path} holds, without its line end.
+
+    @param key: the key that named it, for messages.
+    """
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes()
+    except OSError as error:
+        table.wrong(key, f"{path} cannot be read: {error.strerror}", "a file that holds the password")
+        return None
+    if mode & stat.S_IROTH:
+        table.problems.warn(table.key(key), f"{path} can be read by everybody on this machine; chmod 600")
+    return _clean(table, key, content, str(path))
+
+
+def _clean(table: Table, key: str, content: bytes, shown: str) -> Secret | None:
+    try:
+        text = content.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        text = "\0"
+    if not text:
+        table.wrong(key, f"{shown} is empty", "the password, on one line")
+        return None
+    if not text.isprintable() or len(text) > _LONGEST:
+        table.wrong(key, f"{shown} holds more than one line of text", "the password, on one line")
+        return None
+    return Secret(text)
+
+
+def _fromEnvironment(table: Table, name: str, environ: Mapping[str, str]) -> Secret | None:
+    # Anything else may be the password itself, put there by mistake.
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+        table.wrong("password_env", "is no name in capitals", _EXAMPLES["password_env"])
+        return None
+    if name not in environ:
+        table.wrong("password_env", f"{name} is not set in the environment", "the variable's name")
+        return None
+    return _clean(table, "password_env", environ[name].encode("utf-8", "surrogateescape"), name)
+
+
+def _fromCredentials(table: Table, name: str, environ: Mapping[str, str]) -> Secret | None:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name.startswith("."):
+        table.wrong("password_credential", "is no credential's name", _EXAMPLES["password_credential"])
+        return None
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        table.wrong(
+            "password_credential",
+            "CREDENTIALS_DIRECTORY is not set",
+            f"LoadCredential={name}:/path in the systemd unit",
+        )
+        return None
+    return readSecretFile(table, "password_credential", Path(directory) / name)

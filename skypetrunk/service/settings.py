@@ -1,0 +1,184 @@
+"""The configuration as frozen values: what L{skypetrunk.service.config} makes of the file."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from attrs import frozen
+
+from skypetrunk.profiles import CarrierProfile
+from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.secret import Secret
+
+
+@frozen
+class TLSConfiguration:
+    """
+    How a trunk's peer proves itself, and how we do.
+
+    @ivar caFile: PEM file of the roots that replace the system's (the trunk's, else the
+        profile's), or C{None} for the system's.
+    @ivar pins: C{sha256/BASE64} of SubjectPublicKeyInfo, as written.
+    @ivar certificate: PEM file with our own certificate and chain, or C{None}.
+    @ivar key: PEM file with its private key; set where C{certificate} is.
+    @ivar keyPasswordFile: file with the pass phrase of C{key}, or C{None}.
+    """
+
+    caFile: Path | None
+    pins: tuple[str, ...]
+    certificate: Path | None
+    key: Path | None
+    keyPasswordFile: Path | None
+
+
+@frozen
+class TrunkMedia:
+    """
+    Media towards a carrier.
+
+    @ivar srtp: C{"required"}.
+    @ivar suites: SRTP suites in order of preference.
+    """
+
+    srtp: str
+    suites: tuple[str, ...]
+
+
+@frozen
+class Limits:
+    """
+    Bounds of a trunk.
+
+    @ivar calls: simultaneous calls, or C{None} without a bound.
+    """
+
+    calls: int | None
+
+
+@frozen
+class TrunkConfiguration:
+    """
+    One C{[[trunk]]}.
+
+    @ivar domain: what TLS must prove, lower case.
+    @ivar username: account, the user part only.
+    @ivar password: C{None} only where the profile does not register and none was given.
+    @ivar targets: host (name or literal, IPv6 without brackets) and port, instead of DNS.
+    """
+
+    name: str
+    profile: CarrierProfile
+    domain: str
+    username: str
+    password: Secret | None
+    targets: tuple[tuple[str, int], ...]
+    tls: TLSConfiguration
+    media: TrunkMedia
+    limits: Limits
+
+
+@frozen
+class PBXConfiguration:
+    """
+    One C{[[pbx]]}.
+
+    @ivar listen: UDP and TCP addresses we bind, all literal.
+    @ivar address: where calls from the carrier go, literal.
+    @ivar allow: who may call.
+    @ivar optionsUnusable: status for OPTIONS while no trunk is usable.
+    @ivar emergencyStatus: status for an emergency number, which never goes to a trunk.
+    """
+
+    name: str
+    listen: tuple[TransportAddress, ...]
+    address: TransportAddress
+    allow: tuple[IPv4Network | IPv6Network, ...]
+    optionsUnusable: int = 503
+    emergencyStatus: int = 503
+
+
+@frozen
+class Route:
+    """
+    One C{[[route]]}: the first that fits wins.
+
+    @ivar source: name of the PBX or trunk a call comes from.
+    @ivar to: names of where it may go, in order.
+    @ivar called: prefixes of the normalised called number; empty for all.
+    """
+
+    source: str
+    to: tuple[str, ...]
+    called: tuple[str, ...] = ()
+
+
+@frozen
+class MediaConfiguration:
+    """
+    C{[media]}.
+
+    @ivar address: literal address the media ports are bound to.
+    @ivar advertise: literal address that SDP shows to the carrier instead, or C{None}.
+    @ivar ports: first and last port; the first is even, the last odd.
+    """
+
+    address: str
+    advertise: str | None
+    ports: tuple[int, int]
+
+
+@frozen
+class DNS:
+    """
+    C{[dns]}.
+
+    @ivar servers: literal host and port; empty for the system's.
+    """
+
+    servers: tuple[tuple[str, int], ...] = ()
+
+
+@frozen
+class Numbers:
+    """
+    C{[numbers]}.
+
+    @ivar country: two letters, ISO 3166.
+    @ivar outsideLine: digits dialled before an outside number, or empty.
+    @ivar emergency: emergency numbers in addition to the country's.
+    """
+
+    country: str
+    outsideLine: str = ""
+    emergency: tuple[str, ...] = ()
+
+
+@frozen
+class Control:
+    """
+    C{[control]}.
+
+    @ivar socket: path of the UNIX socket, or C{None} for no control socket.
+    """
+
+    socket: Path | None = None
+
+
+@frozen
+class Configuration:
+    """
+    A whole configuration, checked.
+
+    @ivar routes: as written, or the two implied by one trunk and one PBX.
+    @ivar path: the file it came from.
+    """
+
+    trunks: tuple[TrunkConfiguration, ...]
+    pbxes: tuple[PBXConfiguration, ...]
+    routes: tuple[Route, ...]
+    media: MediaConfiguration
+    dns: DNS
+    numbers: Numbers
+    control: Control
+    path: Path

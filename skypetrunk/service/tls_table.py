@@ -1,0 +1,126 @@
+"""The C{[trunk.tls]} table: everything that can be said about its files before a connection is made."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from skypetrunk.profiles.tables import Table
+from skypetrunk.service.secrets import readSecretFile
+from skypetrunk.service.settings import TLSConfiguration
+
+
+def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConfiguration:
+    """
+    The table C{trunk.tls}; what is wrong is noted in its problems.
+
+    @param directory: where relative paths start.
+    @param defaultRoots: the profile's C{ca_file}.
+    """
+    caFile = _path(table, "ca_file", directory, "carrier-ca.pem")
+    if caFile is not None:
+        _checkRoots(table, caFile)
+    else:
+        caFile = defaultRoots
+    certificate = _path(table, "certificate", directory, "client.pem")
+    key = _path(table, "key", directory, "client.key")
+    keyPasswordFile = _path(table, "key_password_file", directory, "client.pass")
+    if certificate is not None and key is not None:
+        _checkPair(table, certificate, key, keyPasswordFile)
+    elif "certificate" in table and "key" not in table:
+        table.wrong("key", "is missing", 'key = "client.key", beside certificate')
+    elif "certificate" not in table:
+        for name in ("key", "key_password_file"):
+            if name in table:
+                table.wrong(name, "stands without a certificate", 'certificate = "client.pem" too')
+    elif keyPasswordFile is not None and "key" not in table:
+        table.wrong("key_password_file", "stands without a key", 'key = "client.key" too')
+    return TLSConfiguration(caFile, _pins(table), certificate, key, keyPasswordFile)
+
+
+def _path(table: Table, name: str, directory: Path, example: str) -> Path | None:
+    text = table.text(name, f'{name} = "{example}"')
+    return None if text is None else directory / text
+
+
+def _read(table: Table, name: str, path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        table.wrong(name, f"{path} cannot be read: {error.strerror}", "a readable PEM file")
+        return None
+
+
+def _certificates(table: Table, name: str, path: Path) -> list[x509.Certificate] | None:
+    content = _read(table, name, path)
+    if content is None:
+        return None
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError:
+        table.wrong(name, f"{path} holds no certificate", "PEM, -----BEGIN CERTIFICATE-----")
+        return None
+
+
+def _checkRoots(table: Table, path: Path) -> None:
+    found = _certificates(table, "ca_file", path)
+    if found is None:
+        return
+    # OpenSSL builds no chain that ends at an intermediate.
+    roots = [certificate for certificate in found if certificate.subject == certificate.issuer]
+    if not roots:
+        issuer = found[0].issuer.rfc4514_string()
+        table.wrong("ca_file", f"{path} holds no root, only what others issued", f"the root, {issuer}")
+        return
+    now = datetime.now(UTC)
+    for root in roots:
+        if root.not_valid_after_utc < now:
+            subject = root.subject.rfc4514_string()
+            text = f"{path}: {subject} expired on {root.not_valid_after_utc:%Y-%m-%d}"
+            table.problems.warn(table.key("ca_file"), text)
+
+
+def _checkPair(table: Table, certificate: Path, key: Path, keyPasswordFile: Path | None) -> None:
+    found = _certificates(table, "certificate", certificate)
+    pem = _read(table, "key", key)
+    secret = None if keyPasswordFile is None else readSecretFile(table, "key_password_file", keyPasswordFile)
+    if found is None or pem is None or (keyPasswordFile is not None and secret is None):
+        return
+    try:
+        private = load_pem_private_key(pem, None if secret is None else secret.reveal().encode())
+    except TypeError:
+        # cryptography's word for a pass phrase that is missing, or given for a key that has none.
+        if secret is None:
+            table.wrong("key", f"{key} is encrypted", 'key_password_file = "client.pass" beside it')
+        else:
+            table.wrong("key", f"{key} is not encrypted", "no key_password_file")
+        return
+    except (ValueError, UnsupportedAlgorithm):
+        table.wrong("key", f"{key} is no private key, or its pass phrase is another", "PEM, PKCS #8")
+        return
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if private.public_key().public_bytes(*form) != found[0].public_key().public_bytes(*form):
+        table.wrong("key", f"{key} does not belong to {certificate}", "the key of its first certificate")
+
+
+def _pins(table: Table) -> tuple[str, ...]:
+    right = '"sha256/" and 44 characters of base64'
+    pins = table.texts("pins", 'pins = ["sha256/BASE64"]') or ()
+    for pin in pins:
+        kind, _, value = pin.partition("/")
+        try:
+            digest = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            digest = b""
+        if kind != "sha256" or len(digest) != 32:
+            table.wrong("pins", f'"{pin}" is no pin', right)
+    if len(pins) == 1:
+        text = "only one pin; a second, kept in reserve, lets the carrier change its key"
+        table.problems.warn(table.key("pins"), text)
+    return pins

@@ -1,0 +1,91 @@
+"""One C{[[trunk]]}."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
+from skypetrunk.profiles.tables import Table, didYouMean
+from skypetrunk.service.addresses import isHostName, readName, splitHostPort
+from skypetrunk.service.secrets import readPassword
+from skypetrunk.service.settings import Limits, TrunkConfiguration, TrunkMedia
+from skypetrunk.service.tls_table import readTLS
+
+
+def readTrunk(
+    table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool
+) -> TrunkConfiguration:
+    """
+    The trunk in C{table}; what is wrong is noted in its problems.
+
+    @param directory: where relative paths start.
+    @param fileIsPublic: the configuration file can be read by everybody.
+    """
+    name = readName(table, "carrier")
+    profile = _readProfile(table, directory)
+    username = table.text("username", 'username = "account"', required=True) or ""
+    if not re.fullmatch(r"[^\s@:;<>\"]*", username):
+        right = "the account alone, without sip: and @domain"
+        table.wrong("username", f'is "{username}"', right)
+    calls = table.table("limits").integer("calls", 1, 100000, 0)
+    media = table.table("media")
+    # Where the profile is wrong the generic one keeps the types honest until the problems are raised.
+    kept = loadProfile("generic") if profile is None else profile
+    return TrunkConfiguration(
+        name=name,
+        profile=kept,
+        domain=_readDomain(table, profile),
+        username=username,
+        password=readPassword(table, directory, environ, fileIsPublic, required=kept.register),
+        targets=_readTargets(table),
+        tls=readTLS(table.table("tls"), directory, kept.caFile),
+        media=TrunkMedia(
+            srtp=media.choice("srtp", ("required",), "required"),
+            suites=readSuites(media, kept.suites),
+        ),
+        limits=Limits(calls or kept.calls),
+    )
+
+
+def _readProfile(table: Table, directory: Path) -> CarrierProfile | None:
+    name = table.text("profile", 'profile = "generic"', required=True)
+    if name is None:
+        return None
+    if not name.endswith(".toml"):
+        if name in profileNames():
+            return loadProfile(name)
+        table.wrong("profile", f'there is no "{name}"', didYouMean(name, profileNames()))
+        return None
+    try:
+        return readProfile(directory / name)
+    except ConfigurationError as error:
+        table.problems.problems.extend(error.problems)
+        return None
+
+
+def _readDomain(table: Table, profile: CarrierProfile | None) -> str:
+    required = profile is not None and profile.domain is None
+    domain = table.text("domain", 'domain = "sip.carrier.example"', required=required)
+    if domain is None:
+        domain = (profile.domain if profile is not None else None) or ""
+    elif not isHostName(domain):
+        right = "the name that the carrier's certificate proves, without sip: and port"
+        if not domain.isascii():
+            right = "its ASCII form, xn--..."
+        table.wrong("domain", f'"{domain}" is no domain name', right)
+    return domain.rstrip(".").lower()
+
+
+def _readTargets(table: Table) -> tuple[tuple[str, int], ...]:
+    found = []
+    for text in table.texts("targets", 'targets = ["192.0.2.10:5061"]') or ():
+        target = splitHostPort(text, 5061)
+        if target is None:
+            right = '"192.0.2.10:5061" or "[2001:db8::1]:5061"'
+            table.wrong("targets", f'"{text}" is no target', right)
+        else:
+            found.append(target)
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""The C{skypetrunk} command and its parts."""

@@ -1,0 +1,1 @@
+"""Tests of skypetrunk; they mirror the package."""
