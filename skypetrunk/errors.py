@@ -9,6 +9,11 @@ data: what was wanted and what was seen are attributes, the text is built from t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skypetrunk.wire.message import Request
+
 
 class SkypetrunkError(Exception):
     """Every error that this package raises on purpose."""
@@ -62,7 +67,19 @@ class RemoteError(SkypetrunkError):
 
 
 class MalformedMessage(RemoteError):
-    """Octets that are no SIP message, or a header that breaks its grammar (RFC 3261 section 25)."""
+    """
+    Octets that are no SIP message, or a header that breaks its grammar (RFC 3261 section 25).
+
+    @ivar message: the request as far as it could be read, to build an answer from; C{None}
+        where nothing is to be answered or nothing could be read.
+    """
+
+    message: Request | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Is this dropped rather than answered: a response, an ACK, or nothing that could be answered?"""
+        return self.message is None or self.message.method == "ACK"
 
 
 class LimitExceeded(MalformedMessage):

@@ -1,0 +1,365 @@
+"""The header values that routing and matching read: addresses, Via, CSeq (RFC 3261 section 20)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.wire.grammar import (
+    LWS,
+    NO_PARAMETERS,
+    Parameters,
+    checkLine,
+    isToken,
+    parseParameters,
+    quote,
+    quotedEnd,
+    splitCommas,
+    unquote,
+)
+from skypetrunk.wire.uri import URI, checkHost, parseURI, writeHost
+
+# RFC 3261 section 7.3.3 and the registrations of later RFCs.
+_COMPACT = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+
+#: Headers whose grammar is a comma-separated list.  All others keep their commas (Date, Subject, digest).
+LIST_HEADERS = frozenset(
+    """accept accept-contact accept-encoding accept-language alert-info allow allow-events call-info contact
+    content-encoding content-language diversion error-info feature-caps geolocation history-info in-reply-to
+    p-access-network-info p-asserted-identity p-associated-uri p-preferred-identity p-visited-network-id path
+    proxy-require reason record-route recv-info reject-contact remote-party-id request-disposition require
+    resource-priority route security-client security-server security-verify service-route supported
+    unsupported via warning""".split()
+)
+
+# Spellings seen in nearly every message, so that most lookups need neither folding nor a second table.
+_SPELLINGS = {
+    spelling: name
+    for name in (
+        *LIST_HEADERS,
+        *_COMPACT.values(),
+        *"""authentication-info authorization content-disposition date expires max-forwards mime-version
+        min-expires organization p-called-party-id priority privacy proxy-authenticate proxy-authorization rack
+        refer-sub replaces reply-to retry-after rseq server timestamp user-agent www-authenticate""".split(),
+    )
+    for spelling in (name, name.title())
+} | {
+    "Call-ID": "call-id",
+    "CSeq": "cseq",
+    "Cseq": "cseq",
+    "cseq": "cseq",
+    "MIME-Version": "mime-version",
+    "RAck": "rack",
+    "RSeq": "rseq",
+    "WWW-Authenticate": "www-authenticate",
+    **_COMPACT,
+    **{short.upper(): name for short, name in _COMPACT.items()},
+}
+
+_sentBy = re.compile(r"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])[ \t]*+(?::[ \t]*+([0-9]{1,5}))?+").fullmatch
+_protocol = re.compile(
+    r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+/[ \t]*+([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+/[ \t]*+"
+    r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]++"
+).match
+# What an unquoted display name may hold beside tokens (raw UTF-8 and brackets are common), without the
+# characters that make it ambiguous.
+_plainDisplay = re.compile(r'[^",;<>\x00-\x08\x0a-\x1f\x7f]*+').fullmatch
+
+
+def canonicalName(name: str) -> str:
+    """The long lower-case form of a header name: C{v}, C{VIA} and C{Via} are C{via}."""
+    known = _SPELLINGS.get(name)
+    if known is None:
+        known = name.lower()
+        known = _COMPACT.get(known, known)
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """
+    An address with its parameters: From, To, Contact, Route and their like.
+
+    @ivar display: the display name, decoded; C{None} without one.
+    """
+
+    display: str | None
+    uri: URI
+    params: Parameters = NO_PARAMETERS
+
+    def __post_init__(self) -> None:
+        if self.display is not None:
+            checkLine(self.display)
+
+    @property
+    def tag(self) -> str | None:
+        """The C{tag} parameter."""
+        return self.params.get("tag")
+
+    def replace(self, **changes: Any) -> NameAddr:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+    def __str__(self) -> str:
+        display = "" if self.display is None else quote(self.display) + " "
+        return f"{display}<{self.uri}>{self.params}"
+
+
+class _Star(tuple[NameAddr, ...]):
+    """C{Contact: *} (RFC 3261 section 10.2.2): an empty tuple, told apart by C{is}."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "STAR"
+
+
+#: What L{parseContacts} gives for C{*}.  It is an empty tuple; compare with C{is}.
+STAR: tuple[NameAddr, ...] = _Star()
+
+
+def parseNameAddr(value: str) -> NameAddr:
+    """
+    Read one C{"name" <uri>;params} or C{uri;params}.
+
+    @raise MalformedMessage: it breaks the grammar.
+    """
+    value = value.strip(LWS)
+    display: str | None
+    if value.startswith('"'):
+        end = quotedEnd(value)
+        display = unquote(value[:end])
+        opened = end
+        while opened < len(value) and value[opened] in LWS:
+            opened += 1
+        if value[opened:opened + 1] != "<":
+            raise MalformedMessage("no < after a quoted display name")
+    else:
+        opened = value.find("<")
+        semicolon = value.find(";")
+        if opened < 0 or 0 <= semicolon < opened:
+            return _parseAddrSpec(value, semicolon)
+        display = value[:opened].strip(LWS) or None
+        if display is not None:
+            if not _plainDisplay(display):
+                raise MalformedMessage("a display name that must be quoted")
+            if "  " in display or "\t" in display:
+                display = " ".join(word for word in display.replace("\t", " ").split(" ") if word)
+    closed = value.find(">", opened)
+    if closed < 0:
+        raise MalformedMessage("< without > in an address")
+    rest = value[closed + 1:]
+    if rest and rest[0] != ";":
+        rest = rest.lstrip(LWS)
+    return NameAddr(display, parseURI(value[opened + 1:closed].strip(LWS)), parseParameters(rest))
+
+
+def _parseAddrSpec(value: str, semicolon: int) -> NameAddr:
+    """
+    An address without brackets, where parameters belong to the header and a URI with
+    comma, question mark or semicolon may not stand (RFC 3261 section 20.10).
+    """
+    uri = value if semicolon < 0 else value[:semicolon].rstrip(LWS)
+    if "?" in uri or "," in uri:
+        raise MalformedMessage("a URI that must be in < > is not")
+    return NameAddr(None, parseURI(uri), parseParameters("" if semicolon < 0 else value[semicolon:]))
+
+
+def parseNameAddrs(values: Sequence[str]) -> tuple[NameAddr, ...]:
+    """The addresses of several header lines, each of which may hold several.  @raise MalformedMessage: as one."""
+    return tuple([parseNameAddr(element) for value in values for element in splitCommas(value)])
+
+
+def parseContacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
+    """
+    The addresses of all Contact lines, or L{STAR}.
+
+    @raise MalformedMessage: one breaks the grammar; C{*} beside others.
+    """
+    if len(values) == 1 and values[0].strip(LWS) == "*":
+        return STAR
+    return parseNameAddrs(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """
+    One hop of the way that a response takes back.
+
+    @ivar transport: upper case.
+    @ivar host: as in sent-by; IPv6 without brackets.
+    @ivar protocol: C{"SIP/2.0"} in every message that is taken.
+    """
+
+    transport: str
+    host: str
+    port: int | None = None
+    params: Parameters = NO_PARAMETERS
+    protocol: str = "SIP/2.0"
+
+    def __post_init__(self) -> None:
+        if not isToken(self.transport):
+            raise ValueError(f"no transport: {self.transport!r}")
+        if self.protocol != "SIP/2.0" and not all(isToken(part) for part in self.protocol.split("/", 1)):
+            raise ValueError(f"no protocol: {self.protocol!r}")
+        checkHost(self.host)
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise ValueError(f"no port: {self.port}")
+
+    @property
+    def branch(self) -> str | None:
+        """The C{branch} parameter."""
+        return self.params.get("branch")
+
+    @property
+    def received(self) -> str | None:
+        """Where the request really came from (RFC 3261 section 18.2.1); IPv6 without brackets."""
+        value = self.params.get("received")
+        return value.strip("[]") if value else value
+
+    @property
+    def rport(self) -> int | None:
+        """The port it came from (RFC 3581); C{None} too where C{rport} only asks (C{"rport" in params})."""
+        value = self.params.get("rport")
+        if value and value.isascii() and value.isdigit() and len(value) <= 5:
+            return int(value)
+        return None
+
+    @property
+    def maddr(self) -> str | None:
+        """The C{maddr} parameter; IPv6 without brackets."""
+        value = self.params.get("maddr")
+        return value.strip("[]") if value else value
+
+    @property
+    def sentBy(self) -> str:
+        """C{host} or C{host:port}, as it stands in the header."""
+        return writeHost(self.host, self.port)
+
+    def replace(self, **changes: Any) -> Via:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+    def __str__(self) -> str:
+        return f"{self.protocol}/{self.transport} {writeHost(self.host, self.port)}{self.params}"
+
+
+def parseVia(value: str) -> Via:
+    """
+    Read one Via value.
+
+    @raise MalformedMessage: it breaks the grammar.
+    """
+    text = value.strip(LWS)
+    head, semicolon, _ = text.partition(";")
+    if head.startswith("SIP/2.0/"):
+        transport, _, sentBy = head[8:].partition(" ")
+        protocol = "SIP/2.0"
+    else:
+        transport, protocol, sentBy = "", "", ""
+    match = _sentBy(sentBy) if transport.isalpha() else None
+    if match is None:
+        start = _protocol(head)
+        match = _sentBy(head[start.end():].rstrip(LWS)) if start is not None else None
+        if start is None or match is None:
+            raise MalformedMessage("a Via that breaks its grammar")
+        protocol, transport = f"{start[1].upper()}/{start[2]}", start[3]
+    host, port = match.groups()
+    try:
+        return Via(
+            transport.upper(),
+            host[1:-1] if host[0] == "[" else host,
+            int(port) if port else None,
+            parseParameters(text[len(head):]) if semicolon else NO_PARAMETERS,
+            protocol,
+        )
+    except ValueError as e:
+        raise MalformedMessage(f"a Via that breaks its grammar: {e}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """The order of requests in a dialog."""
+
+    number: int
+    method: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < 2**32:
+            raise ValueError(f"no CSeq number: {self.number}")
+        if not isToken(self.method):
+            raise ValueError(f"no method: {self.method!r}")
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+def parseCSeq(value: str) -> CSeq:
+    """
+    Read a CSeq value; the number is below 2**32 (RFC 3261 section 8.1.1.5, RFC 4475 section 3.1.2.4).
+
+    @raise MalformedMessage: it breaks the grammar.
+    """
+    number, _, method = value.strip(LWS).partition(" ")
+    method = method.lstrip(LWS)
+    if not method:
+        number, _, method = value.strip(LWS).replace("\t", " ").partition(" ")
+        method = method.lstrip(" ")
+    if not isToken(method):
+        raise MalformedMessage("a CSeq without a method")
+    return CSeq(parseNumber(number, "CSeq", 2**32 - 1), method)
+
+
+def parseNumber(text: str, name: str, highest: int) -> int:
+    """
+    Read digits; leading zeros are allowed, their number is not used as a size.
+
+    @param name: the header, for the error.
+    @raise MalformedMessage: no number, or above C{highest}.
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise MalformedMessage(f"{name} is no number")
+    digits = text.lstrip("0")
+    if len(digits) > 10 or int(digits or "0") > highest:
+        raise MalformedMessage(f"{name} is too large")
+    return int(digits or "0")
+
+
+__all__ = [
+    "CSeq",
+    "LIST_HEADERS",
+    "NameAddr",
+    "STAR",
+    "Via",
+    "canonicalName",
+    "parseCSeq",
+    "parseContacts",
+    "parseNameAddr",
+    "parseNameAddrs",
+    "parseNumber",
+    "parseVia",
+]
