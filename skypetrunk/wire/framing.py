@@ -168,8 +168,9 @@ class StreamFramer:
         lengths = _contentLength(head)
         try:
             if len(lengths) != 1:
-                raise MalformedMessage("no Content-Length on a stream" if not lengths else "two Content-Lengths")
-            length = parseNumber(lengths[0].strip(b"\r\n\t ").decode("latin-1"), "Content-Length", 2**32 - 1)
+                raise MalformedMessage(f"{len(lengths)} Content-Length headers on a stream")
+            value = lengths[0].strip(b"\r\n\t ").decode("latin-1")
+            length = parseNumber(value, "Content-Length", 2**32 - 1)
         except MalformedMessage as e:
             e.message = salvage(head)
             raise

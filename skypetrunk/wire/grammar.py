@@ -83,7 +83,7 @@ def quotedEnd(text: str, start: int = 0) -> int:
 
 
 def unescape(text: str) -> str:
-    """C{text} with each C{%xx} decoded.  For comparing and showing, never to be sent (RFC 3261 section 19.1.2)."""
+    """C{text} with each C{%xx} decoded, for comparing and showing, never for sending (RFC 3261 section 19.1.2)."""
     return _percentDecode(text, "utf-8", "surrogateescape") if "%" in text else text
 
 
@@ -154,7 +154,7 @@ class Parameters:
         return any(known.lower() == name for known, _ in self._pairs)
 
     def with_(self, name: str, value: str | None = None) -> Parameters:
-        """The same with C{name} set to C{value}, in its place or last.  @raise ValueError: as the constructor."""
+        """The same with C{name} set to C{value}, in its place or last.  @raise ValueError: as L{__init__}."""
         folded = name.lower()
         pairs = []
         found = False

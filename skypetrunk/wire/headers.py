@@ -63,8 +63,8 @@ _SPELLINGS = {
         *LIST_HEADERS,
         *_COMPACT.values(),
         *"""authentication-info authorization content-disposition date expires max-forwards mime-version
-        min-expires organization p-called-party-id priority privacy proxy-authenticate proxy-authorization rack
-        refer-sub replaces reply-to retry-after rseq server timestamp user-agent www-authenticate""".split(),
+        min-expires organization p-called-party-id priority privacy proxy-authenticate proxy-authorization
+        rack refer-sub replaces reply-to retry-after rseq server timestamp user-agent www-authenticate""".split(),
     )
     for spelling in (name, name.title())
 } | {
@@ -190,7 +190,7 @@ def _parseAddrSpec(value: str, semicolon: int) -> NameAddr:
 
 
 def parseNameAddrs(values: Sequence[str]) -> tuple[NameAddr, ...]:
-    """The addresses of several header lines, each of which may hold several.  @raise MalformedMessage: as one."""
+    """The addresses of several header lines, each of which may hold several."""
     return tuple([parseNameAddr(element) for value in values for element in splitCommas(value)])
 
 

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _noSpace = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
 
-# RFC 3261 section 20: these may stand once.  A second one is a way to be understood differently by two elements.
+# RFC 3261 section 20: these may stand once.  With a second one, two elements may read different messages.
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
 
@@ -233,7 +233,7 @@ class Message:
     def withoutHeader(self, name: str) -> Self:
         """The same without any line of that name."""
         canonical = canonicalName(name)
-        return self._copy(tuple([header for header in self.headers if canonicalName(header.name) != canonical]))
+        return self._copy(tuple([old for old in self.headers if canonicalName(old.name) != canonical]))
 
     def withTopVia(self, via: Via) -> Self:
         """The same with its first Via value replaced; others, also those of the same line, stay."""
@@ -492,6 +492,7 @@ def validate(message: Request | Response) -> None:
     @raise MalformedMessage: as L{parseMessage}.
     """
     index = message._index
+    read = message.__getattribute__
     try:
         if message.version != "SIP/2.0":
             raise MalformedMessage(f"version {message.version}", 505)
@@ -505,19 +506,15 @@ def validate(message: Request | Response) -> None:
         if isinstance(message, Request):
             if cseq.method != message.method:
                 raise MalformedMessage("CSeq names another method than the request line")
-            message.requestURI
-            message.maxForwards
+            read("requestURI")
+            read("maxForwards")
         if message.topVia.protocol != "SIP/2.0":
             raise MalformedMessage("a Via of another protocol")
-        message.fromAddress
-        message.toAddress
-        message.callID
-        if "contact" in index:
-            message.contacts
-        if "route" in index:
-            message.routes
-        if "record-route" in index:
-            message.recordRoutes
+        for property in ("fromAddress", "toAddress", "callID"):
+            read(property)
+        for name, property in (("contact", "contacts"), ("route", "routes"), ("record-route", "recordRoutes")):
+            if name in index:
+                read(property)
     except MalformedMessage as e:
         raise _withMessage(e, message) from None
 

@@ -78,12 +78,12 @@ _PHRASES = {
     607: "Unwanted",
     608: "Rejected",
 }
-_CLASSES = {1: "Progress", 2: "Success", 3: "Redirection", 4: "Request Failure", 5: "Server Failure", 6: "Failure"}
+_CLASSES = ("Progress", "Success", "Redirection", "Request Failure", "Server Failure", "Global Failure")
 
 
 def reasonPhrase(status: int) -> str:
-    """The phrase registered for C{status}, or one for its class."""
-    return _PHRASES.get(status) or _CLASSES.get(status // 100, "Unknown")
+    """The phrase registered for C{status} (100 to 699), or one for its class."""
+    return _PHRASES.get(status) or _CLASSES[status // 100 - 1]
 
 
 __all__ = ["reasonPhrase"]

@@ -92,7 +92,7 @@ class SIPURI:
         return None if self.user is None else unescape(self.user)
 
     def param(self, name: str) -> str | None:
-        """A parameter's value with its escapes decoded; its name may be escaped too.  C{""} without a value."""
+        """A parameter's value, decoded, under a name that may be escaped too; C{""} without a value."""
         for known, value in self.params:
             if known == name or unescape(known).lower() == name.lower():
                 return "" if value is None else unescape(value)
@@ -221,7 +221,7 @@ def parseURI(text: str) -> URI:
     match = _withUser(text) if "@" in text else _withoutUser(text)
     if match is not None:
         scheme, user, password, host, port, params, headers = match.groups()
-        return _sipURI(text, scheme, user or None, password, host, port, params, headers)
+        return _sipURI(scheme, user or None, password if user else None, host, port, params, headers)
     scheme = text.partition(":")[0].lower()
     if scheme in ("sip", "sips"):
         raise MalformedMessage("a SIP URI that breaks its grammar")
@@ -237,7 +237,6 @@ def parseURI(text: str) -> URI:
 
 
 def _sipURI(
-    text: str,
     scheme: str,
     user: str | None,
     password: str | None,
