@@ -16,6 +16,15 @@ _VISUAL = re.compile(r"[\s.()/-]")
 # ITU-T E.164: at most 15 digits with the country code; none that can be called has less than 5.
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 
+# Emergency services that phonenumbers counts among other short numbers: rescue at sea, medical help,
+# police, traffic police, and the lines for the deaf, the homeless and children in France.
+_ALSO = {
+    "CN": {"122"},
+    "ES": {"061", "062", "091"},
+    "FR": {"114", "115", "119"},
+    "JP": {"118"},
+}
+
 
 @implementer(INumberPlan)
 class NumberPlan:
@@ -33,7 +42,7 @@ class NumberPlan:
         """
         self._country = country
         self._outsideLine = outsideLine
-        self._emergency = frozenset(emergency)
+        self._emergency = frozenset(emergency) | _ALSO.get(country, set())
         self._countryCode = str(phonenumbers.country_code_for_region(country))
 
     def isEmergency(self, called: str) -> bool:
@@ -60,8 +69,8 @@ class NumberPlan:
         """
         C{called} as C{+E.164}, or unchanged.
 
-        The outside-line prefix is removed first: where one is configured the PBX sends it.  If no
-        valid number is left, the dialled form is read as it stands.
+        What is a valid number as it stands is read so: most PBXes remove the outside-line prefix
+        themselves, and behind the German C{0} a C{0044} would else become a national C{044}.
         """
         digits = _VISUAL.sub("", called)
         if _E164.fullmatch(digits):
@@ -70,7 +79,7 @@ class NumberPlan:
             return called
         candidates = [digits]
         if self._outsideLine and digits.startswith(self._outsideLine):
-            candidates.insert(0, digits.removeprefix(self._outsideLine))
+            candidates.append(digits.removeprefix(self._outsideLine))
         for candidate in candidates:
             try:
                 number = phonenumbers.parse(candidate, self._country)

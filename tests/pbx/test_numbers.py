@@ -1,0 +1,108 @@
+"""Numbers of a country: emergency, and E.164."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.interfaces import INumberPlan
+from skypetrunk.pbx.numbers import NumberPlan
+
+
+class EmergencyTests(SynchronousTestCase):
+    """L{NumberPlan.isEmergency}."""
+
+    def test_provides(self) -> None:
+        """It is a number plan."""
+        self.assertTrue(verifyObject(INumberPlan, NumberPlan("GB")))
+
+    def test_asDialled(self) -> None:
+        """Each country has its own numbers, written in any way."""
+        for country, numbers in {
+            "GB": ("999", "112", "1 1 2", "9-9-9"),
+            "US": ("911", "112"),
+            "DE": ("110", "112"),
+            "JP": ("110", "118", "119"),
+            "FR": ("15", "17", "18", "112", "114"),
+            "ES": ("112", "061", "091"),
+            "AU": ("000",),
+        }.items():
+            plan = NumberPlan(country)
+            for number in numbers:
+                self.assertTrue(plan.isEmergency(number), (country, number))
+
+    def test_behindOutsideLine(self) -> None:
+        """
+        With the outside-line prefix removed: 9911 in the US, 0110 in Germany, and 9999 in Britain;
+        the library alone does not know these.
+        """
+        for country, prefix, number in (
+            ("US", "9", "9911"),
+            ("DE", "0", "0110"),
+            ("DE", "0", "0112"),
+            ("GB", "9", "9999"),
+            ("GB", "9", "9 112"),
+            ("GB", "*9", "*9999"),
+        ):
+            self.assertTrue(NumberPlan(country, prefix).isEmergency(number), (country, number))
+            self.assertFalse(NumberPlan(country).isEmergency(number), (country, number))
+
+    def test_international(self) -> None:
+        """A PBX that writes every number with a plus or country code is understood."""
+        self.assertTrue(NumberPlan("DE").isEmergency("+112"))
+        self.assertTrue(NumberPlan("DE").isEmergency("+49112"))
+        self.assertTrue(NumberPlan("US").isEmergency("+1911"))
+
+    def test_additional(self) -> None:
+        """The configuration's own numbers count in the same forms."""
+        plan = NumberPlan("GB", "9", ["5555"])
+        self.assertTrue(plan.isEmergency("5555"))
+        self.assertTrue(plan.isEmergency("95555"))
+        self.assertFalse(NumberPlan("GB", "9").isEmergency("5555"))
+
+    def test_ordinary(self) -> None:
+        """Numbers that begin or end like one are ordinary, and so is everything that is no number."""
+        plan = NumberPlan("US", "9")
+        for number in ("9115551234", "15559110911", "911911", "11", "", "+", "9", "anonymous", "sos", "999"):
+            self.assertFalse(plan.isEmergency(number), number)
+
+    @settings(deadline=None)
+    @given(st.text(max_size=40))
+    def test_anything(self, called: str) -> None:
+        """No text makes the plan raise."""
+        plan = NumberPlan("GB", "9")
+        self.assertIsInstance(plan.isEmergency(called), bool)
+        self.assertIsInstance(plan.normalise(called), str)
+
+
+class NormaliseTests(SynchronousTestCase):
+    """L{NumberPlan.normalise}."""
+
+    def test_forms(self) -> None:
+        """National, international, with a plus, and behind the outside-line prefix."""
+        plan = NumberPlan("GB", "9")
+        for called in (
+            "02079460018",
+            "020 7946 0018",
+            "00442079460018",
+            "+442079460018",
+            "+44 (20) 7946-0018",
+            "902079460018",
+            "900442079460018",
+        ):
+            self.assertEqual(plan.normalise(called), "+442079460018", called)
+
+    def test_dialledFormFirst(self) -> None:
+        """Behind the German 0 an international call stays one, and a national one is found."""
+        plan = NumberPlan("DE", "0")
+        self.assertEqual(plan.normalise("00442079460018"), "+442079460018")
+        self.assertEqual(plan.normalise("000442079460018"), "+442079460018")
+        self.assertEqual(plan.normalise("003021012345"), "+493021012345")
+
+    def test_unchanged(self) -> None:
+        """What is no number of the public network stays as it is."""
+        plan = NumberPlan("GB", "9")
+        for called in ("201", "alice", "*21#", "", "+", "+0044", "99051000000001", "1" * 40):
+            self.assertEqual(plan.normalise(called), called)
