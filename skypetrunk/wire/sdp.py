@@ -9,11 +9,11 @@ may hold keys (C{a=crypto}), so no repr shows them.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from skypetrunk.errors import MalformedSDP
+from skypetrunk.wire.sdp_lines import Attribute, Line, addressText, attributeLine, inPlace
 
 __all__ = [
     "DIRECTIONS",
@@ -35,9 +35,6 @@ MAX_MEDIA = 32
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 SECURE_PROTOCOLS = ("RTP/SAVP", "RTP/SAVPF")
 
-Attribute = tuple[str, str | None]
-_Line = tuple[str, str]
-
 _NUMBER = re.compile(r"[0-9]{1,9}")
 # Session identifiers beyond 64 bits (20 digits) are seen in the field.
 _LONG_NUMBER = re.compile(r"[0-9]{1,64}")
@@ -50,10 +47,6 @@ def _port(text: str) -> int | None:
         return None
     port = int(text)
     return port if port <= 65535 else None
-
-
-def _addressText(host: str) -> str:
-    return f"IN {'IP6' if ':' in host else 'IP4'} {host}"
 
 
 def _parseConnection(value: str) -> str:
@@ -80,7 +73,7 @@ class Origin:
 
     def encode(self) -> str:
         """What stands behind C{o=}."""
-        return f"{self.username} {self.sessionID} {self.version} {_addressText(self.address)}"
+        return f"{self.username} {self.sessionID} {self.version} {addressText(self.address)}"
 
 
 class _Section:
@@ -135,9 +128,9 @@ class MediaDescription(_Section):
     connection: str | None = None
     attributes: tuple[Attribute, ...] = ()
     bandwidths: tuple[str, ...] = ()
-    others: tuple[_Line, ...] = ()
+    others: tuple[Line, ...] = ()
     inherited: tuple[str | None, str | None] = field(default=(None, None), compare=False)
-    written: tuple[_Line, ...] = field(default=(), compare=False)
+    written: tuple[Line, ...] = field(default=(), compare=False)
 
     @property
     def address(self) -> str | None:
@@ -231,12 +224,12 @@ class MediaDescription(_Section):
         ports = str(self.port) if self.portCount == 1 else f"{self.port}/{self.portCount}"
         new = [line for line in self.others if line[0] == "i"]
         if self.connection is not None:
-            new.append(("c", _addressText(self.connection)))
+            new.append(("c", addressText(self.connection)))
         new += [("b", value) for value in self.bandwidths]
         new += [line for line in self.others if line[0] != "i"]
-        new += map(_attributeLine, self.attributes)
+        new += map(attributeLine, self.attributes)
         first = f"m={self.kind} {ports} {self.protocol} {' '.join(self.formats)}"
-        return [first, *_inPlace(new, self.written)]
+        return [first, *inPlace(new, self.written)]
 
     def __repr__(self) -> str:
         return f"<MediaDescription {self.kind} {self.port} {self.protocol} {' '.join(self.formats)}>"
@@ -261,8 +254,8 @@ class SessionDescription(_Section):
     attributes: tuple[Attribute, ...] = ()
     bandwidths: tuple[str, ...] = ()
     times: tuple[str, ...] = ("0 0",)
-    others: tuple[_Line, ...] = ()
-    written: tuple[_Line, ...] = field(default=(), compare=False)
+    others: tuple[Line, ...] = ()
+    written: tuple[Line, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         inherited = (self.connection, self._ownDirection())
@@ -275,17 +268,17 @@ class SessionDescription(_Section):
 
         @raise ValueError: a value holds a line end.
         """
-        new: list[_Line] = [("v", "0"), ("o", self.origin.encode())]
+        new: list[Line] = [("v", "0"), ("o", self.origin.encode())]
         if self.sessionName is not None:
             new.append(("s", self.sessionName))
         new += [line for line in self.others if line[0] in "iuep"]
         if self.connection is not None:
-            new.append(("c", _addressText(self.connection)))
+            new.append(("c", addressText(self.connection)))
         new += [("b", value) for value in self.bandwidths]
         new += [("t", value) for value in self.times]
         new += [line for line in self.others if line[0] not in "iuep"]
-        new += map(_attributeLine, self.attributes)
-        lines = _inPlace(new, self.written)
+        new += map(attributeLine, self.attributes)
+        lines = inPlace(new, self.written)
         for media in self.media:
             lines += media.lines()
         lines.append("")
@@ -296,66 +289,6 @@ class SessionDescription(_Section):
 
     def __repr__(self) -> str:
         return f"<SessionDescription {self.origin.encode()}, {len(self.media)} media>"
-
-
-def _attributeLine(attribute: Attribute) -> _Line:
-    name, value = attribute
-    return "a", name if value is None else f"{name}:{value}"
-
-
-def _same(line: _Line) -> _Line:
-    """What a line says, whatever its spelling: to know a line that was read from one made of the value."""
-    letter, value = line
-    if letter in "co":
-        fields = value.split()
-        return letter, " ".join([*fields[:-3], fields[-1]])
-    return line
-
-
-def _inPlace(new: Sequence[_Line], written: Sequence[_Line]) -> list[str]:
-    """
-    The lines C{new}, those that were C{written} so before in the old spelling and order.
-
-    What is gone from C{written} is left out.  A changed line takes the place of the first
-    line of its letter that is gone, attributes excepted: new ones go to the end.
-    """
-    if not written:
-        return [f"{letter}={value}" for letter, value in new]
-    left = Counter(map(_same, new))
-    fresh: list[_Line] = []
-    old = Counter(map(_same, written))
-    for line in new:
-        said = _same(line)
-        if old[said]:
-            old[said] -= 1
-        else:
-            fresh.append(line)
-    result = []
-    for line in written:
-        said = _same(line)
-        if left[said]:
-            left[said] -= 1
-        else:
-            if line[0] == "a":
-                continue
-            stand = next((each for each in fresh if each[0] == line[0]), None)
-            if stand is None:
-                continue
-            fresh.remove(stand)
-            line = stand
-        result.append(f"{line[0]}={line[1]}")
-    return _insertFresh(result, fresh)
-
-
-def _insertFresh(result: list[str], fresh: Iterable[_Line]) -> list[str]:
-    order = "vosiuepcbtrzka"
-    for letter, value in fresh:
-        rank = order.index(letter)
-        place = len(result)
-        while letter != "a" and place and order.index(result[place - 1][0]) > rank:
-            place -= 1
-        result.insert(place, f"{letter}={value}")
-    return result
 
 
 def parseSDP(data: bytes) -> SessionDescription:
@@ -394,7 +327,7 @@ def parseSDP(data: bytes) -> SessionDescription:
     return session
 
 
-def _sections(data: bytes) -> list[list[_Line]]:
+def _sections(data: bytes) -> list[list[Line]]:
     """The lines of the session and of each stream."""
     if not data.strip():
         raise MalformedSDP("SDP: empty")
@@ -404,7 +337,7 @@ def _sections(data: bytes) -> list[list[_Line]]:
     rows = text.rstrip("\r\n").split("\n", MAX_LINES)
     if len(rows) > MAX_LINES:
         raise MalformedSDP(f"SDP: more than {MAX_LINES} lines")
-    sections: list[list[_Line]] = [[]]
+    sections: list[list[Line]] = [[]]
     for row in rows:
         if row.endswith("\r"):
             row = row[:-1]
@@ -421,13 +354,13 @@ def _sections(data: bytes) -> list[list[_Line]]:
 
 
 def _collect(
-    lines: Sequence[_Line], allowed: str
-) -> tuple[str | None, tuple[Attribute, ...], tuple[str, ...], list[_Line]]:
+    lines: Sequence[Line], allowed: str
+) -> tuple[str | None, tuple[Attribute, ...], tuple[str, ...], list[Line]]:
     """Connection, attributes, bandwidths and the other lines of a section."""
     connection: str | None = None
     attributes: list[Attribute] = []
     bandwidths: list[str] = []
-    rest: list[_Line] = []
+    rest: list[Line] = []
     for letter, value in lines:
         if letter == "a":
             name, colon, tail = value.partition(":")
@@ -457,7 +390,7 @@ def _parseOrigin(value: str) -> Origin:
     return Origin(fields[0], fields[1], fields[2], fields[5])
 
 
-def _parseMedia(lines: Sequence[_Line]) -> MediaDescription:
+def _parseMedia(lines: Sequence[Line]) -> MediaDescription:
     fields = lines[0][1].split()
     if len(fields) < 4:
         raise MalformedSDP("SDP: m= must have type, port, protocol and at least one format")
