@@ -1,0 +1,65 @@
+"""
+Keep-alives of a stream with nothing to say (RFC 6263).
+
+They open the way through NAT, and they are the first packet that a carrier waits for
+before it sends early media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+INTERVAL = 15.0
+"""Seconds of silence between keep-alives (RFC 6263 section 5: Tr)."""
+
+BURST = 3
+"""Packets at the start: one may be lost, and a latch may want more than one."""
+
+QUIET = 1.0
+"""Seconds: a stream that sent something within them needs no burst."""
+
+
+class KeepAlive:
+    """
+    Sends when nothing else was sent.
+
+    @ivar last: when the last packet was sent (seconds); the relay writes it.
+    """
+
+    def __init__(self, clock: IReactorTime, send: Callable[[], None]) -> None:
+        """
+        @param send: sends one keep-alive, if there is a place to send it to.
+        """
+        self._clock = clock
+        self._send = send
+        self._call: IDelayedCall | None = None
+        self.last = float("-inf")
+
+    def start(self) -> None:
+        """The way is known, or it changed: a burst unless media flows, and from now on the interval."""
+        now = self._clock.seconds()
+        if now - self.last >= QUIET:
+            self.last = now
+            for _ in range(BURST):
+                self._send()
+        if self._call is None:
+            self._schedule(now)
+
+    def stop(self) -> None:
+        """No more of them."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def _schedule(self, now: float) -> None:
+        self._call = self._clock.callLater(max(0.0, self.last + INTERVAL - now), self._tick)
+
+    def _tick(self) -> None:
+        self._call = None
+        now = self._clock.seconds()
+        if self.last + INTERVAL <= now + 0.001:  # a clock's sums are not exact
+            self.last = now
+            self._send()
+        self._schedule(now)

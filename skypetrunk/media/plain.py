@@ -1,0 +1,94 @@
+"""
+The PBX side: RTP in clear, heard from the signalled host only.
+
+The carrier's stream is passed on with its own numbers: a PBX takes a new source as any
+endpoint does, and its reports then fit the carrier's stream without translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IReactorTime
+
+from skypetrunk.errors import LocalError, PacketRefused
+from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.reports import unchanged
+from skypetrunk.media.source import SignalledSource
+from skypetrunk.media.srtp import DATAGRAM_LIMIT
+from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
+
+if TYPE_CHECKING:
+    from skypetrunk.media.source import Address
+    from skypetrunk.wire.sdes import MasterKey
+
+
+class PlainLeg(MediaLeg):
+    """A leg without SRTP."""
+
+    secure = False
+    suite = None
+
+    def __init__(
+        self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
+    ) -> None:
+        super().__init__(name, clock, entropy, giveBack)
+        self._rtp = SignalledSource()
+        self._rtcp = SignalledSource()
+
+    def rtpReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the RTP port."""
+        if address[0] != self._rtp.host:
+            raise PacketRefused("source")
+        if len(packet) > DATAGRAM_LIMIT:
+            raise PacketRefused("size")
+        # What is no RTP packet must not move the latch.
+        header = parseRTP(packet)
+        now = self._seconds()
+        if not self._rtp.accepts(address, now):
+            raise PacketRefused("source")
+        received = self.received
+        received.packets += 1
+        received.octets += len(packet)
+        received.reception.received(header.ssrc, header.sequence)
+        if self._other is not None:
+            self._other.sendRTP(packet, header, now)
+
+    def rtcpReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the RTCP port."""
+        if address[0] != self._rtcp.host:
+            raise PacketRefused("source")
+        parseRTCP(packet)
+        if not self._rtcp.accepts(address, self._seconds()):
+            raise PacketRefused("source")
+        if self._other is not None:
+            self._other.sendRTCP(packet)
+        self.received.rtcpPackets += 1
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """Pass a packet on as it is."""
+        destination = self._rtp.destination
+        if destination is not None and self._sending:
+            self._transmit(packet, destination)
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """Pass on what of a compound may cross."""
+        destination = self._rtcp.destination
+        if destination is None:
+            return
+        kept = unchanged(compound, self._cname)
+        if kept:
+            self._transmitRTCP(kept, destination)
+
+    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+        """There is no key here."""
+        raise LocalError(f"{self.name} is a plain leg")
+
+    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
+        """There is no key here."""
+        raise LocalError(f"{self.name} is a plain leg")
+
+    def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
+        self._rtp.signal(rtp)
+        self._rtcp.signal(rtcp)

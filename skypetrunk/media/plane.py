@@ -1,0 +1,111 @@
+"""
+Where media legs come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from errno import EADDRINUSE
+from ipaddress import ip_address
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
+from zope.interface import implementer
+
+from skypetrunk.errors import PortsExhausted
+from skypetrunk.interfaces import IMediaLeg, IMediaPlane
+from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.ports import PortRange
+from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.secure import SecureLeg
+from skypetrunk.media.srtp import DATAGRAM_LIMIT
+
+
+@implementer(IMediaPlane)
+class MediaPlane:
+    """
+    Binds media ports of one local address in this process.
+
+    @ivar openPorts: UDP ports bound now.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorUDP,
+        clock: IReactorTime,
+        address: str,
+        advertise: str | None,
+        ports: tuple[int, int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """
+        @param address: literal IPv4 or IPv6 address to bind.
+        @param advertise: what the SDP of secure legs says instead, where NAT stands between
+            us and the carrier; the PBX is on our side of it and is told C{address}, unless
+            that is a wildcard.
+        @param ports: the first and the last port that may be used.
+        @param entropy: that many random octets: C{os.urandom}.
+        @raise ValueError: not literal, or no pair in the range.
+        """
+        self._reactor = reactor
+        self._clock = clock
+        self._address = address
+        self._entropy = entropy
+        self._ports = PortRange(*ports)
+        wildcard = ip_address(address).is_unspecified
+        self._advertised = {
+            True: advertise or address,
+            False: advertise if advertise and wildcard else address,
+        }
+        for shown in self._advertised.values():
+            ip_address(shown)
+        self.openPorts = 0
+
+    def allocate(self, name: str, secure: bool) -> IMediaLeg:
+        """
+        Bind a pair of ports.
+
+        @raise PortsExhausted: none is left.
+        """
+        bound: list[IListeningPort] = []
+
+        def giveBack() -> None:
+            self._close(bound)
+            self._ports.release(port)
+
+        leg: MediaLeg = (SecureLeg if secure else PlainLeg)(name, self._clock, self._entropy, giveBack)
+        port, pair = self._ports.allocate(lambda port: self._bind(port, leg))
+        bound += pair
+        leg.bound(self._address, self._advertised[secure], port)
+        return leg
+
+    def join(self, one: IMediaLeg, other: IMediaLeg) -> None:
+        """Relay between two legs from now on."""
+        if not isinstance(one, MediaLeg) or not isinstance(other, MediaLeg):
+            raise TypeError("legs of another media plane cannot be joined here")
+        one.join(other)
+        other.join(one)
+
+    def _bind(self, port: int, leg: MediaLeg) -> list[IListeningPort] | None:
+        bound: list[IListeningPort] = []
+        try:
+            for number, protocol in ((port, leg.rtpPort), (port + 1, leg.rtcpPort)):
+                # One octet more than the limit, so that a packet cut off here is seen to be too long.
+                bound.append(
+                    self._reactor.listenUDP(
+                        number, protocol, interface=self._address, maxPacketSize=DATAGRAM_LIMIT + 1
+                    )
+                )
+                self.openPorts += 1
+        except CannotListenError as error:
+            self._close(bound)
+            if error.socketError.errno != EADDRINUSE:
+                # No other port would do better: the address is not ours, or there are no descriptors.
+                raise PortsExhausted(f"media port {self._address}: {error.socketError}") from None
+            return None
+        return bound
+
+    def _close(self, bound: list[IListeningPort]) -> None:
+        while bound:
+            bound.pop().stopListening()
+            self.openPorts -= 1

@@ -1,0 +1,231 @@
+"""
+One side of a call's media, and how two of them are joined.
+
+A leg decides what to believe of its own peer, and hands on plain RTP; what its peer
+must see of the other side's packets is the sending leg's own work.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twisted.internet.interfaces import IReactorTime, ISystemHandle
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from skypetrunk.errors import MalformedSDP, PacketRefused
+from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.media.statistics import Counters
+
+if TYPE_CHECKING:
+    from skypetrunk.media.source import Address
+    from skypetrunk.wire.rtp import RTPHeader
+    from skypetrunk.wire.sdes import MasterKey
+
+Receive = Callable[[bytes, "Address"], None]
+
+UNSENT = "unsent"
+"""The counter of packets that the system did not take: no route, buffer full, peer's port closed."""
+
+
+class MediaPort(DatagramProtocol):
+    """
+    One UDP port of a leg.
+
+    @ivar send: writes a datagram; raises L{OSError} when the system does not take it.
+    """
+
+    noisy = False
+
+    def __init__(self, leg: MediaLeg, receive: Receive) -> None:
+        self._leg = leg
+        self._receive = receive
+        self.send: Callable[[bytes, Address], object] = self._unbound
+
+    def startProtocol(self) -> None:
+        """The port is bound."""
+        transport: Any = self.transport
+        # One datagram for each turn of the reactor: legs share it fairly, and no read is
+        # wasted on finding out that a socket is empty.
+        transport.maxThroughput = 1
+        # The transport looks at the address of each packet; ours were looked at when signalled.
+        handle: Any = transport.getHandle() if ISystemHandle.providedBy(transport) else None
+        self.send = transport.write if handle is None else handle.sendto
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        """A packet came in.  Nothing that is in it may raise from here: each would be a traceback."""
+        try:
+            self._receive(datagram, addr)
+        except PacketRefused as refusal:
+            self._leg.received.refuse(refusal.reason)
+        except Exception:
+            self._leg.packetFailed()
+
+    def connectionRefused(self) -> None:
+        """The peer's port is closed: it may open yet."""
+
+    @staticmethod
+    def _unbound(datagram: bytes, addr: Address) -> object:
+        raise OSError("the port is not bound")
+
+
+@implementer(IMediaLeg)
+class MediaLeg(ABC):
+    """
+    What plain and secure legs have in common.
+
+    @ivar name: for logs and statistics.
+    @ivar address: what our SDP says.
+    @ivar received: counters of what came in.
+    @ivar sent: counters of what went out.
+    """
+
+    _log = Logger()
+    secure: ClassVar[bool]
+
+    def __init__(
+        self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
+    ) -> None:
+        """
+        @param entropy: that many random octets.
+        @param giveBack: closes both ports.
+        """
+        self.name = name
+        self.received = Counters()
+        self.sent = Counters()
+        self.rtpPort = MediaPort(self, self.rtpReceived)
+        self.rtcpPort = MediaPort(self, self.rtcpReceived)
+        self._seconds = clock.seconds
+        self._giveBack = giveBack
+        self._other: MediaLeg | None = None
+        self._sending = True
+        self._released = False
+        self._failed = False
+        self._family = 4
+        # Short-lived and random: says nothing of us or of the other side (RFC 7022).
+        self._cname = entropy(12).hex().encode("ascii")
+
+    def bound(self, host: str, advertised: str, port: int) -> None:
+        """Both ports are bound on C{host}; C{advertised} is what the peer is told."""
+        self._family = ip_address(host).version
+        self.address = MediaAddress(advertised, port, port + 1)
+
+    def join(self, other: MediaLeg | None) -> None:
+        """Hand what comes in to C{other} from now on."""
+        before, self._other = self._other, other
+        if before is not None and before is not other and before._other is self:
+            before._other = None
+
+    def setRemote(self, address: MediaAddress | None) -> None:
+        """
+        Where the peer's SDP says it receives.
+
+        @raise MalformedSDP: not a literal address, or one of the other family.
+        """
+        if address is None or address.port == 0:
+            self._signal(None, None)
+            return
+        try:
+            literal = ip_address(address.host)
+        except ValueError:
+            # A name would be looked up, waiting, by the first packet sent there.
+            raise MalformedSDP(f"media address {address.host!r} is not a literal address") from None
+        if isinstance(literal, IPv6Address) and literal.ipv4_mapped is not None:
+            literal = literal.ipv4_mapped
+        if literal.is_unspecified:
+            self._signal(None, None)
+            return
+        if literal.version != self._family or literal.is_multicast:
+            raise MalformedSDP(f"media address {literal} cannot be reached from {self.address.host}")
+        host = str(literal)
+        self._signal((host, address.port), (host, address.rtcpPort) if address.rtcpPort else None)
+
+    def setSending(self, sending: bool) -> None:
+        """Whether the agreed direction lets us send media to this peer."""
+        self._sending = sending
+
+    def statistics(self) -> LegStatistics:
+        """Counters so far."""
+        return LegStatistics(
+            self.name, self.secure, self.suite, self.received.snapshot(), self.sent.snapshot()
+        )
+
+    def release(self) -> LegStatistics:
+        """Close both ports, give them back; the final counters."""
+        if not self._released:
+            self._released = True
+            self.join(None)
+            self._ended()
+            self._giveBack()
+        return self.statistics()
+
+    def packetFailed(self) -> None:
+        """
+        Called while an exception that nobody foresaw is handled.  The first one of a leg is
+        logged; all are counted.
+        """
+        self.received.refuse("malformed")
+        if not self._failed:
+            self._failed = True
+            self._log.failure("Media packet of {leg} failed", leg=self.name)
+
+    def _transmit(self, packet: bytes, destination: Address) -> bool:
+        """An RTP packet leaves."""
+        sent = self.sent
+        try:
+            self.rtpPort.send(packet, destination)
+        except OSError:
+            sent.refuse(UNSENT)
+            return False
+        sent.packets += 1
+        sent.octets += len(packet)
+        return True
+
+    def _transmitRTCP(self, packet: bytes, destination: Address) -> None:
+        """An RTCP compound leaves."""
+        try:
+            self.rtcpPort.send(packet, destination)
+        except OSError:
+            self.sent.refuse(UNSENT)
+        else:
+            self.sent.rtcpPackets += 1
+
+    @property
+    @abstractmethod
+    def suite(self) -> str | None:
+        """Name of the SRTP suite, C{None} on a plain leg."""
+
+    @abstractmethod
+    def rtpReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the RTP port.  Raises L{PacketRefused}."""
+
+    @abstractmethod
+    def rtcpReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the RTCP port.  Raises L{PacketRefused}."""
+
+    @abstractmethod
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """The other side's peer sent an RTP packet.  Never raises."""
+
+    @abstractmethod
+    def sendRTCP(self, compound: bytes) -> None:
+        """The other side's peer sent an RTCP compound.  Raises L{PacketRefused} for what is malformed."""
+
+    @abstractmethod
+    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+        """The key we protect with."""
+
+    @abstractmethod
+    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
+        """The key the peer protects with."""
+
+    @abstractmethod
+    def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
+        """The peer's SDP names these addresses."""
+
+    def _ended(self) -> None:  # noqa: B027
+        """The leg is being released: let go of timers and keys, where there are any."""

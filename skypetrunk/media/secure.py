@@ -1,0 +1,225 @@
+"""
+The carrier side: SRTP, where only a verified tag says who sent a packet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from twisted.internet.interfaces import IReactorTime
+
+from skypetrunk.errors import PacketRefused, StreamLost
+from skypetrunk.media.keepalive import KeepAlive
+from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.source import AuthenticatedSource
+from skypetrunk.media.srtp import protector, unprotector
+from skypetrunk.media.stream import OutboundStream
+from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
+
+if TYPE_CHECKING:
+    from skypetrunk.interfaces import IPacketGuard
+    from skypetrunk.media.source import Address
+    from skypetrunk.wire.sdes import MasterKey
+
+EARLY_PACKETS = 50
+"""Packets kept before the key is known: a second of sound."""
+
+EARLY_SECONDS = 1.0
+"""Older ones are of no use to a listener any more."""
+
+REMOTE_KEYS = 8
+"""Inbound contexts kept, by key: a peer that returns to one finds its replay list; none can pile them up."""
+
+
+class _Early(NamedTuple):
+    """A datagram that came before its key."""
+
+    time: float
+    receive: Callable[[bytes, Address], None]
+    packet: bytes
+    address: Address
+
+
+class SecureLeg(MediaLeg):
+    """
+    A leg with SRTP.  Contexts live as long as their key (RFC 3711 section 3.2.3): outbound
+    one per key, inbound by key, whatever re-INVITEs say in between.
+    """
+
+    secure = True
+
+    def __init__(
+        self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
+    ) -> None:
+        super().__init__(name, clock, entropy, giveBack)
+        self._entropy = entropy
+        self._rtp = AuthenticatedSource()
+        self._rtcp = AuthenticatedSource()
+        self._stream: OutboundStream | None = None
+        self._suite: str | None = None
+        self._localKey = b""
+        self._usedKeys: set[bytes] = set()
+        self._inbound: IPacketGuard | None = None
+        self._guards: dict[bytes, IPacketGuard] = {}
+        self._early: deque[_Early] = deque()
+        self._keepAlive = KeepAlive(clock, self._sendKeepAlive)
+        self._keepAliveType = 127
+
+    @property
+    def suite(self) -> str | None:
+        """The suite that we protect with, or the peer's while we have no key."""
+        if self._suite is None and self._inbound is not None:
+            return self._inbound.suite
+        return self._suite
+
+    def setPayloadTypes(self, negotiated: Collection[int]) -> None:
+        """The payload types in use: keep-alives take the highest other one (127 at first)."""
+        free = [number for number in range(127, 95, -1) if number not in negotiated]
+        self._keepAliveType = free[0] if free else 127
+
+    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+        """
+        The key we protect with.  Its context is made here, once.
+
+        @raise StreamLost: it had one before, with another suite or key since.
+        """
+        identity = _identity(key)
+        if identity == self._localKey and suite == self._suite and not self._released:
+            return
+        if identity in self._usedKeys or self._released:
+            raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")
+        guard = protector(suite, key)
+        self._usedKeys.add(identity)
+        self._localKey = identity
+        self._suite = suite
+        self._stream = OutboundStream(guard, self._entropy, self._cname)
+        self._wayKnown()
+
+    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
+        """The key the peer protects with.  What came early is decrypted now, in order."""
+        if self._released:
+            return
+        identity = suite.encode("ascii") + _identity(key)
+        guard = self._guards.pop(identity, None) or unprotector(suite, key)
+        self._guards[identity] = self._inbound = guard
+        if len(self._guards) > REMOTE_KEYS:
+            del self._guards[next(iter(self._guards))]
+        self._wayKnown()
+        self._takeEarly()
+
+    def rtpReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the RTP port."""
+        guard = self._inbound
+        if guard is None:
+            self._keepEarly(self.rtpReceived, packet, address)
+            return
+        plain = guard.rtp(packet)
+        now = self._seconds()
+        received = self.received
+        received.packets += 1
+        received.octets += len(packet)
+        received.authenticated += 1
+        self._rtp.authenticated(address, now)
+        header = parseRTP(plain)
+        received.reception.received(header.ssrc, header.sequence)
+        if self._other is not None:
+            self._other.sendRTP(plain, header, now)
+
+    def rtcpReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the RTCP port."""
+        guard = self._inbound
+        if guard is None:
+            self._keepEarly(self.rtcpReceived, packet, address)
+            return
+        plain = guard.rtcp(packet)
+        self.received.rtcpPackets += 1
+        self._rtcp.authenticated(address, self._seconds())
+        if self._stream is not None:
+            plain = self._stream.reportsToSource(plain)
+        else:
+            parseRTCP(plain)
+        if plain and self._other is not None:
+            self._other.sendRTCP(plain)
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """Send a packet of the other side in our own stream."""
+        destination = self._rtp.destination
+        if destination is None or not self._sending:
+            return
+        stream = self._stream
+        if stream is None:
+            self.sent.refuse("no-key")
+            return
+        try:
+            protected = stream.rtp(packet, header, now)
+        except PacketRefused as refusal:
+            self.sent.refuse(refusal.reason)
+            return
+        self._keepAlive.last = now
+        if self._transmit(protected, destination):
+            self.sent.authenticated += 1
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """Send a compound of the other side as one of our own stream."""
+        destination = self._rtcp.destination
+        if destination is None or self._stream is None:
+            return
+        protected = self._stream.rtcp(compound)
+        if protected:
+            self._transmitRTCP(protected, destination)
+
+    def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
+        now = self._seconds()
+        before = self._rtp.destination
+        self._rtp.signal(rtp, now)
+        self._rtcp.signal(rtcp, now)
+        if self._rtp.destination != before:
+            self._wayKnown()
+
+    def _ended(self) -> None:
+        self._keepAlive.stop()
+        self._early.clear()
+        self._stream = self._inbound = None
+        self._guards.clear()
+
+    def _wayKnown(self) -> None:
+        """Something of keys and address is new: when all are known, the stream may be waited for."""
+        if self._stream and self._inbound and self._rtp.destination and not self._released:
+            self._keepAlive.start()
+
+    def _sendKeepAlive(self) -> None:
+        destination = self._rtp.destination
+        if destination is None or self._stream is None:
+            return
+        if self._transmit(self._stream.keepAlive(self._keepAliveType, self._seconds()), destination):
+            self.sent.authenticated += 1
+
+    def _keepEarly(self, receive: Callable[[bytes, Address], None], packet: bytes, address: Address) -> None:
+        now = self._seconds()
+        early = self._early
+        early.append(_Early(now, receive, packet, address))
+        while len(early) > EARLY_PACKETS or early[0].time < now - EARLY_SECONDS:
+            early.popleft()
+            self.received.refuse("no-key")
+
+    def _takeEarly(self) -> None:
+        oldest = self._seconds() - EARLY_SECONDS
+        while self._early:
+            time, receive, packet, address = self._early.popleft()
+            if time < oldest:
+                self.received.refuse("no-key")
+                continue
+            try:
+                receive(packet, address)
+            except PacketRefused as refusal:
+                self.received.refuse(refusal.reason)
+            else:
+                self.received.early += 1
+
+
+def _identity(key: MasterKey) -> bytes:
+    """What a key is known by after it has gone: not the key."""
+    return sha256(key.key + key.salt).digest()

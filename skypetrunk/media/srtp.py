@@ -1,0 +1,177 @@
+"""
+SRTP by libsrtp: one direction, one key (RFC 3711, the suites of RFC 4568 section 6.2).
+
+pylibsrtp's public call allocates twice and refuses packets that would still fit into a
+datagram.  Its binding, called in place, costs half.  That use of a private binding stays
+in this module, is verified when the module is imported, and falls back to the public call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pylibsrtp
+from zope.interface import implementer
+
+from skypetrunk.errors import LocalError, PacketRefused
+from skypetrunk.interfaces import IPacketGuard
+
+if TYPE_CHECKING:
+    from skypetrunk.wire.sdes import MasterKey
+
+PROFILES = {
+    "AES_CM_128_HMAC_SHA1_80": (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
+    "AES_CM_128_HMAC_SHA1_32": (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32, 16, 14),
+}
+"""What libsrtp does for us: profile, octets of the master key, octets of the master salt."""
+
+DATAGRAM_LIMIT = 2048
+"""Longer packets are refused: no media comes near it, and the buffer of a guard is that long."""
+
+_TRAILER = 32
+"""Room for the tag and the SRTCP index behind the longest packet."""
+
+_REASONS = {
+    "authentication failure": "authentication",
+    "replay check failed (bad index)": "replay",
+    "replay check failed (index too old)": "replay",
+    "can't use key any more": "no-key",
+    "no appropriate context found": "no-key",
+}
+"""libsrtp's texts and the counters they go under; everything else it says means a malformed packet."""
+
+
+def _refusal(text: str) -> PacketRefused:
+    return PacketRefused(_REASONS.get(text, "malformed"))
+
+
+def _session(suite: str, key: MasterKey, outbound: bool) -> pylibsrtp.Session:
+    """A session with one wildcard policy: libsrtp makes a context for each SSRC it meets."""
+    if suite not in PROFILES:
+        raise LocalError(f"no SRTP implementation for {suite}")
+    profile, keyOctets, saltOctets = PROFILES[suite]
+    if (len(key.key), len(key.salt)) != (keyOctets, saltOctets):  # libsrtp accepts longer ones silently
+        raise LocalError(
+            f"{suite} wants a key of {keyOctets} and a salt of {saltOctets} octets,"
+            f" not {len(key.key)} and {len(key.salt)}"
+        )
+    kind = pylibsrtp.Policy.SSRC_ANY_OUTBOUND if outbound else pylibsrtp.Policy.SSRC_ANY_INBOUND
+    try:
+        return pylibsrtp.Session(
+            pylibsrtp.Policy(key=key.key + key.salt, ssrc_type=kind, srtp_profile=profile)
+        )
+    except pylibsrtp.Error as error:
+        raise LocalError(f"libsrtp refuses the key: {error}") from None
+
+
+@implementer(IPacketGuard)
+class PublicGuard:
+    """SRTP through pylibsrtp's public interface."""
+
+    def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
+        session = _session(suite, key, outbound)
+        self.suite = suite
+        self._rtp: Callable[[bytes], bytes] = session.protect if outbound else session.unprotect
+        self._rtcp: Callable[[bytes], bytes] = session.protect_rtcp if outbound else session.unprotect_rtcp
+
+    def rtp(self, packet: bytes) -> bytes:
+        """The other form of an RTP packet."""
+        return self._call(self._rtp, packet)
+
+    def rtcp(self, packet: bytes) -> bytes:
+        """The other form of an RTCP compound packet."""
+        return self._call(self._rtcp, packet)
+
+    def _call(self, function: Callable[[bytes], bytes], packet: bytes) -> bytes:
+        try:
+            return function(packet)
+        except ValueError:
+            raise PacketRefused("size") from None
+        except pylibsrtp.Error as error:
+            raise _refusal(str(error)) from None
+
+
+@implementer(IPacketGuard)
+class InPlaceGuard:
+    """SRTP through pylibsrtp's private binding, in a buffer of our own."""
+
+    def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
+        from pylibsrtp._binding import ffi, lib
+
+        self.suite = suite
+        self._session = _session(suite, key, outbound)  # frees the context when it goes
+        self._context = self._session._srtp[0]
+        self._buffer = ffi.new("char[]", DATAGRAM_LIMIT + _TRAILER)
+        self._view = ffi.buffer(self._buffer)
+        self._length = ffi.new("int *")
+        self._rtp: Any = lib.srtp_protect if outbound else lib.srtp_unprotect
+        self._rtcp: Any = lib.srtp_protect_rtcp if outbound else lib.srtp_unprotect_rtcp
+
+    def rtp(self, packet: bytes) -> bytes:
+        """The other form of an RTP packet."""
+        return self._call(self._rtp, packet)
+
+    def rtcp(self, packet: bytes) -> bytes:
+        """The other form of an RTCP compound packet."""
+        return self._call(self._rtcp, packet)
+
+    def _call(self, function: Any, packet: bytes) -> bytes:
+        size = len(packet)
+        if size > DATAGRAM_LIMIT:
+            raise PacketRefused("size")
+        view, length = self._view, self._length
+        view[0:size] = packet
+        length[0] = size
+        status = function(self._context, self._buffer, length)
+        if status:
+            raise _refusal(pylibsrtp.ERRORS[status])
+        result: bytes = view[0 : length[0]]
+        return result
+
+
+class _Probe:
+    """A key and a packet of RFC 3711's kind with a known outcome (libsrtp's own self-test)."""
+
+    key = bytes.fromhex("e1f97a0d3e018be0d64fa32c06de4139")
+    salt = bytes.fromhex("0ec675ad498afeebb6960b3aabe6")
+    plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
+    protected = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
+
+
+def inPlaceWorks(guard: Callable[[str, Any, bool], IPacketGuard] = InPlaceGuard) -> bool:
+    """
+    Does the private binding still do what this module believes?  Protects and
+    unprotects a known packet, then a forged one; anything unexpected means no.
+    """
+    suite, probe = "AES_CM_128_HMAC_SHA1_80", _Probe()
+    try:
+        if guard(suite, probe, True).rtp(probe.plain) != probe.protected:
+            return False
+        receiver = guard(suite, probe, False)
+        try:
+            receiver.rtp(probe.protected[:-1] + b"\0")
+        except PacketRefused as refusal:
+            return refusal.reason == "authentication" and receiver.rtp(probe.protected) == probe.plain
+        return False
+    except Exception:
+        # Whatever a changed binding raises, the public call stays.
+        return False
+
+
+Guard: Callable[[str, MasterKey, bool], IPacketGuard] = InPlaceGuard if inPlaceWorks() else PublicGuard
+"""The implementation in use."""
+
+
+def protector(suite: str, key: MasterKey) -> IPacketGuard:
+    """
+    The guard of one outbound key.
+
+    @raise LocalError: unknown suite, or a key of the wrong length.
+    """
+    return Guard(suite, key, True)
+
+
+def unprotector(suite: str, key: MasterKey) -> IPacketGuard:
+    """The guard of one inbound key.  Raises as L{protector}."""
+    return Guard(suite, key, False)

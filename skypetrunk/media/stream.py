@@ -1,0 +1,205 @@
+"""
+The SRTP stream that a trunk sends: its numbers are ours, whatever the PBX does.
+
+Passing the PBX's own numbers through breaks calls: after a transfer or a restart the
+sequence jumps, and then either libsrtp refuses every packet or the receiver loses the
+roll-over counter.  So one outbound key has one SSRC and one sequence that only grows; no
+(key, SSRC, index) is ever used for two packets (RFC 3711 section 9.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from skypetrunk.errors import PacketRefused
+from skypetrunk.media.reports import relayable
+from skypetrunk.wire.rtp import RTPHeader, rewriteHeader, rewriteRTCP
+
+if TYPE_CHECKING:
+    from skypetrunk.interfaces import IPacketGuard
+
+MAX_FORWARD = 100
+"""Packets: a larger step is a jump of the source.  Two seconds of loss are still passed on as loss."""
+
+REORDERING = 64
+"""Packets: how late one may come and still take its place; libsrtp's own window is 128."""
+
+MAX_TIMESTAMP_STEP = 480_000
+"""Ten seconds at 48 kHz: from one packet to the next, more needs a silence that explains it."""
+
+_CLOCK_RATE = 8000
+_NEVER = -1
+
+
+class OutboundStream:
+    """
+    One outbound key, its context and its stream.  Made once per key, never again.
+
+    @ivar ssrc: ours; random.
+    @ivar packets: RTP packets protected so far.
+    @ivar octets: payload octets of them.
+    """
+
+    def __init__(self, guard: IPacketGuard, entropy: Callable[[int], bytes], cname: bytes) -> None:
+        """
+        @param guard: the context that protects.
+        @param entropy: that many random octets.
+        @param cname: what our RTCP shows instead of the source's description (RFC 7022).
+        """
+        self._guard = guard
+        self._cname = cname
+        self.ssrc = int.from_bytes(entropy(4), "big")
+        self.packets = 0
+        self.octets = 0
+        # The first sequence number stays below 2**15, so that a receiver which misses
+        # some packets at the start cannot mistake a wrap (RFC 3711 section 3.3.1).
+        self._highest = (int.from_bytes(entropy(2), "big") & 0x7FFF) - 1
+        self._first = 0
+        self._timestamp = int.from_bytes(entropy(4), "big")
+        self._time: float | None = None
+        # What the source counts.  C{_following} is its SSRC while its numbers are followed.
+        self._source: int | None = None
+        self._following: int | None = None
+        self._inHighest = 0
+        self._inTimestamp = 0
+        self._offset = 0
+        self._recent = [_NEVER] * REORDERING
+        self._afterJump = _NEVER
+
+    def rtp(self, packet: bytes, header: RTPHeader, now: float) -> bytes:
+        """
+        The next packet of the stream, protected.
+
+        @param packet: an RTP packet of the source, C{header} its header.
+        @param now: seconds.
+        @raise PacketRefused: C{replay}: a duplicate, or too late to have a place.
+        """
+        _, _, marker, _, sequence, timestamp, ssrc, headerLength = header
+        ahead = (sequence - self._inHighest) & 0xFFFF
+        if ssrc == self._following and 0 < ahead <= MAX_FORWARD and self._isPlausible(timestamp, now):
+            self._highest = index = self._highest + ahead
+            self._inHighest += ahead
+            self._inTimestamp = timestamp
+            self._time = now
+        elif ssrc == self._following and self._isLate(ahead, sequence, timestamp):
+            index = self._highest - (-ahead & 0xFFFF)
+        else:
+            marker = True
+            self._follow(header, now)
+            index = self._highest
+        self._recent[sequence % REORDERING] = sequence << 32 | timestamp
+        mapped = (timestamp + self._offset) & 0xFFFFFFFF
+        if index == self._highest:
+            self._timestamp = mapped
+        self.packets += 1
+        self.octets += len(packet) - headerLength
+        return self._guard.rtp(
+            rewriteHeader(packet, marker=marker, sequence=index & 0xFFFF, timestamp=mapped, ssrc=self.ssrc)
+        )
+
+    def keepAlive(self, payloadType: int, now: float) -> bytes:
+        """A packet without payload, of a payload type that means nothing (RFC 6263 section 4.6)."""
+        self._highest += 1
+        self._timestamp = self._nextTimestamp(now)
+        self._time = now
+        self._following = None
+        self.packets += 1
+        header = bytes((0x80, payloadType)) + bytes(10)
+        return self._guard.rtp(
+            rewriteHeader(
+                header,
+                marker=False,
+                sequence=self._highest & 0xFFFF,
+                timestamp=self._timestamp,
+                ssrc=self.ssrc,
+            )
+        )
+
+    def rtcp(self, compound: bytes) -> bytes:
+        """
+        A compound of the source as one of this stream, protected; empty when nothing of it may
+        go on.  The BYE of a source does not: the stream goes on without it.
+
+        @raise PacketRefused: C{malformed}.
+        """
+        sender, kept = relayable(compound, self._source, (self.packets, self.octets))
+        if not kept:
+            return b""
+        return self._guard.rtcp(
+            rewriteRTCP(
+                kept,
+                sender=lambda ssrc: self.ssrc if ssrc == sender else None,
+                source=lambda ssrc: ssrc,
+                timestamp=lambda _, value: value + self._offset,
+                sequence=lambda _, value: value,
+                cname=self._cname,
+            )
+        )
+
+    def reportsToSource(self, compound: bytes) -> bytes:
+        """
+        A compound of the receiver, its reports on this stream in the numbers of the source.
+
+        @raise PacketRefused: C{malformed}.
+        """
+        behind = self._highest - self._inHighest
+        return rewriteRTCP(
+            compound,
+            sender=lambda ssrc: ssrc,
+            source=lambda ssrc: self._source if ssrc == self.ssrc else None,
+            timestamp=lambda _, value: value,
+            sequence=lambda _, value: value - behind,
+        )
+
+    def _follow(self, header: RTPHeader, now: float) -> None:
+        """A new source, or the old one with new numbers: the stream continues at +1."""
+        self._highest += 1
+        self._first = self._highest
+        self._source = self._following = header.ssrc
+        self._inHighest = header.sequence
+        self._inTimestamp = header.timestamp
+        self._offset = self._nextTimestamp(now) - header.timestamp
+        self._time = now
+        self._recent = [_NEVER] * REORDERING
+        self._afterJump = _NEVER
+
+    def _isLate(self, ahead: int, sequence: int, timestamp: int) -> bool:
+        """
+        May a packet that is not ahead take the place that it left?
+
+        @return: C{False}: the source jumped.
+        @raise PacketRefused: C{replay}: it was here, or its place was never kept.
+        """
+        behind = -ahead & 0xFFFF
+        if behind >= REORDERING:
+            return False
+        seen = self._recent[sequence % REORDERING]
+        if seen >> 32 == sequence:
+            if seen & 0xFFFFFFFF != timestamp:
+                return False
+            raise PacketRefused("replay")
+        if self._highest - behind >= self._first:
+            return True
+        # Before the place where we began to follow.  One is late, two in a row are a jump.
+        if sequence == self._afterJump:
+            return False
+        self._afterJump = (sequence + 1) & 0xFFFF
+        raise PacketRefused("replay")
+
+    def _isPlausible(self, timestamp: int, now: float) -> bool:
+        """Does this time stamp continue the last one, as far as the time that passed lets it?"""
+        step = (timestamp - self._inTimestamp) & 0xFFFFFFFF
+        if step <= MAX_TIMESTAMP_STEP:
+            return True
+        if step >= 0x80000000:
+            return 0x100000000 - step <= MAX_TIMESTAMP_STEP  # events carry the time of their start (RFC 4733)
+        silence = now - self._time if self._time is not None else 0.0
+        return step <= MAX_TIMESTAMP_STEP + silence * 48_000
+
+    def _nextTimestamp(self, now: float) -> int:
+        """Ours, after the time that passed since the last packet, 20 ms at least."""
+        if self._time is None:
+            return self._timestamp
+        passed = max(160, int((now - self._time) * _CLOCK_RATE))
+        return (self._timestamp + passed) & 0xFFFFFFFF
