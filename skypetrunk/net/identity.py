@@ -1,0 +1,207 @@
+"""
+Does a certificate prove a SIP domain (RFC 5922 section 7)?
+
+Every exception denies: whatever goes wrong in here becomes L{PeerNotVerified}.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from service_identity import VerificationError
+from service_identity.cryptography import extract_patterns
+from service_identity.hazmat import (
+    DNS_ID,
+    URI_ID,
+    CertificatePattern,
+    DNSPattern,
+    URIPattern,
+    verify_service_identity,
+)
+from zope.interface import implementer
+
+from skypetrunk.errors import PeerNotVerified
+from skypetrunk.interfaces import IIdentityPolicy
+
+PIN_PREFIX = "sha256/"
+
+#: X509_V_ERR numbers of OpenSSL that administrators meet, in words.
+_PROBLEMS = {
+    9: "not valid before {start}",
+    10: "expired on {end}",
+    18: "signed by itself",
+    19: "issued under the unknown root {issuer}",
+    20: "issued by {issuer}, which is not among the roots",
+    21: "issued by {issuer}, whose certificate the server did not send",
+    23: "revoked",
+    24: "issued by something that is no CA",
+    79: "issued by something that is no CA",
+    26: "not meant for servers",
+    66: "its key is too weak",
+    67: "the key of its CA is too weak",
+    68: "its signature algorithm is too weak",
+}
+
+
+def asciiDomain(domain: str) -> str:
+    """A domain as certificates and SNI write it: lower case, IDNA, no dot at the end."""
+    return domain.rstrip(".").encode("idna").decode("ascii").lower()
+
+
+def keyPin(certificate: x509.Certificate) -> str:
+    """The pin C{sha256/BASE64} of a certificate's SubjectPublicKeyInfo (RFC 7469 section 2.4)."""
+    info = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return PIN_PREFIX + base64.b64encode(hashlib.sha256(info).digest()).decode("ascii")
+
+
+def parsePin(text: str) -> bytes:
+    """
+    The digest of a pin written as C{sha256/BASE64}.
+
+    @raise ValueError: says what is wrong and what would be right.
+    """
+    if not text.startswith(PIN_PREFIX):
+        raise ValueError(f"a pin starts with {PIN_PREFIX!r}, not {text[:7]!r}")
+    try:
+        digest = base64.b64decode(text[len(PIN_PREFIX) :], validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"what follows {PIN_PREFIX!r} is not base64") from None
+    if len(digest) != hashlib.sha256().digest_size:
+        raise ValueError(f"a pin holds 32 octets, this one {len(digest)}")
+    return digest
+
+
+def namesOf(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The names in SubjectAltName, for people: C{("DNS a.example", "URI sip:a.example")}."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    kinds: dict[type[x509.GeneralName], str] = {
+        x509.DNSName: "DNS",
+        x509.UniformResourceIdentifier: "URI",
+        x509.RFC822Name: "e-mail",
+        x509.IPAddress: "IP",
+    }
+    return tuple(f"{kinds.get(type(name), 'other')} {name.value}" for name in names)
+
+
+def chainProblem(
+    error: int, certificate: x509.Certificate, domain: str, roots: Sequence[str]
+) -> PeerNotVerified:
+    """
+    What OpenSSL disliked in the chain, in words.
+
+    @param error: OpenSSL's X509_V_ERR number.
+    @param certificate: the certificate of the chain that it disliked.
+    @param roots: subjects of the trusted roots.
+    """
+    reason = _PROBLEMS.get(error, f"refused by OpenSSL with X509 error {error}").format(
+        start=certificate.not_valid_before_utc.isoformat(" "),
+        end=certificate.not_valid_after_utc.isoformat(" "),
+        issuer=certificate.issuer.rfc4514_string() or "(no name)",
+    )
+    return PeerNotVerified(
+        wanted=f"a valid certificate for {domain} issued under {_listed(roots)}",
+        seen=f"the certificate {certificate.subject.rfc4514_string() or '(no name)'}, {reason}",
+    )
+
+
+@implementer(IIdentityPolicy)
+class IdentityPolicy:
+    """
+    RFC 5922 and pins.
+
+    @ivar pins: digests one of which the key of the leaf, or of a CA of the verified chain, must
+        have; empty for no pinning.
+    @ivar wildcards: whether C{*.carrier.example} proves C{sip.carrier.example}.  RFC 5922 section
+        7.2 forbids it; some carriers need it.
+    """
+
+    def __init__(self, pins: Sequence[str] = (), wildcards: bool = False) -> None:
+        """
+        @param pins: C{"sha256/BASE64"}, the one in use and a spare.
+        @raise ValueError: a pin that is none.
+        """
+        self.pins = tuple(parsePin(pin) for pin in pins)
+        self.wildcards = wildcards
+
+    def verify(self, chain: Sequence[bytes], domain: str) -> str:
+        """See L{IIdentityPolicy.verify}."""
+        try:
+            certificates = [x509.load_der_x509_certificate(each) for each in chain]
+            proof = self._proof(certificates[0], asciiDomain(domain))
+            pinned = self._pinned(certificates)
+        except PeerNotVerified:
+            raise
+        except Exception as problem:
+            raise PeerNotVerified(
+                wanted=f"a certificate for {domain}",
+                seen=f"one that cannot be checked ({type(problem).__name__}: {problem})",
+            ) from problem
+        return proof if pinned is None else f"{proof}; pinned key of {pinned}"
+
+    def _proof(self, leaf: x509.Certificate, domain: str) -> str:
+        try:
+            patterns = extract_patterns(leaf)
+            # RFC 5922 section 7.1: only the scheme "sip" counts, and a URI with a user part names
+            # a person, not a domain.
+            uris: list[CertificatePattern] = [
+                each
+                for each in patterns
+                if isinstance(each, URIPattern)
+                and each.protocol_pattern == b"sip"
+                and b"@" not in each.dns_pattern.pattern
+            ]
+            if uris:
+                verify_service_identity(uris, [URI_ID(f"sip:{domain}")], [])
+                return f"URI sip:{domain}"
+            hosts: list[CertificatePattern] = [
+                each
+                for each in patterns
+                if isinstance(each, DNSPattern) and (self.wildcards or b"*" not in each.pattern)
+            ]
+            if not hosts:
+                raise VerificationError(errors=[])
+            match = verify_service_identity(hosts, [DNS_ID(domain)], [])[0].cert_pattern
+            assert isinstance(match, DNSPattern)
+            return f"DNS {match.pattern.decode('ascii')}"
+        except Exception as problem:
+            raise PeerNotVerified(
+                wanted=f"a certificate for URI sip:{domain} or DNS {domain}",
+                seen=self._seen(leaf, problem),
+            ) from problem
+
+    def _seen(self, leaf: x509.Certificate, problem: Exception) -> str:
+        """The names of a certificate that proves nothing, and why, where the names do not show it."""
+        names = namesOf(leaf)
+        if not names:
+            return "no SubjectAltName"
+        if not self.wildcards and any("*" in name for name in names):
+            return f"{_listed(names)} (wildcards are refused, RFC 5922 section 7.2)"
+        if not isinstance(problem, VerificationError):
+            return f"{_listed(names)} ({type(problem).__name__}: {problem})"
+        return _listed(names)
+
+    def _pinned(self, certificates: Sequence[x509.Certificate]) -> str | None:
+        """Subject of the certificate whose key is pinned, or C{None} without pins."""
+        if not self.pins:
+            return None
+        seen = [keyPin(each) for each in certificates]
+        for pin, certificate in zip(seen, certificates, strict=True):
+            if any([hmac.compare_digest(parsePin(pin), wanted) for wanted in self.pins]):
+                return certificate.subject.rfc4514_string()
+        wanted = [PIN_PREFIX + base64.b64encode(each).decode("ascii") for each in self.pins]
+        raise PeerNotVerified(wanted=f"a key pinned as {' or '.join(wanted)}", seen=f"keys {', '.join(seen)}")
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    """A few names, and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

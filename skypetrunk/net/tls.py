@@ -1,0 +1,477 @@
+"""
+TLS towards a carrier: C{connect()} fires when, and only when, the peer has proved to be the trunk's domain.
+
+Nothing that speaks SIP exists before that moment, so nothing of SIP can reach a stranger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from OpenSSL import SSL, crypto
+from twisted.internet import error, ssl
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.errors import ChannelFailed, PeerNotVerified
+from skypetrunk.interfaces import IIdentityPolicy
+from skypetrunk.net.handshake import HandshakeRecord, HandshakeRecorder
+from skypetrunk.net.identity import asciiDomain, chainProblem
+
+#: Suites with forward secrecy and authenticated encryption; those of TLS 1.3 are always on.
+FORWARD_SECRET = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+#: Suites as the datasheet's handshake describes them, key exchange by RSA alone: a stolen server
+#: key opens every recorded call.
+STATIC_RSA = "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA"
+
+#: Seconds until an attempt that went nowhere is given up: three SYNs and a slow handshake.
+CONNECT_TIMEOUT = 10.0
+
+#: Seconds a peer has to answer our close_notify.
+CLOSE_BOUND = 2.0
+
+
+@dataclass(frozen=True)
+class TrustRoots:
+    """
+    Who may vouch for the peer.
+
+    @ivar trust: what Twisted wants as C{trustRoot}.
+    @ivar names: subjects, for people.
+    @ivar unusable: subjects of certificates that cannot be roots, because somebody else issued
+        them: OpenSSL does not accept a part of a chain.
+    """
+
+    trust: Any
+    names: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
+
+
+def loadTrustRoots(pem: bytes) -> TrustRoots:
+    """
+    The roots of a PEM file, which replace the system's.
+
+    @raise ValueError: no certificate in it, or one that cannot be read.
+    """
+    certificates = x509.load_pem_x509_certificates(pem)
+    return TrustRoots(
+        ssl.trustRootFromCertificates([_twistedCertificate(each) for each in certificates]),
+        tuple(each.subject.rfc4514_string() for each in certificates),
+        tuple(each.subject.rfc4514_string() for each in certificates if each.subject != each.issuer),
+    )
+
+
+def systemTrustRoots() -> TrustRoots:
+    """The roots of the operating system."""
+    return TrustRoots(ssl.platformTrust(), ("the system's roots",))
+
+
+@dataclass(frozen=True)
+class OwnCertificate:
+    """A certificate of ours, its key, and the rest of its chain, as OpenSSL takes them."""
+
+    certificate: crypto.X509
+    key: crypto.PKey
+    chain: tuple[crypto.X509, ...]
+
+
+def loadOwnCertificate(chainPEM: bytes, keyPEM: bytes, keyPassword: bytes | None = None) -> OwnCertificate:
+    """
+    @param chainPEM: PEM blocks, our own certificate first.
+    @param keyPEM: the private key.
+    @raise ValueError: one of them cannot be read, or they do not belong together.
+    """
+    leaf, *rest = x509.load_pem_x509_certificates(chainPEM)
+    try:
+        key = load_pem_private_key(keyPEM, keyPassword)
+    except TypeError as problem:  # a password too many, or too few
+        raise ValueError(str(problem)) from problem
+    if key.public_key() != leaf.public_key():
+        raise ValueError(f"the key is not that of {leaf.subject.rfc4514_string()}")
+    return OwnCertificate(
+        crypto.X509.from_cryptography(leaf),
+        crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type, unused-ignore]
+        tuple(crypto.X509.from_cryptography(each) for each in rest),
+    )
+
+
+class ClientTLS:
+    """
+    What one trunk asks of TLS.  Build a new one when a file changes: contexts are kept in here.
+
+    @ivar domain: the identity the peer must prove, whatever its address was found by.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        roots: TrustRoots,
+        identity: IIdentityPolicy,
+        *,
+        certificate: OwnCertificate | None = None,
+        staticRSA: bool = False,
+        minimum: Any = ssl.TLSVersion.TLSv1_2,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        @param certificate: shown when the server asks for one; without it the answer is "none".
+        @param staticRSA: accept suites without forward secrecy too.
+        @param minimum: L{ssl.TLSVersion}; less than TLS 1.2 has no effect.
+        @raise ValueError: C{domain} is no domain name.
+        """
+        self.domain = domain
+        self.roots = roots
+        self.identity = identity
+        self._serverName = asciiDomain(domain).encode("ascii")
+        self._monotonic = monotonic
+        ciphers = f"{FORWARD_SECRET}:{STATIC_RSA}" if staticRSA else FORWARD_SECRET
+        self._options = ssl.CertificateOptions(
+            trustRoot=roots.trust,
+            raiseMinimumTo=minimum,
+            acceptableCiphers=ssl.AcceptableCiphers.fromOpenSSLCipherString(ciphers),
+            privateKey=certificate.key if certificate else None,
+            certificate=certificate.certificate if certificate else None,
+            extraCertChain=list(certificate.chain) if certificate else None,
+        )
+
+    def recorder(self) -> HandshakeRecorder:
+        """A recorder for one attempt."""
+        return HandshakeRecorder(self.domain, self._monotonic)
+
+    def connection(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """An OpenSSL connection that verifies the chain and names the trunk's domain (RFC 6066)."""
+        connection = self._options.clientConnectionForTLS(protocol)
+        connection.set_tlsext_host_name(self._serverName)
+        return connection
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _ConnectionCreator:
+    """
+    Makes the OpenSSL connection of one attempt and listens to it.
+
+    @ivar problem: what was wrong with the chain, if anything was.
+    """
+
+    problem: PeerNotVerified | None = None
+
+    def __init__(self, tls: ClientTLS, recorder: HandshakeRecorder) -> None:
+        self._tls = tls
+        self._recorder = recorder
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection = self._tls.connection(tlsProtocol)
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verified)
+        connection.set_info_callback(self._recorder.stateChanged)
+        return connection
+
+    def _verified(
+        self, connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int
+    ) -> bool:
+        """OpenSSL's opinion of one certificate of the chain; from the root down to the peer's own."""
+        try:
+            seen = certificate.to_cryptography()
+            if depth == 0:
+                self._recorder.presented += 1
+                self._recorder.certificateSeen(seen)
+            if not ok:
+                self.problem = chainProblem(number, seen, self._tls.domain, self._tls.roots.names)
+            return bool(ok)
+        except Exception as problem:
+            self.problem = PeerNotVerified(
+                wanted=f"a valid certificate for {self._tls.domain}",
+                seen=f"one that cannot be read ({type(problem).__name__}: {problem})",
+            )
+            return False
+
+
+@implementer(IHandshakeListener)
+class _Gate(Protocol):
+    """
+    Stands between TLS and SIP.  The SIP protocol is built in here, after the peer has proved its identity.
+
+    @ivar transport: the TLS transport, also the SIP protocol's.
+    """
+
+    transport: TLSMemoryBIOProtocol
+    _log = Logger()
+
+    def __init__(self, attempt: _Attempt, address: IAddress | None) -> None:
+        self._attempt: _Attempt | None = attempt
+        self._address = address
+        self._tls = attempt.tls
+        self._recorder = attempt.recorder
+        self._verifiedAt = 0
+        self._protocol: IProtocol | None = None
+
+    def handshakeCompleted(self) -> None:
+        """The handshake is over and OpenSSL trusts the chain.  After a renegotiation, once more."""
+        try:
+            self._verify()
+        except PeerNotVerified as problem:
+            self._deny(problem)
+        except BaseException as problem:
+            self._deny(
+                PeerNotVerified(
+                    wanted=f"proof that the peer is {self._tls.domain}",
+                    seen=f"a check that broke ({type(problem).__name__}: {problem})",
+                )
+            )
+        else:
+            if self._attempt is not None:
+                self._open(self._attempt)
+
+    def _verify(self) -> None:
+        """Raises unless the peer's verified chain proves the domain."""
+        presented = self._recorder.presented
+        chain = self.transport.getHandle().get_verified_chain()
+        if not chain:
+            raise PeerNotVerified(wanted=f"a certificate for {self._tls.domain}", seen="no verified chain")
+        ders = [each.to_cryptography().public_bytes(Encoding.DER) for each in chain]
+        proof = self._tls.identity.verify(ders, self._tls.domain)
+        if not isinstance(proof, str):
+            raise PeerNotVerified(wanted="an identity policy that says what proved it", seen=repr(proof))
+        self._recorder.identityProved(proof)
+        self._verifiedAt = presented
+
+    def _deny(self, problem: Exception) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.failed(problem)
+        else:
+            self._log.error(
+                "{domain}: renegotiation denied: {problem}", domain=self._tls.domain, problem=str(problem)
+            )
+        self.transport.abortConnection()
+
+    def _open(self, attempt: _Attempt) -> None:
+        self._attempt = None
+        try:
+            protocol = attempt.factory.buildProtocol(self._address)  # type: ignore[arg-type]
+            if protocol is None:
+                raise error.NoProtocol()
+            protocol.makeConnection(self.transport)
+        except Exception as problem:
+            attempt.failed(problem)
+            self.transport.abortConnection()
+            return
+        self._protocol = protocol
+        attempt.succeeded(protocol)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Application data; before the gate is open there is nobody to hear it."""
+        if self._recorder.presented != self._verifiedAt:
+            # Twisted reports only the first handshake: a later one shows by its certificate.
+            self.handshakeCompleted()
+        if self._protocol is None or self._recorder.presented != self._verifiedAt:
+            return
+        self._recorder.dataReceived()
+        self._protocol.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection ended: during the handshake that is the attempt's failure."""
+        attempt, self._attempt = self._attempt, None
+        protocol, self._protocol = self._protocol, None
+        if attempt is not None:
+            attempt.connectionLost(reason)
+        if protocol is not None:
+            protocol.connectionLost(reason)
+
+    def abandon(self) -> None:
+        """Nobody waits for this handshake any more."""
+        self._attempt = None
+        self.transport.abortConnection()
+
+
+class _Attempt(Factory):
+    """
+    One C{connect()}: builds the gate, fires one Deferred once.
+
+    @ivar factory: the SIP factory.
+    """
+
+    noisy = False
+
+    def __init__(self, endpoint: TLSClientEndpoint, factory: IProtocolFactory) -> None:
+        self.tls = endpoint.tls
+        self.recorder = self.tls.recorder()
+        self.factory = factory
+        self._peer = endpoint.peer
+        self._creator = _ConnectionCreator(self.tls, self.recorder)
+        self._gate: _Gate | None = None
+        self._result: Deferred[IProtocol] | None = None
+        self._connecting: Deferred[IProtocol] | None = None
+
+    def begin(self, tcp: IStreamClientEndpoint, clock: IReactorTime) -> Deferred[IProtocol]:
+        """Connect; the Deferred fires with the SIP protocol."""
+        result = self._result = Deferred[IProtocol](self._cancelled)
+        wrapped = TLSMemoryBIOFactory(self._creator, True, self, clock)
+        self._connecting = tcp.connect(wrapped)
+        self._connecting.addErrback(self._notConnected)
+        return result
+
+    def doStart(self) -> None:
+        """Passed on to the SIP factory."""
+        self.factory.doStart()
+
+    def doStop(self) -> None:
+        """Passed on to the SIP factory."""
+        self.factory.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> _Gate:
+        """The TCP connection stands: its gate."""
+        self._gate = _Gate(self, addr)
+        return self._gate
+
+    def succeeded(self, protocol: IProtocol) -> None:
+        """The gate is open."""
+        result, self._result = self._result, None
+        if result is not None:
+            result.callback(protocol)
+
+    def failed(self, problem: Exception) -> None:
+        """The attempt is over."""
+        result, self._result = self._result, None
+        if result is not None:
+            result.errback(problem)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection ended during the handshake."""
+        self.failed(self._creator.problem or ChannelFailed(f"{self._peer}: {_handshakeEnd(reason)}"))
+
+    def _notConnected(self, reason: Failure) -> None:
+        self.failed(ChannelFailed(f"{self._peer}: {reason.getErrorMessage()}"))
+
+    def _cancelled(self, result: Deferred[IProtocol]) -> None:
+        # Forget first, then abort: what the abort sets off finds nobody to tell.
+        self._result = None
+        gate, connecting = self._gate, self._connecting
+        if gate is not None:
+            gate.abandon()
+        elif connecting is not None:
+            connecting.cancel()
+
+
+@implementer(IStreamClientEndpoint)
+class TLSClientEndpoint:
+    """
+    Connects to one address and verifies that it is the trunk.
+
+    C{connect()} errbacks with L{PeerNotVerified} (the peer is somebody else), L{ChannelFailed} (there is no
+    working TLS peer) or L{CancelledError}.
+    """
+
+    def __init__(
+        self,
+        tcp: IStreamClientEndpoint,
+        tls: ClientTLS,
+        clock: IReactorTime,
+        peer: str,
+        timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
+        """
+        @param tcp: the way to the literal address.
+        @param peer: that address, for people.
+        @param timeout: seconds, for TCP and TLS together.
+        """
+        self.tls = tls
+        self.peer = peer
+        self._tcp = tcp
+        self._clock = clock
+        self._timeout = timeout
+        self._recorder: HandshakeRecorder | None = None
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """See L{IStreamClientEndpoint.connect}."""
+        attempt = _Attempt(self, protocolFactory)
+        self._recorder = attempt.recorder
+        result = attempt.begin(self._tcp, self._clock)
+        return result.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timedOut)
+
+    def handshake(self) -> HandshakeRecord | None:
+        """The last attempt, as far as it came, or C{None} before the first."""
+        return None if self._recorder is None else self._recorder.record()
+
+    def _timedOut(self, result: IProtocol | Failure, seconds: float) -> IProtocol | Failure:
+        if isinstance(result, Failure) and result.check(CancelledError):
+            raise ChannelFailed(f"{self.peer}: no verified TLS connection within {seconds:g} s")
+        return result
+
+
+def closeWithin(transport: ITransport, clock: IReactorTime, seconds: float = CLOSE_BOUND) -> IDelayedCall:
+    """
+    Close politely, and abort a peer that does not play along.
+
+    @return: the abort to come; C{cancel()} it in C{connectionLost}.
+    """
+    abort = clock.callLater(seconds, transport.abortConnection)  # type: ignore[attr-defined]
+    transport.loseConnection()
+    return abort
+
+
+def tlsServerOptions(
+    certificate: OwnCertificate,
+    *,
+    minimum: Any = ssl.TLSVersion.TLSv1_2,
+    maximum: Any = None,
+    ciphers: str | None = None,
+    clientRoots: bytes | None = None,
+    clientMust: bool = False,
+) -> ssl.CertificateOptions:
+    """
+    The server's side of TLS.
+
+    @param maximum: the highest version to speak, or C{None} for all there are.
+    @param ciphers: OpenSSL's cipher string, for TLS 1.2; default: Twisted's.
+    @param clientRoots: PEM roots: ask clients for a certificate issued under one of them.
+    @param clientMust: refuse clients that show none.
+    """
+    authorities = None
+    if clientRoots is not None:
+        roots = x509.load_pem_x509_certificates(clientRoots)
+        authorities = [crypto.X509.from_cryptography(each) for each in roots]
+    return ssl.CertificateOptions(
+        privateKey=certificate.key,
+        certificate=certificate.certificate,
+        extraCertChain=list(certificate.chain),
+        raiseMinimumTo=minimum,
+        lowerMaximumSecurityTo=maximum,
+        acceptableCiphers=None if ciphers is None else ssl.AcceptableCiphers.fromOpenSSLCipherString(ciphers),
+        verify=authorities is not None,
+        caCerts=authorities,
+        requireCertificate=clientMust,
+    )
+
+
+def _twistedCertificate(certificate: x509.Certificate) -> ssl.Certificate:
+    return ssl.Certificate.load(certificate.public_bytes(Encoding.DER), crypto.FILETYPE_ASN1)
+
+
+def _handshakeEnd(reason: Failure) -> str:
+    """Why a handshake ended, from what Twisted makes of OpenSSL's error queue."""
+    if isinstance(reason.value, SSL.Error):
+        queue = reason.value.args[0] if reason.value.args else ()
+        texts = [str(entry[-1]) for entry in queue if entry] if isinstance(queue, list) else [str(queue)]
+        return f"TLS handshake failed: {', '.join(texts) or 'no reason given'}"
+    return f"closed during the TLS handshake: {reason.getErrorMessage()}"

@@ -1,0 +1,1 @@
+"""Tests of L{skypetrunk.net}: identity, TLS, location, signalling, flows."""
