@@ -30,7 +30,16 @@ class Dialog:
     @ivar routes: the route set, in the order of our requests.
     """
 
-    __slots__ = ("callID", "local", "remote", "contact", "remoteTarget", "routes", "localSequence", "remoteSequence")
+    __slots__ = (
+        "callID",
+        "contact",
+        "local",
+        "localSequence",
+        "remote",
+        "remoteSequence",
+        "remoteTarget",
+        "routes",
+    )
 
     def __init__(
         self,

@@ -70,6 +70,8 @@ class SecurityDescriptions:
         trouble = _unusable(line)
         if trouble:
             raise KeyAgreementFailed(f"the answer's crypto line {trouble}")
+        if line.suite not in self._keys:
+            raise KeyAgreementFailed(f"the answer goes back to {line.suite}, whose key was given up")
         return self._agree(line)
 
     def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
@@ -85,6 +87,9 @@ class SecurityDescriptions:
         return self._line(chosen.tag, chosen.suite), pair
 
     def _agree(self, line: CryptoAttribute) -> KeyPair:
+        if self.agreed is not None and self.agreed != line.suite:
+            # Its context ends with this switch, and a key outlives no context.
+            self._keys.pop(self.agreed, None)
         self.agreed = line.suite
         return KeyPair(line.suite, self._key(line.suite), line.keys[0].master)
 

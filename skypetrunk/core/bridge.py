@@ -1,0 +1,418 @@
+"""
+One call: two legs, and what crosses from one to the other.
+
+An INVITE that comes in on one leg, first or re-INVITE, goes out on the other; answers, errors,
+CANCEL and the end travel back.  Nothing else crosses: each leg has its own dialog and its own SDP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from skypetrunk.core.answers import NO_CIRCUIT, acrossStatus, reasonHeader
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.keys import SecurityDescriptions
+from skypetrunk.core.leg import Leg, Workshop
+from skypetrunk.core.session import AudioStream, Session
+from skypetrunk.core.sides import Caller, Side
+from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
+from skypetrunk.interfaces import (
+    CallEnded,
+    CallRequest,
+    ICallPolicy,
+    IMediaPlane,
+    IServerTransaction,
+    LegStatistics,
+)
+from skypetrunk.wire.message import Header, Request, Response
+
+RINGING_SECONDS = 180.0
+"""How long a call may ring; RFC 3261 section 16.6 (timer C) wants more than three minutes of a proxy,
+a phone gives up long before."""
+
+_TRY_NEXT = frozenset({503})
+"""Refusals that speak of the way, not of the callee: the next destination is tried."""
+
+
+class BridgeOwner(Protocol):
+    """Who holds the calls."""
+
+    def bridgeAnswered(self, bridge: Bridge) -> None:
+        """Both sides are connected."""
+
+    def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
+        """The call is over, media is given back."""
+
+    def bridgeGone(self, bridge: Bridge) -> None:
+        """Nothing of the call is left on the wire."""
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """
+    An INVITE on its way across.
+
+    @ivar late: it has no offer; that comes in the 2xx, the answer in the ACK.
+    @ivar success: the 2xx whose ACK waits for the asking side's answer.
+    """
+
+    asking: Leg
+    server: InviteServer
+    answering: Leg | None
+    late: bool
+    offer: AudioStream | None = None
+    answer: AudioStream | None = None
+    success: Response | None = None
+
+
+class Bridge:
+    """
+    One call.
+
+    @ivar request: who asked for what.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        request: CallRequest,
+        caller: Caller,
+        source: Side,
+        destinations: Sequence[Side],
+        owner: BridgeOwner,
+        workshop: Workshop,
+        plane: IMediaPlane,
+        policy: ICallPolicy,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.request = request
+        self._caller = caller
+        self._source = source
+        self._destinations = list(destinations)
+        self._owner = owner
+        self._workshop = workshop
+        self._plane = plane
+        self._policy = policy
+        self._entropy = entropy
+        self._near: Leg | None = None
+        self._far: Leg | None = None
+        self._legs: set[Leg] = set()
+        self._exchange: _Exchange | None = None
+        self._ringing: IDelayedCall | None = None
+        self._answeredAt: float | None = None
+        self._ended = False
+        self._maxForwards = 70
+        self._statistics: list[LegStatistics] = []
+
+    # Setting up
+
+    def start(self, transaction: IServerTransaction, maxForwards: int) -> None:
+        """
+        Take the INVITE that asks for the call.
+
+        @raise PortsExhausted: no media ports.
+        @raise RemoteError: the INVITE cannot be taken; it carries the status.
+        """
+        self._maxForwards = maxForwards
+        near = self._makeLeg(self._source)
+        try:
+            server = near.invited(transaction)
+        except RemoteError:
+            near.session.media.release()
+            self._legs.discard(near)
+            self._source.calls -= 1
+            raise
+        self._near = near
+        self._exchange = _Exchange(near, server, None, late=not transaction.request.body)
+        if transaction.request.body:
+            try:
+                self._exchange.offer = near.session.offerReceived(transaction.request.body)
+            except RemoteError as error:
+                self._log.warn(
+                    "{call}: the offer from {side} is refused: {reason}",
+                    call=self.request.call,
+                    side=self._source.name,
+                    reason=str(error),
+                )
+                self._refuse(error.status or 488, "caller", str(error))
+                return
+        try:
+            admitted = self._policy.admit(self.request)
+        except CallRefused as refusal:
+            self._refused(refusal)
+            return
+        if admitted is None:
+            self._tryNext(503, "no destination is usable")
+        else:
+            admitted.addCallbacks(
+                lambda _: None if self._ended else self._tryNext(503, "no destination is usable"),
+                self._notAdmitted,
+            )
+
+    def _notAdmitted(self, failure: Failure) -> None:
+        if isinstance(failure.value, CallRefused):
+            self._refused(failure.value)
+        else:
+            self._log.failure("{call}: the call policy failed", failure, call=self.request.call)
+            self._refuse(500, "trunk", "the call policy failed")
+
+    def _refused(self, refusal: CallRefused) -> None:
+        headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
+        self._refuse(refusal.status or 403, "trunk", str(refusal), headers)
+
+    def _makeLeg(self, side: Side) -> Leg:
+        media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure)
+        keys = SecurityDescriptions(side.suites, self._entropy) if side.secure else None
+        leg = Leg(self.request.call, side, Session(media, keys, self._entropy), self, self._workshop)
+        self._legs.add(leg)
+        side.calls += 1
+        return leg
+
+    def _tryNext(self, status: int, reason: str, response: Response | None = None) -> None:
+        """Place the call at the next destination that can take it, else refuse it with C{status}."""
+        exchange = self._exchange
+        assert exchange is not None and self._near is not None
+        while self._destinations:
+            side = self._destinations.pop(0)
+            if not side.usable():
+                reason = f"{side.name} is not usable"
+                continue
+            try:
+                far = self._makeLeg(side)
+            except PortsExhausted as error:
+                status, reason = 503, str(error)
+                break
+            self._far = exchange.answering = far
+            self._plane.join(self._near.session.media, far.session.media)
+            self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
+            offer = b"" if exchange.offer is None else far.session.makeOffer(exchange.offer)
+            self._log.info(
+                "{call}: {source} calls {called} by way of {side}",
+                call=self.request.call,
+                source=self._source.name,
+                called=self.request.called,
+                side=side.name,
+            )
+            far.place(side.addresses(self._caller, self.request.called), offer, self._maxForwards)
+            return
+        headers = [reasonHeader(NO_CIRCUIT, "no destination is usable")] if response is None else []
+        self._refuse(acrossStatus(status), "callee" if response is not None else "trunk", reason, headers)
+
+    def _refuse(self, status: int, by: str, reason: str, headers: Sequence[Header] = ()) -> None:
+        exchange = self._exchange
+        if exchange is not None and not self._ended:
+            self._end(by, reason, status)
+            exchange.asking.refuse(exchange.server, status, None, headers)
+
+    def _rangTooLong(self) -> None:
+        self._ringing = None
+        if self._far is not None:
+            self._far.hangUp()
+        self._refuse(480, "trunk", f"no answer within {RINGING_SECONDS:.0f} s")
+
+    # LegOwner: an INVITE crosses
+
+    def legInvited(self, leg: Leg, server: InviteServer) -> None:
+        """A re-INVITE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section 14.1)."""
+        other = self._other(leg)
+        settled = self._answeredAt is not None and self._exchange is None and not self._ended
+        if not settled or other is None or other.busy:
+            leg.refuse(server, 491)
+            return
+        body = server.request.body
+        exchange = _Exchange(leg, server, other, late=not body)
+        try:
+            offer = other.session.makeOffer(leg.session.offerReceived(body)) if body else b""
+        except RemoteError as error:
+            leg.session.forget()
+            leg.refuse(server, error.status or 488)
+            return
+        self._exchange = exchange
+        other.reinvite(offer)
+
+    def legProgressed(self, leg: Leg, response: Response) -> None:
+        """180, 183 and their like cross, with an early answer if there is one."""
+        exchange = self._exchange
+        if exchange is None or leg is not exchange.answering or self._answeredAt is not None:
+            return
+        body = b""
+        if response.body and not exchange.late:
+            try:
+                exchange.answer = leg.session.answerReceived(response.body)
+                body = exchange.asking.session.makeAnswer(exchange.answer)
+            except RemoteError as error:
+                self._log.warn(
+                    "{call}: early media of {side} is refused: {reason}",
+                    call=self.request.call,
+                    side=leg.side.name,
+                    reason=str(error),
+                )
+        exchange.asking.progress(exchange.server, response.status, response.reason, body)
+
+    def legAccepted(self, leg: Leg, response: Response) -> None:
+        """A 2xx crosses: with the answer, or with the offer that the asking side left to the other."""
+        exchange = self._exchange
+        if exchange is None or leg is not exchange.answering or self._ended:
+            leg.acknowledge(response)
+            leg.hangUp()
+            return
+        self._stopRinging()
+        asking = exchange.asking
+        try:
+            if exchange.late:
+                body = asking.session.makeOffer(leg.session.offerReceived(response.body))
+            else:
+                if response.body:
+                    exchange.answer = leg.session.answerReceived(response.body)
+                if exchange.answer is None:
+                    raise RemoteError("the 2xx holds no answer", 502)
+                body = asking.session.makeAnswer(exchange.answer)
+        except RemoteError as error:
+            self._log.warn(
+                "{call}: the answer of {side} is refused: {reason}",
+                call=self.request.call,
+                side=leg.side.name,
+                reason=str(error),
+            )
+            leg.acknowledge(response)
+            self._end("trunk", str(error), error.status or 488)
+            asking.refuse(exchange.server, error.status or 488)
+            self._hangUp()
+            return
+        if exchange.late:
+            exchange.success = response
+        else:
+            leg.acknowledge(response)
+            leg.session.answered()
+            asking.session.answerSent()
+            self._exchange = None
+        asking.accept(exchange.server, body)
+        if self._answeredAt is None:
+            self._answeredAt = self._workshop.clock.seconds()
+            self._owner.bridgeAnswered(self)
+
+    def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
+        """The ACK of the asking side; after a late offer it holds the answer for the other (RFC 3264)."""
+        exchange = self._exchange
+        if exchange is None or server is not exchange.server or exchange.success is None:
+            return
+        self._exchange = None
+        answering = exchange.answering
+        assert answering is not None
+        try:
+            body = answering.session.makeAnswer(leg.session.answerReceived(ack.body))
+        except RemoteError as error:
+            answering.acknowledge(exchange.success)
+            self._end("trunk", f"no usable answer in the ACK: {error}", None)
+            self._hangUp()
+            return
+        answering.acknowledge(exchange.success, body)
+        leg.session.answered()
+        answering.session.answerSent()
+
+    def legCancelled(self, leg: Leg, server: InviteServer) -> None:
+        """CANCEL crosses; a first INVITE was the whole call."""
+        exchange = self._exchange
+        if exchange is None or server is not exchange.server:
+            return
+        self._exchange = None
+        self._forget(exchange)
+        if self._answeredAt is None:
+            self._end("caller", "cancelled", 487)
+            self._hangUp()
+        elif exchange.answering is not None:
+            exchange.answering.cancelInvite()
+
+    def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
+        """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""
+        exchange = self._exchange
+        if exchange is None or leg is not exchange.answering or self._ended:
+            return
+        if self._answeredAt is not None:
+            self._exchange = None
+            self._forget(exchange)
+            exchange.asking.refuse(exchange.server, acrossStatus(status))
+            if status in (408, 481):
+                # RFC 3261 section 12.2.1.2: the dialog is gone.
+                self._end("trunk", f"a re-INVITE was answered {status}", None)
+                self._hangUp()
+            return
+        self._stopRinging()
+        self._log.info(
+            "{call}: {side} answers {status} {reason}",
+            call=self.request.call,
+            side=leg.side.name,
+            status=status,
+            reason=reason,
+        )
+        self._far = exchange.answering = None
+        exchange.answer = None
+        self._statistics.append(leg.session.media.release())
+        if status in _TRY_NEXT or (status == 408 and not leg.anyProvisional):
+            self._tryNext(status if response is not None else 503, reason, response)
+        else:
+            by = "trunk" if response is None else "callee"
+            self._refuse(acrossStatus(status), by, reason)
+
+    def _forget(self, exchange: _Exchange) -> None:
+        exchange.asking.session.forget()
+        if exchange.answering is not None:
+            exchange.answering.session.forget()
+
+    def _other(self, leg: Leg) -> Leg | None:
+        return self._far if leg is self._near else self._near
+
+    # The end
+
+    def legEnded(self, leg: Leg, cause: str) -> None:
+        """One side hung up: so does the other."""
+        by = "caller" if leg is self._near else "callee"
+        self._end(by, cause, None if self._answeredAt is not None else 487)
+        self._hangUp()
+
+    def hangUp(self, cause: str) -> None:
+        """End the call from our side: 503 before it was answered, BYE after."""
+        if self._answeredAt is None:
+            self._refuse(503, "trunk", cause)
+        self._end("trunk", cause, None)
+        self._hangUp()
+
+    def _hangUp(self) -> None:
+        for leg in (self._near, self._far):
+            if leg is not None:
+                leg.hangUp()
+
+    def _stopRinging(self) -> None:
+        ringing, self._ringing = self._ringing, None
+        if ringing is not None and ringing.active():
+            ringing.cancel()
+
+    def _end(self, by: str, cause: str, status: int | None) -> None:
+        """Once: stop timers, give back media, tell the owner."""
+        if self._ended:
+            return
+        self._ended = True
+        self._stopRinging()
+        now = self._workshop.clock.seconds()
+        duration = 0.0 if self._answeredAt is None else now - self._answeredAt
+        for leg in (self._near, self._far):
+            if leg is not None:
+                self._statistics.append(leg.session.media.release())
+        ended = CallEnded(self.request.call, cause, status, by, duration)
+        self._owner.bridgeEnded(self, ended, self._statistics)
+
+    def legGone(self, leg: Leg) -> None:
+        """Both gone: nothing is left of the call."""
+        if leg not in self._legs:
+            return
+        self._legs.discard(leg)
+        leg.side.calls -= 1
+        if not self._legs:
+            self._owner.bridgeGone(self)

@@ -1,0 +1,323 @@
+"""
+The dialog manager: takes every request of every side, finds the dialog it belongs to, and makes
+a new call of an INVITE that belongs to none (RFC 3261 sections 8.2 and 12.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader
+from skypetrunk.core.bridge import Bridge
+from skypetrunk.core.leg import AGENT, ALLOW, Leg, Workshop
+from skypetrunk.core.session import SDP_TYPE
+from skypetrunk.core.sides import PBXSide, Side, userOf
+from skypetrunk.core.timers import Timers
+from skypetrunk.errors import PortsExhausted, RemoteError
+from skypetrunk.interfaces import (
+    CallEnded,
+    CallRequest,
+    ICallPolicy,
+    IDialogManager,
+    IDialogObserver,
+    IMediaPlane,
+    INumberPlan,
+    IServerTransaction,
+    LegStatistics,
+)
+from skypetrunk.wire.message import Header, Request, Response, responseTo
+from skypetrunk.wire.uri import SIPURI
+
+
+class Routes(Protocol):
+    """Where calls go."""
+
+    def destinations(self, source: str, called: str) -> Sequence[Side]:
+        """
+        The sides that a call from C{source} may go to, in order; empty if there is no route.
+
+        @param called: the number as received.
+        """
+
+
+@implementer(IDialogManager)
+class DialogManager:
+    """
+    All calls of one process.
+
+    @ivar emergencies: emergency calls that were sent back to the PBX's own line.
+    @ivar sides: by name.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        timers: Timers,
+        token: Callable[[], str],
+        entropy: Callable[[int], bytes],
+        plane: IMediaPlane,
+        numbers: INumberPlan,
+        policy: ICallPolicy,
+        routes: Routes,
+        observers: Sequence[IDialogObserver] = (),
+    ) -> None:
+        """
+        @param token: makes random text for tags, Call-IDs and the names of calls.
+        @param entropy: random octets, as L{os.urandom}.
+        """
+        self._clock = clock
+        self._workshop = Workshop(clock, timers, token, self._register, self._unregister)
+        self._token = token
+        self._entropy = entropy
+        self._plane = plane
+        self._numbers = numbers
+        self._policy = policy
+        self._routes = routes
+        self._observers = tuple(observers)
+        self.emergencies = 0
+        self.sides: dict[str, Side] = {}
+        self._legs: dict[tuple[str, str], list[Leg]] = {}
+        self._bridges: set[Bridge] = set()
+        self._draining: Deferred[None] | None = None
+        self._drainTimer: IDelayedCall | None = None
+
+    def addSide(self, side: Side) -> None:
+        """Take requests of C{side} from now on."""
+        self.sides[side.name] = side
+        side.manager = self
+
+    # Requests
+
+    def requestReceived(self, side: Side, transaction: IServerTransaction) -> None:
+        """A new request from C{side}, neither ACK nor CANCEL."""
+        request = transaction.request
+        refusal = self._inspect(request)
+        if refusal is not None:
+            transaction.respond(refusal)
+        elif request.toAddress.tag is not None:
+            self._inDialog(side, transaction)
+        elif request.method == "INVITE":
+            self._invited(side, transaction)
+        elif request.method == "OPTIONS":
+            transaction.respond(self._options(side, request))
+        elif request.method == "BYE":
+            transaction.respond(self._response(request, 481))
+        else:
+            transaction.respond(self._response(request, 405, [ALLOW]))
+
+    def _inspect(self, request: Request) -> Response | None:
+        """What RFC 3261 section 8.2 refuses in any request, in its order."""
+        uri = request.requestURI
+        if not isinstance(uri, SIPURI) and request.method != "INVITE":
+            return self._response(request, 416)
+        if request.maxForwards == 0 and request.method != "BYE":
+            return self._response(request, 483)
+        required = request.values("Require")
+        if required and request.method not in ("ACK", "CANCEL"):
+            return self._response(request, 420, [Header("Unsupported", ", ".join(required))])
+        if request.method == "INVITE" and request.body:
+            kind = (request.contentType or "").lower()
+            if kind != SDP_TYPE:
+                return self._response(request, 415, [Header("Accept", SDP_TYPE)])
+            if (request.header("Content-Encoding") or "identity").lower() != "identity":
+                return self._response(request, 415, [Header("Accept-Encoding", "identity")])
+        return None
+
+    def _inDialog(self, side: Side, transaction: IServerTransaction) -> None:
+        request = transaction.request
+        leg = self._find(side, request)
+        if leg is None:
+            transaction.respond(self._response(request, 481))
+        elif request.method == "INVITE":
+            leg.reinvited(transaction)
+        elif request.method == "BYE":
+            leg.byeReceived(transaction)
+        elif request.method == "OPTIONS":
+            leg.respond(transaction, 200, [ALLOW, Header("Accept", SDP_TYPE)])
+        else:
+            leg.respond(transaction, 405, [ALLOW])
+
+    def _find(self, side: Side, request: Request) -> Leg | None:
+        remote = request.fromAddress.tag or ""
+        for leg in self._legs.get((request.callID, request.toAddress.tag or ""), ()):
+            if leg.side is side and leg.dialog is not None and (leg.dialog.remote.tag or "") == remote:
+                return leg
+        return None
+
+    def ackReceived(self, side: Side, request: Request) -> None:
+        """The ACK of a 2xx; one of no dialog is dropped."""
+        leg = self._find(side, request)
+        if leg is not None:
+            leg.ackReceived(request)
+
+    def cancelReceived(self, transaction: IServerTransaction) -> None:
+        """An INVITE was cancelled."""
+        callID = transaction.request.callID
+        for key, legs in self._legs.items():
+            if key[0] == callID:
+                for leg in legs:
+                    if leg.awaits(transaction.request):
+                        leg.cancelled()
+                        return
+
+    def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
+        """An answer was lost; the caller's own timers end what hangs on it."""
+        self._log.debug(
+            "{method}: the answer was lost: {reason}", method=transaction.request.method, reason=str(reason)
+        )
+
+    def _options(self, side: Side, request: Request) -> Response:
+        """200 only while a call could leave, so that a PBX's own probe finds its fallback."""
+        if isinstance(side, PBXSide):
+            ways = self._routes.destinations(side.name, "")
+            if self._draining is not None or not any(way.usable() for way in ways):
+                return self._response(request, side.optionsUnusable)
+        return self._response(request, 200, [ALLOW, Header("Accept", SDP_TYPE)])
+
+    def _response(self, request: Request, status: int, headers: Sequence[Header] = ()) -> Response:
+        lines = (*headers, Header("Server", AGENT))
+        return responseTo(request, status, None, lines, toTag=self._token())
+
+    # New calls
+
+    def _invited(self, side: Side, transaction: IServerTransaction) -> None:
+        request = transaction.request
+        if self._draining is not None:
+            transaction.respond(self._response(request, 503))
+            return
+        called = side.calledOf(request)
+        if isinstance(side, PBXSide) and self._isEmergency(request, called):
+            # Before any rewriting, routing or policy: the PBX is to use its own line.
+            self.emergencies += 1
+            self._log.warn("an emergency call from {side} goes back to its own line", side=side.name)
+            headers = [reasonHeader(NO_CIRCUIT, "emergency numbers never leave by this trunk")]
+            transaction.respond(self._response(request, side.emergencyStatus, headers))
+            return
+        caller = side.callerOf(request)
+        destinations = self._routes.destinations(side.name, called)
+        if not destinations:
+            self._log.warn("no route for a call from {side} to {called}", side=side.name, called=called)
+            transaction.respond(self._response(request, 404))
+            return
+        if side.full:
+            headers = [reasonHeader(NO_CIRCUIT, "as many calls as allowed are up")]
+            transaction.respond(self._response(request, 503, headers))
+            return
+        asked = CallRequest(
+            call=self._token()[:8],
+            caller=caller.user,
+            called=called,
+            source=side.name,
+            destinations=tuple(way.name for way in destinations),
+        )
+        bridge = Bridge(
+            asked,
+            caller,
+            side,
+            destinations,
+            self,
+            self._workshop,
+            self._plane,
+            self._policy,
+            self._entropy,
+        )
+        self._bridges.add(bridge)
+        self._tell(lambda observer: observer.callStarted(asked))
+        try:
+            bridge.start(transaction, max((request.maxForwards or 70) - 1, 0))
+        except (RemoteError, PortsExhausted) as error:
+            status = (error.status or 400) if isinstance(error, RemoteError) else 503
+            self._log.warn("a call from {side} is refused: {reason}", side=side.name, reason=str(error))
+            transaction.respond(self._response(request, status))
+            self.bridgeEnded(bridge, CallEnded(asked.call, str(error), status, "trunk", 0.0), ())
+            self.bridgeGone(bridge)
+
+    def _isEmergency(self, request: Request, called: str) -> bool:
+        """In the Request-URI or in To, whatever the dialled form and scheme."""
+        forms = {called, userOf(request.requestURI), userOf(request.toAddress.uri)}
+        if str(request.requestURI).lower().startswith("urn:service:sos"):
+            return True
+        return any(form and self._numbers.isEmergency(form) for form in forms)
+
+    # BridgeOwner
+
+    def bridgeAnswered(self, bridge: Bridge) -> None:
+        """Observers are told."""
+        self._log.info("{call}: answered", call=bridge.request.call)
+        self._tell(lambda observer: observer.callAnswered(bridge.request.call))
+
+    def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
+        """Observers are told."""
+        self._log.info(
+            "{call}: ended by {by} after {duration:.1f} s: {cause}",
+            call=ended.call,
+            by=ended.by,
+            duration=ended.duration,
+            cause=ended.cause,
+        )
+        self._tell(lambda observer: observer.callEnded(ended, media))
+
+    def bridgeGone(self, bridge: Bridge) -> None:
+        """Forgotten; the last one ends a drain."""
+        self._bridges.discard(bridge)
+        if not self._bridges:
+            self._drained()
+
+    def _tell(self, tell: Callable[[IDialogObserver], None]) -> None:
+        for observer in self._observers:
+            with self._log.failuresHandled("the observer {observer!r} failed", observer=observer):
+                tell(observer)
+
+    # Legs
+
+    def _register(self, leg: Leg) -> None:
+        assert leg.dialog is not None
+        self._legs.setdefault(leg.dialog.key[:2], []).append(leg)
+
+    def _unregister(self, leg: Leg) -> None:
+        if leg.dialog is None:
+            return
+        key = leg.dialog.key[:2]
+        legs = self._legs.get(key)
+        if legs is not None and leg in legs:
+            legs.remove(leg)
+            if not legs:
+                del self._legs[key]
+
+    # IDialogManager
+
+    def callCount(self) -> int:
+        """Calls in any state."""
+        return len(self._bridges)
+
+    @property
+    def dialogCount(self) -> int:
+        """Dialogs that requests can find; 0 when no call is up."""
+        return sum(len(legs) for legs in self._legs.values())
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """End every call; see L{IDialogManager}."""
+        if self._draining is None:
+            self._draining = Deferred()
+            for bridge in tuple(self._bridges):
+                bridge.hangUp("the trunk is stopping")
+            if not self._bridges:
+                self._drained()
+            else:
+                self._drainTimer = self._clock.callLater(seconds, self._drained)
+        return self._draining
+
+    def _drained(self) -> None:
+        if self._draining is None or self._draining.called:
+            return
+        if self._drainTimer is not None and self._drainTimer.active():
+            self._drainTimer.cancel()
+        self._draining.callback(None)

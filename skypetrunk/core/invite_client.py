@@ -1,0 +1,296 @@
+"""
+One INVITE sent, initial or re-INVITE: finding the channel, answering challenges, CANCEL, and the
+ACKs of its 2xx answers (RFC 3261 sections 9.1, 13.2, 14.1 and 22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.machines import indexed
+from skypetrunk.errors import RemoteError, SkypetrunkError
+from skypetrunk.interfaces import (
+    IChannelFinder,
+    IClientTransaction,
+    IClientTransactionUser,
+    IMessageChannel,
+    ITransactions,
+)
+from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.uri import SIPURI
+
+
+class InviteClientUser(Protocol):
+    """Who sent the INVITE.  After C{inviteFailed} or C{inviteAccepted} only C{inviteUnwanted} may follow."""
+
+    def inviteProgressed(self, client: InviteClient, response: Response) -> None:
+        """A provisional response other than 100."""
+
+    def inviteAccepted(self, client: InviteClient, response: Response) -> None:
+        """The first 2xx; the user is to call L{InviteClient.acknowledge}, at once or later."""
+
+    def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
+        """A 2xx of a second fork, or one that crossed our CANCEL: to be acknowledged, then ended."""
+
+    def inviteFailed(
+        self, client: InviteClient, status: int, response: Response | None, reason: str
+    ) -> None:
+        """
+        A final response other than 2xx, or none at all.
+
+        @param status: the response's, else 408 (silence) or 503 (nothing could be reached).
+        """
+
+
+class _Inputs(Protocol):
+    def find(self) -> None: ...
+    def found(self, channel: IMessageChannel) -> None: ...
+    def progressed(self, response: Response) -> None: ...
+    def challenged(self, retry: Request) -> None: ...
+    def accepted(self, response: Response) -> None: ...
+    def failed(self, status: int, response: Response | None, reason: str) -> None: ...
+    def cancel(self) -> None: ...
+
+
+class _Core:
+    def __init__(
+        self,
+        makeRequest: Callable[[IMessageChannel], Request],
+        nextHop: SIPURI,
+        user: InviteClientUser,
+        transactions: ITransactions,
+        finder: IChannelFinder,
+        client: InviteClient,
+        authentication: Authentication,
+    ) -> None:
+        self.makeRequest = makeRequest
+        self.request: Request | None = None
+        self.nextHop = nextHop
+        self.user = user
+        self.transactions = transactions
+        self.finder = finder
+        self.client = client
+        self.authentication = authentication
+        self.channel: IMessageChannel | None = None
+        self.transaction: IClientTransaction | None = None
+        self.anyProvisional = False
+
+    def send(self, request: Request, channel: IMessageChannel) -> None:
+        self.request = request
+        self.channel = channel
+        self.transaction = self.transactions.sendRequest(request, channel, self.client)
+
+
+def _build() -> Callable[[_Core], _Inputs]:
+    builder = TypeMachineBuilder(_Inputs, _Core)
+    idle = builder.state("idle")
+    finding = builder.state("finding")
+    calling = builder.state("calling")
+    cancelling = builder.state("cancelling")
+    accepted = builder.state("accepted")
+    ended = builder.state("ended")
+
+    @idle.upon(_Inputs.find).to(finding)
+    def lookUp(inputs: _Inputs, core: _Core) -> None:
+        def lost(failure: Failure) -> None:
+            # Whatever went wrong on the way to the next hop, the call cannot leave by it.
+            known = isinstance(failure.value, SkypetrunkError)
+            inputs.failed(503, None, str(failure.value) if known else type(failure.value).__name__)
+
+        found: Deferred[IMessageChannel] = core.finder.find(core.nextHop)
+        found.addCallbacks(inputs.found, lost)
+
+    @finding.upon(_Inputs.found).to(calling)
+    def send(inputs: _Inputs, core: _Core, channel: IMessageChannel) -> None:
+        core.send(core.makeRequest(channel), channel)
+
+    @calling.upon(_Inputs.progressed).loop()
+    def tellProgress(inputs: _Inputs, core: _Core, response: Response) -> None:
+        core.anyProvisional = True
+        if response.status > 100:
+            core.user.inviteProgressed(core.client, response)
+
+    @calling.upon(_Inputs.challenged).loop()
+    def sendAgain(inputs: _Inputs, core: _Core, retry: Request) -> None:
+        assert core.channel is not None
+        core.send(retry, core.channel)
+
+    @calling.upon(_Inputs.accepted).to(accepted)
+    def tellAccepted(inputs: _Inputs, core: _Core, response: Response) -> None:
+        core.user.inviteAccepted(core.client, response)
+
+    @calling.upon(_Inputs.cancel).to(cancelling)
+    def sendCancel(inputs: _Inputs, core: _Core) -> None:
+        assert core.transaction is not None and core.request is not None
+        headers = core.authentication.headersFor("CANCEL", core.request.uri)
+        core.transaction.cancel([(header.name, header.value) for header in headers])
+
+    @cancelling.upon(_Inputs.accepted).to(ended)
+    def tellCrossed(inputs: _Inputs, core: _Core, response: Response) -> None:
+        core.user.inviteUnwanted(core.client, response)
+
+    @cancelling.upon(_Inputs.challenged).to(ended)
+    def stopRetry(inputs: _Inputs, core: _Core, retry: Request) -> None:
+        # The PBX hung up between the challenge and the second INVITE: it is never sent.
+        core.user.inviteFailed(core.client, 487, None, "cancelled")
+
+    @finding.upon(_Inputs.cancel).to(ended)
+    def stopBeforeSending(inputs: _Inputs, core: _Core) -> None:
+        core.user.inviteFailed(core.client, 487, None, "cancelled")
+
+    for state in (finding, calling, cancelling):
+
+        @state.upon(_Inputs.failed).to(ended)
+        def tellFailed(
+            inputs: _Inputs, core: _Core, status: int, response: Response | None, reason: str
+        ) -> None:
+            core.user.inviteFailed(core.client, status, response, reason)
+
+    for state in (accepted, ended):
+
+        @state.upon(_Inputs.accepted).loop()
+        def tellUnwanted(inputs: _Inputs, core: _Core, response: Response) -> None:
+            core.user.inviteUnwanted(core.client, response)
+
+        state.upon(_Inputs.challenged).loop().returns(None)
+        state.upon(_Inputs.failed).loop().returns(None)
+        state.upon(_Inputs.cancel).loop().returns(None)
+        state.upon(_Inputs.progressed).loop().returns(None)
+        state.upon(_Inputs.found).loop().returns(None)
+        state.upon(_Inputs.find).loop().returns(None)
+
+    cancelling.upon(_Inputs.cancel).loop().returns(None)
+    cancelling.upon(_Inputs.progressed).loop().returns(None)
+    cancelling.upon(_Inputs.found).loop().returns(None)
+    cancelling.upon(_Inputs.find).loop().returns(None)
+    calling.upon(_Inputs.found).loop().returns(None)
+    calling.upon(_Inputs.find).loop().returns(None)
+    finding.upon(_Inputs.find).loop().returns(None)
+    finding.upon(_Inputs.progressed).loop().returns(None)
+    finding.upon(_Inputs.challenged).loop().returns(None)
+    finding.upon(_Inputs.accepted).loop().returns(None)
+    idle.upon(_Inputs.cancel).to(ended).returns(None)
+    idle.upon(_Inputs.found).loop().returns(None)
+    idle.upon(_Inputs.progressed).loop().returns(None)
+    idle.upon(_Inputs.challenged).loop().returns(None)
+    idle.upon(_Inputs.accepted).loop().returns(None)
+    idle.upon(_Inputs.failed).loop().returns(None)
+
+    return builder.build()
+
+
+_machine = indexed(_build())
+
+
+@implementer(IClientTransactionUser)
+class InviteClient:
+    """The user agent client of one INVITE."""
+
+    __slots__ = ("_core", "_inputs", "_nextSequence", "_acks")
+
+    def __init__(
+        self,
+        makeRequest: Callable[[IMessageChannel], Request],
+        nextHop: SIPURI,
+        user: InviteClientUser,
+        transactions: ITransactions,
+        finder: IChannelFinder,
+        authentication: Authentication,
+        nextSequence: Callable[[], int],
+    ) -> None:
+        """
+        @param makeRequest: makes the INVITE, without Via, for the channel that was found.
+        @param nextHop: where it goes first.
+        @param nextSequence: reserves a CSeq number of the dialog, for the retry after a challenge.
+        """
+        self._core = _Core(makeRequest, nextHop, user, transactions, finder, self, authentication)
+        self._inputs = _machine(self._core)
+        self._nextSequence = nextSequence
+        self._acks: dict[str, tuple[Request, IMessageChannel] | None] = {}
+
+    @property
+    def request(self) -> Request:
+        """The INVITE as last sent, with its credentials, without Via."""
+        assert self._core.request is not None
+        return self._core.request
+
+    @property
+    def anyProvisional(self) -> bool:
+        """Some server took the INVITE on: after this no other target may be tried on silence."""
+        return self._core.anyProvisional
+
+    def start(self) -> None:
+        """Send the INVITE as soon as a channel is found."""
+        self._inputs.find()
+
+    def cancel(self) -> None:
+        """Take the INVITE back; nothing after a final response."""
+        self._inputs.cancel()
+
+    def acknowledge(self, response: Response, ack: Request, nextHop: SIPURI) -> None:
+        """
+        Send the ACK of a 2xx and keep it: each retransmission of that 2xx gets the same one
+        (RFC 3261 section 13.2.2.4).  It repeats the INVITE's credentials (section 22.1).
+
+        @param nextHop: the dialog's, which a maddr or Record-Route may have moved; if it cannot be
+            found, the ACK goes where the INVITE went.
+        """
+        for header in self._core.authentication.headersFor("ACK", ack.uri):
+            ack = ack.addingHeader(header.name, header.value)
+        sentTo = self._core.channel
+        assert sentTo is not None
+        tag = response.toAddress.tag or ""
+
+        def send(channel: IMessageChannel) -> None:
+            self._acks[tag] = (self._core.transactions.sendAck(ack, channel), channel)
+
+        found: Deferred[IMessageChannel] = self._core.finder.find(nextHop)
+        found.addErrback(lambda failure: sentTo)
+        found.addCallback(send)
+
+    # IClientTransactionUser
+
+    def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
+        """Sort a response into progress, challenge, acceptance, retransmission or refusal."""
+        if response.status < 200:
+            self._inputs.progressed(response)
+        elif response.status < 300:
+            self._successReceived(response)
+        elif transaction is self._core.transaction:
+            retry = self._answerChallenge(response) if response.status in (401, 407) else None
+            if retry is not None:
+                self._inputs.challenged(retry)
+            else:
+                self._inputs.failed(response.status, response, response.reason)
+
+    def _successReceived(self, response: Response) -> None:
+        tag = response.toAddress.tag or ""
+        if tag not in self._acks:
+            self._acks[tag] = None
+            self._inputs.accepted(response)
+            return
+        acknowledged = self._acks[tag]
+        if acknowledged is not None:
+            self._core.transactions.sendAck(*acknowledged)
+
+    def _answerChallenge(self, response: Response) -> Request | None:
+        try:
+            return self._core.authentication.answer(self.request, response, self._nextSequence)
+        except RemoteError:
+            # A challenge that cannot be read is one that cannot be answered.
+            return None
+
+    def timedOut(self, transaction: IClientTransaction) -> None:
+        """Silence until timer B, or until 64*T1 after CANCEL."""
+        self._inputs.failed(408, None, "no answer")
+
+    def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
+        """The connection broke before a final response."""
+        self._inputs.failed(503, None, str(reason))

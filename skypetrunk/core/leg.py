@@ -1,0 +1,484 @@
+"""
+One leg of a call: the dialog with one side, its INVITEs both ways, and its end.
+
+The L{bridge<skypetrunk.core.bridge.Bridge>} that owns two legs decides what crosses; a leg knows
+nothing of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+from twisted.internet.interfaces import IReactorTime
+
+from skypetrunk import __version__
+from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.dialog import MAX_FORWARDS, Dialog
+from skypetrunk.core.invite_client import InviteClient
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.machines import indexed
+from skypetrunk.core.request_client import RequestClient
+from skypetrunk.core.session import SDP_TYPE, Session
+from skypetrunk.core.sides import CallAddresses, Side
+from skypetrunk.core.timers import Timers
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.interfaces import IMessageChannel, IServerTransaction
+from skypetrunk.wire.headers import CSeq, NameAddr
+from skypetrunk.wire.message import Header, Request, Response, responseTo
+from skypetrunk.wire.uri import SIPURI
+
+ALLOWED_METHODS = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+ALLOW = Header("Allow", ALLOWED_METHODS)
+AGENT = f"skypetrunk/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """
+    What every leg works with.
+
+    @ivar token: makes random text for tags and Call-IDs.
+    @ivar register: makes a leg's dialog known, so that requests find it; called again when it changes.
+    @ivar unregister: the leg is gone.
+    """
+
+    clock: IReactorTime
+    timers: Timers
+    token: Callable[[], str]
+    register: Callable[[Leg], None]
+    unregister: Callable[[Leg], None]
+
+
+class LegOwner(Protocol):
+    """Who is told what happens on a leg."""
+
+    def legInvited(self, leg: Leg, server: InviteServer) -> None:
+        """The peer sent a re-INVITE; answer it with C{server}."""
+
+    def legCancelled(self, leg: Leg, server: InviteServer) -> None:
+        """The peer took back the INVITE; it was answered."""
+
+    def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
+        """The ACK of our 2xx."""
+
+    def legProgressed(self, leg: Leg, response: Response) -> None:
+        """A provisional response to our INVITE."""
+
+    def legAccepted(self, leg: Leg, response: Response) -> None:
+        """The 2xx to our INVITE; L{Leg.acknowledge} is to be called."""
+
+    def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
+        """Our INVITE was refused or went unanswered.  A first INVITE leaves no leg behind."""
+
+    def legEnded(self, leg: Leg, cause: str) -> None:
+        """The peer hung up, or the dialog can go on no longer; the leg ends by itself."""
+
+    def legGone(self, leg: Leg) -> None:
+        """Nothing of the leg is left on the wire."""
+
+
+class _Inputs(Protocol):
+    def answer(self) -> None: ...
+    def confirm(self) -> None: ...
+    def refuse(self) -> None: ...
+    def hangUp(self) -> None: ...
+    def end(self) -> None: ...
+
+
+class _Leg:
+    """What the machine makes a leg do."""
+
+    def cancelInvite(self) -> None:
+        """Take our pending INVITE back."""
+
+    def sendBye(self) -> None:
+        """BYE (RFC 3261 section 15.1.1)."""
+
+    def goAway(self) -> None:
+        """Nothing of this leg is left on the wire."""
+
+
+def _build() -> Callable[[_Leg], _Inputs]:
+    builder = TypeMachineBuilder(_Inputs, _Leg)
+    setup = builder.state("setup")
+    answered = builder.state("answered")
+    confirmed = builder.state("confirmed")
+    cancelling = builder.state("cancelling")
+    closing = builder.state("closing")
+    leaving = builder.state("leaving")
+    gone = builder.state("gone")
+
+    def goAway(inputs: _Inputs, leg: _Leg) -> None:
+        leg.goAway()
+
+    def sendBye(inputs: _Inputs, leg: _Leg) -> None:
+        leg.sendBye()
+
+    # answer: we sent a 2xx and wait for its ACK.
+    setup.upon(_Inputs.answer).to(answered).returns(None)
+    confirmed.upon(_Inputs.answer).to(answered).returns(None)
+    answered.upon(_Inputs.answer).loop().returns(None)
+
+    # confirm: ACK received, ACK given up, or a 2xx received.
+    setup.upon(_Inputs.confirm).to(confirmed).returns(None)
+    answered.upon(_Inputs.confirm).to(confirmed).returns(None)
+    confirmed.upon(_Inputs.confirm).loop().returns(None)
+    # RFC 3261 section 15: the callee sends BYE only after the ACK came (or will not come).
+    closing.upon(_Inputs.confirm).to(leaving)(sendBye)
+    cancelling.upon(_Inputs.confirm).loop().returns(None)
+
+    # refuse: the INVITE of this state got a final response other than 2xx, sent or received.
+    setup.upon(_Inputs.refuse).to(gone)(goAway)
+    cancelling.upon(_Inputs.refuse).to(gone)(goAway)
+
+    # hangUp
+    @setup.upon(_Inputs.hangUp).to(cancelling)
+    def cancelInvite(inputs: _Inputs, leg: _Leg) -> None:
+        leg.cancelInvite()
+
+    answered.upon(_Inputs.hangUp).to(closing).returns(None)
+    confirmed.upon(_Inputs.hangUp).to(leaving)(sendBye)
+
+    # end: BYE received or finished, INVITE refused
+    for state in (setup, answered, confirmed, cancelling, closing, leaving):
+        state.upon(_Inputs.end).to(gone)(goAway)
+
+    for state in (answered, confirmed, closing, leaving, gone):
+        state.upon(_Inputs.refuse).loop().returns(None)
+    for state in (cancelling, closing, leaving, gone):
+        state.upon(_Inputs.answer).loop().returns(None)
+        state.upon(_Inputs.hangUp).loop().returns(None)
+    for state in (leaving, gone):
+        state.upon(_Inputs.confirm).loop().returns(None)
+    gone.upon(_Inputs.end).loop().returns(None)
+    return builder.build()
+
+
+_machine = indexed(_build())
+
+
+class Leg(_Leg):
+    """
+    One dialog with one side.
+
+    @ivar call: name of the call, for logs.
+    @ivar session: its offers, answers and media.
+    @ivar dialog: set from the first INVITE received, or the 2xx to ours.
+    """
+
+    def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
+        self.call = call
+        self.side = side
+        self.session = session
+        self.dialog: Dialog | None = None
+        self._authentication = Authentication(side.credentials, workshop.token)
+        self._owner = owner
+        self._workshop = workshop
+        self._inputs = _machine(self)
+        self._pending: InviteServer | None = None
+        self._unacknowledged: dict[int, InviteServer] = {}
+        self._client: InviteClient | None = None
+        self._contact: NameAddr | None = None
+        self._sequence = 0
+
+    # INVITEs from the peer
+
+    def invited(self, transaction: IServerTransaction) -> InviteServer:
+        """
+        Take the first INVITE.
+
+        @raise MalformedMessage: no usable Contact.
+        """
+        request = transaction.request
+        uri = request.requestURI
+        # The peer reached us under this user part, so our Contact keeps it.
+        user = uri.user if isinstance(uri, SIPURI) and uri.user else "trunk"
+        self._contact = self.side.contactFor(user, transaction.channel)
+        self.dialog = Dialog.fromRequest(request, self._workshop.token(), self._contact)
+        self._workshop.register(self)
+        return self._serve(transaction)
+
+    def reinvited(self, transaction: IServerTransaction) -> None:
+        """An INVITE within the dialog (RFC 3261 section 14.2)."""
+        assert self.dialog is not None
+        request = transaction.request
+        if not self.dialog.sequenceAccepted(request):
+            transaction.respond(self._response(request, 500))
+        elif self._pending is not None:
+            transaction.respond(self._response(request, 500, None, [Header("Retry-After", "1")]))
+        elif self._client is not None:
+            # Glare (section 14.1): the peer is to try again a little later.
+            transaction.respond(self._response(request, 491))
+        else:
+            self._owner.legInvited(self, self._serve(transaction))
+
+    def _serve(self, transaction: IServerTransaction) -> InviteServer:
+        server = InviteServer(transaction, self, self._workshop.clock, self._workshop.timers)
+        self._pending = server
+        return server
+
+    def progress(self, server: InviteServer, status: int, reason: str | None, body: bytes = b"") -> None:
+        """Send a provisional response."""
+        server.progress(self._response(server.request, status, reason, (), body))
+
+    def accept(self, server: InviteServer, body: bytes) -> None:
+        """Send 200 with our answer or offer."""
+        assert self.dialog is not None
+        self._pending = None
+        self._unacknowledged[server.request.cseq.number] = server
+        self.dialog.refreshTarget(server.request)
+        self._inputs.answer()
+        server.accept(self._response(server.request, 200, None, (ALLOW,), body))
+
+    def refuse(
+        self, server: InviteServer, status: int, reason: str | None = None, headers: Sequence[Header] = ()
+    ) -> None:
+        """Refuse an INVITE; the refusal of the first one ends the leg."""
+        self._pending = None
+        server.refuse(self._response(server.request, status, reason, headers))
+        self._inputs.refuse()
+
+    def awaits(self, request: Request) -> bool:
+        """Is this the INVITE that is pending?"""
+        return self._pending is not None and self._pending.request is request
+
+    def cancelled(self) -> None:
+        """The peer took back the INVITE that is pending: it is answered 487 (RFC 3261 section 9.2)."""
+        if self._pending is not None:
+            self._pending.cancel(self._response(self._pending.request, 487))
+
+    def ackReceived(self, ack: Request) -> None:
+        """The ACK of one of our 2xx, found by its CSeq; others are retransmissions of a known one."""
+        server = self._unacknowledged.pop(ack.cseq.number, None)
+        if server is not None:
+            server.ackReceived(ack)
+
+    def inviteCancelled(self, server: InviteServer) -> None:
+        """L{InviteServer}: 487 was sent."""
+        self._pending = None
+        self._owner.legCancelled(self, server)
+        self._inputs.refuse()
+
+    def inviteAcknowledged(self, server: InviteServer, ack: Request) -> None:
+        """L{InviteServer}: the ACK came."""
+        self._owner.legAcknowledged(self, server, ack)
+        self._inputs.confirm()
+
+    def ackMissing(self, server: InviteServer) -> None:
+        """L{InviteServer}: no ACK in 64*T1; the session is ended (RFC 3261 section 13.3.1.4)."""
+        self._unacknowledged.pop(server.request.cseq.number, None)
+        self._inputs.confirm()
+        self._inputs.hangUp()
+        self._owner.legEnded(self, "the answer was never acknowledged")
+
+    # INVITEs to the peer
+
+    def place(self, addresses: CallAddresses, body: bytes, maxForwards: int = MAX_FORWARDS) -> None:
+        """Send the first INVITE; an empty C{body} asks the peer for the offer."""
+        callID = self._workshop.token()
+        tag = self._workshop.token()
+        caller = replace(addresses.caller, params=addresses.caller.params.with_("tag", tag))
+        sequence = self._nextSequence()
+
+        def makeRequest(channel: IMessageChannel) -> Request:
+            self._contact = self.side.contactFor(addresses.contactUser, channel)
+            lines = [
+                Header("Max-Forwards", str(maxForwards)),
+                Header("From", str(caller)),
+                Header("To", str(addresses.called)),
+                Header("Call-ID", callID),
+                Header("CSeq", str(CSeq(sequence, "INVITE"))),
+                Header("Contact", str(self._contact)),
+                *_inviteHeaders(body),
+            ]
+            return Request("INVITE", str(addresses.requestURI), tuple(lines), body)
+
+        self._startClient(makeRequest, addresses.requestURI)
+
+    def reinvite(self, body: bytes) -> None:
+        """Send an INVITE within the dialog (RFC 3261 section 14.1)."""
+        dialog = self.dialog
+        assert dialog is not None
+        request = dialog.makeRequest("INVITE", dialog.reserveSequence(), _inviteHeaders(body), body)
+        self._startClient(lambda channel: request, dialog.nextHop)
+
+    def _startClient(self, makeRequest: Callable[[IMessageChannel], Request], nextHop: SIPURI) -> None:
+        self._client = InviteClient(
+            makeRequest,
+            nextHop,
+            self,
+            self.side.transactions,
+            self.side.finder,
+            self._authentication,
+            self._nextSequence,
+        )
+        self._client.start()
+
+    def _nextSequence(self) -> int:
+        if self.dialog is not None:
+            return self.dialog.reserveSequence()
+        self._sequence += 1
+        return self._sequence
+
+    @property
+    def busy(self) -> bool:
+        """An INVITE is under way in one of the two directions."""
+        return self._client is not None or self._pending is not None
+
+    @property
+    def anyProvisional(self) -> bool:
+        """Our INVITE was taken on by some server."""
+        return self._client is not None and self._client.anyProvisional
+
+    def cancelInvite(self) -> None:
+        """Take our pending INVITE back."""
+        if self._client is not None:
+            self._client.cancel()
+
+    def acknowledge(self, response: Response, body: bytes = b"") -> None:
+        """Send the ACK of a 2xx, with our answer if the 2xx held the offer."""
+        client, self._client = self._client, None
+        assert client is not None and self.dialog is not None
+        self._acknowledge(client, self.dialog, response, body)
+
+    def _acknowledge(self, client: InviteClient, dialog: Dialog, response: Response, body: bytes) -> None:
+        headers = [Header("User-Agent", AGENT)]
+        if body:
+            headers.append(Header("Content-Type", SDP_TYPE))
+        ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)
+        client.acknowledge(response, ack, dialog.nextHop)
+
+    def inviteProgressed(self, client: InviteClient, response: Response) -> None:
+        """L{InviteClient}: a provisional response."""
+        self._owner.legProgressed(self, response)
+
+    def inviteAccepted(self, client: InviteClient, response: Response) -> None:
+        """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
+        if self.dialog is None:
+            try:
+                assert self._contact is not None
+                self.dialog = Dialog.fromResponse(client.request, response, self._contact)
+            except MalformedMessage as error:
+                # Without a Contact there is nobody to send an ACK or BYE to.
+                self._client = None
+                self._owner.legFailed(self, 502, response, str(error))
+                self._inputs.refuse()
+                return
+            self._workshop.register(self)
+        else:
+            self.dialog.refreshTarget(response)
+        self._inputs.confirm()
+        self._owner.legAccepted(self, response)
+
+    def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
+        """L{InviteClient}: a second fork, or an answer that crossed our CANCEL: ACK, then BYE."""
+        if self.dialog is not None and self.dialog.remote.tag == response.toAddress.tag:
+            # Only the re-INVITE was taken back; the dialog goes on.
+            self._client = None
+            self._acknowledge(client, self.dialog, response, b"")
+            return
+        try:
+            assert self._contact is not None
+            dialog = Dialog.fromResponse(client.request, response, self._contact)
+        except MalformedMessage:
+            self._inputs.refuse()
+            return
+        self._acknowledge(client, dialog, response, b"")
+        self._bye(dialog, lambda status: self._inputs.refuse())
+
+    def inviteFailed(
+        self, client: InviteClient, status: int, response: Response | None, reason: str
+    ) -> None:
+        """L{InviteClient}: refused, or no answer."""
+        self._owner.legFailed(self, status, response, reason)
+        self._client = None
+        self._inputs.refuse()
+
+    # The end
+
+    def byeReceived(self, transaction: IServerTransaction) -> None:
+        """The peer hangs up (RFC 3261 section 15.1.2): a pending INVITE gets 487, the BYE 200."""
+        request = transaction.request
+        assert self.dialog is not None
+        if not self.dialog.sequenceAccepted(request):
+            transaction.respond(self._response(request, 500))
+            return
+        transaction.respond(self._response(request, 200))
+        if self._pending is not None:
+            self._pending.refuse(self._response(self._pending.request, 487))
+            self._pending = None
+        self._owner.legEnded(self, "hung up")
+        self._inputs.end()
+
+    def respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
+        """Answer another request within the dialog."""
+        assert self.dialog is not None
+        if self.dialog.sequenceAccepted(transaction.request):
+            transaction.respond(self._response(transaction.request, status, None, headers))
+        else:
+            transaction.respond(self._response(transaction.request, 500))
+
+    def hangUp(self) -> None:
+        """End the leg: 487, CANCEL, or BYE as soon as it may be sent."""
+        if self._pending is not None:
+            self.refuse(self._pending, 487)
+        self._inputs.hangUp()
+
+    def sendBye(self) -> None:
+        """Machine: BYE (RFC 3261 section 15.1.1)."""
+        assert self.dialog is not None
+        self._bye(self.dialog, lambda status: self._inputs.end())
+
+    def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
+        request = dialog.makeRequest("BYE", dialog.reserveSequence(), [Header("User-Agent", AGENT)])
+        RequestClient(
+            request,
+            self.side.transactions,
+            self.side.finder,
+            self._authentication,
+            dialog.reserveSequence,
+            done,
+        ).start(dialog.nextHop)
+
+    def goAway(self) -> None:
+        """Machine: nothing of this leg is left on the wire."""
+        for server in self._unacknowledged.values():
+            server.stop()
+        self._unacknowledged.clear()
+        self._workshop.unregister(self)
+        self._owner.legGone(self)
+
+    def _response(
+        self,
+        request: Request,
+        status: int,
+        reason: str | None = None,
+        headers: Sequence[Header] = (),
+        body: bytes = b"",
+    ) -> Response:
+        assert self.dialog is not None
+        lines = list(headers)
+        if request.method == "INVITE" and status < 300:
+            lines.append(Header("Contact", str(self.dialog.contact)))
+        lines.append(Header("Server", AGENT))
+        if body:
+            lines.append(Header("Content-Type", SDP_TYPE))
+        return responseTo(
+            request,
+            status,
+            reason,
+            tuple(lines),
+            body,
+            toTag=self.dialog.local.tag,
+            recordRoute=status < 300,
+        )
+
+
+def _inviteHeaders(body: bytes) -> list[Header]:
+    headers = [ALLOW, Header("User-Agent", AGENT)]
+    if body:
+        headers.append(Header("Content-Type", SDP_TYPE))
+    return headers

@@ -1,0 +1,98 @@
+"""One request other than INVITE sent within a dialog: found a channel, challenge answered, result told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.core.authentication import Authentication
+from skypetrunk.errors import RemoteError, SkypetrunkError
+from skypetrunk.interfaces import (
+    IChannelFinder,
+    IClientTransaction,
+    IClientTransactionUser,
+    IMessageChannel,
+    ITransactions,
+)
+from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.uri import SIPURI
+
+
+@implementer(IClientTransactionUser)
+class RequestClient:
+    """The user agent client of one request (RFC 3261 section 17.1.2)."""
+
+    __slots__ = (
+        "_authentication",
+        "_channel",
+        "_done",
+        "_finder",
+        "_nextSequence",
+        "_request",
+        "_transactions",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        transactions: ITransactions,
+        finder: IChannelFinder,
+        authentication: Authentication,
+        nextSequence: Callable[[], int],
+        done: Callable[[int], None],
+    ) -> None:
+        """
+        @param done: called once with the final status; 408 for silence, 503 when nothing could be reached.
+        """
+        self._request = request
+        self._transactions = transactions
+        self._finder = finder
+        self._authentication = authentication
+        self._nextSequence = nextSequence
+        self._done: Callable[[int], None] | None = done
+        self._channel: IMessageChannel | None = None
+
+    def start(self, nextHop: SIPURI) -> None:
+        """Send the request to C{nextHop}."""
+        found: Deferred[IMessageChannel] = self._finder.find(nextHop)
+        found.addCallback(self._send)
+        found.addErrback(self._notFound)
+
+    def _notFound(self, failure: Failure) -> None:
+        failure.trap(SkypetrunkError)  # type: ignore[no-untyped-call]
+        self._finish(503)
+
+    def _send(self, channel: IMessageChannel) -> None:
+        self._channel = channel
+        self._transactions.sendRequest(self._request, channel, self)
+
+    def _finish(self, status: int) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(status)
+
+    def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
+        """A challenge is answered, any other final response is the result."""
+        if response.status < 200:
+            return
+        if response.status in (401, 407) and self._channel is not None:
+            try:
+                retry = self._authentication.answer(self._request, response, self._nextSequence)
+            except RemoteError:
+                retry = None
+            if retry is not None:
+                self._request = retry
+                self._send(self._channel)
+                return
+        self._finish(response.status)
+
+    def timedOut(self, transaction: IClientTransaction) -> None:
+        """Timer F."""
+        self._finish(408)
+
+    def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
+        """The connection broke before a final response."""
+        self._finish(503)

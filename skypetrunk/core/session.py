@@ -1,0 +1,280 @@
+"""
+The media session of one leg: its side of offer and answer (RFC 3264), written from an allow-list.
+
+Nothing of the other leg's SDP crosses but what L{AudioStream} names: codecs, packet time and
+direction of one audio stream.  Addresses, ports, keys and the origin line are the leg's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
+from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair, MediaAddress
+from skypetrunk.wire.offer_answer import RULES, brokenRules
+from skypetrunk.wire.sdes import CryptoAttribute, MalformedCrypto, UnsupportedCrypto, parseCrypto
+from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
+
+SDP_TYPE = "application/sdp"
+
+_CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
+_SENDS = ("sendrecv", "sendonly")
+_RECEIVES = ("sendrecv", "recvonly")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStream:
+    """
+    What one leg tells the other of its audio.
+
+    @ivar formats: payload type numbers, in order of preference.
+    @ivar attributes: rtpmap, fmtp, ptime and maxptime lines.
+    @ivar direction: as the party that wrote it means it; hold by C{c=0.0.0.0} (RFC 2543) is
+        already turned into a direction.
+    """
+
+    formats: tuple[str, ...]
+    attributes: tuple[tuple[str, str | None], ...]
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One m= line of the session: its place stays the same over all offers (RFC 3264 section 8)."""
+
+    kind: str
+    protocol: str
+    formats: tuple[str, ...]
+
+
+class Session:
+    """
+    One leg's offers and answers, and the media leg and keys they settle.
+
+    Methods come in pairs: C{makeOffer} then C{answerReceived}, or C{offerReceived} then
+    C{makeAnswer}.  A refused exchange leaves ports, keys and remote as they were.
+    """
+
+    def __init__(self, media: IMediaLeg, keys: IKeyAgreement | None, entropy: Callable[[int], bytes]) -> None:
+        """
+        @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
+        """
+        self.media = media
+        self._keys = keys
+        self._protocol = "RTP/SAVP" if keys is not None else "RTP/AVP"
+        self._sessionID = int.from_bytes(entropy(7), "big") + 1
+        self._version = 0
+        self._written: SessionDescription | None = None
+        self._slots: tuple[_Slot, ...] = ()
+        self._audio = 0
+        self._agreed: tuple[tuple[_Slot, ...], int] | None = None
+        self._offered: SessionDescription | None = None
+        self._offer: SessionDescription | None = None
+        self._crypto: tuple[CryptoAttribute, ...] = ()
+
+    @property
+    def pending(self) -> bool:
+        """An offer was made or received and is not answered yet."""
+        return self._offered is not None or self._offer is not None
+
+    def forget(self) -> None:
+        """The pending exchange came to nothing: what was agreed before stands (RFC 3261 section 14.1)."""
+        self._offered = None
+        self._offer = None
+        if self._agreed is not None:
+            self._slots, self._audio = self._agreed
+
+    # We offer
+
+    def makeOffer(self, stream: AudioStream) -> bytes:
+        """Our offer of C{stream}: one audio line, every line the session once had beside it with port 0."""
+        crypto = self._keys.offer() if self._keys is not None else ()
+        if not self._slots:
+            self._slots = (_Slot("audio", self._protocol, stream.formats),)
+            self._audio = 0
+        self._offered = self._write(stream, crypto)
+        return self._offered.encode()
+
+    def answerReceived(self, body: bytes) -> AudioStream:
+        """
+        The answer to our last offer, from a provisional or final response or an ACK.  It may come
+        again; a second, different one replaces the first.
+
+        @raise MalformedSDP: it breaks RFC 3264; the text names the rules.
+        @raise KeyAgreementFailed: no key, or not from our offer: clear media to a secure offer.
+        """
+        if self._offered is None:
+            raise MalformedSDP("an answer without an offer")
+        answer = parseSDP(body)
+        if self._audio >= len(answer.media):
+            raise MalformedSDP("the answer has no audio line at its place")
+        audio = answer.media[self._audio]
+        if audio.port == 0:
+            raise MalformedSDP("the answer refuses the audio stream")
+        if self._keys is not None and audio.protocol.upper() != self._protocol:
+            raise KeyAgreementFailed(f"wanted {self._protocol}, the answer has {audio.protocol}")
+        broken = [rule for rule in brokenRules(self._offered, answer) if not self._tolerates(rule)]
+        if broken:
+            kind = KeyAgreementFailed if any(rule.startswith("crypto") for rule in broken) else MalformedSDP
+            raise kind(f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}")
+        pair = self._keys.answered(_cryptoLines(audio)) if self._keys is not None else None
+        stream = _streamOf(audio)
+        offered = self._offered.media[self._audio].direction
+        self._settle(audio, pair)
+        return replace(stream, direction=_limited(stream.direction, offered))
+
+    def _tolerates(self, rule: str) -> bool:
+        """A direction is put right by L{_limited}; crypto lines under clear media mean nothing."""
+        return rule == "direction" or (self._keys is None and rule.startswith("crypto"))
+
+    def answered(self) -> None:
+        """The final answer is in; later ones are out of place."""
+        self._offered = None
+
+    # The peer offers
+
+    def offerReceived(self, body: bytes) -> AudioStream:
+        """
+        The peer's offer: the first audio line that this leg can take.
+
+        @raise MalformedSDP: no session description, or none of its lines can be taken (488).
+        @raise KeyAgreementFailed: only clear media is offered to a secure leg, or no usable key.
+        """
+        offer = parseSDP(body)
+        index, crypto = self._choose(offer)
+        self._offer = offer
+        self._crypto = crypto
+        self._audio = index
+        self._slots = tuple(_Slot(line.kind, line.protocol, line.formats) for line in offer.media)
+        return _streamOf(offer.media[index])
+
+    def _choose(self, offer: SessionDescription) -> tuple[int, tuple[CryptoAttribute, ...]]:
+        trouble: Exception | None = None
+        for index, line in enumerate(offer.media):
+            if line.kind.lower() != "audio" or line.port == 0:
+                continue
+            if line.protocol.upper() != self._protocol:
+                if self._keys is not None:
+                    trouble = trouble or KeyAgreementFailed(
+                        f"wanted {self._protocol}, the offer has {line.protocol}"
+                    )
+                continue
+            if self._keys is None:
+                return index, ()
+            crypto = _cryptoLines(line)
+            try:
+                self._keys.answer(crypto)
+            except KeyAgreementFailed as failure:
+                trouble = failure
+                continue
+            return index, crypto
+        raise trouble or MalformedSDP(f"the offer has no usable audio line, wanted {self._protocol}")
+
+    def makeAnswer(self, stream: AudioStream) -> bytes:
+        """
+        Our answer to the offer received: C{stream} at the place of the chosen audio line, every
+        other line refused with port 0 (RFC 3264 section 6).  May be made again for the same offer
+        (a provisional answer, then the final one).
+        """
+        offer = self._offer
+        if offer is None:
+            raise MalformedSDP("an answer without an offer")
+        line = offer.media[self._audio]
+        crypto: tuple[CryptoAttribute, ...] = ()
+        pair = None
+        if self._keys is not None:
+            ours, pair = self._keys.answer(self._crypto)
+            crypto = (ours,)
+        offered = _streamOf(line).direction
+        self._settle(line, pair)
+        return self._write(replace(stream, direction=_limited(stream.direction, offered)), crypto).encode()
+
+    def answerSent(self) -> None:
+        """Our answer went out in a final response or ACK; the exchange is over."""
+        self._offer = None
+
+    # Both
+
+    def _settle(self, line: MediaDescription, pair: KeyPair | None) -> None:
+        if pair is not None:
+            self.media.setRemoteKey(pair.suite, pair.remote)
+            self.media.setLocalKey(pair.suite, pair.local)
+        host = line.address
+        if host is None or line.isHold:
+            self.media.setRemote(None)
+        else:
+            self.media.setRemote(MediaAddress(host, line.port, line.rtcpPort or line.port))
+        self.media.setSending(_streamOf(line).direction in _RECEIVES)
+        self._agreed = (self._slots, self._audio)
+
+    def _write(self, stream: AudioStream, crypto: tuple[CryptoAttribute, ...]) -> SessionDescription:
+        """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
+        address = self.media.address
+        media = []
+        for index, slot in enumerate(self._slots):
+            if index != self._audio:
+                media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
+                continue
+            attributes = list(stream.attributes)
+            attributes += [("crypto", line.encode()) for line in crypto]
+            if address.rtcpPort != address.port + 1:
+                attributes.append(("rtcp", str(address.rtcpPort)))
+            attributes.append((stream.direction, None))
+            media.append(
+                MediaDescription(
+                    "audio",
+                    address.port,
+                    protocol=self._protocol,
+                    formats=stream.formats,
+                    attributes=tuple(attributes),
+                )
+            )
+        description = SessionDescription(
+            origin=Origin("-", str(self._sessionID), str(self._version), address.host),
+            sessionName="-",
+            connection=address.host,
+            media=tuple(media),
+        )
+        if description != self._written:
+            self._version += 1
+            description = replace(
+                description, origin=replace(description.origin, version=str(self._version))
+            )
+            self._written = description
+        return description
+
+
+def _streamOf(line: MediaDescription) -> AudioStream:
+    """The allow-listed part of an audio line; payload types that were not offered lose their lines."""
+    attributes = []
+    for name, value in line.attributes:
+        if name not in _CROSSING:
+            continue
+        if name in ("rtpmap", "fmtp") and (value or "").split(" ", 1)[0] not in line.formats:
+            continue
+        attributes.append((name, value))
+    direction = line.direction
+    if line.isHold:
+        direction = "sendonly" if direction in _SENDS else "inactive"
+    return AudioStream(line.formats, tuple(attributes), direction)
+
+
+def _limited(answer: str, offer: str) -> str:
+    """The most of an answer's direction that its offer allows (RFC 3264 section 6.1)."""
+    sends = answer in _SENDS and offer in _RECEIVES
+    receives = answer in _RECEIVES and offer in _SENDS
+    return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
+        (sends, receives), "inactive"
+    )
+
+
+def _cryptoLines(line: MediaDescription) -> tuple[CryptoAttribute, ...]:
+    """The crypto lines that can be read; others are skipped (RFC 4568 section 5.1.2)."""
+    lines = []
+    for value in line.crypto:
+        try:
+            lines.append(parseCrypto(value))
+        except (MalformedCrypto, UnsupportedCrypto):
+            continue
+    return tuple(lines)

@@ -1,0 +1,254 @@
+"""
+The two kinds of neighbour that calls come from and go to: a PBX and a trunk.
+
+A side knows how requests to its neighbour are addressed, where the numbers stand in
+requests from it, and how it is reached.  It is the L{ITransactionUser} of its own
+transactions, and hands on what it gets together with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from skypetrunk.interfaces import (
+    ICarrierProfile,
+    IChannelFinder,
+    ICredentials,
+    IMessageChannel,
+    INumberPlan,
+    IServerTransaction,
+    ITransactions,
+    ITransactionUser,
+)
+from skypetrunk.wire.grammar import Parameters, escape
+from skypetrunk.wire.headers import NameAddr, parseNameAddr
+from skypetrunk.wire.message import Request
+from skypetrunk.wire.uri import SIPURI, TelURI
+
+if TYPE_CHECKING:
+    from skypetrunk.core.dialogs import DialogManager
+
+USER_CHARACTERS = "-_.!~*'()&=+$,;?/"
+"""What a user part may hold unescaped beside letters and digits (RFC 3261 section 25.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAddresses:
+    """
+    The addresses of one outgoing call.
+
+    @ivar caller: our From, without tag.
+    @ivar contactUser: user part of our Contact.
+    """
+
+    requestURI: SIPURI
+    called: NameAddr
+    caller: NameAddr
+    contactUser: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as the other side may be told: a user part or number, and a display name."""
+
+    user: str
+    display: str | None
+
+
+@implementer(ITransactionUser)
+class Side:
+    """
+    One neighbour.
+
+    @ivar name: as configured.
+    @ivar secure: its media is SRTP and its signalling verified TLS.
+    @ivar suites: SRTP suites allowed, in order; empty on a plain side.
+    @ivar transactions: set once when the side is wired.
+    @ivar calls: legs that exist now.
+    """
+
+    transactions: ITransactions
+    secure = False
+    suites: Sequence[str] = ()
+    credentials: ICredentials | None = None
+
+    def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
+        """
+        @param limit: calls at the same time, C{None} for any number.
+        """
+        self.name = name
+        self.finder = finder
+        self.limit = limit
+        self.calls = 0
+        self.manager: DialogManager | None = None
+
+    def usable(self) -> bool:
+        """Can a call be sent this way now?"""
+        return not self.full
+
+    @property
+    def full(self) -> bool:
+        """As many calls as allowed are up."""
+        return self.limit is not None and self.calls >= self.limit
+
+    def addresses(self, caller: Caller, called: str) -> CallAddresses:
+        """How a call to C{called} is addressed towards this neighbour."""
+        raise AssertionError("each kind of side has its own")
+
+    def callerOf(self, request: Request) -> Caller:
+        """Who calls in an INVITE from this neighbour: its From (RFC 3261 section 8.1.1.3)."""
+        address = request.fromAddress
+        uri = address.uri
+        if isinstance(uri, SIPURI):
+            return Caller(uri.userUnescaped or "anonymous", address.display)
+        return Caller(uri.number if isinstance(uri, TelURI) else "anonymous", address.display)
+
+    def calledOf(self, request: Request) -> str:
+        """The number called in an INVITE from this neighbour."""
+        return userOf(request.requestURI)
+
+    def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
+        """Our Contact on C{channel} (RFC 3261 section 8.1.1.8)."""
+        local = channel.localAddress
+        parameters = Parameters()
+        if local.transport != "UDP":
+            parameters = parameters.with_("transport", local.transport.lower())
+        return NameAddr(None, SIPURI("sip", user, None, local.host, local.port, parameters, ()))
+
+    # ITransactionUser
+
+    def requestReceived(self, transaction: IServerTransaction) -> None:
+        """Handed on to the dialog manager."""
+        if self.manager is not None:
+            self.manager.requestReceived(self, transaction)
+
+    def ackReceived(self, request: Request, channel: IMessageChannel) -> None:
+        """Handed on to the dialog manager."""
+        if self.manager is not None:
+            self.manager.ackReceived(self, request)
+
+    def cancelReceived(self, transaction: IServerTransaction) -> None:
+        """Handed on to the dialog manager."""
+        if self.manager is not None:
+            self.manager.cancelReceived(transaction)
+
+    def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
+        """Handed on to the dialog manager."""
+        if self.manager is not None:
+            self.manager.transactionFailed(transaction, reason)
+
+
+class PBXSide(Side):
+    """
+    A PBX: plain SIP and RTP.
+
+    @ivar optionsUnusable: status that answers its OPTIONS while no trunk is usable.
+    @ivar emergencyStatus: status that sends an emergency call back to its own line.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        finder: IChannelFinder,
+        address: SIPURI,
+        local: SIPURI,
+        optionsUnusable: int = 503,
+        emergencyStatus: int = 503,
+    ) -> None:
+        """
+        @param address: where it takes calls: host, port and transport.
+        @param local: our own address towards it: host and port of the first listener.
+        """
+        super().__init__(name, finder)
+        self._address = address
+        self._local = local
+        self.optionsUnusable = optionsUnusable
+        self.emergencyStatus = emergencyStatus
+
+    def addresses(self, caller: Caller, called: str) -> CallAddresses:
+        """number@pbx; the caller lives at our own address, so that it can be called back."""
+        target = self._address.replace(user=escape(called, USER_CHARACTERS))
+        source = self._local.replace(user=escape(caller.user, USER_CHARACTERS))
+        return CallAddresses(
+            requestURI=target,
+            called=NameAddr(None, target),
+            caller=NameAddr(caller.display, source),
+            contactUser=escape(caller.user, USER_CHARACTERS),
+        )
+
+
+class TrunkSide(Side):
+    """A carrier: verified TLS, SRTP, addressed by its domain and our account (facts of its profile)."""
+
+    secure = True
+
+    def __init__(
+        self,
+        name: str,
+        finder: IChannelFinder,
+        domain: str,
+        account: str,
+        profile: ICarrierProfile,
+        numbers: INumberPlan,
+        credentials: ICredentials,
+        suites: Sequence[str],
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(name, finder, limit)
+        self._domain = domain
+        self._account = account
+        self._profile = profile
+        self._numbers = numbers
+        self.credentials = credentials
+        self.suites = suites
+        self.up = False
+
+    def usable(self) -> bool:
+        """Registered, or verified and connected where the carrier wants no registration."""
+        return self.up and not self.full
+
+    def addresses(self, caller: Caller, called: str) -> CallAddresses:
+        """number@domain; From is the account where the profile says so."""
+        number = self._carrierForm(called)
+        target = SIPURI("sip", escape(number, USER_CHARACTERS), None, self._domain, None, Parameters(), ())
+        user = self._account if self._profile.fromUser == "account" else caller.user
+        source = target.replace(user=escape(user, USER_CHARACTERS))
+        return CallAddresses(
+            requestURI=target,
+            called=NameAddr(None, target),
+            caller=NameAddr(None, source),
+            contactUser=escape(self._account, USER_CHARACTERS),
+        )
+
+    def _carrierForm(self, called: str) -> str:
+        form = self._profile.numberForm
+        if form == "as-dialled":
+            return called
+        number = self._numbers.normalise(called)
+        if not number.startswith("+"):
+            return called
+        return {"plus": number, "00": "00" + number[1:], "bare": number[1:]}[form]
+
+    def calledOf(self, request: Request) -> str:
+        """From where the profile says; the Request-URI where that header is missing."""
+        where = self._profile.calledFrom
+        if where == "to":
+            return userOf(request.toAddress.uri)
+        if where == "p-called-party-id":
+            value = request.header("P-Called-Party-ID")
+            if value is not None:
+                return userOf(parseNameAddr(value).uri)
+        return userOf(request.requestURI)
+
+
+def userOf(uri: object) -> str:
+    """The number or name in a URI, unescaped and without password or parameters."""
+    if isinstance(uri, SIPURI):
+        return (uri.userUnescaped or "").split(";", 1)[0]
+    if isinstance(uri, TelURI):
+        return uri.number
+    return ""
