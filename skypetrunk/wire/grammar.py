@@ -28,7 +28,9 @@ _quoted = re.compile(_QUOTED, re.DOTALL)
 _quotedPair = re.compile(r"\\(.)", re.DOTALL)
 _mustQuote = re.compile(r'["\\\x00-\x08\x0b-\x1f\x7f]')
 _listElement = re.compile(rf'(?:[^",<]++|{_QUOTED}|<[^>]*+>)*+', re.DOTALL)
-_plainParameters = re.compile(rf"(?:;{_NAME}(?:={_VALUE})?+)*+").fullmatch
+#: Parameters without white space and quoted strings, as part of a larger pattern; see L{plainParameters}.
+PLAIN_PARAMETERS = rf"((?:;{_NAME}(?:={_VALUE})?+)*+)"
+_plainParameters = re.compile(PLAIN_PARAMETERS).fullmatch
 _parameter = re.compile(
     rf"[ \t]*+;[ \t]*+({_NAME})[ \t]*+(?:=[ \t]*+({_VALUE}|{_QUOTED})[ \t]*+)?+", re.DOTALL
 )
@@ -83,7 +85,7 @@ def quotedEnd(text: str, start: int = 0) -> int:
 
 
 def unescape(text: str) -> str:
-    """C{text} with each C{%xx} decoded, for comparing and showing, never for sending (RFC 3261 section 19.1.2)."""
+    """C{text} with each C{%xx} decoded: to compare and to show, never to send (RFC 3261 section 19.1.2)."""
     return _percentDecode(text, "utf-8", "surrogateescape") if "%" in text else text
 
 
@@ -200,6 +202,15 @@ def _parameters(pairs: tuple[tuple[str, str | None], ...]) -> Parameters:
 NO_PARAMETERS = Parameters()
 
 
+def plainParameters(text: str) -> Parameters:
+    """The parameters of C{text}, not empty, that was matched by L{PLAIN_PARAMETERS}."""
+    pairs: list[tuple[str, str | None]] = []
+    for piece in text[1:].split(";"):
+        name, equals, value = piece.partition("=")
+        pairs.append((name, value if equals else None))
+    return _parameters(tuple(pairs))
+
+
 def parseParameters(text: str) -> Parameters:
     """
     Read C{;a=b;c}, the rest of a header value or URI; nothing at all gives none.
@@ -208,12 +219,9 @@ def parseParameters(text: str) -> Parameters:
     """
     if not text:
         return NO_PARAMETERS
-    pairs: list[tuple[str, str | None]] = []
     if _plainParameters(text):
-        for piece in text[1:].split(";"):
-            name, equals, value = piece.partition("=")
-            pairs.append((name, value if equals else None))
-        return _parameters(tuple(pairs))
+        return plainParameters(text)
+    pairs: list[tuple[str, str | None]] = []
     position = 0
     while position < len(text):
         match = _parameter.match(text, position)
@@ -227,12 +235,14 @@ def parseParameters(text: str) -> Parameters:
 __all__ = [
     "LWS",
     "NO_PARAMETERS",
+    "PLAIN_PARAMETERS",
     "Parameters",
     "USER_SAFE",
     "checkLine",
     "escape",
     "isToken",
     "parseParameters",
+    "plainParameters",
     "quote",
     "quotedEnd",
     "splitCommas",

@@ -11,92 +11,44 @@ from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import (
     LWS,
     NO_PARAMETERS,
+    PLAIN_PARAMETERS,
     Parameters,
     checkLine,
     isToken,
     parseParameters,
+    plainParameters,
     quote,
     quotedEnd,
     splitCommas,
     unquote,
 )
-from skypetrunk.wire.uri import URI, checkHost, parseURI, writeHost
-
-# RFC 3261 section 7.3.3 and the registrations of later RFCs.
-_COMPACT = {
-    "a": "accept-contact",
-    "b": "referred-by",
-    "c": "content-type",
-    "d": "request-disposition",
-    "e": "content-encoding",
-    "f": "from",
-    "i": "call-id",
-    "j": "reject-contact",
-    "k": "supported",
-    "l": "content-length",
-    "m": "contact",
-    "n": "identity-info",
-    "o": "event",
-    "r": "refer-to",
-    "s": "subject",
-    "t": "to",
-    "u": "allow-events",
-    "v": "via",
-    "x": "session-expires",
-    "y": "identity",
-}
-
-#: Headers whose grammar is a comma-separated list.  All others keep their commas (Date, Subject, digest).
-LIST_HEADERS = frozenset(
-    """accept accept-contact accept-encoding accept-language alert-info allow allow-events call-info contact
-    content-encoding content-language diversion error-info feature-caps geolocation history-info in-reply-to
-    p-access-network-info p-asserted-identity p-associated-uri p-preferred-identity p-visited-network-id path
-    proxy-require reason record-route recv-info reject-contact remote-party-id request-disposition require
-    resource-priority route security-client security-server security-verify service-route supported
-    unsupported via warning""".split()
+from skypetrunk.wire.names import LIST_HEADERS, canonicalName
+from skypetrunk.wire.uri import (
+    SIP_URI,
+    URI,
+    checkHost,
+    parseURI,
+    readIPv6,
+    readPort,
+    sipURI,
+    writeHost,
 )
-
-# Spellings seen in nearly every message, so that most lookups need neither folding nor a second table.
-_SPELLINGS = {
-    spelling: name
-    for name in (
-        *LIST_HEADERS,
-        *_COMPACT.values(),
-        *"""authentication-info authorization content-disposition date expires max-forwards mime-version
-        min-expires organization p-called-party-id priority privacy proxy-authenticate proxy-authorization
-        rack refer-sub replaces reply-to retry-after rseq server timestamp user-agent www-authenticate""".split(),
-    )
-    for spelling in (name, name.title())
-} | {
-    "Call-ID": "call-id",
-    "CSeq": "cseq",
-    "Cseq": "cseq",
-    "cseq": "cseq",
-    "MIME-Version": "mime-version",
-    "RAck": "rack",
-    "RSeq": "rseq",
-    "WWW-Authenticate": "www-authenticate",
-    **_COMPACT,
-    **{short.upper(): name for short, name in _COMPACT.items()},
-}
 
 _sentBy = re.compile(r"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])[ \t]*+(?::[ \t]*+([0-9]{1,5}))?+").fullmatch
 _protocol = re.compile(
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+/[ \t]*+([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+/[ \t]*+"
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]++"
 ).match
+# Both values as nearly every message has them, in one go; the functions below read all others.
+_commonNameAddr = re.compile(
+    rf"""(?:"([^"\\]*+)"[ \t]*+|([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+)?+<{SIP_URI}>{PLAIN_PARAMETERS}"""
+).fullmatch
+_commonVia = re.compile(
+    rf"SIP/2\.0/([A-Z]++) ([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]{{1,5}}))?+{PLAIN_PARAMETERS}"
+).fullmatch
 # What an unquoted display name may hold beside tokens (raw UTF-8 and brackets are common), without the
 # characters that make it ambiguous.
 _plainDisplay = re.compile(r'[^",;<>\x00-\x08\x0a-\x1f\x7f]*+').fullmatch
-
-
-def canonicalName(name: str) -> str:
-    """The long lower-case form of a header name: C{v}, C{VIA} and C{Via} are C{via}."""
-    known = _SPELLINGS.get(name)
-    if known is None:
-        known = name.lower()
-        known = _COMPACT.get(known, known)
-    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +94,37 @@ class _Star(tuple[NameAddr, ...]):
 STAR: tuple[NameAddr, ...] = _Star()
 
 
+_new = object.__new__
+_setDisplay, _setURI, _setAddressParams = [
+    NameAddr.__dict__[name].__set__ for name in ("display", "uri", "params")
+]
+
+
+def _nameAddr(display: str | None, uri: URI, params: Parameters) -> NameAddr:
+    """An address of fields that are known to be good."""
+    made = _new(NameAddr)
+    _setDisplay(made, display)
+    _setURI(made, uri)
+    _setAddressParams(made, params)
+    return made
+
+
 def parseNameAddr(value: str) -> NameAddr:
     """
     Read one C{"name" <uri>;params} or C{uri;params}.
 
     @raise MalformedMessage: it breaks the grammar.
     """
-    value = value.strip(LWS)
+    common = _commonNameAddr(value)
     display: str | None
+    if common is not None:
+        quoted, token, *uri, params = common.groups()
+        return _nameAddr(
+            token if quoted is None else quoted,
+            sipURI(*uri),
+            plainParameters(params) if params else NO_PARAMETERS,
+        )
+    value = value.strip(LWS)
     if value.startswith('"'):
         end = quotedEnd(value)
         display = unquote(value[:end])
@@ -268,37 +243,40 @@ class Via:
         return f"{self.protocol}/{self.transport} {writeHost(self.host, self.port)}{self.params}"
 
 
+_setTransport, _setHost, _setPort, _setViaParams, _setProtocol = [
+    Via.__dict__[name].__set__ for name in ("transport", "host", "port", "params", "protocol")
+]
+
+
+def _via(transport: str, host: str, port: str | None, params: Parameters, protocol: str) -> Via:
+    """A Via of matched text; C{host} with its brackets."""
+    made = _new(Via)
+    _setTransport(made, transport)
+    _setHost(made, host if host[0] != "[" else readIPv6(host))
+    _setPort(made, None if port is None else readPort(port))
+    _setViaParams(made, params)
+    _setProtocol(made, protocol)
+    return made
+
+
 def parseVia(value: str) -> Via:
     """
     Read one Via value.
 
     @raise MalformedMessage: it breaks the grammar.
     """
+    common = _commonVia(value)
+    if common is not None:
+        transport, host, port, params = common.groups()
+        return _via(transport, host, port, plainParameters(params) if params else NO_PARAMETERS, "SIP/2.0")
     text = value.strip(LWS)
-    head, semicolon, _ = text.partition(";")
-    if head.startswith("SIP/2.0/"):
-        transport, _, sentBy = head[8:].partition(" ")
-        protocol = "SIP/2.0"
-    else:
-        transport, protocol, sentBy = "", "", ""
-    match = _sentBy(sentBy) if transport.isalpha() else None
-    if match is None:
-        start = _protocol(head)
-        match = _sentBy(head[start.end():].rstrip(LWS)) if start is not None else None
-        if start is None or match is None:
-            raise MalformedMessage("a Via that breaks its grammar")
-        protocol, transport = f"{start[1].upper()}/{start[2]}", start[3]
-    host, port = match.groups()
-    try:
-        return Via(
-            transport.upper(),
-            host[1:-1] if host[0] == "[" else host,
-            int(port) if port else None,
-            parseParameters(text[len(head):]) if semicolon else NO_PARAMETERS,
-            protocol,
-        )
-    except ValueError as e:
-        raise MalformedMessage(f"a Via that breaks its grammar: {e}") from None
+    head = text.partition(";")[0]
+    start = _protocol(head)
+    sentBy = _sentBy(head[start.end():].rstrip(LWS)) if start is not None else None
+    if start is None or sentBy is None:
+        raise MalformedMessage("a Via that breaks its grammar")
+    protocol = f"{start[1].upper()}/{start[2]}"
+    return _via(start[3].upper(), sentBy[1], sentBy[2], parseParameters(text[len(head):]), protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,20 +296,23 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+_setNumber, _setMethod = [CSeq.__dict__[name].__set__ for name in ("number", "method")]
+
+
 def parseCSeq(value: str) -> CSeq:
     """
     Read a CSeq value; the number is below 2**32 (RFC 3261 section 8.1.1.5, RFC 4475 section 3.1.2.4).
 
     @raise MalformedMessage: it breaks the grammar.
     """
-    number, _, method = value.strip(LWS).partition(" ")
+    number, _, method = value.strip(LWS).replace("\t", " ").partition(" ")
     method = method.lstrip(LWS)
-    if not method:
-        number, _, method = value.strip(LWS).replace("\t", " ").partition(" ")
-        method = method.lstrip(" ")
     if not isToken(method):
         raise MalformedMessage("a CSeq without a method")
-    return CSeq(parseNumber(number, "CSeq", 2**32 - 1), method)
+    made = _new(CSeq)
+    _setNumber(made, parseNumber(number, "CSeq", 2**32 - 1))
+    _setMethod(made, method)
+    return made
 
 
 def parseNumber(text: str, name: str, highest: int) -> int:

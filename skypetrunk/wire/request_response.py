@@ -1,0 +1,349 @@
+"""
+Requests and responses as frozen values (RFC 3261 section 7).  L{skypetrunk.wire.message} reads them.
+
+Header lines keep their order and the spelling of their names.  A message that we build and one that
+we received are the same class; nothing that could break a line gets into either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
+
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.wire.grammar import LWS, checkLine, isToken, splitCommas
+from skypetrunk.wire.headers import (
+    CSeq,
+    NameAddr,
+    Via,
+    parseContacts,
+    parseCSeq,
+    parseNameAddr,
+    parseNameAddrs,
+    parseNumber,
+    parseVia,
+)
+from skypetrunk.wire.names import LIST_HEADERS, canonicalName
+from skypetrunk.wire.uri import URI, parseURI
+
+T = TypeVar("T")
+
+_noSpace = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
+
+
+class _Lazy(Generic[T]):
+    """
+    A value made at first use.  Without C{__set__} the instance's dictionary wins from then on,
+    so each further read costs an attribute lookup.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self.make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.make(instance)
+        return value
+
+
+class Header(NamedTuple):
+    """One header line."""
+
+    name: str
+    value: str
+
+
+def _checked(name: str, value: str) -> Header:
+    """@raise ValueError: a name or value that would be another header, or none, on the wire."""
+    if not isToken(name):
+        raise ValueError(f"no header name: {name!r}")
+    return Header(name, checkLine(value))
+
+
+class Message:
+    """
+    What requests and responses have in common.  The typed properties read their header at
+    first use and raise L{MalformedMessage} if it breaks its grammar; those of a message from
+    L{parseMessage} were read there already.
+    """
+
+    headers: tuple[Header, ...]
+    body: bytes
+    version: str
+    __match_args__: tuple[str, ...]
+
+    def _check(self) -> None:
+        """Headers given as plain pairs become L{Header}s; anything that could break a line is refused."""
+        object.__setattr__(self, "headers", tuple([_checked(name, value) for name, value in self.headers]))
+        checkLine(self.version)
+
+    # Reading
+
+    @_Lazy
+    def _index(self) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            index.setdefault(canonicalName(name), []).append(value)
+        return index
+
+    def header(self, name: str) -> str | None:
+        """The value of the first line of that name, in any spelling or compact form."""
+        found = self._index.get(canonicalName(name))
+        return found[0] if found else None
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """
+        The values of all lines of that name.  Where the header's grammar is a list, its elements.
+
+        @raise MalformedMessage: a list with a quoted string that does not end.
+        """
+        canonical = canonicalName(name)
+        found = self._index.get(canonical, ())
+        if canonical in LIST_HEADERS:
+            return tuple([element for value in found for element in splitCommas(value)])
+        return tuple(found)
+
+    def _one(self, name: str) -> str:
+        found = self._index.get(name)
+        if not found:
+            raise MalformedMessage(f"no {name} header")
+        return found[0]
+
+    @_Lazy
+    def vias(self) -> tuple[Via, ...]:
+        """All Via values, top first."""
+        found = self._index.get("via", ())
+        return tuple([parseVia(element) for value in found for element in splitCommas(value)])
+
+    @property
+    def topVia(self) -> Via:
+        """The Via of the element that sent this request, or that this response is for."""
+        if not self.vias:
+            raise MalformedMessage("no via header")
+        return self.vias[0]
+
+    @_Lazy
+    def fromAddress(self) -> NameAddr:
+        """From."""
+        return parseNameAddr(self._one("from"))
+
+    @_Lazy
+    def toAddress(self) -> NameAddr:
+        """To."""
+        return parseNameAddr(self._one("to"))
+
+    @_Lazy
+    def cseq(self) -> CSeq:
+        """CSeq."""
+        return parseCSeq(self._one("cseq"))
+
+    @_Lazy
+    def callID(self) -> str:
+        """Call-ID."""
+        value = self._one("call-id").strip(LWS)
+        if not value or " " in value or "\t" in value:
+            raise MalformedMessage("Call-ID is no single word")
+        return value
+
+    @_Lazy
+    def contacts(self) -> tuple[NameAddr, ...]:
+        """All Contact addresses; L{skypetrunk.wire.headers.STAR} for C{*}."""
+        return parseContacts(self._index.get("contact", ()))
+
+    @_Lazy
+    def routes(self) -> tuple[NameAddr, ...]:
+        """All Route addresses, next hop first."""
+        return parseNameAddrs(self._index.get("route", ()))
+
+    @_Lazy
+    def recordRoutes(self) -> tuple[NameAddr, ...]:
+        """All Record-Route addresses, in the order of the message."""
+        return parseNameAddrs(self._index.get("record-route", ()))
+
+    @_Lazy
+    def maxForwards(self) -> int | None:
+        """Max-Forwards, 0 to 255, or C{None} without one."""
+        value = self.header("max-forwards")
+        return None if value is None else parseNumber(value.strip(LWS), "Max-Forwards", 255)
+
+    @property
+    def contentType(self) -> str | None:
+        """The media type of the body in lower case, without parameters."""
+        value = self.header("content-type")
+        if value is None:
+            return None
+        return value.partition(";")[0].replace(" ", "").replace("\t", "").lower()
+
+    # Changed copies
+
+    def _copy(self, headers: tuple[Header, ...], body: bytes | None = None) -> Self:
+        """The same with headers that are known to be good."""
+        return make(
+            type(self),
+            {name: getattr(self, name) for name in self.__match_args__}
+            | {"headers": headers, "body": self.body if body is None else body},
+        )
+
+    def withHeader(self, name: str, value: str) -> Self:
+        """
+        The same with exactly one line of that name: in the place of the first one, or last.
+
+        @raise ValueError: a line break, or no header name.
+        """
+        header = _checked(name, value)
+        canonical = canonicalName(name)
+        kept = []
+        placed = False
+        for old in self.headers:
+            if canonicalName(old.name) != canonical:
+                kept.append(old)
+            elif not placed:
+                kept.append(header)
+                placed = True
+        if not placed:
+            kept.append(header)
+        return self._copy(tuple(kept))
+
+    def addingHeader(self, name: str, value: str) -> Self:
+        """The same with one more line, last.  @raise ValueError: as L{withHeader}."""
+        return self._copy((*self.headers, _checked(name, value)))
+
+    def prependingHeader(self, name: str, value: str) -> Self:
+        """The same with one more line, first.  @raise ValueError: as L{withHeader}."""
+        return self._copy((_checked(name, value), *self.headers))
+
+    def withoutHeader(self, name: str) -> Self:
+        """The same without any line of that name."""
+        canonical = canonicalName(name)
+        return self._copy(tuple([old for old in self.headers if canonicalName(old.name) != canonical]))
+
+    def withTopVia(self, via: Via) -> Self:
+        """The same with its first Via value replaced; others, also those of the same line, stay."""
+        headers = list(self.headers)
+        for at, (name, value) in enumerate(headers):
+            if canonicalName(name) == "via":
+                headers[at] = _checked(name, ", ".join((str(via), *splitCommas(value)[1:])))
+                return self._copy(tuple(headers))
+        raise ValueError("no Via to be replaced")
+
+    def withBody(self, body: bytes, contentType: str | None = None) -> Self:
+        """The same with that body, and Content-Type set or removed."""
+        changed = self.withoutHeader("content-type") if contentType is None else self.withHeader(
+            "Content-Type", contentType
+        )
+        return changed._copy(changed.headers, body)
+
+    # Writing
+
+    def startLine(self) -> str:
+        """The first line."""
+        raise NotImplementedError
+
+    def encode(self) -> bytes:
+        """
+        The octets.  Content-Length is always the length of the body, written where the
+        message has one, or last.
+        """
+        length = str(len(self.body))
+        lines = [self.startLine()]
+        written = False
+        for name, value in self.headers:
+            if len(name) in (1, 14) and canonicalName(name) == "content-length":
+                if written:
+                    continue
+                written = True
+                value = length
+            lines.append(f"{name}: {value}")
+        if not written:
+            lines.append(f"Content-Length: {length}")
+        lines.append("\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+
+    def __repr__(self) -> str:
+        # Headers hold credentials and bodies hold SRTP keys.
+        return f"<{type(self).__name__} {self.startLine()!r}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Request(Message):
+    """
+    A request.
+
+    @ivar uri: the Request-URI as written; L{requestURI} is its value.
+    """
+
+    method: str
+    uri: str
+    headers: tuple[Header, ...]
+    body: bytes = b""
+    version: str = "SIP/2.0"
+
+    def __post_init__(self) -> None:
+        if not isToken(self.method):
+            raise ValueError(f"no method: {self.method!r}")
+        if not _noSpace(self.uri):
+            raise ValueError(f"no Request-URI: {self.uri!r}")
+        checkLine(self.uri)
+        self._check()
+
+    @_Lazy
+    def requestURI(self) -> URI:
+        """The Request-URI."""
+        return parseURI(self.uri)
+
+    def startLine(self) -> str:
+        """C{METHOD uri SIP/2.0}."""
+        return f"{self.method} {self.uri} {self.version}"
+
+    def __repr__(self) -> str:
+        # A Request-URI may hold a password.
+        try:
+            shown = repr(self.requestURI)
+        except MalformedMessage:
+            shown = "of no valid URI"
+        return f"<Request {self.method} {shown}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Response(Message):
+    """A response."""
+
+    status: int
+    reason: str
+    headers: tuple[Header, ...]
+    body: bytes = b""
+    version: str = "SIP/2.0"
+
+    def __post_init__(self) -> None:
+        if not 100 <= self.status <= 699:
+            raise ValueError(f"no status: {self.status}")
+        checkLine(self.reason)
+        self._check()
+
+    def startLine(self) -> str:
+        """C{SIP/2.0 200 OK}."""
+        return f"{self.version} {self.status} {self.reason}"
+
+
+M = TypeVar("M", bound=Message)
+
+
+def make(cls: type[M], fields: dict[str, Any]) -> M:
+    """A message of fields that are known to be good, without checking them again.  For L{skypetrunk.wire}."""
+    made: M = object.__new__(cls)
+    made.__dict__.update(fields)
+    return made
+
+
+__all__ = ["Header", "Message", "Request", "Response", "make"]
