@@ -1,0 +1,512 @@
+"""The configuration file as a whole: what is accepted, and what is said about the rest."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.profiles import loadProfile
+from skypetrunk.service.config import (
+    DNS,
+    Configuration,
+    Control,
+    Limits,
+    MediaConfiguration,
+    Numbers,
+    PBXConfiguration,
+    Route,
+    TLSConfiguration,
+    TrunkConfiguration,
+    TrunkMedia,
+    loadConfiguration,
+)
+from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.secret import Secret
+from tests.service.configurations import COMPLETE, MARKER, SHORT, ConfigurationTestCase
+
+_SECURE = "AES_CM_128_HMAC_SHA1_80"
+
+_MORE = """
+[[pbx]]
+name = "branch"
+listen = ["tcp:[::1]:5062"]
+address = "tcp:[::1]:5070"
+options_unusable = 480
+emergency_status = 404
+
+[[trunk]]
+name = "second"
+profile = "generic"
+domain = "SIP.Second.Example."
+username = "bob"
+password_file = "skype.secret"
+targets = ["192.0.2.10", "[2001:db8::1]:5071", "a.example:443"]
+
+[[route]]
+from = "office"
+to = ["second", "carrier"]
+
+[[route]]
+from = "branch"
+to = ["carrier"]
+
+[[route]]
+from = "carrier"
+to = ["branch", "office"]
+
+[[route]]
+from = "second"
+to = ["office"]
+"""
+
+
+class AcceptedTests(ConfigurationTestCase):
+    """What a right file becomes."""
+
+    def test_complete(self) -> None:
+        """Every key has its place, paths are absolute, and there is nothing to warn of."""
+        configuration, warnings = self.load(COMPLETE)
+        profile = loadProfile("skype-connect")
+        self.assertEqual(
+            configuration,
+            Configuration(
+                trunks=(
+                    TrunkConfiguration(
+                        name="skype",
+                        profile=profile,
+                        domain="sip.skype.com",
+                        username="99051000000001",
+                        password=Secret(MARKER),
+                        targets=(),
+                        tls=TLSConfiguration(self.directory / "carrier-ca.pem", (), None, None, None),
+                        media=TrunkMedia("required", (_SECURE, "AES_CM_128_HMAC_SHA1_32")),
+                        limits=Limits(30),
+                    ),
+                ),
+                pbxes=(
+                    PBXConfiguration(
+                        name="office",
+                        listen=(
+                            TransportAddress("UDP", "127.0.0.1", 5060),
+                            TransportAddress("TCP", "127.0.0.1", 5060),
+                        ),
+                        address=TransportAddress("UDP", "127.0.0.1", 5070),
+                        allow=(ip_network("127.0.0.0/8"),),
+                    ),
+                ),
+                routes=(Route("office", ("skype",), ("+44", "+49")), Route("skype", ("office",))),
+                media=MediaConfiguration("127.0.0.1", None, (20000, 29999)),
+                dns=DNS((("127.0.0.1", 5353),)),
+                numbers=Numbers("GB", "9", ("117",)),
+                control=Control(self.directory / "skypetrunk.sock"),
+                path=self.directory / "trunk.toml",
+            ),
+        )
+        self.assertEqual(warnings, ())
+        self.assertNotIn(MARKER, repr(configuration))
+
+    def test_short(self) -> None:
+        """The routes of one trunk and one PBX are implied; the rest has safe defaults."""
+        configuration, warnings = self.load(SHORT)
+        self.assertEqual(warnings, ())
+        self.assertEqual(configuration.routes, (Route("office", ("carrier",)), Route("carrier", ("office",))))
+        (trunk,) = configuration.trunks
+        self.assertEqual(trunk.media.srtp, "required")
+        self.assertEqual(trunk.media.suites, loadProfile("generic").suites)
+        self.assertEqual(trunk.tls, TLSConfiguration(None, (), None, None, None))
+        self.assertEqual(trunk.limits, Limits(None))
+        (pbx,) = configuration.pbxes
+        self.assertEqual(pbx.allow, (ip_network("192.0.2.5/32"),))
+        self.assertEqual((pbx.optionsUnusable, pbx.emergencyStatus), (503, 503))
+        self.assertEqual(configuration.media.ports, (20000, 29999))
+        self.assertEqual((configuration.dns, configuration.control), (DNS(), Control()))
+
+    def test_profileDefaults(self) -> None:
+        """Domain, roots and the bound of calls come from the profile."""
+        text = SHORT.replace('"generic"', '"skype-connect"').replace('domain = "sip.carrier.example"\n', "")
+        (trunk,) = self.load(text)[0].trunks
+        profile = loadProfile("skype-connect")
+        self.assertEqual(trunk.domain, "sip.skype.com")
+        self.assertEqual(trunk.tls.caFile, profile.caFile)
+        self.assertEqual(trunk.limits.calls, 300)
+
+    def test_ownProfile(self) -> None:
+        """A profile may be a file beside the configuration."""
+        self.write("mine.toml", 'title = "Mine"\ndomain = "sip.mine.example"\nregister = false\n')
+        text = SHORT.replace('"generic"', '"mine.toml"').replace('domain = "sip.carrier.example"\n', "")
+        text = text.replace('password_file = "skype.secret"\n', "")
+        (trunk,) = self.load(text)[0].trunks
+        self.assertEqual(
+            (trunk.profile.name, trunk.domain, trunk.password), ("mine", "sip.mine.example", None)
+        )
+
+    def test_several(self) -> None:
+        """Several trunks and PBXes, IPv6, targets, settings."""
+        configuration, warnings = self.load(SHORT + _MORE)
+        self.assertEqual(warnings, ())
+        self.assertEqual(configuration.trunks[1].domain, "sip.second.example")
+        self.assertEqual(
+            configuration.trunks[1].targets, (("192.0.2.10", 5061), ("2001:db8::1", 5071), ("a.example", 443))
+        )
+        branch = configuration.pbxes[1]
+        self.assertEqual(branch.listen, (TransportAddress("TCP", "::1", 5062),))
+        self.assertEqual(branch.allow, (ip_network("::1/128"),))
+        self.assertEqual((branch.optionsUnusable, branch.emergencyStatus), (480, 404))
+        self.assertEqual(configuration.routes[0], Route("office", ("second", "carrier")))
+
+
+class FileTests(ConfigurationTestCase):
+    """The file itself."""
+
+    def test_missing(self) -> None:
+        """A file that is not there."""
+        path = self.directory / "none.toml"
+        with self.assertRaises(ConfigurationError) as caught:
+            loadConfiguration(path, {})
+        self.assertEqual(caught.exception.problems, (f"{path}: cannot be read: No such file or directory",))
+
+    def test_notTOML(self) -> None:
+        """A mistake of form says line and column."""
+        self.assertEqual(
+            self.problems("[[trunk]]\nname = skype\n"), ["is not TOML: Invalid value (at line 2, column 8)"]
+        )
+
+    def test_notText(self) -> None:
+        """Octets that are no UTF-8."""
+        path = self.write("trunk.toml", b"\xff\xfe")
+        with self.assertRaises(ConfigurationError) as caught:
+            loadConfiguration(path, {})
+        self.assertEqual(caught.exception.problems, (f"{path}: is not UTF-8 text",))
+
+    def test_empty(self) -> None:
+        """All that is needed is asked for at once."""
+        self.assertEqual(
+            [problem.split(";")[0] for problem in self.problems("")],
+            [
+                "trunk: is missing",
+                "pbx: is missing",
+                "media.address: is missing",
+                "numbers.country: is missing",
+            ],
+        )
+
+
+class ProblemTests(ConfigurationTestCase):
+    """Each mistake has its line: key, what is wrong, what would be right."""
+
+    def test_allAtOnce(self) -> None:
+        """Many mistakes are told together."""
+        text = COMPLETE
+        for old, new in (
+            ('profile = "skype-connect"', 'profile = "skype-conect"'),
+            ("ca_file =", "cafile ="),
+            ("calls = 30", 'calls = "30"'),
+            ('to = ["skype"]', 'to = ["skipe"]'),
+            ("20000-29999", "20001-29999"),
+            ('country = "GB"', 'country = "gb"'),
+        ):
+            self.assertIn(old, text)
+            text = text.replace(old, new, 1)
+        self.assertEqual(
+            self.problems(text),
+            [
+                'trunk.skype.profile: there is no "skype-conect"; did you mean "skype-connect"?',
+                "trunk.skype.limits.calls: is a text; would be right: a whole number from 1 to 100000",
+                'route[1].to: there is no trunk or pbx "skipe"; did you mean "skype"?',
+                'media.ports: "20001-29999" does not hold whole pairs, an even port and the odd one '
+                "after it; "
+                'did you mean "20000-29999"?',
+                'numbers.country: "gb" is no country; did you mean "GB"?',
+                'trunk.skype.tls.cafile: is not known; did you mean "ca_file"?',
+            ],
+        )
+
+    def test_unknownKeys(self) -> None:
+        """At the top, in a table, in one too many levels, and nothing like any."""
+        self.assertProblem("[control]", "[contrl]", 'contrl: is not known; did you mean "control"?')
+        self.assertProblem(
+            "listen =",
+            "lisen =",
+            *[
+                'pbx.office.listen: is missing; would be right: listen = ["udp:192.0.2.1:5060"]',
+                'pbx.office.lisen: is not known; did you mean "listen"?',
+            ],
+        )
+        self.assertProblem(
+            'username = "99051000000001"',
+            'username = "99051000000001"\nca_file = "carrier-ca.pem"',
+            'trunk.skype.ca_file: is not known; did you mean "tls.ca_file"?',
+        )
+        self.assertProblem(
+            "[dns]",
+            "[dns]\nzzz = 1",
+            "dns.zzz: is not known; would be right: servers",
+        )
+
+    def test_wrongTypes(self) -> None:
+        """The types of TOML in words, without the value."""
+        for new, kind in (
+            ("1", "a whole number"),
+            ("true", "true or false"),
+            ("1.5", "a fraction"),
+            ("[]", "a list"),
+            ("{}", "a table"),
+            ("1979-05-27", "a date or time"),
+            ('""', "empty"),
+        ):
+            self.assertProblem(
+                'username = "99051000000001"',
+                f"username = {new}",
+                f'trunk.skype.username: is {kind}; would be right: username = "account"',
+            )
+        self.assertProblem(
+            "calls = 30",
+            "calls = true",
+            "trunk.skype.limits.calls: is true or false; would be right: a whole number from 1 to 100000",
+        )
+        self.assertProblem(
+            "pins = []",
+            "pins = [1]",
+            'trunk.skype.tls.pins: holds a whole number; would be right: pins = ["sha256/BASE64"]',
+        )
+        self.assertEqual(
+            self.problems("dns = 5\n" + SHORT), ["dns: is a whole number; would be right: [dns]"]
+        )
+        self.assertEqual(
+            self.problems("route = [1]\n" + SHORT), ["route: holds a whole number; would be right: [[route]]"]
+        )
+
+    def test_oneBracket(self) -> None:
+        """C{[trunk]} instead of C{[[trunk]]}."""
+        self.assertEqual(
+            self.problems(SHORT.replace("[[trunk]]", "[trunk]"))[0],
+            "trunk: is a table; would be right: [[trunk]], with two brackets on each side",
+        )
+
+    def test_names(self) -> None:
+        """Names are unique over trunks and PBXes, and plain."""
+        self.assertProblem(
+            'name = "office"',
+            'name = "carrier"',
+            'pbx.carrier.name: "carrier" is taken by trunk.carrier; would be right: another name',
+            base=SHORT,
+        )
+        self.assertProblem(
+            'name = "office"',
+            'name = "the office"',
+            'pbx.the office.name: is "the office"; '
+            'would be right: name = "office", with letters, digits, ".", "_" and "-"',
+            base=SHORT,
+        )
+        self.assertProblem(
+            'name = "office"', "", 'pbx[1].name: is missing; would be right: name = "office"', base=SHORT
+        )
+
+    def test_trunk(self) -> None:
+        """Domain, user name, targets, media, limits."""
+        self.assertProblem(
+            'domain = "sip.carrier.example"\n',
+            "",
+            'trunk.carrier.domain: is missing; would be right: domain = "sip.carrier.example"',
+            base=SHORT,
+        )
+        for domain in ("sip:carrier.example", "carrier.example:5061", "192.0.2.1", "-a.example", "a..b"):
+            self.assertProblem(
+                "sip.carrier.example",
+                domain,
+                f'trunk.carrier.domain: "{domain}" is no domain name; would be right: the name that the '
+                "carrier's certificate proves, without sip: and port",
+                base=SHORT,
+            )
+        self.assertProblem(
+            "sip.carrier.example",
+            "sip.bücher.example",
+            'trunk.carrier.domain: "sip.bücher.example" is no domain name; '
+            "would be right: its ASCII form, xn--...",
+            base=SHORT,
+        )
+        self.assertProblem(
+            '"alice"',
+            '"sip:alice@carrier.example"',
+            'trunk.carrier.username: is "sip:alice@carrier.example"; would be right: the account alone, '
+            "without sip: and @domain",
+            base=SHORT,
+        )
+        for target in (
+            "192.0.2.1:0",
+            "192.0.2.1:65536",
+            "[192.0.2.1]:5061",
+            "192.0.2.300",
+            "tls:a:5061",
+            ":5061",
+        ):
+            self.assertProblem(
+                'username = "alice"',
+                f'username = "alice"\ntargets = ["{target}"]',
+                f'trunk.carrier.targets: "{target}" is no target; would be right: "192.0.2.10:5061" '
+                'or "[2001:db8::1]:5061"',
+                base=SHORT,
+            )
+        self.assertProblem(
+            'srtp = "required"', 'srtp = "off"', 'trunk.skype.media.srtp: is "off"; would be right: required'
+        )
+        self.assertProblem(
+            '"AES_CM_128_HMAC_SHA1_80", ',
+            '"AES_CM_128_HMAC_SHA1_81", ',
+            'trunk.skype.media.suites: "AES_CM_128_HMAC_SHA1_81" is not known; '
+            'did you mean "AES_CM_128_HMAC_SHA1_80"?',
+        )
+        self.assertProblem(
+            '"AES_CM_128_HMAC_SHA1_80", ',
+            '"AES_CM_128_HMAC_SHA1_32", ',
+            "trunk.skype.media.suites: names a suite twice; would be right: each once",
+        )
+        self.assertProblem(
+            "calls = 30", "calls = 0", "trunk.skype.limits.calls: is 0; would be right: 1 to 100000"
+        )
+
+    def test_ownProfile(self) -> None:
+        """The problems of a profile of one's own stand with the others."""
+        path = self.write("mine.toml", "regster = true\n")
+        with self.assertRaises(ConfigurationError) as caught:
+            self.load(SHORT.replace('"generic"', '"mine.toml"'))
+        self.assertEqual(
+            caught.exception.problems,
+            (
+                f'{path}: title: is missing; would be right: title = "What people call this carrier"',
+                f'{path}: regster: is not known; did you mean "register"?',
+            ),
+        )
+
+    def test_pbx(self) -> None:
+        """Listen addresses are literal; the PBX can be called from one of them."""
+        for address, wrong in (
+            ("udp:localhost:5060", '"udp:localhost:5060" is no literal address with a port'),
+            ("udp:127.0.0.1", '"udp:127.0.0.1" is no address'),
+            ("udp:127.0.0.1:0", '"udp:127.0.0.1:0" is no literal address with a port'),
+            ("127.0.0.1:5060", '"127.0.0.1:5060" is no address'),
+        ):
+            self.assertProblem(
+                '"udp:192.0.2.1:5060"',
+                f'"{address}"',
+                f'pbx.office.listen: {wrong}; would be right: "udp:192.0.2.1:5060", with a literal address',
+                base=SHORT,
+            )
+        self.assertProblem(
+            '"udp:192.0.2.1:5060"',
+            '"tls:192.0.2.1:5061"',
+            'pbx.office.listen: "tls:192.0.2.1:5061" has a transport that the PBX side does not speak; '
+            "would be right: udp or tcp",
+            base=SHORT,
+        )
+        self.assertProblem(
+            '"udp:192.0.2.1:5060"',
+            '"udp:0.0.0.0:5060"',
+            'pbx.office.listen: "0.0.0.0" stands for every address; '
+            "would be right: one of them, which others can be told",
+            base=SHORT,
+        )
+        for address, kind in (
+            ("tcp:192.0.2.5:5060", "tcp address with IPv4"),
+            ("udp:[::1]:5060", "udp address with IPv6"),
+        ):
+            self.assertProblem(
+                '"udp:192.0.2.5:5060"',
+                f'"{address}"',
+                f'pbx.office.address: "{address}" cannot be reached: listen has no {kind}; '
+                "would be right: one in listen too",
+                base=SHORT,
+            )
+        self.assertProblem(
+            '"udp:192.0.2.5:5060"',
+            '"udp:192.0.2.1:5060"',
+            'pbx.office.address: "udp:192.0.2.1:5060" is our own; would be right: where the PBX listens',
+            base=SHORT,
+        )
+        self.assertProblem(
+            '"127.0.0.0/8"',
+            '"127.0.0.1/8"',
+            'pbx.office.allow: "127.0.0.1/8" is no network; did you mean "127.0.0.0/8"?',
+            'pbx.office.allow: lets nobody call; would be right: allow = ["127.0.0.1"]',
+        )
+        self.assertProblem(
+            '["127.0.0.0/8"]',
+            "[]",
+            'pbx.office.allow: lets nobody call; would be right: allow = ["127.0.0.1"]',
+        )
+        self.assertProblem(
+            '"tcp:127.0.0.1:5060"',
+            '"udp:127.0.0.1:5060"',
+            'pbx.office.listen: "udp:127.0.0.1:5060" stands in pbx.office.listen already; '
+            "would be right: another port",
+        )
+        self.assertProblem(
+            '"udp:127.0.0.1:5060"',
+            '"udp:127.0.0.1:20060"',
+            'pbx.office.listen: "udp:127.0.0.1:20060" lies among the media ports; '
+            "would be right: outside 20000-29999",
+        )
+
+    def test_media(self) -> None:
+        """Addresses are literal, ports come in pairs."""
+        for key in ('address = "192.0.2.1"', 'address = "192.0.2.1"\nadvertise = "trunk.example"'):
+            text = (
+                key.replace('address = "192.0.2.1"', 'address = "trunk.example"') if "\n" not in key else key
+            )
+            name = "advertise" if "\n" in key else "address"
+            example = "203.0.113.7" if "\n" in key else "192.0.2.1"
+            self.assertProblem(
+                'address = "192.0.2.1"',
+                text,
+                f'media.{name}: "trunk.example" is no literal address; would be right: {name} = "{example}"',
+                base=SHORT,
+            )
+        for ports, wrong in (
+            ("many", '"many" is no range; would be right: ports = "20000-29999"'),
+            (
+                "80-1000",
+                '"80-1000" does not go up between 1024 and 65535; would be right: ports = "20000-29999"',
+            ),
+            (
+                "3000-2000",
+                '"3000-2000" does not go up between 1024 and 65535; would be right: ports = "20000-29999"',
+            ),
+            (
+                "20000-20001",
+                '"20000-20001" has less than the two pairs of one call; '
+                'would be right: ports = "20000-29999"',
+            ),
+        ):
+            self.assertProblem("20000-29999", ports, f"media.ports: {wrong}")
+
+    def test_dnsNumbersControl(self) -> None:
+        """The small tables."""
+        self.assertProblem(
+            '"127.0.0.1:5353"',
+            '"ns.example"',
+            'dns.servers: "ns.example" is no literal address; '
+            'would be right: "192.0.2.53" or "192.0.2.53:5353"',
+        )
+        self.assertProblem(
+            'country = "GB"',
+            'country = "Britain"',
+            'numbers.country: "Britain" is no country; '
+            'would be right: country = "GB", the two letters of where '
+            "the PBX stands (they decide its emergency numbers)",
+        )
+        self.assertProblem(
+            'outside_line = "9"',
+            'outside_line = "nine"',
+            'numbers.outside_line: is "nine"; would be right: digits, as in outside_line = "9"',
+        )
+        self.assertProblem(
+            '["117"]',
+            '["police"]',
+            'numbers.emergency: "police" is no number; would be right: digits as dialled, "117"',
+        )
+        self.assertProblem(
+            '"skypetrunk.sock"',
+            '"none/skypetrunk.sock"',
+            "control.socket: there is no directory none; would be right: a path in one that exists",
+        )
+        self.assertIn("is too long", self.problems(COMPLETE.replace("skypetrunk.sock", "s" * 108))[0])
