@@ -172,7 +172,7 @@ _PARAMETERS = re.compile(
       | UNENCRYPTED_SRTC?P | UNAUTHENTICATED_SRTP
       | FEC_ORDER=(?:FEC_SRTP|SRTP_FEC)
       | WSH=(?:6[4-9]|[7-9][0-9]|[1-9][0-9]{2,9})  # section 6.3.6: 64 at least
-      | -[^ \t]+                                 # section 6.3.7: unknown and optional
+      | -[!-~]+                                  # section 6.3.7: unknown and optional
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
