@@ -126,19 +126,33 @@ class Parameters:
     compare case-insensitively.  A quoted value keeps its quotes (L{unquote} removes them).
     """
 
-    __slots__ = ("_pairs",)
-    _pairs: tuple[tuple[str, str | None], ...]
+    # Many are only written again, so text that was matched is cut into pairs when they are asked for.
+    __slots__ = ("_cut", "_text")
+    _cut: tuple[tuple[str, str | None], ...] | None
+    _text: str
 
     def __init__(self, pairs: Iterable[tuple[str, str | None]] = ()) -> None:
         """@raise ValueError: a name or value that would not be read back as such."""
-        self._pairs = tuple((name, value) for name, value in pairs)
-        for name, value in self._pairs:
+        self._cut = tuple((name, value) for name, value in pairs)
+        for name, value in self._cut:
             if not _parameterName(name):
                 raise ValueError(f"no parameter name: {name!r}")
             if value is not None:
                 if not _parameterValue(value):
                     raise ValueError(f"no parameter value: {value!r}")
                 checkLine(value)
+        self._text = _join(self._cut)
+
+    @property
+    def _pairs(self) -> tuple[tuple[str, str | None], ...]:
+        pairs = self._cut
+        if pairs is None:
+            cut = []
+            for piece in self._text[1:].split(";"):
+                name, equals, value = piece.partition("=")
+                cut.append((name, value if equals else None))
+            pairs = self._cut = tuple(cut)
+        return pairs
 
     def get(self, name: str) -> str | None:
         """The value as written; C{None} without such a parameter, and for one without a value."""
@@ -180,22 +194,27 @@ class Parameters:
         return len(self._pairs)
 
     def __eq__(self, other: object) -> bool:
-        return self._pairs == other._pairs if isinstance(other, Parameters) else NotImplemented
+        return self._text == other._text if isinstance(other, Parameters) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._pairs)
+        return hash(self._text)
 
     def __str__(self) -> str:
-        return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in self._pairs])
+        return self._text
 
     def __repr__(self) -> str:
-        return f"Parameters({self._pairs!r})"
+        return f"<Parameters {self._text!r}>"
+
+
+def _join(pairs: tuple[tuple[str, str | None], ...]) -> str:
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in pairs])
 
 
 def _parameters(pairs: tuple[tuple[str, str | None], ...]) -> Parameters:
     """L{Parameters} of pairs that are known to be good."""
     made = Parameters.__new__(Parameters)
-    made._pairs = pairs
+    made._cut = pairs
+    made._text = _join(pairs)
     return made
 
 
@@ -204,11 +223,10 @@ NO_PARAMETERS = Parameters()
 
 def plainParameters(text: str) -> Parameters:
     """The parameters of C{text}, not empty, that was matched by L{PLAIN_PARAMETERS}."""
-    pairs: list[tuple[str, str | None]] = []
-    for piece in text[1:].split(";"):
-        name, equals, value = piece.partition("=")
-        pairs.append((name, value if equals else None))
-    return _parameters(tuple(pairs))
+    made = Parameters.__new__(Parameters)
+    made._cut = None
+    made._text = text
+    return made
 
 
 def parseParameters(text: str) -> Parameters:

@@ -166,6 +166,8 @@ def _parseAddrSpec(value: str, semicolon: int) -> NameAddr:
 
 def parseNameAddrs(values: Sequence[str]) -> tuple[NameAddr, ...]:
     """The addresses of several header lines, each of which may hold several."""
+    if len(values) == 1 and "," not in values[0] and values[0]:
+        return (parseNameAddr(values[0]),)
     return tuple([parseNameAddr(element) for value in values for element in splitCommas(value)])
 
 
@@ -175,7 +177,7 @@ def parseContacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
 
     @raise MalformedMessage: one breaks the grammar; C{*} beside others.
     """
-    if len(values) == 1 and values[0].strip(LWS) == "*":
+    if len(values) == 1 and values[0][:1] == "*" and values[0].rstrip(LWS) == "*":
         return STAR
     return parseNameAddrs(values)
 

@@ -21,10 +21,10 @@ from skypetrunk.wire.request_response import Header, Message, Request, Response,
 
 # RFC 3261 section 20: these may stand once.  With a second one, two elements may read different messages.
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
-_MANDATORY = ("via", "from", "to", "call-id", "cseq")
+_MANDATORY = frozenset(("via", "from", "to", "call-id", "cseq"))
 _OTHERS_READ = (("contact", "contacts"), ("route", "routes"), ("record-route", "recordRoutes"))
 
-_version = re.compile(r"SIP/[0-9]+\.[0-9]+").fullmatch
+_version = re.compile(r"[sS][iI][pP]/[0-9]+\.[0-9]+").fullmatch
 _requestURI = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
 # It begins with the line break: looking for the white space before it would be quadratic.
 _fold = re.compile(r"(?:\r\n[ \t]++)++").sub
@@ -74,8 +74,10 @@ def _readHead(head: bytes) -> tuple[Request | Response, str | None]:
         # Two elements that disagree about a bare CR or LF read two different messages.
         problem = "a CR or LF that does not end a line"
     start = lines[0]
-    if start.startswith("SIP/") or start[:4].upper() == "SIP/":
+    if start[:4].upper() == "SIP/":
         version, _, rest = start.partition(" ")
+        if not _version(version):
+            _refuse("no SIP message")
         status, _, reason = rest.partition(" ")
         if not (len(status) == 3 and status.isascii() and status.isdigit() and "100" <= status <= "699"):
             _refuse("a response without a valid status")
@@ -85,8 +87,9 @@ def _readHead(head: bytes) -> tuple[Request | Response, str | None]:
     uri, _, version = rest.rpartition(" ")
     if not isToken(method):
         _refuse("no SIP message")
-    version = version.upper()
-    if not (version.startswith("SIP/") and _requestURI(uri)):
+    if version != "SIP/2.0":
+        version = version.upper()
+    if not (_version(version) and _requestURI(uri)):
         problem = "a request line that breaks its grammar"
     return make(
         Request,
@@ -173,9 +176,9 @@ def validate(message: Request | Response) -> None:
     try:
         if message.version != "SIP/2.0":
             raise MalformedMessage(f"version {message.version}", 505)
-        for name in _MANDATORY:
-            if name not in index:
-                raise MalformedMessage(f"no {name} header")
+        if not _MANDATORY <= index.keys():
+            missing = ", ".join(sorted(_MANDATORY - index.keys()))
+            raise MalformedMessage(f"no {missing} header")
         if len(index) != len(message.headers):
             for name in _SINGLE:
                 if name in index and len(index[name]) > 1:
@@ -232,8 +235,9 @@ def responseTo(
             except MalformedMessage:
                 pass  # an answer to a broken To repeats it
         lines.append(header)
-    lines += [Header(name, value) for name, value in headers]
-    return Response(status, reasonPhrase(status) if reason is None else reason, tuple(lines), body)
+    phrase = reasonPhrase(status) if reason is None else reason
+    added = Response(status, phrase, tuple([Header(name, value) for name, value in headers]), body)
+    return added._copy((*lines, *added.headers))
 
 
 __all__ = [

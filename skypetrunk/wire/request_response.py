@@ -25,7 +25,7 @@ from skypetrunk.wire.headers import (
     parseNumber,
     parseVia,
 )
-from skypetrunk.wire.names import LIST_HEADERS, canonicalName
+from skypetrunk.wire.names import LIST_HEADERS, SPELLINGS, canonicalName
 from skypetrunk.wire.uri import URI, parseURI
 
 T = TypeVar("T")
@@ -66,9 +66,11 @@ class Header(NamedTuple):
 
 def _checked(name: str, value: str) -> Header:
     """@raise ValueError: a name or value that would be another header, or none, on the wire."""
-    if not isToken(name):
+    if name not in SPELLINGS and not isToken(name):
         raise ValueError(f"no header name: {name!r}")
-    return Header(name, checkLine(value))
+    if "\n" in value or "\r" in value or not value.isascii():
+        checkLine(value)
+    return Header(name, value)
 
 
 class Message:
@@ -124,6 +126,8 @@ class Message:
     def vias(self) -> tuple[Via, ...]:
         """All Via values, top first."""
         found = self._index.get("via", ())
+        if len(found) == 1 and "," not in found[0] and found[0]:
+            return (parseVia(found[0]),)
         return tuple([parseVia(element) for value in found for element in splitCommas(value)])
 
     @property
