@@ -1,0 +1,116 @@
+"""A throw-away CA and the certificates that tests need, good and bad."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+#: The domain whose identity the trunk wants to see proved.
+DOMAIN = "sip.skype.com"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """PEM files: the certificate, its key, and both in one file."""
+
+    certificate: Path
+    key: Path
+    both: Path
+
+
+class Authority:
+    """
+    A certificate authority of one test.
+
+    @ivar file: its certificate in PEM.
+    """
+
+    def __init__(self, directory: Path, name: str = "ca") -> None:
+        self._directory = directory
+        self._name = name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(f"Throw-away CA {name}")
+        self._certificate = (
+            _builder(subject, subject, self._key, *_validity(0, 30))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_usage(keyCertSign=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.file = directory / f"{name}.crt"
+        self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, file: str, host: str = DOMAIN, *, expired: bool = False) -> Certificate:
+        """
+        A leaf certificate for C{host}, as DNS name and SIP URI.
+
+        @param expired: one that ended yesterday.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        validity = _validity(-20, -1) if expired else _validity(-1, 20)
+        leaf = (
+            _builder(_name(host), self._certificate.subject, key, *validity)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(keyCertSign=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        pem = leaf.public_bytes(serialization.Encoding.PEM)
+        keyPEM = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        files = Certificate(*(self._directory / f"{file}.{kind}" for kind in ("crt", "key", "pem")))
+        files.certificate.write_bytes(pem)
+        files.key.write_bytes(keyPEM)
+        files.both.write_bytes(pem + keyPEM)
+        return files
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _validity(first: int, last: int) -> tuple[datetime.datetime, datetime.datetime]:
+    now = datetime.datetime.now(datetime.UTC)
+    hour = datetime.timedelta(hours=1)
+    return now + datetime.timedelta(days=first) - hour, now + datetime.timedelta(days=last)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    first: datetime.datetime,
+    last: datetime.datetime,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(first)
+        .not_valid_after(last)
+    )
+
+
+def _usage(*, keyCertSign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not keyCertSign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=keyCertSign,
+        crl_sign=keyCertSign,
+        encipher_only=False,
+        decipher_only=False,
+    )

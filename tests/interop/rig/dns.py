@@ -1,0 +1,40 @@
+"""dnsmasq as the name server of the carrier's domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.interop.rig.certificates import DOMAIN
+from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.processes import Peer, program, render
+
+
+class Dnsmasq(Peer):
+    """
+    Serves C{_sips._tcp} records of L{DOMAIN} and nothing else.
+
+    @ivar server: host and port, as a resolver wants them.
+    """
+
+    def __init__(
+        self, scratch: Path, targets: Sequence[tuple[str, str, int, int]], *, address: str = "127.0.0.53"
+    ) -> None:
+        """
+        @param targets: host name below the domain, address, port, priority.
+        """
+        super().__init__(scratch, "dnsmasq")
+        self._address = address
+        self._port = takePorts(address)
+        self.server = f"{address}:{self._port}"
+        records = []
+        for name, host, port, priority in targets:
+            records.append(f"host-record={name}.{DOMAIN},{host}")
+            records.append(f"srv-host=_sips._tcp.{DOMAIN},{name}.{DOMAIN},{port},{priority},50")
+        values = {"PORT": self._port, "ADDRESS": address, "SCRATCH": scratch, "RECORDS": "\n".join(records)}
+        render("dnsmasq.in", scratch / "dnsmasq.conf", values)
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.launch([program("dnsmasq"), "-k", "-C", str(self.scratch / "dnsmasq.conf")])
+        self.waitFor(lambda: listening("udp", self._address, self._port), 5, "listen")

@@ -1,0 +1,68 @@
+"""One captured call, judged: the carrier side's packets, decrypted, and what was said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.interop.rig.audio import Verdict, decodeG711, judge
+from tests.interop.rig.capture import Capture, Datagram, media
+from tests.interop.rig.sip import AgreedKeys
+from tests.interop.rig.srtp import Decrypted, decryptAll, ffmpegPayload
+
+
+@dataclass(frozen=True)
+class SecureLeg:
+    """Both directions of one SRTP leg, seen from the phone whose ports were watched."""
+
+    toPhone: Decrypted
+    fromPhone: Decrypted
+
+
+def _phonesOwnClearRTCP(datagram: Datagram) -> bool:
+    # baresip opens the path with an APP "PINGPONG" and closes it with a BYE, both in clear before
+    # and after its own SRTP.  The trunk never sends such a thing, so only the phone is excused.
+    kind = datagram.payload[1] if len(datagram.payload) > 1 else 0
+    return kind == 203 or (kind == 204 and b"PING" in datagram.payload)
+
+
+def secureLeg(
+    scratch: Path,
+    capture: Capture,
+    ports: Sequence[int],
+    keys: AgreedKeys,
+    *,
+    phoneOffered: bool,
+    trunk: bool = True,
+) -> SecureLeg:
+    """
+    Decrypt every datagram that reached or left the phone's media C{ports}, with the reference and,
+    RTP, once more with ffmpeg, whose octets have to be the same.
+
+    @param trunk: the far end is the trunk, of whose packets every single one has to be SRTP or SRTCP.
+    @raise AssertionError: one of them is not SRTP or SRTCP of the agreed keys.
+    """
+    theirs, ours = (keys.offerer, keys.answerer) if phoneOffered else (keys.answerer, keys.offerer)
+    incoming, outgoing = capture.to(ports), capture.sentFrom(ports)
+    outgoing = [one for one in outgoing if not _phonesOwnClearRTCP(one)]
+    if not trunk:
+        incoming = [one for one in incoming if not _phonesOwnClearRTCP(one)]
+    leg = SecureLeg(
+        decryptAll(incoming, keys.suite, ours),
+        decryptAll(outgoing, keys.suite, theirs),
+    )
+    for datagrams, found, key in ((incoming, leg.toPhone, ours), (outgoing, leg.fromPhone, theirs)):
+        # Empty packets are RFC 6263 keep-alives, which ffmpeg's decoder has no use for.
+        packets = [one.payload for one in media(datagrams)]
+        if not packets:
+            continue
+        second = ffmpegPayload(scratch, packets, keys.suite, key)
+        first = b"".join(found.payloads)
+        assert second == first, f"ffmpeg decrypts {len(second)} octets, the reference {len(first)}"
+    return leg
+
+
+def judgePayloads(found: Decrypted, tone: int, payloadType: int = 8) -> Verdict:
+    """Judge what was said in one direction of a leg, in the order of arrival."""
+    return judge(decodeG711(b"".join(found.payloads), payloadType), tone)

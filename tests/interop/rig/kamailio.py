@@ -1,0 +1,112 @@
+"""Kamailio as the carrier: TLS registrar and proxy with digest authentication."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.interop.rig.certificates import Certificate
+from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.processes import Peer, program, render
+
+_MODULES = [
+    Path("/usr/lib/x86_64-linux-gnu/kamailio/modules"),
+    Path("/usr/lib/aarch64-linux-gnu/kamailio/modules"),
+    Path("/usr/lib/kamailio/modules"),
+]
+
+
+class Kamailio(Peer):
+    """
+    The carrier.
+
+    @ivar port: its TLS port.
+    @ivar udpPort: its port for the rest of the telephone network, in clear and without authentication.
+    """
+
+    def __init__(
+        self,
+        scratch: Path,
+        certificate: Certificate,
+        users: Mapping[str, str],
+        numbers: Mapping[str, str],
+        *,
+        trunkUser: str,
+        address: str = "127.0.0.10",
+        suites: Mapping[str, str] | None = None,
+        expires: int = 300,
+        nonceExpires: int = 300,
+        algorithm: str = "MD5",
+        tls: str = "TLSv1.2+",
+        challengeInDialog: bool = True,
+        rtpengine: str | None = None,
+        rtpengineWithout: str = "",
+    ) -> None:
+        """
+        @param users: passwords by user name.
+        @param numbers: the user, or the SIP URI in clear, behind each dialled number.
+        @param suites: dialled numbers whose owners have only one SRTP suite: C{"32"} or C{"80"}.
+        @param expires: the longest registration, in seconds.
+        @param challengeInDialog: ask the trunk for a password also in a dialog: BYE, re-INVITE.
+        @param rtpengine: host and port of an rtpengine that carries the media.
+        @param rtpengineWithout: suites that it must not use.
+        """
+        super().__init__(scratch, "kamailio")
+        self.address = address
+        self.port = takePorts(address)
+        self.udpPort = takePorts(address)
+        self._run = scratch / "kamailio"
+        self._run.mkdir()
+        tables = [f'\t$sht(users=>{user}) = "{password}";' for user, password in users.items()]
+        tables += [f'\t$sht(numbers=>{number}) = "{user}";' for number, user in numbers.items()]
+        tables += [f'\t$sht(suites=>{number}) = "{suite}";' for number, suite in (suites or {}).items()]
+        values = {
+            "ADDRESS": address,
+            "TLSPORT": self.port,
+            "UDPPORT": self.udpPort,
+            "RUN": self._run,
+            "MODULES": next((path for path in _MODULES if path.is_dir()), _MODULES[-1]),
+            "TABLES": "\n".join(tables),
+            "TRUNKUSER": trunkUser,
+            "EXPIRES": expires,
+            "NONCEEXPIRE": nonceExpires,
+            "ALGORITHM": algorithm,
+            "CHALLENGE": "#!define CHALLENGE_IN_DIALOG" if challengeInDialog else "",
+            "RTPENGINE": "#!define WITH_RTPENGINE" if rtpengine else "",
+            "RTPENGINESOCKET": rtpengine or "",
+            "WITHOUT": rtpengineWithout,
+            "TLSMETHOD": tls,
+            "CERTIFICATE": certificate.certificate,
+            "KEY": certificate.key,
+        }
+        render("kamailio.cfg.in", self._run / "kamailio.cfg", values)
+        render("kamailio-tls.cfg.in", self._run / "kamailio-tls.cfg", values)
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.launch(
+            [program("kamailio"), "-f", str(self._run / "kamailio.cfg"), "-DD", "-E", "-m", "64", "-M", "8"]
+            + ["-Y", str(self._run), "-P", str(self._run / "pid")]
+        )
+        self.waitFor(lambda: listening("tcp", self.address, self.port), 10, "listen for TLS")
+        self.waitFor(lambda: (self._run / "ctl").exists(), 5, "open its control socket")
+
+    def registered(self) -> list[str]:
+        """Users that are registered now."""
+        dump = subprocess.run(
+            [program("kamcmd"), "-s", f"unix:{self._run / 'ctl'}", "ul.dump"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+        return re.findall(r"AoR: (\S+)", dump.stdout)
+
+    def waitRegistered(self, user: str, seconds: float = 15) -> None:
+        """Wait until C{user} is registered."""
+        self.waitFor(lambda: user in self.registered(), seconds, f"registration of {user}")
+
+    def count(self, pattern: str) -> int:
+        """How many lines of its log match the regular expression C{pattern}."""
+        return len(re.findall(pattern, self.text(), re.MULTILINE))

@@ -1,0 +1,65 @@
+"""Ports for peers: below the kernel's ephemeral range, each tried before it is given away."""
+
+from __future__ import annotations
+
+import random
+import socket
+from pathlib import Path
+
+#: Below 32768, where the kernel takes ports for outgoing connections; above the well-known ones.
+LOWEST, HIGHEST = 10000, 32000
+
+_given: set[int] = set()
+
+
+def _free(address: str, port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as trial:
+            if kind == socket.SOCK_STREAM:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((address, port))
+            except OSError:
+                return False
+    return True
+
+
+def takePorts(address: str, count: int = 1) -> int:
+    """
+    The first of C{count} consecutive ports that are free for UDP and TCP at C{address}; even,
+    and never given twice by this process, at whatever address.
+    """
+    for _ in range(500):
+        first = random.randrange(LOWEST, HIGHEST - count) & ~1
+        wanted = range(first, first + count)
+        if _given.isdisjoint(wanted) and all(_free(address, port) for port in wanted):
+            _given.update(wanted)
+            return first
+    raise RuntimeError(f"no {count} free ports at {address}")
+
+
+def listening(kind: str, address: str, port: int) -> bool:
+    """
+    Is a socket of C{kind} (C{"tcp"} or C{"udp"}) bound at C{address}?  Read from the kernel's
+    table, because a trial connection would count as a call or a handshake at the peer.
+    """
+    return not _bound(kind).isdisjoint({(address, port), ("0.0.0.0", port)})
+
+
+def boundPorts(kind: str, address: str, low: int, high: int) -> list[int]:
+    """Ports from C{low} to C{high}, both included, that are bound at C{address}."""
+    return sorted(port for host, port in _bound(kind) if host == address and low <= port <= high)
+
+
+def _bound(kind: str) -> set[tuple[str, int]]:
+    bound = set()
+    for table in (kind, f"{kind}6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if kind == "tcp" and fields[3] != "0A":  # LISTEN
+                continue
+            host, port = fields[1].split(":")
+            # IPv6 sockets matter only as wildcards, which take IPv4 as well.
+            literal = "0.0.0.0" if len(host) > 8 else socket.inet_ntoa(bytes.fromhex(host)[::-1])
+            bound.add((literal, int(port, 16)))
+    return bound

@@ -1,0 +1,193 @@
+"""
+Scenarios for sipp, put together from steps.
+
+Words in square brackets are sipp's own: C{[call_id]}, C{[media_port]}, C{[next_url]}...
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+#: A fixed key for peers that sign the SDP but carry no SRTP themselves: 30 octets, 0 to 29.
+FIXED_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+
+
+class Scenario:
+    """The steps of one call."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._steps: list[str] = []
+
+    def xml(self) -> str:
+        """The file that sipp reads."""
+        steps = "\n".join(self._steps)
+        head = '<?xml version="1.0" encoding="ISO-8859-1" ?>'
+        return f'{head}\n<scenario name="{self._name}">\n{steps}\n</scenario>\n'
+
+    def send(self, message: str, *, retransmit: bool = True) -> Scenario:
+        """
+        Send a message; over UDP again and again until the next expected one comes.
+
+        @param retransmit: off for ACK and for what nobody answers.
+        """
+        indented = textwrap.indent(message, "      ")
+        attributes = ' retrans="500"' if retransmit else ""
+        self._steps.append(f"  <send{attributes}>\n    <![CDATA[\n\n{indented}\n    ]]>\n  </send>")
+        return self
+
+    def request(
+        self, method: str, *, store: bool = False, optional: bool = False, body: str = ""
+    ) -> Scenario:
+        """
+        Wait for a request.
+
+        @param store: keep its route set and Contact for requests of our own.
+        @param body: a regular expression that its body has to match.
+        """
+        return self._receive(f'request="{method}"', store, optional, False, body)
+
+    def response(
+        self,
+        status: int,
+        *,
+        store: bool = False,
+        optional: bool = False,
+        challenge: bool = False,
+        body: str = "",
+    ) -> Scenario:
+        """
+        Wait for a response.
+
+        @param challenge: keep its challenge for C{[authentication]}.
+        """
+        return self._receive(f'response="{status}"', store, optional, challenge, body)
+
+    def _receive(self, what: str, store: bool, optional: bool, challenge: bool, body: str) -> Scenario:
+        switches = {"rrs": store, "optional": optional, "auth": challenge}
+        attributes = "".join(f' {name}="true"' for name, on in switches.items() if on)
+        if body:
+            check = f'<ereg regexp="{body}" search_in="body" check_it="true" assign_to="found"/>'
+            used = '<Reference variables="found"/>'
+            if used not in self._steps:
+                self._steps.append(used)
+            self._steps.append(f"  <recv {what}{attributes}><action>{check}</action></recv>")
+        else:
+            self._steps.append(f"  <recv {what}{attributes}/>")
+        return self
+
+    def pause(self, milliseconds: int) -> Scenario:
+        """Do nothing for a while."""
+        self._steps.append(f'  <pause milliseconds="{milliseconds}"/>')
+        return self
+
+    def play(self, file: str, payloadType: int = 8) -> Scenario:
+        """Send a headerless G.711 file to where the peer's SDP says, again and again, and go on at once."""
+        self._steps.append(f'  <nop><action><exec rtp_stream="{file},-1,{payloadType}"/></action></nop>')
+        return self
+
+
+def sdp(
+    *,
+    connection: str = "[media_ip]",
+    port: str = "[rtpstream_audio_port]",
+    version: int = 1,
+    attributes: Sequence[str] = ("sendrecv",),
+    secure: Sequence[str] = (),
+    more: Sequence[str] = (),
+    session: Sequence[str] = (),
+    name: str = "-",
+) -> str:
+    """
+    A session description of one audio stream, PCMA and telephone-event.
+
+    @param attributes: C{a=} values of the audio stream.
+    @param secure: C{a=crypto} values; with any the stream is RTP/SAVP.
+    @param more: further lines, after the audio stream's.
+    @param session: C{a=} values of the session.
+    """
+    origin = f"o=peer 53655765 {version} IN IP4 [local_ip]"
+    lines = ["v=0", origin, f"s={name}", f"c=IN IP4 {connection}", "t=0 0"]
+    lines += [f"a={value}" for value in session]
+    lines += [f"m=audio {port} {'RTP/SAVP' if secure else 'RTP/AVP'} 8 101"]
+    lines += ["a=rtpmap:8 PCMA/8000", "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", "a=ptime:20"]
+    lines += [f"a={value}" for value in attributes]
+    lines += [f"a=crypto:{value}" for value in secure]
+    lines += list(more)
+    return "\n".join(lines) + "\n"
+
+
+def _message(start: str, headers: Sequence[str], body: str) -> str:
+    lines = [start, *headers]
+    if body:
+        return "\n".join([*lines, "Content-Type: application/sdp", "Content-Length: [len]", "", body])
+    return "\n".join([*lines, "Content-Length: 0", "", ""])
+
+
+def invite(body: str, *, caller: str = "1001", headers: Sequence[str] = ()) -> str:
+    """The first INVITE of a caller, to the called number."""
+    return _message(
+        "INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0",
+        [
+            "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",
+            f"From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]a[call_number]",
+            "To: <sip:[service]@[remote_ip]:[remote_port]>",
+            "Call-ID: [call_id]",
+            "CSeq: 1 INVITE",
+            f"Contact: <sip:{caller}@[local_ip]:[local_port];transport=[transport]>",
+            "Max-Forwards: 70",
+            "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS",
+            *headers,
+        ],
+        body,
+    )
+
+
+def again(method: str, number: int, body: str = "", *, caller: str = "1001") -> str:
+    """A request of the caller inside the dialog: ACK, BYE, a second INVITE; C{number} is its CSeq."""
+    contact = f"Contact: <sip:{caller}@[local_ip]:[local_port];transport=[transport]>"
+    return _message(
+        f"{method} [next_url] SIP/2.0",
+        [
+            "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",
+            f"From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]a[call_number]",
+            "To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]",
+            "[routes]",
+            "Call-ID: [call_id]",
+            f"CSeq: {number} {method}",
+            *([contact] if method == "INVITE" else []),
+            "Max-Forwards: 70",
+        ],
+        body,
+    )
+
+
+def answer(
+    status: str,
+    body: str = "",
+    *,
+    tag: bool = True,
+    contact: str = "<sip:[local_ip]:[local_port];transport=[transport]>",
+    headers: Sequence[str] = (),
+) -> str:
+    """
+    A response to the last request received.
+
+    @param status: code and reason.
+    @param tag: give To a tag; not for a request inside the dialog, which has it already.
+    """
+    return _message(
+        f"SIP/2.0 {status}",
+        [
+            "[last_Via:]",
+            "[last_From:]",
+            "[last_To:]" + (";tag=[pid]b[call_number]" if tag else ""),
+            "[last_Call-ID:]",
+            "[last_CSeq:]",
+            "[last_Record-Route:]",
+            f"Contact: {contact}",
+            *headers,
+        ],
+        body,
+    )

@@ -1,0 +1,246 @@
+"""The trunk under test: a real C{twistd} process with a configuration file."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.interop.rig.certificates import DOMAIN
+from tests.interop.rig.ports import boundPorts, listening, takePorts
+from tests.interop.rig.processes import Peer, PeerFailed, waitUntil
+
+#: The trunk's account at the carrier.
+USER = "99051000000001"
+
+#: Its password: every form it could leak in is searched for.  The odd characters make URL form differ.
+PASSWORD = "Mark3r+Secret/7=q&s"
+
+_MEDIA_PORTS = 40
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the trunk says about itself, over its control socket."""
+
+    calls: int
+    mediaPorts: int
+    transactions: int
+    trunks: dict[str, str]
+
+
+class Trunk(Peer):
+    """
+    skypetrunk with one trunk and one PBX, logging at debug level.
+
+    @ivar address: where it listens for the PBX and has its media.
+    @ivar port: its SIP port for the PBX, UDP and TCP.
+    @ivar mediaPorts: the range of its media ports.
+    @ivar configuration: its TOML file.
+    """
+
+    def __init__(
+        self,
+        scratch: Path,
+        pbx: tuple[str, int],
+        *,
+        caFile: Path,
+        targets: Sequence[str] = (),
+        dnsServers: Sequence[str] = (),
+        password: str = PASSWORD,
+        address: str = "127.0.0.2",
+        port: int | None = None,
+        name: str = "trunk",
+        trunkLines: Sequence[str] = (),
+    ) -> None:
+        """
+        @param pbx: where calls from the carrier go, over UDP.
+        @param targets: the carrier's addresses; without any they come from C{dnsServers}.
+        @param trunkLines: further lines of the C{[[trunk]]} table.
+        """
+        super().__init__(scratch, name)
+        self.address = address
+        self.port = takePorts(address) if port is None else port
+        first = takePorts(address, _MEDIA_PORTS)
+        self.mediaPorts = range(first, first + _MEDIA_PORTS)
+        self._directory = scratch / name
+        self._directory.mkdir()
+        secret = self._directory / "carrier.secret"
+        secret.write_text(password + "\n")
+        secret.chmod(0o600)
+        self.configuration = self._directory / "trunk.toml"
+        lines = [
+            "[[trunk]]",
+            'name = "skype"',
+            'profile = "skype-connect"',
+            f'domain = "{DOMAIN}"',
+            f'username = "{USER}"',
+            f'password_file = "{secret}"',
+            *([f"targets = {json.dumps(list(targets))}"] if targets else []),
+            *trunkLines,
+            "[trunk.tls]",
+            f'ca_file = "{caFile}"',
+            "[[pbx]]",
+            'name = "office"',
+            f'listen = ["udp:{address}:{self.port}", "tcp:{address}:{self.port}"]',
+            f'address = "udp:{pbx[0]}:{pbx[1]}"',
+            'allow = ["127.0.0.0/8"]',
+            "[media]",
+            f'address = "{address}"',
+            f'ports = "{first}-{first + _MEDIA_PORTS - 1}"',
+            *(["[dns]", f"servers = {json.dumps(list(dnsServers))}"] if dnsServers else []),
+            "[numbers]",
+            'country = "GB"',
+            "[control]",
+            f'socket = "{self._directory / "control"}"',
+        ]
+        self.configuration.write_text("\n".join(lines) + "\n")
+
+    def start(self) -> None:
+        """Start it and wait until it listens for the PBX."""
+        self.startOnly()
+        self.waitFor(lambda: listening("udp", self.address, self.port), 15, "listen for the PBX")
+
+    def startOnly(self) -> None:
+        """Start it."""
+        self.launch(
+            [*_script("twistd"), "-n", "--pidfile=", "skypetrunk", "--config", str(self.configuration)]
+            + ["--log-level", "debug"],
+            directory=self._directory,
+            environment=_environment(),
+        )
+
+    def status(self) -> Status:
+        """Ask it for its status, as a user would."""
+        asked = self.tool("status", "--json")
+        if asked.returncode != 0:
+            said = asked.stdout + asked.stderr
+            raise AssertionError(f"skypetrunk status: {asked.returncode}\n{said}\n{self.tail()}")
+        answer: dict[str, Any] = json.loads(asked.stdout)
+        states = {name: str(trunk["state"]) for name, trunk in answer["trunks"].items()}
+        return Status(answer["calls"], answer["mediaPorts"], answer["transactions"], states)
+
+    def tool(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the C{skypetrunk} command with this trunk's configuration."""
+        return subprocess.run(
+            [*_script("skypetrunk"), command, "--config", str(self.configuration), *options],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env=_environment(),
+            cwd=self._directory,
+        )
+
+    def waitRegistered(self, seconds: float = 15) -> None:
+        """Wait until it says that it is registered."""
+        self.waitFor(lambda: self.status().trunks == {"skype": "registered"}, seconds, "be registered")
+
+    def checkIdle(self, seconds: float = 3) -> None:
+        """
+        Nothing of a call is left: no session, no media port, by its own word and by the kernel's.
+
+        @raise AssertionError: not so within C{seconds}.
+        """
+        last: list[Status] = []
+
+        def idle() -> bool:
+            last[:] = [self.status()]
+            return last[0].calls == 0 and last[0].mediaPorts == 0
+
+        waitUntil(idle, seconds, f"{self.name} gives back sessions and ports; last: {last}")
+        bound = boundPorts("udp", self.address, self.mediaPorts[0], self.mediaPorts[-1])
+        assert not bound, f"{self.name} says it has no media ports, but {bound} are bound"
+
+    def checkEmpty(self, seconds: float) -> None:
+        """No transaction, and so no timer of one, is left; the longest lives 64*T1, 32 s."""
+        waitUntil(lambda: self.status().transactions == 0, seconds, f"{self.name} ends its transactions")
+        self.checkIdle()
+
+    def terminate(self, bound: float = 10) -> float:
+        """
+        SIGTERM, and wait.
+
+        @return: seconds until it had ended.
+        @raise AssertionError: not within C{bound}, or not in order.
+        """
+        start = time.monotonic()
+        assert self._process is not None
+        self._process.terminate()
+        status = self.waitEnded(bound)
+        # twistd ends itself with the signal it got, after everything was stopped.
+        assert status in (0, -15), f"{self.name} ended with {status}\n{self.tail()}"
+        return time.monotonic() - start
+
+    def checkSecrets(self, keys: Iterable[bytes] = ()) -> None:
+        """
+        Neither the password nor an SRTP key stands in anything the trunk wrote, in whatever form.
+
+        @param keys: master keys with salt, 30 octets each, of the calls it carried.
+        """
+        written = {self.log: self.log.read_bytes()}
+        for path in self._directory.rglob("*"):
+            if path.is_file() and path.name != "carrier.secret":
+                written[path] = path.read_bytes()
+        forms = {form for secret in (PASSWORD.encode(), *keys) for form in secretForms(secret)}
+        for path, text in written.items():
+            assert path == self.configuration or text, f"{path.name} is empty"
+            lowered = text.lower()
+            for form in forms:
+                where = lowered.find(form.lower())
+                assert where < 0, f"{path.name} holds a secret: {text[max(0, where - 60) : where]!r}..."
+
+    def checkNoTraceback(self) -> None:
+        """Nothing went wrong that it did not expect."""
+        assert "Traceback" not in self.text(), self.tail(80)
+
+
+def secretForms(secret: bytes) -> set[bytes]:
+    """
+    A secret as text, hex, URL form, Python's repr, and base64 at each of the three places it may
+    begin in; key and salt of an SRTP master key also each alone.
+    """
+    parts = [secret, secret[:16], secret[16:]] if len(secret) == 30 else [secret]
+    forms = set()
+    for part in parts:
+        forms |= {part, part.hex().encode(), part.hex(" ").encode(), repr(part)[2:-1].encode()}
+        forms.add(urllib.parse.quote(part, safe="").encode())
+        forms.add(urllib.parse.quote_plus(part).encode())
+        for before in range(3):
+            text = base64.b64encode(bytes(before) + part)
+            # Only the characters whose six bits are all the secret's.
+            forms.add(text[-(-before * 8 // 6) : (before + len(part)) * 8 // 6])
+    return forms
+
+
+def sourceRoot() -> Path:
+    """The directory that the package comes from: an installation's, or a checkout's."""
+    found = importlib.util.find_spec("skypetrunk")
+    if found is None or not found.submodule_search_locations:
+        raise PeerFailed("skypetrunk is neither installed nor in the working directory")
+    return Path(found.submodule_search_locations[0]).resolve().parent
+
+
+def _environment() -> dict[str, str]:
+    # The trunk runs elsewhere; it is to be the package that the tests were started with.
+    return {"PYTHONPATH": str(sourceRoot()), "PYTHONUNBUFFERED": "1"}
+
+
+def _script(name: str) -> list[str]:
+    """A console script of this Python, or, in a checkout, what it would call."""
+    script = Path(sys.executable).with_name(name)
+    if script.exists():
+        return [str(script)]
+    setup = (sourceRoot() / "setup.cfg").read_text()
+    entry = re.search(rf"^\s*{name}\s*=\s*([\w.]+):(\w+)", setup, re.MULTILINE)
+    if entry is None:
+        raise PeerFailed(f"the command {name} is not installed")
+    return [sys.executable, "-c", f"import sys; from {entry[1]} import {entry[2]}; sys.exit({entry[2]}())"]
