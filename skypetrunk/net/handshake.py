@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from OpenSSL import SSL
+from twisted.python.failure import Failure
 
 from skypetrunk.net.identity import namesOf
 
@@ -226,3 +227,12 @@ class HandshakeRecorder:
         if number in (4, 7, 9) and not requested:
             return NOT_REQUESTED
         return NOT_SENT if number == 9 else NOT_SEEN
+
+
+def handshakeEnd(reason: Failure) -> str:
+    """Why a handshake ended, from what Twisted makes of OpenSSL's error queue."""
+    if isinstance(reason.value, SSL.Error):
+        queue = reason.value.args[0] if reason.value.args else ()
+        texts = [str(entry[-1]) for entry in queue if entry] if isinstance(queue, list) else [str(queue)]
+        return f"TLS handshake failed: {', '.join(texts) or 'no reason given'}"
+    return f"closed during the TLS handshake: {reason.getErrorMessage()}"

@@ -22,6 +22,7 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ChannelFailed, PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy
+from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots, systemTrustRoots
 from skypetrunk.net.identity import IdentityPolicy, keyPin
 from skypetrunk.net.tls import (
     ClientTLS,
@@ -29,9 +30,6 @@ from skypetrunk.net.tls import (
     _Attempt,
     _ConnectionCreator,
     closeWithin,
-    loadOwnCertificate,
-    loadTrustRoots,
-    systemTrustRoots,
     tlsServerOptions,
 )
 from tests.net.certificates import Issued, authority, dns, intermediate, leaf, uris

@@ -1,0 +1,81 @@
+"""
+Trust roots and certificates of our own, from PEM files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from OpenSSL import crypto
+from twisted.internet import ssl
+
+
+@dataclass(frozen=True)
+class TrustRoots:
+    """
+    Who may vouch for the peer.
+
+    @ivar trust: what Twisted wants as C{trustRoot}.
+    @ivar names: subjects, for people.
+    @ivar unusable: subjects of certificates that cannot be roots, because somebody else issued
+        them: OpenSSL does not accept a part of a chain.
+    """
+
+    trust: Any
+    names: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
+
+
+def loadTrustRoots(pem: bytes) -> TrustRoots:
+    """
+    The roots of a PEM file, which replace the system's.
+
+    @raise ValueError: no certificate in it, or one that cannot be read.
+    """
+    certificates = x509.load_pem_x509_certificates(pem)
+    return TrustRoots(
+        ssl.trustRootFromCertificates([_twistedCertificate(each) for each in certificates]),
+        tuple(each.subject.rfc4514_string() for each in certificates),
+        tuple(each.subject.rfc4514_string() for each in certificates if each.subject != each.issuer),
+    )
+
+
+def systemTrustRoots() -> TrustRoots:
+    """The roots of the operating system."""
+    return TrustRoots(ssl.platformTrust(), ("the system's roots",))
+
+
+@dataclass(frozen=True)
+class OwnCertificate:
+    """A certificate of ours, its key, and the rest of its chain, as OpenSSL takes them."""
+
+    certificate: crypto.X509
+    key: crypto.PKey
+    chain: tuple[crypto.X509, ...]
+
+
+def loadOwnCertificate(chainPEM: bytes, keyPEM: bytes, keyPassword: bytes | None = None) -> OwnCertificate:
+    """
+    @param chainPEM: PEM blocks, our own certificate first.
+    @param keyPEM: the private key.
+    @raise ValueError: one of them cannot be read, or they do not belong together.
+    """
+    leaf, *rest = x509.load_pem_x509_certificates(chainPEM)
+    try:
+        key = load_pem_private_key(keyPEM, keyPassword)
+    except TypeError as problem:  # a password too many, or too few
+        raise ValueError(str(problem)) from problem
+    if key.public_key() != leaf.public_key():
+        raise ValueError(f"the key is not that of {leaf.subject.rfc4514_string()}")
+    return OwnCertificate(
+        crypto.X509.from_cryptography(leaf),
+        crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type, unused-ignore]
+        tuple(crypto.X509.from_cryptography(each) for each in rest),
+    )
+
+
+def _twistedCertificate(certificate: x509.Certificate) -> ssl.Certificate:
+    return ssl.Certificate.load(certificate.public_bytes(Encoding.DER), crypto.FILETYPE_ASN1)

@@ -1,0 +1,372 @@
+"""
+SIP messages over TLS, TCP and UDP (RFC 3261 section 18): the transport layer below the transactions.
+
+What a peer sends never raises and never ends the process: it becomes a message for the
+transactions, an answer of our own, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.errors import ChannelFailed, MalformedMessage
+from skypetrunk.interfaces import IMessageChannel, ITransactions
+from skypetrunk.net.tls import closeWithin
+from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
+from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
+
+#: Told of each message: sent or received, the message, the channel.
+MessageObserver = Callable[[bool, Request | Response, IMessageChannel], None]
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+DEFAULT_LIMITS = Limits()
+
+#: Channels of UDP peers that are kept; one more and the longest unused is made anew when needed.
+_CHANNELS_KEPT = 1000
+
+
+def allowed(host: str, networks: Networks | None) -> bool:
+    """Is this literal address in one of the networks?  C{None} allows all."""
+    if networks is None:
+        return True
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in networks)
+
+
+class _Reception:
+    """
+    What streams and datagrams do alike with one received message.
+
+    @ivar malformed: messages that were none.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, transactions: ITransactions, token: Callable[[], str], observer: MessageObserver | None
+    ) -> None:
+        self.transactions = transactions
+        self.malformed = 0
+        self._token = token
+        self._observer = observer
+
+    def received(self, data: bytes, channel: IMessageChannel) -> None:
+        """Octets of one message.  Never raises."""
+        with self._log.failuresHandled("while receiving from {peer}", peer=channel.peer):
+            try:
+                message = parseMessage(data, stream=channel.reliable)
+            except MalformedMessage as problem:
+                self.refused(problem, channel)
+                return
+            self.seen(False, message, channel)
+            self.transactions.messageReceived(message, channel)
+
+    def refused(self, problem: MalformedMessage, channel: IMessageChannel) -> None:
+        """Answer what is no message, where RFC 3261 wants an answer (section 8.2, 16.3, 21.4.1)."""
+        self.malformed += 1
+        self._log.info("malformed message from {peer}: {problem}", peer=channel.peer, problem=str(problem))
+        if problem.message is None or problem.silent or problem.status is None:
+            return
+        try:
+            channel.send(responseTo(problem.message, problem.status, toTag=self._token()))
+        except ChannelFailed as failure:
+            self._log.debug("no answer to {peer}: {failure}", peer=channel.peer, failure=str(failure))
+
+    def seen(self, sent: bool, message: Request | Response, channel: IMessageChannel) -> None:
+        """Tell the observer, whose failures change nothing."""
+        if self._observer is not None:
+            with self._log.failuresHandled("while observing a message"):
+                self._observer(sent, message, channel)
+
+
+@implementer(IMessageChannel)
+class StreamSignalling(Protocol):
+    """
+    One TCP or TLS connection.
+
+    @ivar reliable: always.
+    @ivar secure: the peer has proved its identity.
+    """
+
+    reliable = True
+    factory: StreamSignallingFactory
+    _log = Logger()
+
+    def __init__(self, factory: StreamSignallingFactory) -> None:
+        self.factory = factory
+        self.secure = factory.secure
+        self.localAddress = self.peer = TransportAddress(factory.transport, "", 0)
+        self._framer = StreamFramer(factory.limits)
+        self._closing: IDelayedCall | None = None
+        self._open = False
+
+    def connectionMade(self) -> None:
+        """The connection stands, verified where that is asked for."""
+        assert self.transport is not None
+        self._open = True
+        self.peer = _streamAddress(self.factory.transport, self.transport.getPeer())
+        local = _streamAddress(self.factory.transport, self.transport.getHost())
+        self.localAddress = _advertised(local, self.factory.advertise)
+        if ITCPTransport.providedBy(self.transport):
+            # Messages are small and wait for each other; a dead peer should be noticed.
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.factory.connectionMade(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Some octets.  After C{close} nobody is interested."""
+        reception = self.factory.reception
+        if self._closing is not None:
+            return
+        try:
+            frames = self._framer.receive(data)
+        except MalformedMessage as problem:
+            self._giveUp(problem)
+            return
+        for frame in frames:
+            if isinstance(frame, Ping):
+                self._write(b"\r\n")  # RFC 5626 section 4.4.1
+            elif not isinstance(frame, Pong):
+                reception.received(frame, self)
+        if self._framer.failure is not None:
+            self._giveUp(self._framer.failure)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone, and so are the transactions that need it."""
+        wasOpen, self._open = self._open, False
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        if wasOpen:
+            failure = ChannelFailed(f"{self.peer}: {reason.getErrorMessage()}")
+            self.factory.connectionLost(self, failure)
+
+    def send(self, message: Request | Response) -> None:
+        """See L{IMessageChannel.send}."""
+        if not self._open or self._closing is not None:
+            raise ChannelFailed(f"{self.peer}: the connection is closed")
+        self._write(message.encode())
+        self.factory.reception.seen(True, message, self)
+
+    def toward(self, peer: TransportAddress) -> IMessageChannel:
+        """A connection leads to one peer."""
+        return self
+
+    def close(self) -> None:
+        """Close politely; abort after the bound if the peer does not answer (RFC 5246 section 7.2.1)."""
+        if self._open and self._closing is None and self.transport is not None:
+            self._closing = closeWithin(self.transport, self.factory.clock)
+
+    def abort(self, why: str) -> None:
+        """Close at once."""
+        if self._open and self.transport is not None:
+            self._log.warn("{peer}: connection given up: {why}", peer=self.peer, why=why)
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def _write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def _giveUp(self, problem: MalformedMessage) -> None:
+        """The stream cannot be followed any more: say why, then close."""
+        self.factory.reception.refused(problem, self)
+        self._log.warn("{peer}: closing: {problem}", peer=self.peer, problem=str(problem))
+        self.close()
+
+
+class StreamSignallingFactory(Factory):
+    """
+    Makes the protocols of one listening port, or of one trunk's connections.
+
+    @ivar transport: C{"TLS"} or C{"TCP"}.
+    @ivar secure: the peers of these connections have proved their identity.
+    @ivar advertise: the host that Via and Contact show, or C{None} for the connection's own.
+    @ivar reception: what is done with a message; its C{malformed} counts those that were none.
+    @ivar strangers: connections refused because of C{allow}.
+    @ivar channels: the open connections.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        transactions: ITransactions,
+        clock: IReactorTime,
+        token: Callable[[], str],
+        *,
+        transport: str,
+        secure: bool = False,
+        advertise: str | None = None,
+        allow: Networks | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        observer: MessageObserver | None = None,
+        connected: Callable[[StreamSignalling], None] | None = None,
+        lost: Callable[[StreamSignalling, ChannelFailed], None] | None = None,
+    ) -> None:
+        """
+        @param token: random text for the To tag of answers to what is malformed.
+        @param allow: who may connect; C{None} for everybody.
+        @param connected: told of each new connection, before anything is read from it.
+        @param lost: told of its end, after the transactions were.
+        """
+        self.clock = clock
+        self.transport = transport
+        self.secure = secure
+        self.advertise = advertise
+        self.limits = limits
+        self.reception = _Reception(transactions, token, observer)
+        self.strangers = 0
+        self.channels: set[StreamSignalling] = set()
+        self._allow = allow
+        self._connected = connected
+        self._lost = lost
+
+    def buildProtocol(self, addr: IAddress | None) -> StreamSignalling | None:  # type: ignore[override]
+        """One for each peer that is allowed; others are closed without a word."""
+        if self._allow is not None and not allowed(getattr(addr, "host", ""), self._allow):
+            self.strangers += 1
+            return None
+        return StreamSignalling(self)
+
+    def connectionMade(self, channel: StreamSignalling) -> None:
+        """A connection of ours stands."""
+        self.channels.add(channel)
+        if self._connected is not None:
+            self._connected(channel)
+
+    def connectionLost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
+        """A connection of ours ended."""
+        self.channels.discard(channel)
+        self.reception.transactions.channelLost(channel, reason)
+        if self._lost is not None:
+            self._lost(channel, reason)
+
+
+@implementer(IMessageChannel)
+@dataclass(frozen=True, slots=True)
+class DatagramChannel:
+    """One UDP socket towards one peer.  Two with the same socket and peer are equal."""
+
+    signalling: DatagramSignalling
+    peer: TransportAddress
+
+    @property
+    def reliable(self) -> bool:
+        """UDP is not."""
+        return False
+
+    @property
+    def secure(self) -> bool:
+        """UDP proves nothing."""
+        return False
+
+    @property
+    def localAddress(self) -> TransportAddress:
+        """The socket's, or the advertised one."""
+        return self.signalling.localAddress
+
+    def send(self, message: Request | Response) -> None:
+        """See L{IMessageChannel.send}."""
+        self.signalling.write(message, self)
+
+    def toward(self, peer: TransportAddress) -> IMessageChannel:
+        """See L{IMessageChannel.toward}."""
+        return self.signalling.channel(peer.host, peer.port)
+
+
+class DatagramSignalling(DatagramProtocol):
+    """
+    One UDP socket.  Listen with C{maxPacketSize=DatagramSignalling.LARGEST}: Twisted cuts what is longer.
+
+    @ivar reception: what is done with a message; its C{malformed} counts those that were none.
+    @ivar dropped: datagrams that nobody looked at, by reason: C{"stranger"}.
+    """
+
+    LARGEST = 65536
+    noisy = False
+    _log = Logger()
+
+    def __init__(
+        self,
+        transactions: ITransactions,
+        token: Callable[[], str],
+        *,
+        advertise: str | None = None,
+        allow: Networks | None = None,
+        observer: MessageObserver | None = None,
+    ) -> None:
+        """
+        @param token: random text for the To tag of answers to what is malformed.
+        @param allow: who is heard; the others are dropped silently and counted.  C{None} for everybody.
+        """
+        self.reception = _Reception(transactions, token, observer)
+        self.dropped: Counter[str] = Counter()
+        self.localAddress = TransportAddress("UDP", "", 0)
+        self._advertise = advertise
+        self._allow = allow
+        self._channels: OrderedDict[tuple[str, int], DatagramChannel] = OrderedDict()
+
+    def startProtocol(self) -> None:
+        """The socket is bound."""
+        assert self.transport is not None
+        bound: Any = self.transport.getHost()
+        self.localAddress = _advertised(TransportAddress("UDP", bound.host, bound.port), self._advertise)
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        """One datagram.  Never raises."""
+        with self._log.failuresHandled("while receiving a datagram from {peer}", peer=addr):
+            if not allowed(addr[0], self._allow):
+                self.dropped["stranger"] += 1
+            elif datagram.strip(b"\r\n\x00"):
+                # What is nothing but line ends (or zeros) keeps some PBX's NAT binding alive.
+                self.reception.received(datagram, self.channel(addr[0], addr[1]))
+
+    def channel(self, host: str, port: int) -> DatagramChannel:
+        """The channel to a peer, the same one for as long as it is in use."""
+        key = (host, port)
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = self._channels[key] = DatagramChannel(self, TransportAddress("UDP", host, port))
+            if len(self._channels) > _CHANNELS_KEPT:
+                self._channels.popitem(last=False)
+        else:
+            self._channels.move_to_end(key)
+        return channel
+
+    def write(self, message: Request | Response, channel: DatagramChannel) -> None:
+        """
+        Send one datagram.
+
+        @raise ChannelFailed: the socket is closed, the host is no literal address, or the
+            operating system refuses.
+        """
+        if self.transport is None:
+            raise ChannelFailed(f"{channel.peer}: the socket is closed")
+        try:
+            self.transport.write(message.encode(), (channel.peer.host, channel.peer.port))
+        except Exception as problem:
+            raise ChannelFailed(f"{channel.peer}: {problem}") from problem
+        self.reception.seen(True, message, channel)
+
+
+def _streamAddress(transport: str, address: IAddress) -> TransportAddress:
+    return TransportAddress(transport, getattr(address, "host", ""), getattr(address, "port", 0))
+
+
+def _advertised(local: TransportAddress, host: str | None) -> TransportAddress:
+    return local if host is None else TransportAddress(local.transport, host, local.port)
