@@ -1,0 +1,121 @@
+"""The carrier profiles that come with the package, and how a file becomes one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import ICarrierProfile
+from skypetrunk.profiles import SUITES, CarrierProfile, loadProfile, profileNames, readProfile
+from skypetrunk.wire import sdes
+
+
+class PackagedTests(SynchronousTestCase):
+    """C{skype-connect} and C{generic}."""
+
+    def test_all(self) -> None:
+        """Each can be read and is a carrier profile."""
+        self.assertEqual(profileNames(), ("generic", "skype-connect"))
+        for name in profileNames():
+            profile = loadProfile(name)
+            self.assertTrue(verifyObject(ICarrierProfile, profile))
+            self.assertEqual(profile.name, name)
+
+    def test_suites(self) -> None:
+        """The suites that may be allowed are known to the wire, strongest tag first."""
+        self.assertTrue(set(SUITES) <= set(sdes.SUITES))
+        tags = [sdes.SUITES[name].tagOctets for name in SUITES]
+        self.assertEqual(tags, sorted(tags, reverse=True))
+
+    def test_skypeConnect(self) -> None:
+        """The facts of the datasheet and the support pages."""
+        profile = loadProfile("skype-connect")
+        self.assertEqual(profile.domain, "sip.skype.com")
+        self.assertTrue(profile.register)
+        self.assertTrue(profile.staticRSA)
+        self.assertFalse(profile.wildcards)
+        self.assertEqual(profile.suites, ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"))
+        self.assertEqual((profile.calledFrom, profile.fromUser, profile.numberForm), ("to", "account", "00"))
+        self.assertEqual(profile.calls, 300)
+
+    def test_roots(self) -> None:
+        """The roots that come with it are VeriSign's, each a root, each still valid when this was written."""
+        path = loadProfile("skype-connect").caFile
+        assert path is not None
+        roots = x509.load_pem_x509_certificates(path.read_bytes())
+        self.assertEqual(len(roots), 4)
+        for root in roots:
+            self.assertEqual(root.subject, root.issuer)
+            self.assertIn("VeriSign", root.subject.rfc4514_string())
+
+    def test_generic(self) -> None:
+        """A carrier of today: no weak ciphers, no wildcards, no domain of its own."""
+        profile = loadProfile("generic")
+        self.assertEqual((profile.domain, profile.caFile, profile.calls), (None, None, None))
+        self.assertFalse(profile.staticRSA or profile.wildcards)
+
+    def test_unknownName(self) -> None:
+        """A name that does not exist, with the nearest that does."""
+        for name, right in (
+            ("skype", 'did you mean "skype-connect"?'),
+            ("../generic", 'did you mean "generic"?'),
+            ("xyz", "generic or skype-connect"),
+        ):
+            with self.assertRaises(ConfigurationError) as caught:
+                loadProfile(name)
+            self.assertEqual(caught.exception.problems, (f'no profile "{name}"; {right}',))
+
+
+class ReadTests(SynchronousTestCase):
+    """L{readProfile}."""
+
+    def read(self, text: str) -> CarrierProfile:
+        """The profile that C{text} is."""
+        path = Path(self.mktemp())
+        path.write_text(text)
+        return readProfile(path, "mine.toml")
+
+    def problems(self, text: str) -> tuple[str, ...]:
+        """What is wrong with C{text}."""
+        with self.assertRaises(ConfigurationError) as caught:
+            self.read(text)
+        problems: tuple[str, ...] = caught.exception.problems
+        return problems
+
+    def test_defaults(self) -> None:
+        """Only the title is needed; everything else is the safe choice."""
+        profile = self.read('title = "Mine"')
+        self.assertEqual(profile.suites, SUITES)
+        self.assertEqual((profile.register, profile.expires), (True, 3600))
+        self.assertFalse(profile.staticRSA or profile.wildcards)
+
+    def test_problems(self) -> None:
+        """All at once, with what would be right."""
+        self.assertEqual(
+            self.problems(""),
+            ('mine.toml: title: is missing; would be right: title = "What people call this carrier"',),
+        )
+        self.assertEqual(
+            self.problems(
+                'title = "Mine"\nregister = 1\nexpires = 5\nsuites = []\ncalled_from = "From"\n'
+                'number_form = "pluss"\nwildcard = true\n'
+            ),
+            (
+                "mine.toml: register: is a whole number; would be right: true or false",
+                "mine.toml: expires: is 5; would be right: 60 to 86400",
+                'mine.toml: suites: is empty; would be right: suites = ["AES_CM_128_HMAC_SHA1_80"]',
+                'mine.toml: called_from: is "From"; would be right: request-uri or to or p-called-party-id',
+                'mine.toml: number_form: is "pluss"; did you mean "plus"?',
+                'mine.toml: wildcard: is not known; did you mean "wildcards"?',
+            ),
+        )
+
+    def test_roots(self) -> None:
+        """C{ca_file} is looked for beside the profile."""
+        problems = self.problems('title = "Mine"\nca_file = "none.pem"')
+        self.assertEqual(len(problems), 1)
+        self.assertIn("mine.toml: ca_file: there is no file ", problems[0])
