@@ -1,0 +1,305 @@
+"""
+One call at one end of the lab, caller's or callee's side, with its audio.
+
+Plain code instead of the trunk's machines: this is the second opinion.  What happens
+is told to whoever waits for it by Deferreds; nothing here decides about calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from skypetrunk.core.timers import Timers
+from skypetrunk.errors import RemoteError
+from skypetrunk.interfaces import (
+    IClientTransaction,
+    IClientTransactionUser,
+    IServerTransaction,
+    ITransactions,
+)
+from skypetrunk.lab.dialog import AGENT, ALLOW, Dialog
+from skypetrunk.lab.session import AudioSession
+from skypetrunk.wire.message import Header, Request, Response, responseTo
+
+__all__ = ["ABLE", "OWN", "Call", "Ignored", "Phase", "refusal"]
+
+OWN = (Header("Server", AGENT),)
+"""Headers of each answer of ours."""
+
+ABLE = (Header("Allow", ALLOW), *OWN)
+"""The same where our abilities matter."""
+
+
+class Phase(Enum):
+    """How far a call is."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+class Call:
+    """
+    What both sides of a call have in common.
+
+    @ivar name: of this call, in logs and the status.
+    @ivar number: the called number.
+    @ivar caller: the calling number or name.
+    @ivar session: its audio; C{None} until it is needed.
+    @ivar status: the final status of its INVITE, or C{None}.
+    @ivar cause: why it ended, in words.
+    """
+
+    log = Logger()
+    incoming: bool
+
+    def __init__(
+        self,
+        name: str,
+        number: str,
+        caller: str,
+        clock: IReactorTime,
+        transactions: ITransactions,
+        timers: Timers,
+        ended: Callable[[Call], None],
+    ) -> None:
+        """
+        @param ended: told once, when it is over.
+        """
+        self.name = name
+        self.number = number
+        self.caller = caller
+        self.phase = Phase.CALLING
+        self.session: AudioSession | None = None
+        self.status: int | None = None
+        self.cause = ""
+        self.began = clock.seconds()
+        self.duration = 0.0
+        self._answeredAt: float | None = None
+        self._clock = clock
+        self._transactions = transactions
+        self._timers = timers
+        self._ended = ended
+        self._waiting: list[tuple[Phase, Deferred[Call]]] = []
+
+    def when(self, phase: Phase) -> Deferred[Call]:
+        """Fires with this call when it has come to C{phase}, or past it, or is over."""
+        if self._order(self.phase) >= self._order(phase):
+            return succeed(self)
+        waiting: Deferred[Call] = Deferred()
+        self._waiting.append((phase, waiting))
+        return waiting
+
+    @staticmethod
+    def _order(phase: Phase) -> int:
+        return list(Phase).index(phase)
+
+    def _become(self, phase: Phase) -> None:
+        if self._order(phase) <= self._order(self.phase):
+            return
+        self.phase = phase
+        if phase is Phase.ANSWERED:
+            self._answeredAt = self._clock.seconds()
+        due = [each for each in self._waiting if self._order(each[0]) <= self._order(phase)]
+        self._waiting = [each for each in self._waiting if each not in due]
+        for _, waiting in due:
+            waiting.callback(self)
+
+    def _end(self, cause: str, status: int | None = None) -> None:
+        if self.phase is Phase.ENDED:
+            return
+        self.cause = cause
+        self.status = self.status or status
+        if self._answeredAt is not None:
+            self.duration = self._clock.seconds() - self._answeredAt
+        if self._accepted is not None:
+            self._accepted.stop()
+        if self.session is not None:
+            self.session.stop()
+        self._become(Phase.ENDED)
+        self._ended(self)
+
+    # In a dialog, either way
+
+    _dialog: Dialog
+
+    def hangUp(self) -> None:
+        """End the call, in the way that its phase asks for."""
+        raise NotImplementedError
+
+    def renegotiate(self, direction: str = "sendrecv", hold: bool = False) -> None:
+        """Send a re-INVITE with a new offer.  Its answer is taken like the first."""
+        assert self.session is not None
+        request = self._dialog.request("INVITE", self.session.offer(direction, hold))
+        self._transactions.sendRequest(request, self._dialog.channel, _Reinvite(self))
+
+    def reanswered(self, response: Response, number: int) -> None:
+        """The final answer to our re-INVITE (C{number}) came."""
+        if response.status < 300:
+            self._dialog.refreshed(response)
+            self._transactions.sendAck(self._dialog.request("ACK", number=number), self._dialog.channel)
+            if self.session is not None and response.body and self.phase is not Phase.ENDED:
+                self._try(lambda session: session.answered(response.body))
+        elif response.status in (408, 481):
+            # RFC 3261 section 12.2.1.2: the peer knows nothing of this dialog any more
+            self._end(f"re-INVITE was answered {response.status}")
+
+    def requestReceived(self, transaction: IServerTransaction) -> None:
+        """A request within this dialog, ACK excepted."""
+        request = transaction.request
+        if request.fromAddress.tag != self._dialog.remote.tag:
+            # Another branch of a forked call, which was given up
+            transaction.respond(responseTo(request, 481, headers=OWN))
+            return
+        last, self._dialog.received = self._dialog.received, request.cseq.number
+        if last is not None and request.cseq.number <= last:
+            # RFC 3261 section 12.2.2: out of order
+            self._dialog.received = last
+            transaction.respond(responseTo(request, 500, headers=OWN))
+        elif request.method == "BYE":
+            transaction.respond(responseTo(request, 200, headers=OWN))
+            self._end("the other end hung up")
+        elif request.method == "INVITE":
+            self._reinvited(transaction)
+        elif request.method == "OPTIONS":
+            transaction.respond(responseTo(request, 200, headers=ABLE))
+        else:
+            transaction.respond(responseTo(request, 405, headers=ABLE))
+
+    def _reinvited(self, transaction: IServerTransaction) -> None:
+        request, session = transaction.request, self.session
+        if session is None or self.phase is not Phase.ANSWERED:
+            transaction.respond(responseTo(request, 491, headers=OWN))
+            return
+        try:
+            body = session.answer(request.body) if request.body else session.offer()
+        except RemoteError as error:
+            transaction.respond(refusal(request, error))
+            return
+        self._dialog.refreshed(request)
+        self._accept(transaction, body, late=not request.body)
+
+    # The 2xx that we send, until its ACK
+
+    _accepted: _Accepted | None = None
+
+    def _accept(self, transaction: IServerTransaction, body: bytes, late: bool) -> None:
+        headers = [Header("Contact", self._dialog.contact), *ABLE]
+        tag = self._dialog.local.tag
+        response = responseTo(transaction.request, 200, None, headers, b"", tag, recordRoute=True)
+        accepted = _Accepted(self, transaction, response.withBody(body, "application/sdp"), late)
+        self._accepted = accepted
+        accepted.begin(self._clock, self._timers)
+
+    def ackReceived(self, ack: Request) -> None:
+        """An ACK for our 2xx: the first, or one of its repetitions."""
+        accepted = self._accepted
+        if accepted is None or accepted.number != ack.cseq.number:
+            return
+        self._accepted = None
+        accepted.stop()
+        if accepted.late and self.session is not None:
+            self._try(lambda session: session.answered(ack.body))
+        self._confirmed()
+
+    def _confirmed(self) -> None:
+        """An ACK came."""
+
+    def unacknowledged(self) -> None:
+        """No ACK for 64*T1: RFC 3261 section 13.3.1.4."""
+        self._accepted = None
+        self._bye("no ACK came", 'Q.850;cause=102;text="no ACK"')
+
+    def _try(self, negotiate: Callable[[AudioSession], None]) -> None:
+        """Take an answer; a call whose media cannot be is over."""
+        assert self.session is not None
+        try:
+            negotiate(self.session)
+        except RemoteError as error:
+            self._bye(str(error), 'SIP;cause=488;text="answer not acceptable"')
+
+    def _bye(self, cause: str, reason: str | None = None) -> None:
+        if self.phase is not Phase.ENDED:
+            extra = () if reason is None else (Header("Reason", reason),)
+            request = self._dialog.request("BYE", extra=extra)
+            self._transactions.sendRequest(request, self._dialog.channel, Ignored())
+            self._end(cause)
+
+
+class _Accepted:
+    """One 2xx of ours that waits for its ACK."""
+
+    def __init__(self, call: Call, transaction: IServerTransaction, response: Response, late: bool) -> None:
+        self.number = response.cseq.number
+        self.late = late
+        self._call = call
+        self._transaction = transaction
+        self._response = response
+        self._next: IDelayedCall | None = None
+
+    def begin(self, clock: IReactorTime, timers: Timers) -> None:
+        """Send it, and go on doing so: over TLS too, as ACK is end to end (section 13.3.1.4)."""
+        self._clock = clock
+        self._timers = timers
+        self._until = clock.seconds() + timers.bound
+        self._send(timers.t1)
+
+    def _send(self, interval: float) -> None:
+        if self._clock.seconds() >= self._until:
+            self._call.unacknowledged()
+            return
+        self._transaction.respond(self._response)
+        wait = min(interval, self._until - self._clock.seconds())
+        self._next = self._clock.callLater(wait, self._send, self._timers.capped(interval))
+
+    def stop(self) -> None:
+        """Its ACK came, or the call is over."""
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+
+
+@implementer(IClientTransactionUser)
+class Ignored:
+    """The user of a BYE: the call is over, whatever the answer."""
+
+    def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
+        """Whatever it says."""
+
+    def timedOut(self, transaction: IClientTransaction) -> None:
+        """Over all the same."""
+
+    def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
+        """Over all the same."""
+
+
+@implementer(IClientTransactionUser)
+class _Reinvite:
+    """The user of one re-INVITE."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
+        """Final answers count."""
+        if response.status >= 200:
+            self._call.reanswered(response, transaction.request.cseq.number)
+
+    def timedOut(self, transaction: IClientTransaction) -> None:
+        """RFC 3261 section 12.2.1.2: as if answered 408."""
+        self._call.hangUp()
+
+    def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
+        """The dialog cannot be reached any more."""
+        self._call.hangUp()
+
+
+def refusal(request: Request, error: RemoteError) -> Response:
+    """The answer that an error asks for."""
+    return responseTo(request, error.status or 488, headers=OWN)
