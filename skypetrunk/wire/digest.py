@@ -194,7 +194,7 @@ def chooseChallenges(
     known = {name.upper() for name in algorithms}
     chosen: dict[str, Challenge] = {}
     for challenge in challenges:
-        name = (challenge.algorithm or "MD5").upper()
+        name = _algorithm(challenge.algorithm)
         if name not in known or (challenge.qop and _chooseQop(challenge) is None):
             continue
         if name.endswith("-SESS") and not challenge.qop:
@@ -329,7 +329,7 @@ def hashedA1(
     @raise ValueError: unknown algorithm, or a -sess one without cnonce.
     """
     a1 = _hash(algorithm, _octets(f"{username}:{realm}:{password.reveal()}"))
-    if (algorithm or "").upper().endswith("-SESS"):
+    if _algorithm(algorithm).endswith("-SESS"):
         if cnonce is None:
             raise ValueError("a session algorithm needs a cnonce")
         a1 = _hash(algorithm, _octets(f"{a1}:{nonce}:{cnonce}"))
@@ -373,8 +373,12 @@ def _chooseQop(challenge: Challenge) -> str | None:
     return next((option for option in ("auth", "auth-int") if option in challenge.qop), None)
 
 
+def _algorithm(name: str | None) -> str:
+    return "MD5" if name is None else name.upper()
+
+
 def _hash(algorithm: str | None, octets: bytes) -> str:
-    name = (algorithm or "MD5").upper().removesuffix("-SESS")
+    name = _algorithm(algorithm).removesuffix("-SESS")
     if name not in _HASHES:
         raise ValueError("unknown digest algorithm")
     return _HASHES[name](octets).hexdigest()

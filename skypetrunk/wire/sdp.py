@@ -13,7 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from skypetrunk.errors import MalformedSDP
-from skypetrunk.wire.sdp_lines import Attribute, Line, addressText, attributeLine, inPlace
+from skypetrunk.wire.sdp_lines import (
+    MAX_LINES,
+    MAX_MEDIA,
+    Attribute,
+    Line,
+    addressText,
+    attributeLine,
+    inPlace,
+    splitSections,
+)
 
 __all__ = [
     "DIRECTIONS",
@@ -25,12 +34,6 @@ __all__ = [
     "SessionDescription",
     "parseSDP",
 ]
-
-# The longest offers seen, browsers with ICE and a dozen codecs per stream, have some 300 lines.
-MAX_LINES = 1000
-# A stream with port 0 stays for the life of a session (RFC 3264 section 8.2), so re-INVITEs pile them
-# up; nobody has more than a handful.
-MAX_MEDIA = 32
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 SECURE_PROTOCOLS = ("RTP/SAVP", "RTP/SAVPF")
@@ -298,7 +301,7 @@ def parseSDP(data: bytes) -> SessionDescription:
     @raise MalformedSDP: it breaks the grammar, lacks a mandatory line that nobody leaves
         out, or is larger than L{MAX_LINES} or L{MAX_MEDIA}.
     """
-    sections = _sections(data)
+    sections = splitSections(data)
     lines = sections[0]
     if lines[0] != ("v", "0"):
         raise MalformedSDP("SDP: the first line must be v=0")
@@ -325,32 +328,6 @@ def parseSDP(data: bytes) -> SessionDescription:
         if media.address is None and media.port:
             raise MalformedSDP(f"SDP: no c= for m={media.kind}, neither there nor for the session")
     return session
-
-
-def _sections(data: bytes) -> list[list[Line]]:
-    """The lines of the session and of each stream."""
-    if not data.strip():
-        raise MalformedSDP("SDP: empty")
-    text = data.decode("utf-8", "surrogateescape")
-    if "\0" in text:
-        raise MalformedSDP("SDP: holds a NUL")
-    rows = text.rstrip("\r\n").split("\n", MAX_LINES)
-    if len(rows) > MAX_LINES:
-        raise MalformedSDP(f"SDP: more than {MAX_LINES} lines")
-    sections: list[list[Line]] = [[]]
-    for row in rows:
-        if row.endswith("\r"):
-            row = row[:-1]
-        if row[1:2] != "=" or "\r" in row:
-            raise MalformedSDP("SDP: a line that does not begin with a letter and =")
-        if row[0] == "m":
-            if len(sections) > MAX_MEDIA:
-                raise MalformedSDP(f"SDP: more than {MAX_MEDIA} streams")
-            sections.append([])
-        sections[-1].append((row[0], row[2:]))
-    if not sections[0]:
-        raise MalformedSDP("SDP: begins with m=")
-    return sections
 
 
 def _collect(

@@ -10,12 +10,29 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 
-__all__ = ["Attribute", "Line", "addressText", "attributeLine", "inPlace"]
+from skypetrunk.errors import MalformedSDP
+
+__all__ = [
+    "Attribute",
+    "Line",
+    "MAX_LINES",
+    "MAX_MEDIA",
+    "addressText",
+    "attributeLine",
+    "inPlace",
+    "splitSections",
+]
 
 # Name and value; C{None} for a flag.
 Attribute = tuple[str, str | None]
 # Letter and what stands behind the equals sign.
 Line = tuple[str, str]
+
+# The longest offers seen, browsers with ICE and a dozen codecs per stream, have some 300 lines.
+MAX_LINES = 1000
+# A stream with port 0 stays for the life of a session (RFC 3264 section 8.2), so re-INVITEs pile them
+# up; nobody has more than a handful.
+MAX_MEDIA = 32
 
 _ORDER = "vosiuepcbtrzka"
 
@@ -89,3 +106,33 @@ def _insert(placed: list[Line], fresh: Sequence[Line]) -> list[Line]:
             index -= 1
         placed.insert(index, line)
     return placed
+
+
+def splitSections(data: bytes) -> list[list[Line]]:
+    """
+    The lines of the session, then those of each stream.  They may end in LF alone (RFC 8866 section 5).
+
+    @raise MalformedSDP: something is no line, or there are too many.
+    """
+    if not data.strip():
+        raise MalformedSDP("SDP: empty")
+    text = data.decode("utf-8", "surrogateescape")
+    if "\0" in text:
+        raise MalformedSDP("SDP: holds a NUL")
+    rows = text.rstrip("\r\n").split("\n", MAX_LINES)
+    if len(rows) > MAX_LINES:
+        raise MalformedSDP(f"SDP: more than {MAX_LINES} lines")
+    sections: list[list[Line]] = [[]]
+    for row in rows:
+        if row.endswith("\r"):
+            row = row[:-1]
+        if row[1:2] != "=" or "\r" in row:
+            raise MalformedSDP("SDP: a line that does not begin with a letter and =")
+        if row[0] == "m":
+            if len(sections) > MAX_MEDIA:
+                raise MalformedSDP(f"SDP: more than {MAX_MEDIA} streams")
+            sections.append([])
+        sections[-1].append((row[0], row[2:]))
+    if not sections[0]:
+        raise MalformedSDP("SDP: begins with m=")
+    return sections
