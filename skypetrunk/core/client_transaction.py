@@ -64,8 +64,8 @@ class ClientLayer(Protocol):
     def clientEnded(self, transaction: ClientTransaction) -> None:
         """C{transaction} takes no more responses."""
 
-    def sendCancel(self, cancel: Request, channel: IMessageChannel) -> None:
-        """Send C{cancel} as a transaction of its own, whose end matters to nobody."""
+    def sendCancel(self, cancel: Request, branch: str, channel: IMessageChannel) -> None:
+        """Send C{cancel}, which has its Via, as a transaction of its own, whose end matters to nobody."""
 
 
 def _ack(invite: Request, response: Response) -> Request:
@@ -85,7 +85,7 @@ def _cancel(invite: Request, extraHeaders: Headers) -> Request:
 
 def _repeated(invite: Request, method: str, to: Request | Response) -> list[Header]:
     """The headers that an ACK or CANCEL has from its INVITE, with the To of C{to}."""
-    headers = [Header("Via", str(invite.topVia)), Header("Max-Forwards", "70")]
+    headers = [Header("Via", invite.header("Via") or ""), Header("Max-Forwards", "70")]
     headers.extend(Header("Route", value) for value in invite.values("Route"))
     for name, source in (("From", invite), ("To", to), ("Call-ID", invite)):
         headers.append(Header(name, source.header(name) or ""))
@@ -192,7 +192,7 @@ class ClientTransaction:
             self.log.failure("taking the lost channel of {method}", method=self.key[1])
 
     def _sendCancel(self, headers: Headers) -> None:
-        self._layer.sendCancel(_cancel(self.request, headers), self.channel)
+        self._layer.sendCancel(_cancel(self.request, headers), self.key[0], self.channel)
 
     def _end(self) -> None:
         failure = self._failure

@@ -65,6 +65,8 @@ class StateTimers:
             self._expiry.cancel()
         if self._resend is not None and self._resend.active():
             self._resend.cancel()
+        # A call that has fired still refers to the machine, and the machine to us.
+        self._expiry = self._resend = None
 
 
 def untimed() -> StateTimers:

@@ -138,9 +138,9 @@ class Transactions:
         if transaction.origin is not None and self._origins.get(transaction.origin) is transaction:
             del self._origins[transaction.origin]
 
-    def sendCancel(self, cancel: Request, channel: IMessageChannel) -> None:
+    def sendCancel(self, cancel: Request, branch: str, channel: IMessageChannel) -> None:
         """Send C{cancel}, which has the Via of its INVITE."""
-        self._begin(cancel, cancel.topVia.branch or "", channel, _NOBODY)
+        self._begin(cancel, branch, channel, _NOBODY)
 
     # Requests
 
