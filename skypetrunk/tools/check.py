@@ -1,0 +1,98 @@
+"""C{skypetrunk check}: is this configuration right, and what does it do?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from skypetrunk.service.config import (
+    Configuration,
+    PBXConfiguration,
+    TrunkConfiguration,
+    loadConfiguration,
+)
+from skypetrunk.tools.options import CommandOptions
+
+
+class Options(CommandOptions):
+    """The command line."""
+
+    synopsis = "[options] [FILE]"
+    longdesc = (
+        "Reads the configuration FILE and everything it names, and connects to nothing. Prints what it "
+        "means, and exits with 0; or prints each problem on a line of its own (file, key, what is wrong, "
+        "what would be right), and exits with 2. Warnings change nothing."
+    )
+    optParameters = [["config", "c", "trunk.toml", "The configuration file; the same as FILE."]]
+
+    def parseArgs(self, config: str | None = None) -> None:
+        """The file may be named without an option."""
+        if config is not None:
+            self["config"] = config
+
+
+def main(options: Options) -> int:
+    """
+    Check, and print.
+
+    @raise ConfigurationError: with every problem.
+    """
+    configuration, warnings = loadConfiguration(Path(options["config"]), os.environ)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for line in summary(configuration):
+        print(line)
+    return 0
+
+
+def summary(configuration: Configuration) -> Iterator[str]:
+    """What C{configuration} does, in lines for people."""
+    for trunk in configuration.trunks:
+        yield f"trunk {trunk.name}: {_trunk(trunk)}"
+    for pbx in configuration.pbxes:
+        yield f"pbx {pbx.name}: {_pbx(pbx)}"
+    for route in configuration.routes:
+        called = f", called {', '.join(route.called)}" if route.called else ""
+        yield f"route: from {route.source} to {', then '.join(route.to)}{called}"
+    media = configuration.media
+    shown = f", shown to carriers as {media.advertise}" if media.advertise else ""
+    yield f"media: {media.address}, ports {media.ports[0]}-{media.ports[1]}{shown}"
+    servers = ", ".join(f"{host} port {port}" for host, port in configuration.dns.servers)
+    yield "dns: " + (servers or "the servers of the system")
+    numbers = configuration.numbers
+    line = f", outside line {numbers.outsideLine}" if numbers.outsideLine else ""
+    more = f", and {', '.join(numbers.emergency)}" if numbers.emergency else ""
+    yield f"numbers: {numbers.country}{line}; its emergency numbers{more} never go to a trunk"
+    if configuration.control.socket is not None:
+        yield f"control: {configuration.control.socket}"
+    yield f"{configuration.path}: good"
+
+
+def _trunk(trunk: TrunkConfiguration) -> str:
+    """Who is called, how it must prove itself, and how media is kept secret."""
+    tls = trunk.tls
+    parts = [
+        f"{trunk.username} at {trunk.domain}, profile {trunk.profile.name}",
+        "registers" if trunk.profile.register else "does not register",
+        "at " + ", ".join(f"{host} port {port}" for host, port in trunk.targets)
+        if trunk.targets
+        else "found by DNS",
+        f"roots in {tls.caFile}" if tls.caFile else "the system's roots",
+    ]
+    if tls.pins:
+        parts.append(f"{len(tls.pins)} pinned keys")
+    if tls.certificate:
+        parts.append(f"own certificate {tls.certificate}")
+    parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)})")
+    if trunk.limits.calls is not None:
+        parts.append(f"at most {trunk.limits.calls} calls")
+    return "; ".join(parts)
+
+
+def _pbx(pbx: PBXConfiguration) -> str:
+    """Where we listen, where calls go, who may call."""
+    listen = ", ".join(map(str, pbx.listen))
+    allow = ", ".join(map(str, pbx.allow))
+    return f"listens on {listen}; calls go to {pbx.address}; calls may come from {allow}"

@@ -1,0 +1,257 @@
+"""C{skypetrunk init}: a configuration from a carrier profile, options, and a few questions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from getpass import getpass
+from pathlib import Path
+
+from twisted.python import usage
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.profiles import loadProfile, profileNames, readProfile
+from skypetrunk.service.config import loadConfiguration
+from skypetrunk.tools.options import CommandOptions
+from skypetrunk.tools.template import Answers, completeAddress, ownAddress, render
+
+
+class Options(CommandOptions):
+    """The command line."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Writes a configuration with a comment on every key, and the password into a file of its own that "
+        "only you can read. On a terminal it asks for what is missing; elsewhere it says which options are, "
+        "and exits with 2. What it writes has passed skypetrunk check."
+    )
+    optParameters = [
+        [
+            "profile",
+            "p",
+            None,
+            f"Carrier profile: {', '.join(profileNames())}, or a file. [default: generic]",
+        ],
+        ["name", None, None, "Name of the trunk, for logs and routes. [default: from the profile]"],
+        [
+            "domain",
+            "d",
+            None,
+            "SIP domain of the carrier, which its certificate proves. [default: the profile's]",
+        ],
+        ["username", "u", None, "Account at the carrier."],
+        [
+            "password-file",
+            None,
+            None,
+            "File that holds the password; - reads it from standard input and stores it.",
+        ],
+        ["password-env", None, None, "Environment variable that will hold the password."],
+        ["password-credential", None, None, "Name of the systemd credential that will hold the password."],
+        [
+            "ca-file",
+            None,
+            None,
+            "PEM file with the carrier's roots, instead of the profile's or the system's.",
+        ],
+        [
+            "pbx",
+            None,
+            None,
+            "Where calls from the carrier go: udp:ADDRESS:PORT or tcp:ADDRESS:PORT of the PBX.",
+        ],
+        [
+            "listen",
+            None,
+            None,
+            "Where the PBX sends its calls. [default: our address towards the PBX, port 5060]",
+        ],
+        ["media-address", None, None, "Our literal address for audio. [default: that of --listen]"],
+        ["advertise", None, None, "Public address that carriers see, where NAT stands between."],
+        ["country", None, None, "Two letters of the country where the PBX stands: its emergency numbers."],
+        ["outside-line", None, None, "What is dialled before an outside number, if the PBX leaves it in."],
+        ["output", "o", "trunk.toml", "The file to write; the password goes beside it."],
+    ]
+    optFlags = [["force", "f", "Replace files that exist."]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.servers: list[str] = []
+        self.allow: list[str] = []
+
+    def opt_target(self, target: str) -> None:
+        """ADDRESS:PORT of the carrier, instead of DNS; may be repeated."""
+        self.targets.append(target)
+
+    def opt_dns(self, server: str) -> None:
+        """ADDRESS or ADDRESS:PORT of a name server, instead of the system's; may be repeated."""
+        self.servers.append(server)
+
+    def opt_allow(self, network: str) -> None:
+        """Network from which the PBX may call; may be repeated. [default: the address in --pbx]"""
+        self.allow.append(network)
+
+
+class _Questions:
+    """Asks on a terminal; elsewhere collects what would have been asked."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        self.missing: list[str] = []
+
+    def text(self, option: str, question: str, default: str = "") -> str:
+        """The value of C{option}, or what is answered; empty where nobody can be asked."""
+        given: str | None = self._options[option]
+        if given is not None:
+            return given
+        if not self._terminal:
+            if not default:
+                self.missing.append(f"--{option}")
+            return default
+        while True:
+            answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+            if answer:
+                return answer
+
+    def password(self) -> str | None:
+        """The password typed twice without an echo; C{None} where nobody can be asked."""
+        if not self._terminal:
+            self.missing.append("--password-file (or --password-env, --password-credential)")
+            return None
+        while True:
+            password = getpass("Password at the carrier (not shown): ")
+            if password and password == getpass("The same again: "):
+                return password
+            print("These were not the same, or nothing.")
+
+
+def main(options: Options) -> int:
+    """
+    Ask, check and write.
+
+    @raise UsageError: something is missing, or in the way.
+    @raise ConfigurationError: what was given makes no good configuration.
+    """
+    output = Path(options["output"])
+    if output.exists() and not options["force"]:
+        raise usage.UsageError(f"{output} exists; --force replaces it")
+    if not output.absolute().parent.is_dir():
+        raise usage.UsageError(f"there is no directory {output.absolute().parent}")
+    questions = _Questions(options)
+    answers, password = _collect(options, questions, output)
+    if questions.missing:
+        raise usage.UsageError(f"missing: {', '.join(questions.missing)}")
+    written = _write(answers, password, output, options["force"])
+    print(f"Wrote {' and '.join(map(str, written))}.")
+    print(f"Next: skypetrunk check {output}, then skypetrunk run --config {output}")
+    return 0
+
+
+def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Answers, str | None]:
+    """Everything the file needs, and the password if it is ours to store."""
+    directory = output.absolute().parent
+    name = questions.text("profile", f"Carrier profile ({', '.join(profileNames())})", "generic")
+    own = name.endswith(".toml")
+    profile = readProfile(Path(name)) if own else loadProfile(name)
+    domain = options["domain"] or profile.domain or questions.text("domain", "SIP domain of the carrier")
+    username = questions.text("username", "Account at the carrier")
+    source, password = _password(options, questions, output, profile.register)
+    pbx = completeAddress(questions.text("pbx", "SIP address of the PBX, as udp:192.0.2.5:5060"))
+    # Without a PBX nobody can say which of our addresses it sees; that it is missing was noted.
+    listen = (
+        completeAddress(questions.text("listen", "Where the PBX sends its calls", ownAddress(pbx)))
+        if pbx
+        else ""
+    )
+    return Answers(
+        profile=profile,
+        profileName=_beside(directory, name) if own else name,
+        trunk=options["name"] or ("carrier" if name == "generic" else profile.name),
+        domain=domain,
+        username=username,
+        password=source,
+        targets=options.targets,
+        caFile=None if options["ca-file"] is None else _beside(directory, options["ca-file"]),
+        pbx=pbx,
+        listen=listen,
+        allow=options.allow,
+        mediaAddress=options["media-address"],
+        advertise=options["advertise"],
+        servers=options.servers,
+        country=questions.text("country", "Country where the PBX stands, two letters").upper(),
+        outsideLine=options["outside-line"],
+    ), password
+
+
+def _beside(directory: Path, path: str) -> str:
+    """C{path}, which starts where we are, as it is written in a file in C{directory}."""
+    return path if os.path.isabs(path) else os.path.relpath(os.path.abspath(path), directory)
+
+
+def _password(
+    options: Options, questions: _Questions, output: Path, register: bool
+) -> tuple[tuple[str, str] | None, str | None]:
+    """
+    Where the password will be.
+
+    @return: key and value for the file, and the password itself if it is ours to store.
+    """
+    given = [key for key in ("password-file", "password-env", "password-credential") if options[key]]
+    if len(given) > 1:
+        raise usage.UsageError(f"--{given[1]} stands beside --{given[0]}; one of them is enough")
+    stored = ("password_file", f"{output.stem}.secret")
+    if not given:
+        return (stored, questions.password()) if register else (None, None)
+    value = options[given[0]]
+    if given[0] == "password-file":
+        if value == "-":
+            return stored, sys.stdin.readline().rstrip("\r\n")
+        value = _beside(output.absolute().parent, value)
+    return (given[0].replace("-", "_"), value), None
+
+
+def _private(path: Path, content: str) -> None:
+    """Write a file that only its owner can read, from its first moment on."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)
+
+
+def _write(answers: Answers, password: str | None, output: Path, force: bool) -> list[Path]:
+    """
+    Write new files, check them as they stand, and only then give them their names.
+
+    @return: what was written.
+    """
+    secret = output.with_name(f"{output.stem}.secret")
+    if password is not None and secret.exists() and not force:
+        raise usage.UsageError(f"{secret} exists; --force replaces it")
+    trial, trialSecret = (path.with_name(f".{path.name}.new") for path in (output, secret))
+    environ = dict(os.environ)
+    try:
+        tried = answers
+        if password is not None:
+            _private(trialSecret, password + "\n")
+            tried = answers.withPassword("password_file", trialSecret.name)
+        elif answers.password is not None and answers.password[0] != "password_file":
+            # It will be there when the trunk runs.
+            tried = answers.withPassword("password_env", "SKYPETRUNK_INIT")
+            environ["SKYPETRUNK_INIT"] = "-"
+        trial.write_text(render(tried), encoding="utf-8")
+        try:
+            _, warnings = loadConfiguration(trial, environ)
+        except ConfigurationError as error:
+            problems = tuple(problem.replace(str(trial), str(output), 1) for problem in error.problems)
+            raise ConfigurationError(problems) from None
+        for warning in warnings:
+            print(f"warning: {warning.replace(str(trial), str(output), 1)}", file=sys.stderr)
+        trial.write_text(render(answers), encoding="utf-8")
+        if password is not None:
+            trialSecret.replace(secret)
+        trial.replace(output)
+    finally:
+        trial.unlink(missing_ok=True)
+        trialSecret.unlink(missing_ok=True)
+    return [output, secret] if password is not None else [output]

@@ -1,0 +1,84 @@
+"""
+The C{skypetrunk} command.
+
+Each subcommand is a module beside this one with C{Options} and C{main(options)}, which returns
+the exit status.  They are imported when they are asked for: a help text should not wait for OpenSSL.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from twisted.python import usage
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.tools.options import CommandOptions
+
+_COMMANDS = (
+    ("run", "Run the trunk in the foreground; the same as twistd -n skypetrunk."),
+    ("demo", "Show a call out and a call in over TLS and SRTP on this machine, with evidence."),
+    ("init", "Write a configuration from a carrier profile."),
+    ("check", "Check a configuration and say what it does."),
+)
+
+
+def _options(command: str) -> usage.Options:
+    """The options of a subcommand."""
+    options: usage.Options = import_module(f"skypetrunk.tools.{command}").Options()
+    return options
+
+
+class Options(CommandOptions):
+    """The command line before the subcommand."""
+
+    synopsis = "Usage: skypetrunk <command> [options]"
+    longdesc = "skypetrunk <command> --help says more about each command."
+    subCommands: Any = [[name, None, partial(_options, name), text] for name, text in _COMMANDS]
+
+    def getSynopsis(self) -> str:
+        """One line; a subcommand puts its own options behind it."""
+        return "Usage: skypetrunk" if getattr(self, "subCommand", None) else self.synopsis
+
+    def postOptions(self) -> None:
+        """Without a command there is nothing to do."""
+        if not self.subCommand:
+            names = ", ".join(name for name, _ in _COMMANDS)
+            raise usage.UsageError(f"which command? One of {names}; skypetrunk --help says more")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """
+    Run the command C{arguments}.
+
+    @return: the exit status: 2 for a mistake in command line or configuration, told in one line each.
+    """
+    options = Options()
+    try:
+        options.parseOptions(list(arguments))
+        status: int = import_module(f"skypetrunk.tools.{options.subCommand}").main(options.subOptions)
+        return status
+    except usage.UsageError as error:
+        print(f"skypetrunk: {error}", file=sys.stderr)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+    return 2
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        raise SystemExit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader (head, less) has gone; so has whoever would see an error.
+        sys.stderr.close()
+        raise SystemExit(141) from None
+
+
+if __name__ == "__main__":
+    main()

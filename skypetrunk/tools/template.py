@@ -1,0 +1,167 @@
+"""The text of a configuration that C{skypetrunk init} writes."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Sequence
+
+from attrs import evolve, frozen
+
+from skypetrunk.profiles import CarrierProfile
+from skypetrunk.service.addresses import splitHostPort
+from skypetrunk.wire.address import TransportAddress, parseAddress
+
+
+@frozen
+class Answers:
+    """
+    What the file says.
+
+    @ivar profile: C{profileName} is what the file calls it.
+    @ivar password: key and value, as in C{("password_file", "trunk.secret")}; C{None} for none.
+    """
+
+    profile: CarrierProfile
+    profileName: str
+    trunk: str
+    domain: str
+    username: str
+    password: tuple[str, str] | None
+    targets: Sequence[str]
+    caFile: str | None
+    pbx: str
+    listen: str
+    allow: Sequence[str]
+    mediaAddress: str | None
+    advertise: str | None
+    servers: Sequence[str]
+    country: str
+    outsideLine: str | None
+
+    def withPassword(self, key: str, value: str) -> Answers:
+        """The same with another source of the password."""
+        return evolve(self, password=(key, value))
+
+
+def completeAddress(text: str) -> str:
+    """C{text} with C{udp:} and C{:5060} where these were left out; what is no address stays as it is."""
+    found = splitHostPort(text, 5060)
+    return text if found is None else str(TransportAddress("UDP", *found))
+
+
+def ownAddress(pbx: str) -> str:
+    """
+    Where this machine can be reached from the PBX at C{pbx}; empty when that is no address.
+
+    No packet is sent: the system only chooses a route.
+    """
+    try:
+        address = parseAddress(pbx)
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address.host, address.port))
+            host = probe.getsockname()[0]
+    except (ValueError, OSError):
+        return ""
+    # A PBX on this machine has the usual port itself.
+    port = 5080 if host == address.host and address.port == 5060 else 5060
+    return str(TransportAddress(address.transport, host, port))
+
+
+def _hostOf(address: str) -> str:
+    """The host of C{udp:host:port}; what is no address stays, for the check to complain about."""
+    try:
+        return parseAddress(address).host
+    except ValueError:
+        return address
+
+
+def _written(value: str | Sequence[str]) -> str:
+    """C{value} in TOML: a JSON string is a TOML basic string, but for DEL."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f"[{', '.join(map(_written, value))}]"
+
+
+def _key(key: str, value: str | Sequence[str] | None, comment: str, example: str = "") -> str:
+    """
+    One line with its comment.
+
+    @param value: C{None} or empty: the key stands in a comment too, with C{example}.
+    """
+    text = f"{key} = {_written(value)}" if value else f"# {key} = {example}"
+    return f"{text:<37} # {comment}"
+
+
+def render(answers: Answers) -> str:
+    """The configuration: every key with a comment, those that are not needed in comments themselves."""
+    return "\n".join(_lines(answers)) + "\n"
+
+
+def _lines(answers: Answers) -> Iterator[str]:
+    profile = answers.profile
+    yield f"# skypetrunk with {profile.title}"
+    yield '# "skypetrunk check" says whether this file is right; the configuration reference has every key.'
+    yield ""
+    yield from _trunk(answers)
+    yield ""
+    yield "[[pbx]]"
+    yield _key("name", "pbx", "unique; used in logs and routes")
+    yield _key("listen", [answers.listen], "where the PBX sends its calls; literal addresses")
+    yield _key("address", answers.pbx, "where calls from the carrier go")
+    yield _key(
+        "allow", answers.allow or [_hostOf(answers.pbx)], "who may call; others are dropped and counted"
+    )
+    yield _key("options_unusable", None, "answer to OPTIONS while the trunk is not usable", "503")
+    yield _key("emergency_status", None, "answer to emergency numbers", "503")
+    yield ""
+    yield "# Calls go from the PBX to the trunk and back. With several trunks or PBXes each way is written,"
+    yield "# and the first that fits wins:"
+    yield "# [[route]]"
+    yield _key("from", None, "a pbx or a trunk", '"pbx"')
+    yield _key("to", None, "in order", _written([answers.trunk]))
+    yield _key("called", None, "optional: prefixes of the normalised number", '["+44"]')
+    yield ""
+    yield "[media]"
+    yield _key("address", answers.mediaAddress or _hostOf(answers.listen), "where audio is received; literal")
+    yield _key("advertise", answers.advertise, "what carriers see, where NAT stands between", '"203.0.113.7"')
+    yield _key("ports", "20000-29999", "UDP, four for each call")
+    yield ""
+    yield "[dns]"
+    yield _key("servers", answers.servers, "default: the system's", '["192.0.2.53"]')
+    yield ""
+    yield "[numbers]"
+    yield _key("country", answers.country, "its emergency numbers never go to a trunk")
+    yield _key("outside_line", answers.outsideLine, "dialled first, if the PBX leaves it in", '"9"')
+    yield _key("emergency", None, "in addition to the country's own", '["117"]')
+    yield ""
+    yield "# [control]"
+    yield _key("socket", None, "UNIX socket for the tools, mode 0600", '"skypetrunk.sock"')
+
+
+def _trunk(answers: Answers) -> Iterator[str]:
+    profile = answers.profile
+    key, value = answers.password or ("password_file", None)
+    replaced = "profile's" if profile.caFile else "system's"
+    yield "[[trunk]]"
+    yield _key("name", answers.trunk, "unique; used in logs and routes")
+    yield _key("profile", answers.profileName, "what the carrier wants; the default of much below")
+    yield _key("domain", answers.domain, "what the carrier's certificate must prove")
+    yield _key("username", answers.username, "account at the carrier")
+    yield _key(key, value, "or password_env, password_credential (systemd)", '"trunk.secret"')
+    yield _key("targets", answers.targets, "instead of DNS", '["192.0.2.10:5061"]')
+    yield ""
+    yield "[trunk.tls]"
+    yield _key("ca_file", answers.caFile, f"roots that replace the {replaced}", '"carrier-ca.pem"')
+    yield _key("pins", None, "of SubjectPublicKeyInfo, CA or leaf; two for roll-over", '["sha256/BASE64"]')
+    yield _key("certificate", None, "where the carrier asks for one", '"client.pem"')
+    yield _key("key", None, "its key", '"client.key"')
+    yield _key("key_password_file", None, "if the key is encrypted", '"client.pass"')
+    yield ""
+    yield "[trunk.media]"
+    yield _key("srtp", "required", "a carrier that wants plain RTP is refused")
+    yield _key("suites", profile.suites, "in order of preference")
+    yield ""
+    yield "[trunk.limits]"
+    yield _key("calls", None, "simultaneous calls", str(profile.calls or 30))
