@@ -410,8 +410,8 @@ class Leg(_Leg):
         if self._pending is not None:
             self._pending.refuse(self._response(self._pending.request, 487))
             self._pending = None
-        self._owner.legEnded(self, "hung up")
         self._inputs.end()
+        self._owner.legEnded(self, "hung up")
 
     def respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
         """Answer another request within the dialog."""
