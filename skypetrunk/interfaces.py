@@ -411,10 +411,12 @@ class Target:
 class ITargetLocator(Interface):
     """Where a SIP domain is (RFC 3263)."""
 
-    def locate(domain: str) -> Deferred[Sequence[Target]]:
+    def locate(domain: str, port: int | None = None) -> Deferred[Sequence[Target]]:
         """
         Targets in the order to try.
 
+        @param port: from a URI that has one: then only addresses are looked up, no SRV records
+            (RFC 3263 section 4.2).
         @raise NoTarget: (errback) no name server answered, or the domain offers nothing.
         """
 

@@ -1,0 +1,293 @@
+"""Tests of L{skypetrunk.net.locate}: SRV, A and AAAA in the order of RFC 2782 and RFC 3263."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IResolver
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactor
+from twisted.names import client, dns, error
+from twisted.names.resolve import ResolverChain
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.errors import NoTarget
+from skypetrunk.interfaces import ITargetLocator, Target
+from skypetrunk.net.locate import (
+    FixedTargets,
+    Locator,
+    ServiceRecord,
+    buildResolver,
+    isLiteral,
+    orderRecords,
+    parseTarget,
+)
+from skypetrunk.wire.uri import SIPURI, parseURI
+from tests.net.zone import Zone, ZoneResolver, silence
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "dns"
+DOMAIN = "carrier.example"
+SRV = "_sips._tcp.carrier.example"
+
+
+def zero(highest: int) -> int:
+    """A draw that always takes the first record."""
+    return 0
+
+
+def vectors() -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, str]]]:
+    """The cases, and which of them do not pass yet."""
+    cases = json.loads((VECTORS / "cases.json").read_text("utf-8"))
+    exceptions = json.loads((VECTORS / "exceptions.json").read_text("utf-8"))
+    return cases, exceptions
+
+
+class VectorTests(SynchronousTestCase):
+    """C{tests/vectors/dns}."""
+
+    def locate(self, case: dict[str, Any]) -> tuple[list[Target], list[str]]:
+        """What we would try for a case, and what we asked."""
+        resolver = ZoneResolver(case["zone"])
+        uri = parseURI(case["uri"])
+        assert isinstance(uri, SIPURI)
+        located = Locator(resolver, zero).locate(uri.maddr or uri.host, uri.port)
+        located.addErrback(lambda reason: reason.trap(NoTarget) and [])
+        targets: Sequence[Target] = self.successResultOf(located)
+        return list(targets), resolver.queries
+
+    def passes(self, case: dict[str, Any]) -> bool:
+        """Does a case come out as expected, with no more questions than the reference asked?"""
+        groups = case["expect"]["groups"]
+        groups = case.get("secure_only_groups", groups)
+        targets, queries = self.locate(case)
+        if groups is None or not set(queries) <= set(case["expect"]["queries"]):
+            return False
+        for group in groups:
+            wanted = [
+                (address, candidate["port"], candidate["host"].lower())
+                for candidate in group
+                for address in candidate["addresses"]
+                if candidate["transport"] == "TLS"
+            ]
+            if len(wanted) != sum(len(candidate["addresses"]) for candidate in group):
+                return False
+            seen = [(target.host, target.port, target.name.lower()) for target in targets[: len(wanted)]]
+            if sorted(seen) != sorted(wanted):
+                return False
+            del targets[: len(wanted)]
+        return not targets
+
+    def test_locate(self) -> None:
+        """Every case but the listed ones comes out as expected."""
+        cases, exceptions = vectors()
+        known = exceptions["locate"]
+        failed = {case["id"] for case in cases["locate"] if not self.passes(case)}
+        self.assertEqual(failed, set(known))
+
+    def test_weighted(self) -> None:
+        """RFC 2782 selection with given dice."""
+        cases, _ = vectors()
+        self.assertTrue(cases["weighted"])
+        for case in cases["weighted"]:
+            records = [ServiceRecord(1, each["weight"], 5061, each["target"]) for each in case["records"]]
+            draws = iter(case["draws"])
+            ordered = orderRecords(records, lambda highest, draws=draws: next(draws))  # type: ignore[misc]
+            self.assertEqual([each.target for each in ordered], case["order"], case["id"])
+
+    def test_distribution(self) -> None:
+        """How often each record comes first."""
+        cases, _ = vectors()
+        dice = random.Random(2782)
+        for case in cases["distribution"]:
+            records = [ServiceRecord(1, weight, 5061, name) for name, weight in case["weights"].items()]
+            runs = 5000
+            firsts = [
+                orderRecords(records, lambda highest: dice.randint(0, highest))[0].target for _ in range(runs)
+            ]
+            for name, share in case["first_pick"].items():
+                self.assertApproximates(firsts.count(name) / runs, share, case["tolerance"], case["id"])
+
+    def test_failoverListed(self) -> None:
+        """The cases of C{failover} are run by L{tests.net.test_flows}, or listed."""
+        cases, exceptions = vectors()
+        run = {"connect-refused", "tls-handshake-fails"}
+        self.assertEqual({case["id"] for case in cases["failover"]} - run, set(exceptions["failover"]))
+
+
+class LocatorTests(SynchronousTestCase):
+    """Errors, and what the vectors do not show."""
+
+    def located(self, zone: Zone, domain: str = DOMAIN, port: int | None = None) -> list[Target]:
+        """Targets of a domain."""
+        located = Locator(ZoneResolver(zone), zero).locate(domain, port)
+        targets: Sequence[Target] = self.successResultOf(located)
+        return list(targets)
+
+    def failed(self, resolver: ZoneResolver, domain: str = DOMAIN) -> str:
+        """The text of the failure."""
+        return str(self.failureResultOf(Locator(resolver, zero).locate(domain), NoTarget).value)
+
+    def test_interface(self) -> None:
+        """It is a locator."""
+        self.assertTrue(verifyObject(ITargetLocator, Locator(ZoneResolver({}), zero)))
+
+    def test_weights(self) -> None:
+        """Records of one priority are drawn, priorities are not."""
+        zone: Zone = {
+            SRV: [
+                ("SRV", 20, 0, 5061, "c.carrier.example"),
+                ("SRV", 10, 1, 5062, "a.carrier.example"),
+                ("SRV", 10, 9, 5063, "b.carrier.example"),
+            ],
+            "a.carrier.example": [("A", "192.0.2.1")],
+            "b.carrier.example": [("A", "192.0.2.2"), ("AAAA", "2001:db8::2")],
+            "c.carrier.example": [("A", "192.0.2.3")],
+        }
+        asked: list[int] = []
+
+        def highest(number: int) -> int:
+            asked.append(number)
+            return number
+
+        targets = self.successResultOf(Locator(ZoneResolver(zone), highest).locate(DOMAIN))
+        self.assertEqual(asked, [10, 1, 0])
+        self.assertEqual(
+            targets,
+            [
+                Target("192.0.2.2", 5063, "b.carrier.example"),
+                Target("2001:db8::2", 5063, "b.carrier.example"),
+                Target("192.0.2.1", 5062, "a.carrier.example"),
+                Target("192.0.2.3", 5061, "c.carrier.example"),
+            ],
+        )
+
+    def test_notOffered(self) -> None:
+        """RFC 2782: a target of "." is a refusal; A records are not tried instead."""
+        resolver = ZoneResolver({SRV: [("SRV", 0, 0, 0, ".")], DOMAIN: [("A", "192.0.2.1")]})
+        self.assertIn("not offered", self.failed(resolver))
+        self.assertEqual(resolver.queries, [f"SRV {SRV}"])
+
+    def test_silence(self) -> None:
+        """A name server that does not answer: who was asked what; no guess is made instead."""
+        resolver = ZoneResolver({DOMAIN: [("A", "192.0.2.1")]})
+        resolver.errors[f"SRV {SRV}"] = silence()
+        self.assertEqual(self.failed(resolver), f"SRV {SRV}: no answer within 4 s")
+        self.assertEqual(resolver.queries, [f"SRV {SRV}"])
+
+    def test_everythingTried(self) -> None:
+        """Without any address the text names each look-up with its result."""
+        zone: Zone = {
+            SRV: [("SRV", 1, 0, 5061, "a.carrier.example"), ("SRV", 2, 0, 5061, "b.carrier.example")],
+            "a.carrier.example": [("AAAA", "2001:db8::1")],
+        }
+        resolver = ZoneResolver(zone)
+        resolver.errors = {
+            "A a.carrier.example": error.DNSServerError(dns.Message()),
+            "AAAA a.carrier.example": error.DNSQueryRefusedError(dns.Message()),
+            "A b.carrier.example": OSError("No domain name servers available"),
+        }
+        self.assertEqual(
+            self.failed(resolver),
+            "no address for carrier.example: A a.carrier.example: the name server failed (SERVFAIL); "
+            "AAAA a.carrier.example: the name server refused; "
+            "A b.carrier.example: OSError: No domain name servers available; "
+            "AAAA b.carrier.example: no record",
+        )
+
+    def test_oneFamilyFails(self) -> None:
+        """An address of the other family is enough."""
+        resolver = ZoneResolver({DOMAIN: [("A", "192.0.2.1")]})
+        resolver.errors[f"AAAA {DOMAIN}"] = silence()
+        targets = self.successResultOf(Locator(resolver, zero).locate(DOMAIN))
+        self.assertEqual(targets, [Target("192.0.2.1", 5061, DOMAIN)])
+
+    def test_literal(self) -> None:
+        """A literal address is its own target; DNS is not asked."""
+        self.assertEqual(self.located({}, "2001:db8::1"), [Target("2001:db8::1", 5061, "2001:db8::1")])
+        self.assertEqual(self.located({}, "192.0.2.1", 5071), [Target("192.0.2.1", 5071, "192.0.2.1")])
+
+    def test_literalInSRV(self) -> None:
+        """A literal where a name belongs (RFC 2782 forbids it, some do it) is taken as it is."""
+        zone: Zone = {SRV: [("SRV", 1, 0, 5061, "192.0.2.7")]}
+        self.assertEqual(self.located(zone), [Target("192.0.2.7", 5061, "192.0.2.7")])
+
+    def test_aliases(self) -> None:
+        """Aliases are followed when the server does not do it, but not in a circle."""
+        zone: Zone = {
+            DOMAIN: [("CNAME", "one.example")],
+            "one.example": [("CNAME", "two.example")],
+            "two.example": [("A", "192.0.2.1")],
+        }
+        targets = self.successResultOf(Locator(ZoneResolver(zone, follow=False), zero).locate(DOMAIN))
+        self.assertEqual(targets, [Target("192.0.2.1", 5061, DOMAIN)])
+        circle = ZoneResolver({DOMAIN: [("CNAME", DOMAIN)]}, follow=False)
+        self.assertIn("more than 8 aliases", self.failed(circle))
+
+    def test_manyTargets(self) -> None:
+        """A domain with very many servers is cut."""
+        zone = {SRV: [("SRV", 1, 0, port, "192.0.2.7") for port in range(5000, 5100)]}
+        self.assertEqual(len(self.located(zone)), 32)
+
+    def test_noDomain(self) -> None:
+        """A domain that cannot stand in DNS."""
+        self.assertIn("is no domain name", self.failed(ZoneResolver({}), "a" * 64 + ".example"))
+
+    def test_cancel(self) -> None:
+        """A cancelled look-up ends as such."""
+        resolver = ZoneResolver({})
+        never: Deferred[Any] = Deferred()
+        self.patch(resolver, "lookupService", lambda name, timeout: never)
+        located = Locator(resolver, zero).locate(DOMAIN)
+        located.cancel()
+        self.failureResultOf(located, CancelledError)
+
+
+class FixedTests(SynchronousTestCase):
+    """Targets from the configuration."""
+
+    def test_fixed(self) -> None:
+        """They stand for the trunk's domain, in the order given; other names go to DNS."""
+        dnsLocator = Locator(ZoneResolver({"gw.carrier.example": [("A", "192.0.2.8")]}), zero)
+        targets = [parseTarget("192.0.2.10:5071"), parseTarget("[2001:db8::1]:5061")]
+        locator = FixedTargets(DOMAIN, targets, dnsLocator)
+        self.assertTrue(verifyObject(ITargetLocator, locator))
+        self.assertEqual(self.successResultOf(locator.locate("Carrier.Example.")), tuple(targets))
+        self.assertEqual(
+            self.successResultOf(locator.locate("gw.carrier.example", 5063)),
+            [Target("192.0.2.8", 5063, "gw.carrier.example")],
+        )
+
+    def test_parseTarget(self) -> None:
+        """Literal addresses, with or without a port."""
+        self.assertEqual(parseTarget("192.0.2.1"), Target("192.0.2.1", 5061, "192.0.2.1"))
+        self.assertEqual(parseTarget("192.0.2.1:7"), Target("192.0.2.1", 7, "192.0.2.1"))
+        self.assertEqual(parseTarget("2001:db8::1"), Target("2001:db8::1", 5061, "2001:db8::1"))
+        self.assertEqual(parseTarget("[2001:db8::1]"), Target("2001:db8::1", 5061, "2001:db8::1"))
+        for bad in (
+            "",
+            "a.example:5061",
+            "192.0.2.1:",
+            "192.0.2.1:0",
+            "192.0.2.1:65536",
+            "::1:x",
+            "[::1]5061",
+        ):
+            self.assertRaises(ValueError, parseTarget, bad)
+        self.assertFalse(isLiteral("[::1]"))
+
+    def test_buildResolver(self) -> None:
+        """Configured servers are asked and no others; without any, the system's."""
+        configured = buildResolver(MemoryReactor(), ["127.0.0.1:5353", "192.0.2.53", "[::1]:54"])
+        assert isinstance(configured, client.Resolver)
+        self.assertEqual(configured.servers, [("127.0.0.1", 5353), ("192.0.2.53", 53), ("::1", 54)])
+        self.assertIsNone(configured.resolv)
+        self.assertRaises(ValueError, buildResolver, MemoryReactor(), ["ns.example"])
+        system = buildResolver(Clock())
+        self.assertIsInstance(system, ResolverChain)
+        self.assertTrue(verifyObject(IResolver, system))
