@@ -20,6 +20,7 @@ from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import (
     IClientTransaction,
     IClientTransactionUser,
+    IMessageChannel,
     IServerTransaction,
     ITransactions,
 )
@@ -130,6 +131,15 @@ class Call:
 
     _dialog: Dialog
 
+    @property
+    def channel(self) -> IMessageChannel:
+        """What our requests within the call go over."""
+        return self._dialog.channel
+
+    def orphaned(self) -> None:
+        """The peer's connection is gone, and it made no new one."""
+        self._end("the connection was lost")
+
     def hangUp(self) -> None:
         """End the call, in the way that its phase asks for."""
         raise NotImplementedError
@@ -158,6 +168,8 @@ class Call:
             # Another branch of a forked call, which was given up
             transaction.respond(responseTo(request, 481, headers=OWN))
             return
+        # A peer that lost its connection goes on over a new one
+        self._dialog.channel = transaction.channel
         last, self._dialog.received = self._dialog.received, request.cseq.number
         if last is not None and request.cseq.number <= last:
             # RFC 3261 section 12.2.2: out of order

@@ -42,6 +42,7 @@ __all__ = ["Carrier"]
 
 _SESSION_NAME = "Skype call"
 _KEPT = 100
+_GRACE = 32.0
 
 
 @implementer(IControlled)
@@ -101,8 +102,14 @@ class Carrier:
         return waiting
 
     def channelLost(self, channel: IMessageChannel) -> None:
-        """A connection ended; the transactions know it already."""
+        """
+        A connection ended; the transactions know it already.  Its calls go on if their PBX
+        comes back on another.
+        """
         self.registrar.channelLost(channel)
+        for call in self.agent.calls:
+            if call.channel is channel:
+                self._later(call, _GRACE, self._orphaned, call, channel)
         if self._lastChannel is channel:
             self._lastChannel = None
 
@@ -186,6 +193,10 @@ class Carrier:
         except CannotListenError as error:
             raise CallRefused("No media port is left", 503) from error
         return AudioSession(media, self._entropy, policy, escape(user) or "-", _SESSION_NAME)
+
+    def _orphaned(self, call: Call, channel: IMessageChannel) -> None:
+        if call.channel is channel:
+            call.orphaned()
 
     # What numbers do
 
