@@ -1,0 +1,56 @@
+"""
+Tests of L{skypetrunk.media.keepalive}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.media.keepalive import KeepAlive
+
+
+class KeepAliveTests(SynchronousTestCase):
+    """RFC 6263: 3 at once, then one after every 15 s of silence."""
+
+    def setUp(self) -> None:
+        """A stream that has sent nothing."""
+        self.clock = Clock()
+        self.clock.advance(1000.1)  # a start whose sums are not exact
+        self.times: list[float] = []
+        self.keepAlive = KeepAlive(
+            self.clock, lambda: self.times.append(round(self.clock.seconds() - 1000.1, 6))
+        )
+
+    def test_silence(self) -> None:
+        """Nothing else is sent."""
+        self.keepAlive.start()
+        self.clock.pump([1.0] * 46)
+        self.assertEqual(self.times, [0, 0, 0, 15, 30, 45])
+
+    def test_media(self) -> None:
+        """While media flows there are none; 15 s after its last packet they come back."""
+        self.keepAlive.last = self.clock.seconds() - 0.02
+        self.keepAlive.start()
+        for _ in range(20):
+            self.clock.advance(1)
+            self.keepAlive.last = self.clock.seconds()
+        self.assertEqual(self.times, [])
+        self.clock.pump([0.5] * 62)
+        self.assertEqual(self.times, [35, 50])
+
+    def test_again(self) -> None:
+        """A new address gets a burst where the stream is silent; there is one timer."""
+        self.keepAlive.start()
+        self.clock.advance(5)
+        self.keepAlive.start()
+        self.assertEqual(self.times, [0, 0, 0, 5, 5, 5])
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_stop(self) -> None:
+        """No timer is left; stopping twice, or before starting, does nothing."""
+        self.keepAlive.stop()
+        self.keepAlive.start()
+        self.keepAlive.stop()
+        self.keepAlive.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
