@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
-from skypetrunk.profiles.tables import Problems, Table, didYouMean, readTOML
+from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, readTOML
 
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 """The SRTP suites a trunk may allow, strongest first."""
@@ -61,7 +61,7 @@ def loadProfile(name: str) -> CarrierProfile:
     """
     names = profileNames()
     if name not in names:
-        raise ConfigurationError((f'no profile "{name}"; {didYouMean(name, names)}',))
+        raise ConfigurationError((problem("profile", f'there is no "{name}"', didYouMean(name, names)),))
     return readProfile(_HERE / f"{name}.toml")
 
 

@@ -33,6 +33,18 @@ def didYouMean(word: str, known: Sequence[str]) -> str:
     return " or ".join(known) or "nothing here"
 
 
+def problem(key: str, wrong: str, right: str) -> str:
+    """
+    The line that says one problem.
+
+    @param key: dotted, or empty for the whole file.
+    @param right: what would be right, or what L{didYouMean} says.
+    """
+    if not right.startswith("did you mean"):
+        right = f"would be right: {right}"
+    return ": ".join(filter(None, (key, f"{wrong}; {right}")))
+
+
 class Problems:
     """
     What is wrong with one file, one line each.
@@ -46,15 +58,8 @@ class Problems:
         self.warnings: list[str] = []
 
     def add(self, key: str, wrong: str, right: str) -> None:
-        """
-        Note a problem.
-
-        @param key: dotted, or empty for the whole file.
-        @param right: what would be right, or what L{didYouMean} says.
-        """
-        if not right.startswith("did you mean"):
-            right = f"would be right: {right}"
-        self.problems.append(": ".join(filter(None, (self.file, key, f"{wrong}; {right}"))))
+        """Note a L{problem}."""
+        self.problems.append(f"{self.file}: {problem(key, wrong, right)}")
 
     def warn(self, key: str, text: str) -> None:
         """Note something that works but should be known."""

@@ -13,7 +13,7 @@ from skypetrunk.errors import ConfigurationError
 from skypetrunk.profiles import loadProfile, profileNames, readProfile
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.tools.options import CommandOptions
-from skypetrunk.tools.template import Answers, completeAddress, ownAddress, render
+from skypetrunk.tools.template import Answers, completeAddress, isSIPAddress, ownAddress, render
 
 
 class Options(CommandOptions):
@@ -159,12 +159,14 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
     username = questions.text("username", "Account at the carrier")
     source, password = _password(options, questions, output, profile.register)
     pbx = completeAddress(questions.text("pbx", "SIP address of the PBX, as udp:192.0.2.5:5060"))
-    # Without a PBX nobody can say which of our addresses it sees; that it is missing was noted.
-    listen = (
-        completeAddress(questions.text("listen", "Where the PBX sends its calls", ownAddress(pbx)))
-        if pbx
-        else ""
-    )
+    listen = ""
+    if pbx:
+        # Without a PBX nobody can say which of our addresses it sees; that it is missing was noted.
+        if not isSIPAddress(pbx):
+            raise usage.UsageError(
+                f'--pbx "{options["pbx"] or pbx}" is no address; would be right: udp:192.0.2.5:5060'
+            )
+        listen = completeAddress(questions.text("listen", "Where the PBX sends its calls", ownAddress(pbx)))
     return Answers(
         profile=profile,
         profileName=_beside(directory, name) if own else name,

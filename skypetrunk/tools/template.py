@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve, frozen
 
 from skypetrunk.profiles import CarrierProfile
-from skypetrunk.service.addresses import splitHostPort
+from skypetrunk.service.addresses import isLiteral, splitHostPort
 from skypetrunk.wire.address import TransportAddress, parseAddress
 
 
@@ -50,19 +50,27 @@ def completeAddress(text: str) -> str:
     return text if found is None else str(TransportAddress("UDP", *found))
 
 
+def isSIPAddress(text: str) -> bool:
+    """Is C{text} a transport, a literal address and a port?"""
+    try:
+        return isLiteral(parseAddress(text).host)
+    except ValueError:
+        return False
+
+
 def ownAddress(pbx: str) -> str:
     """
-    Where this machine can be reached from the PBX at C{pbx}; empty when that is no address.
+    Where this machine can be reached from the PBX at C{pbx}; empty when there is no way to it.
 
     No packet is sent: the system only chooses a route.
     """
+    address = parseAddress(pbx)
     try:
-        address = parseAddress(pbx)
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((address.host, address.port))
             host = probe.getsockname()[0]
-    except (ValueError, OSError):
+    except OSError:
         return ""
     # A PBX on this machine has the usual port itself.
     port = 5080 if host == address.host and address.port == 5060 else 5060
@@ -101,7 +109,7 @@ def render(answers: Answers) -> str:
 
 def _lines(answers: Answers) -> Iterator[str]:
     profile = answers.profile
-    yield f"# skypetrunk with {profile.title}"
+    yield f"# skypetrunk: {profile.title}"
     yield '# "skypetrunk check" says whether this file is right; the configuration reference has every key.'
     yield ""
     yield from _trunk(answers)
@@ -149,7 +157,7 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("profile", answers.profileName, "what the carrier wants; the default of much below")
     yield _key("domain", answers.domain, "what the carrier's certificate must prove")
     yield _key("username", answers.username, "account at the carrier")
-    yield _key(key, value, "or password_env, password_credential (systemd)", '"trunk.secret"')
+    yield _key(key, value, "password_file, password_env or password_credential", '"trunk.secret"')
     yield _key("targets", answers.targets, "instead of DNS", '["192.0.2.10:5061"]')
     yield ""
     yield "[trunk.tls]"

@@ -63,11 +63,11 @@ class PackagedTests(SynchronousTestCase):
         for name, right in (
             ("skype", 'did you mean "skype-connect"?'),
             ("../generic", 'did you mean "generic"?'),
-            ("xyz", "generic or skype-connect"),
+            ("xyz", "would be right: generic or skype-connect"),
         ):
             with self.assertRaises(ConfigurationError) as caught:
                 loadProfile(name)
-            self.assertEqual(caught.exception.problems, (f'no profile "{name}"; {right}',))
+            self.assertEqual(caught.exception.problems, (f'profile: there is no "{name}"; {right}',))
 
 
 class ReadTests(SynchronousTestCase):

@@ -1,0 +1,374 @@
+"""The C{skypetrunk} command: what it prints, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import stat
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk import __version__
+from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.tools import init, run
+from skypetrunk.tools import main as command
+from tests.service.configurations import MARKER, SHORT, makeCertificate
+
+
+class _Terminal(io.StringIO):
+    """Standard input or output that is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+class ToolTestCase(SynchronousTestCase):
+    """
+    Runs the command in a directory of its own.
+
+    @ivar directory: where it runs.
+    """
+
+    def setUp(self) -> None:
+        """Make the directory and go there."""
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir(parents=True)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.directory)
+
+    def run_(self, *arguments: str, stdin: str = "") -> tuple[int | str | None, str, str]:
+        """
+        Run C{skypetrunk arguments}.
+
+        @return: exit status, standard output and standard error.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        for name, stream in (("stdout", out), ("stderr", err), ("stdin", io.StringIO(stdin))):
+            self.patch(sys, name, stream)
+        status: int | str | None
+        try:
+            status = command.run(arguments)
+        except SystemExit as caught:
+            status = caught.code
+        self.assertNotIn(MARKER, out.getvalue() + err.getvalue())
+        return status, out.getvalue(), err.getvalue()
+
+
+class CommandTests(ToolTestCase):
+    """The command line before the subcommand."""
+
+    def test_help(self) -> None:
+        """C{--help} names every command; each command's own names every option, and exits with 0."""
+        status, out, err = self.run_("--help")
+        self.assertEqual((status, err), (0, ""))
+        for name in ("run", "demo", "init", "check"):
+            self.assertIn(f"\n    {name} ", out)
+        for name, options in (
+            ("init", ("--profile=", "--username=", "--password-file=", "--output=", "--force", "--target=")),
+            ("check", ("--config=",)),
+        ):
+            status, out, err = self.run_(name, "--help")
+            self.assertEqual((status, err), (0, ""))
+            self.assertTrue(out.startswith(f"Usage: skypetrunk {name} [options]"), out)
+            for option in options:
+                self.assertIn(option, out)
+
+    def test_version(self) -> None:
+        """The version is ours, also behind a command."""
+        for arguments in (("--version",), ("check", "--version"), ("init", "--version")):
+            self.assertEqual(self.run_(*arguments), (0, f"skypetrunk {__version__}\n", ""))
+
+    def test_mistakes(self) -> None:
+        """A mistake is one line, and 2."""
+        for arguments, line in (
+            ((), "skypetrunk: which command? One of run, demo, init, check; skypetrunk --help says more\n"),
+            (("chek",), "skypetrunk: Unknown command: chek\n"),
+            (("check", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
+            (("check", "a", "b"), "skypetrunk: Wrong number of arguments.\n"),
+        ):
+            self.assertEqual(self.run_(*arguments), (2, "", line))
+
+    def test_console(self) -> None:
+        """The console script takes its arguments from the process and exits with the status."""
+        self.patch(sys, "argv", ["skypetrunk", "check", "none.toml"])
+        self.patch(sys, "stderr", io.StringIO())
+        with self.assertRaises(SystemExit) as caught:
+            command.main()
+        self.assertEqual(caught.exception.code, 2)
+
+
+class RunTests(ToolTestCase):
+    """C{skypetrunk run}."""
+
+    def test_arguments(self) -> None:
+        """The trunk's own options reach it as they are."""
+        options = command.Options()
+        options.parseOptions(["run", "--config", "office.toml", "--unknown"])
+        self.assertIsInstance(options.subOptions, run.Options)
+        self.assertEqual(options.subOptions.arguments, ["--config", "office.toml", "--unknown"])
+
+
+class CheckTests(ToolTestCase):
+    """C{skypetrunk check}."""
+
+    def setUp(self) -> None:
+        """Write a good configuration."""
+        super().setUp()
+        Path("skype.secret").write_text(MARKER)
+        Path("skype.secret").chmod(0o600)
+        Path("trunk.toml").write_text(SHORT)
+
+    def test_good(self) -> None:
+        """A summary, and 0; the file is C{trunk.toml} unless named in one of two ways."""
+        expected = (
+            "trunk carrier: alice at sip.carrier.example, profile generic; registers; found by DNS; "
+            "the system's "
+            "roots; SRTP required (AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32)\n"
+            "pbx office: listens on udp:192.0.2.1:5060; calls go to udp:192.0.2.5:5060; calls may come from "
+            "192.0.2.5/32\n"
+            "route: from office to carrier\n"
+            "route: from carrier to office\n"
+            "media: 192.0.2.1, ports 20000-29999\n"
+            "dns: the servers of the system\n"
+            "numbers: DE; its emergency numbers never go to a trunk\n"
+            "trunk.toml: good\n"
+        )
+        for arguments in ((), ("trunk.toml",), ("--config", "trunk.toml"), ("-c", "trunk.toml")):
+            self.assertEqual(self.run_("check", *arguments), (0, expected, ""))
+
+    def test_everything(self) -> None:
+        """What a fuller configuration adds to the summary."""
+        Path("ca.pem").write_bytes(makeCertificate("Root")[0])
+        more = 'targets = ["192.0.2.10"]\n[trunk.tls]\nca_file = "ca.pem"\n[trunk.limits]\ncalls = 5\n[[pbx]]'
+        text = SHORT.replace("[[pbx]]", more).replace('"DE"', '"DE"\noutside_line = "0"\nemergency = ["117"]')
+        text += '[control]\nsocket = "s"\n[dns]\nservers = ["192.0.2.53"]\n'
+        text += '[[route]]\nfrom = "office"\nto = ["carrier"]\ncalled = ["+44", "+49"]\n'
+        Path("trunk.toml").write_text(text.replace("[media]", '[media]\nadvertise = "203.0.113.7"'))
+        status, out, err = self.run_("check")
+        self.assertEqual(status, 0)
+        for part in (
+            "; at 192.0.2.10 port 5061; roots in ",
+            "; at most 5 calls",
+            "route: from office to carrier, called +44, +49",
+            ", shown to carriers as 203.0.113.7",
+            "dns: 192.0.2.53 port 53",
+            "numbers: DE, outside line 0; its emergency numbers, and 117 never go to a trunk",
+            "control: ",
+        ):
+            self.assertIn(part, out)
+        self.assertEqual(
+            err,
+            "warning: trunk.toml: trunk.carrier: no route leads from here: its calls are refused\n"
+            "warning: trunk.toml: pbx.office: no route leads here: it gets no calls\n",
+        )
+
+    def test_problems(self) -> None:
+        """One line each, and 2."""
+        Path("trunk.toml").write_text(SHORT.replace("username", "user").replace('"DE"', '"de"'))
+        self.assertEqual(
+            self.run_("check"),
+            (
+                2,
+                "",
+                'trunk.toml: trunk.carrier.username: is missing; would be right: username = "account"\n'
+                'trunk.toml: numbers.country: "de" is no country; did you mean "DE"?\n'
+                'trunk.toml: trunk.carrier.user: is not known; did you mean "username"?\n',
+            ),
+        )
+
+
+class InitTests(ToolTestCase):
+    """C{skypetrunk init}."""
+
+    arguments: tuple[str, ...] = (
+        "init",
+        "--domain",
+        "sip.carrier.example",
+        "-u",
+        "alice",
+        "--pbx",
+        "127.0.0.1:5070",
+        "--country",
+        "gb",
+    )
+
+    def load(self, name: str = "trunk.toml") -> Configuration:
+        """The configuration that was written."""
+        return loadConfiguration(Path(name), {"TRUNK_PASSWORD": MARKER})[0]
+
+    def test_options(self) -> None:
+        """All from options, the password from standard input: it is stored where only we can read it."""
+        status, out, _ = self.run_(*self.arguments, "--password-file", "-", stdin=f"{MARKER}\n")
+        self.assertEqual(
+            (status, out),
+            (
+                0,
+                "Wrote trunk.toml and trunk.secret.\n"
+                "Next: skypetrunk check trunk.toml, then skypetrunk run --config trunk.toml\n",
+            ),
+        )
+        self.assertEqual(stat.S_IMODE(os.stat("trunk.secret").st_mode), 0o600)
+        self.assertNotIn(MARKER, Path("trunk.toml").read_text())
+        configuration = self.load()
+        (trunk,), (pbx,) = configuration.trunks, configuration.pbxes
+        assert trunk.password is not None
+        self.assertEqual(trunk.password.reveal(), MARKER)
+        self.assertEqual(
+            (trunk.name, trunk.domain, trunk.username), ("carrier", "sip.carrier.example", "alice")
+        )
+        self.assertEqual(str(pbx.address), "udp:127.0.0.1:5070")
+        self.assertEqual([str(address) for address in pbx.listen], ["udp:127.0.0.1:5060"])
+        self.assertEqual(configuration.media.address, "127.0.0.1")
+        self.assertEqual(configuration.numbers.country, "GB")
+        self.assertEqual(self.run_("check")[0], 0)
+        self.assertEqual(sorted(os.listdir()), ["trunk.secret", "trunk.toml"])
+
+    def test_everyOption(self) -> None:
+        """Each option finds its place in the file; paths are written as seen from it."""
+        Path("ca.pem").write_bytes(makeCertificate("Root")[0])
+        Path("etc").mkdir()
+        status, _, err = self.run_(
+            *"init -p skype-connect --name main -u 99051000000001 --password-env TRUNK_PASSWORD".split(),
+            *"--ca-file ca.pem --target 127.0.0.1:5061 --target [::1]:5061 --dns 127.0.0.1:5353".split(),
+            *"--pbx tcp:[::1]:5070 --listen tcp:[::1]:5062 --allow ::/64 --allow fe80::/10".split(),
+            *"--media-address 127.0.0.2 --advertise 203.0.113.7 --country DE --outside-line 0".split(),
+            *"-o etc/main.toml".split(),
+        )
+        self.assertEqual((status, err), (0, ""))
+        configuration = self.load("etc/main.toml")
+        (trunk,), (pbx,) = configuration.trunks, configuration.pbxes
+        self.assertEqual(
+            (trunk.name, trunk.profile.name, trunk.domain), ("main", "skype-connect", "sip.skype.com")
+        )
+        self.assertEqual(trunk.targets, (("127.0.0.1", 5061), ("::1", 5061)))
+        assert trunk.tls.caFile is not None
+        self.assertTrue(trunk.tls.caFile.samefile("ca.pem"))
+        self.assertEqual([str(address) for address in pbx.listen], ["tcp:[::1]:5062"])
+        self.assertEqual([str(network) for network in pbx.allow], ["::/64", "fe80::/10"])
+        self.assertEqual(
+            (configuration.media.address, configuration.media.advertise), ("127.0.0.2", "203.0.113.7")
+        )
+        self.assertEqual(configuration.dns.servers, (("127.0.0.1", 5353),))
+        self.assertEqual((configuration.numbers.country, configuration.numbers.outsideLine), ("DE", "0"))
+        self.assertEqual(os.listdir("etc"), ["main.toml"])
+
+    def test_commentedKeys(self) -> None:
+        """Every key that stands in a comment is one that the check knows: with all of them the file "
+        "is read."""
+        self.assertEqual(self.run_(*self.arguments, "--password-env", "TRUNK_PASSWORD")[0], 0)
+        lines = Path("trunk.toml").read_text().splitlines()
+        keys = [
+            line for line in lines if line.startswith("# ") and " = " in line and "skypetrunk" not in line
+        ]
+        self.assertGreater(len(keys), 12)
+        certificate, key = makeCertificate("Root")
+        Path("carrier-ca.pem").write_bytes(certificate)
+        text = "\n".join(
+            line.removeprefix("# ") if line in keys or line[2:3] == "[" else line for line in lines
+        )
+        for old, new in (
+            ('["sha256/BASE64"]', f'["sha256/{"A" * 43}="]'),
+            ('certificate = "client.pem"', ""),
+            ('key = "client.key"', ""),
+            ('key_password_file = "client.pass"', ""),
+        ):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        Path("trunk.toml").write_text(text)
+        configuration = self.load()
+        self.assertEqual(len(configuration.routes), 1)
+        self.assertEqual(configuration.numbers.emergency, ("117",))
+
+    def test_existing(self) -> None:
+        """Files that exist stay, unless told otherwise."""
+        Path("trunk.toml").write_text("mine")
+        self.assertEqual(
+            self.run_(*self.arguments, "--password-file", "-", stdin="new\n"),
+            (2, "", "skypetrunk: trunk.toml exists; --force replaces it\n"),
+        )
+        self.assertEqual(Path("trunk.toml").read_text(), "mine")
+        Path("trunk.toml").unlink()
+        Path("trunk.secret").write_text(MARKER)
+        self.assertEqual(
+            self.run_(*self.arguments, "--password-file", "-", stdin="new\n"),
+            (2, "", "skypetrunk: trunk.secret exists; --force replaces it\n"),
+        )
+        self.assertEqual(self.run_(*self.arguments, "--password-file", "-", "--force", stdin="new\n")[0], 0)
+        self.assertEqual(Path("trunk.secret").read_text(), "new\n")
+        self.assertEqual(stat.S_IMODE(os.stat("trunk.secret").st_mode), 0o600)
+
+    def test_missing(self) -> None:
+        """Where nobody can be asked, all that is missing is told at once."""
+        self.assertEqual(
+            self.run_("init"),
+            (
+                2,
+                "",
+                "skypetrunk: missing: --domain, --username, --password-file (or --password-env, "
+                "--password-credential), --pbx, --country\n",
+            ),
+        )
+
+    def test_problems(self) -> None:
+        """What makes no good configuration is told as the check tells it, and nothing is written."""
+        for more, expected in (
+            (("--country", "XX"), 'trunk.toml: numbers.country: "XX" is no country; '),
+            (("--pbx", "tls:127.0.0.1:5060"), "trunk.toml: pbx.pbx.address: "),
+            (("--password-file", "none"), "none cannot be read: No such file or directory; "),
+            (("--ca-file", "none"), "none cannot be read: No such file or directory; "),
+        ):
+            given: tuple[str, ...] = (*self.arguments, *more)
+            if "--password-file" not in more:
+                given = (*given, "--password-file", "-")
+            status, out, err = self.run_(*given, stdin=f"{MARKER}\n")
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn(expected, err)
+            self.assertEqual(os.listdir(), [])
+        lines: tuple[tuple[tuple[str, ...], str], ...] = (
+            (("-o", "none/trunk.toml"), f"skypetrunk: there is no directory {self.directory / 'none'}\n"),
+            (
+                ("--password-env", "A", "--password-file", "b"),
+                "skypetrunk: --password-env stands beside --password-file; one of them is enough\n",
+            ),
+            (("--pbx", "pbx"), 'skypetrunk: --pbx "pbx" is no address; would be right: udp:192.0.2.5:5060\n'),
+            (("-p", "skype-conect"), 'profile: there is no "skype-conect"; did you mean "skype-connect"?\n'),
+        )
+        for args, line in lines:
+            self.assertEqual(self.run_(*self.arguments, *args), (2, "", line))
+
+    def test_questions(self) -> None:
+        """On a terminal it asks for what is missing, and takes a default for an empty answer."""
+        asked: list[str] = []
+        answers = iter(["generic", "", "sip.carrier.example", "alice", "127.0.0.1", "", "de"])
+        passwords = iter(["one", "other", MARKER, MARKER])
+
+        def answer(question: str) -> str:
+            asked.append(question)
+            return next(answers)
+
+        self.patch(builtins, "input", answer)
+        self.patch(init, "getpass", lambda question: next(passwords))
+        self.patch(sys, "stdin", _Terminal())
+        out = _Terminal()
+        self.patch(sys, "stdout", out)
+        self.patch(sys, "stderr", io.StringIO())
+        self.assertEqual(command.run(["init"]), 0)
+        self.assertEqual(
+            asked,
+            [
+                "Carrier profile (generic, skype-connect) [generic]: ",
+                "SIP domain of the carrier: ",
+                "SIP domain of the carrier: ",
+                "Account at the carrier: ",
+                "SIP address of the PBX, as udp:192.0.2.5:5060: ",
+                "Where the PBX sends its calls [udp:127.0.0.1:5080]: ",
+                "Country where the PBX stands, two letters: ",
+            ],
+        )
+        self.assertNotIn(MARKER, out.getvalue())
+        self.assertEqual(Path("trunk.secret").read_text(), f"{MARKER}\n")
+        self.assertEqual([str(address) for address in self.load().pbxes[0].listen], ["udp:127.0.0.1:5080"])
