@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from tests.interop.rig.audio import Verdict, decodeG711, judge
 from tests.interop.rig.capture import Capture, Datagram, media
 from tests.interop.rig.sip import AgreedKeys
-from tests.interop.rig.srtp import Decrypted, decryptAll, ffmpegPayload
+from tests.interop.rig.srtp import Decrypted, decryptAll, ffmpegPayload, headerLength
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def secureLeg(
     *,
     phoneOffered: bool,
     trunk: bool = True,
+    ffmpeg: bool = True,
 ) -> SecureLeg:
     """
     Decrypt every datagram that reached or left the phone's media C{ports}, with the reference and,
@@ -55,7 +57,7 @@ def secureLeg(
     for datagrams, found, key in ((incoming, leg.toPhone, ours), (outgoing, leg.fromPhone, theirs)):
         # Empty packets are RFC 6263 keep-alives, which ffmpeg's decoder has no use for.
         packets = [one.payload for one in media(datagrams)]
-        if not packets:
+        if not packets or not ffmpeg:
             continue
         second = ffmpegPayload(scratch, packets, keys.suite, key)
         first = b"".join(found.payloads)
@@ -66,3 +68,12 @@ def secureLeg(
 def judgePayloads(found: Decrypted, tone: int, payloadType: int = 8) -> Verdict:
     """Judge what was said in one direction of a leg, in the order of arrival."""
     return judge(decodeG711(b"".join(found.payloads), payloadType), tone)
+
+
+def firstHeard(packets: Sequence[tuple[float, bytes]], tone: int, payloadType: int = 8) -> float:
+    """When the first plain RTP packet arrived that holds the tone; infinite if none did."""
+    for when, packet in packets:
+        verdict = judge(decodeG711(packet[headerLength(packet) :], payloadType), tone)
+        if verdict.right:
+            return when
+    return math.inf
