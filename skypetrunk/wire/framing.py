@@ -152,7 +152,7 @@ class StreamFramer:
             self._exceeded("header block", limits.headerBlock)
         if self._lines > limits.headerCount + 1:
             self._exceeded("number of headers", limits.headerCount)
-        if len(buffer) - self._lineStart > limits.line:
+        if len(buffer) - self._lineStart - buffer.endswith(b"\r") > limits.line:
             self._exceeded("header line", limits.line)
 
     def _headComplete(self, end: int) -> None:

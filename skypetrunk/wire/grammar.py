@@ -155,13 +155,10 @@ class Parameters:
         return pairs
 
     def get(self, name: str) -> str | None:
-        """The value as written; C{None} without such a parameter, and for one without a value."""
+        """The first value as written; C{None} without such a parameter, and for one without a value."""
+        folded = name.lower()
         for known, value in self._pairs:
-            if known == name:
-                return value
-        name = name.lower()
-        for known, value in self._pairs:
-            if known.lower() == name:
+            if known == folded or known.lower() == folded:
                 return value
         return None
 
@@ -244,7 +241,7 @@ def parseParameters(text: str) -> Parameters:
     while position < len(text):
         match = _parameter.match(text, position)
         if match is None:
-            raise MalformedMessage(f"no parameter: {text[position:position + 40]!r}")
+            raise MalformedMessage("a parameter that breaks its grammar")
         pairs.append((match[1], match[2]))
         position = match.end()
     return _parameters(tuple(pairs))

@@ -177,7 +177,7 @@ def parseContacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
 
     @raise MalformedMessage: one breaks the grammar; C{*} beside others.
     """
-    if len(values) == 1 and values[0][:1] == "*" and values[0].rstrip(LWS) == "*":
+    if len(values) == 1 and values[0].strip(LWS) == "*":
         return STAR
     return parseNameAddrs(values)
 
@@ -201,7 +201,8 @@ class Via:
     def __post_init__(self) -> None:
         if not isToken(self.transport):
             raise ValueError(f"no transport: {self.transport!r}")
-        if self.protocol != "SIP/2.0" and not all(isToken(part) for part in self.protocol.split("/", 1)):
+        name, _, version = self.protocol.partition("/")
+        if not (isToken(name) and isToken(version)):
             raise ValueError(f"no protocol: {self.protocol!r}")
         checkHost(self.host)
         if self.port is not None and not 0 <= self.port <= 65535:
@@ -222,7 +223,7 @@ class Via:
     def rport(self) -> int | None:
         """The port it came from (RFC 3581); C{None} too where C{rport} only asks (C{"rport" in params})."""
         value = self.params.get("rport")
-        if value and value.isascii() and value.isdigit() and len(value) <= 5:
+        if value and value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535:
             return int(value)
         return None
 

@@ -22,6 +22,7 @@ from skypetrunk.wire.request_response import Header, Message, Request, Response,
 # RFC 3261 section 20: these may stand once.  With a second one, two elements may read different messages.
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
 _MANDATORY = frozenset(("via", "from", "to", "call-id", "cseq"))
+_ALWAYS_READ = (("From", "fromAddress"), ("To", "toAddress"), ("Call-ID", "callID"))
 _OTHERS_READ = (("contact", "contacts"), ("route", "routes"), ("record-route", "recordRoutes"))
 
 _version = re.compile(r"[sS][iI][pP]/[0-9]+\.[0-9]+").fullmatch
@@ -40,13 +41,15 @@ def _readHeaders(lines: list[str]) -> tuple[tuple[Header, ...], dict[str, list[s
     index: dict[str, list[str]] = {}
     problem: str | None = None
     spellings = SPELLINGS
-    for line in lines[1:]:
+    for at, line in enumerate(lines):
+        if not at:
+            continue
         name, colon, value = line.partition(":")
         canonical = spellings.get(name)
         if canonical is None:
             name = name.rstrip(LWS)
             if not (colon and isToken(name)):
-                problem = problem or f"no header line: {line[:40]!r}"
+                problem = problem or f"line {at + 1} is no header"
                 continue
             canonical = canonicalName(name)
         value = value.strip(LWS)
@@ -173,6 +176,7 @@ def validate(message: Request | Response) -> None:
     @raise MalformedMessage: as L{parseMessage}.
     """
     index = message._index
+    where = "message"
     try:
         if message.version != "SIP/2.0":
             raise MalformedMessage(f"version {message.version}", 505)
@@ -183,19 +187,23 @@ def validate(message: Request | Response) -> None:
             for name in _SINGLE:
                 if name in index and len(index[name]) > 1:
                     raise MalformedMessage(f"more than one {name} header")
+        where = "CSeq"
         cseq = message.cseq
         if isinstance(message, Request):
             if cseq.method != message.method:
-                raise MalformedMessage("CSeq names another method than the request line")
+                raise MalformedMessage("names another method than the request line")
+            where = "Request-URI"
             _ = message.requestURI, message.maxForwards
+        where = "Via"
         if message.topVia.protocol != "SIP/2.0":
-            raise MalformedMessage("a Via of another protocol")
-        _ = message.fromAddress, message.toAddress, message.callID
-        for name, property in _OTHERS_READ:
-            if name in index:
+            raise MalformedMessage("another protocol")
+        for where, property in _ALWAYS_READ:
+            getattr(message, property)
+        for where, property in _OTHERS_READ:
+            if where in index:
                 getattr(message, property)
     except MalformedMessage as e:
-        raise _withMessage(e, message) from None
+        raise _withMessage(MalformedMessage(f"{where}: {e}", e.status), message) from None
 
 
 def responseTo(

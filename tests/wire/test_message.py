@@ -1,0 +1,537 @@
+"""Tests of L{skypetrunk.wire.message} and L{skypetrunk.wire.request_response}."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from time import process_time
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.wire.headers import STAR, CSeq, Via, parseVia
+from skypetrunk.wire.message import (
+    Header,
+    Message,
+    Request,
+    Response,
+    parseMessage,
+    reasonPhrase,
+    responseTo,
+    salvage,
+    validate,
+)
+from skypetrunk.wire.uri import SIPURI
+from tests.wire.strategies import messages
+
+INVITE = """INVITE sip:bob@biloxi.example SIP/2.0
+Via: SIP/2.0/UDP pc33.atlanta.example;branch=z9hG4bKnashds8;rport
+v: SIP/2.0/TCP a.example, SIP/2.0/TLS [2001:db8::1]:5061;branch=x
+Max-Forwards: 70
+Record-Route: <sip:p1.example;lr>, <sip:p2.example;lr>
+To: Bob <sip:bob@biloxi.example>
+From: "Alice, A." <sip:alice@atlanta.example>;tag=1928301774
+Call-ID: a84b4c76e66710@pc33.atlanta.example
+CSeq: 314159 INVITE
+m: <sip:alice@pc33.atlanta.example>
+Contact: "A, B" <sip:a@b>, sip:c@d;q=0.5
+Date: Sat, 13 Nov 2010 23:29:00 GMT
+Subject: one, two
+Allow: INVITE, ACK
+ALLOW: BYE
+Authorization: Digest username="bob", realm="biloxi"
+Content-Type: Application / SDP;x=y
+Content-Length: 4
+
+body"""
+
+
+def wire(text: str) -> bytes:
+    """C{text} with the line ends of the wire."""
+    return text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
+
+
+def invite(*changes: tuple[str, str]) -> bytes:
+    """L{INVITE} with texts replaced."""
+    text = INVITE
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return wire(text)
+
+
+def request(data: bytes) -> Request:
+    """C{data} as the request that it must be."""
+    message = parseMessage(data)
+    assert isinstance(message, Request)
+    return message
+
+
+class Reading(SynchronousTestCase):
+    """What a message shows."""
+
+    def test_typed(self) -> None:
+        """Each typed property of a request."""
+        message = request(wire(INVITE))
+        self.assertEqual((message.method, message.uri), ("INVITE", "sip:bob@biloxi.example"))
+        self.assertEqual(message.requestURI, SIPURI("sip", "bob", None, "biloxi.example"))
+        self.assertEqual([via.transport for via in message.vias], ["UDP", "TCP", "TLS"])
+        self.assertEqual(message.topVia.branch, "z9hG4bKnashds8")
+        self.assertEqual((message.fromAddress.display, message.fromAddress.tag), ("Alice, A.", "1928301774"))
+        self.assertEqual((message.toAddress.display, message.toAddress.tag), ("Bob", None))
+        self.assertEqual(message.cseq, CSeq(314159, "INVITE"))
+        self.assertEqual(message.callID, "a84b4c76e66710@pc33.atlanta.example")
+        self.assertEqual([contact.display for contact in message.contacts], [None, "A, B", None])
+        self.assertEqual(
+            [str(address) for address in message.recordRoutes], ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]
+        )
+        self.assertEqual(message.routes, ())
+        self.assertEqual(message.maxForwards, 70)
+        self.assertEqual(message.contentType, "application/sdp")
+        self.assertEqual(message.body, b"body")
+
+    def test_response(self) -> None:
+        """A response: status, and a reason of any text or none."""
+        head = "Via: SIP/2.0/UDP h\nFrom: <sip:a@h>\nTo: <sip:b@h>\ni: x\nCSeq: 1 INVITE\n\n"
+        for line, status, reason in (
+            ("SIP/2.0 200 OK", 200, "OK"),
+            ("SIP/2.0 183 ", 183, ""),
+            ("SIP/2.0 699", 699, ""),
+            ("sip/2.0 404 нет \udcff %41", 404, "нет \udcff %41"),
+        ):
+            message = parseMessage(wire(f"{line}\n{head}"))
+            assert isinstance(message, Response)
+            self.assertEqual((message.status, message.reason), (status, reason))
+        self.assertEqual((message.version, message.maxForwards, message.contentType), ("SIP/2.0", None, None))
+
+    def test_cached(self) -> None:
+        """A typed property is read once."""
+        message = request(wire(INVITE))
+        self.assertIs(message.fromAddress, message.fromAddress)
+        self.assertIs(message.vias, message.vias)
+
+    def test_header(self) -> None:
+        """The first line in any spelling, long or compact."""
+        message = request(wire(INVITE))
+        for name in ("contact", "m", "M", "CONTACT"):
+            self.assertEqual(message.header(name), "<sip:alice@pc33.atlanta.example>")
+        self.assertEqual(message.header("call-id"), message.header("i"))
+        self.assertIsNone(message.header("X-None"))
+
+    def test_values(self) -> None:
+        """Lists are split where the grammar has a list, all lines in order (RFC 3261 section 7.3.1)."""
+        message = request(wire(INVITE))
+        self.assertEqual(message.values("allow"), ("INVITE", "ACK", "BYE"))
+        self.assertEqual(len(message.values("Via")), 3)
+        for name, value in (
+            ("Date", "Sat, 13 Nov 2010 23:29:00 GMT"),
+            ("s", "one, two"),
+            ("Authorization", 'Digest username="bob", realm="biloxi"'),
+        ):
+            self.assertEqual(message.values(name), (value,))
+        self.assertEqual(message.values("X-None"), ())
+
+    def test_folding(self) -> None:
+        """A fold is one space, wherever it stands (RFC 3261 section 7.3.1)."""
+        folded = invite(
+            ("Subject: one, two", "Subject:\n  one,\n\t \n \ttwo"),
+            ("CSeq: 314159 INVITE", "CSeq:\n 314159\n INVITE"),
+            ("Call-ID: a84", "Call-ID\t :\n a84"),
+        )
+        message = request(folded)
+        self.assertEqual(message.header("Subject"), "one, two")
+        self.assertEqual(message.cseq.number, 314159)
+        self.assertEqual(message.callID, "a84b4c76e66710@pc33.atlanta.example")
+
+    def test_exact(self) -> None:
+        """What was not folded is written as it came: order, spelling, octets that are no UTF-8."""
+        for data in (wire(INVITE), invite(("one, two", "\udcff\udcc3 ä \x85 \u2028 \x00 x"))):
+            self.assertEqual(parseMessage(data).encode(), data)
+
+    def test_star(self) -> None:
+        """C{Contact: *}."""
+        data = invite(("m: <sip:alice@pc33.atlanta.example>\n", ""), ('"A, B" <sip:a@b>, sip:c@d;q=0.5', "*"))
+        self.assertIs(parseMessage(data).contacts, STAR)
+
+    def test_leadingLines(self) -> None:
+        """CRLF before the start line is ignored (RFC 3261 section 7.5)."""
+        self.assertEqual(parseMessage(b"\r\n\r\n\r\n" + wire(INVITE)), parseMessage(wire(INVITE)))
+
+    def test_body(self) -> None:
+        """Content-Length cuts a datagram; without it the rest is the body, except on a stream (20.14)."""
+        self.assertEqual(parseMessage(wire(INVITE) + b"more").body, b"body")
+        without = invite(("Content-Length: 4\n", ""))
+        self.assertEqual(parseMessage(without + b"\x00\r\n\xff").body, b"body\x00\r\n\xff")
+        self.assertRaises(MalformedMessage, parseMessage, without, stream=True)
+        self.assertEqual(parseMessage(wire(INVITE), stream=True).body, b"body")
+
+
+class Refusing(SynchronousTestCase):
+    """What is no message, and how that is answered."""
+
+    def refused(self, data: bytes, status: int = 400) -> MalformedMessage:
+        """C{data} is refused aloud with C{status}, and an answer can be built."""
+        error = self.assertRaises(MalformedMessage, parseMessage, data)
+        assert isinstance(error, MalformedMessage)
+        self.assertEqual((error.status, error.silent), (status, False), str(error))
+        assert error.message is not None
+        answer = responseTo(error.message, status, toTag="t")
+        self.assertEqual(answer.encode()[:11], b"SIP/2.0 %d" % status)
+        self.assertTrue(answer.header("Via"))
+        return error
+
+    def test_startLine(self) -> None:
+        """One space twice, a method, a URI, a version (RFC 3261 section 7.1, RFC 4475 3.1.2.8 to 10)."""
+        good = "INVITE sip:bob@biloxi.example SIP/2.0\n"
+        for line in (
+            "INVITE  sip:bob@biloxi.example SIP/2.0",
+            "INVITE sip:bob@biloxi.example  SIP/2.0",
+            "INVITE sip:bob@biloxi.example SIP/2.0 ",
+            "INVITE sip:bob@biloxi.example; lr SIP/2.0",
+            "INVITE <sip:bob@biloxi.example> SIP/2.0",
+            "INVITE sip:bob@biloxi.example SIP/2",
+            "INVITE sip:bob@biloxi.example HTTP/1.1",
+            "INVITE sip:bob@biloxi.example",
+            "INVITE",
+            "INVITE SIP/2.0",
+            "INVITE nothing SIP/2.0",
+        ):
+            self.refused(invite((good, line + "\n")))
+
+    def test_version(self) -> None:
+        """Another version is 505, whatever else is wrong (RFC 3261 section 21.5.6)."""
+        for version in ("SIP/7.0", "sip/3.0", "SIP/2.1"):
+            self.refused(invite((" SIP/2.0\n", f" {version}\n")), 505)
+            self.refused(invite((" SIP/2.0\n", f" {version}\n"), ("CSeq: ", "CSeq: x")), 505)
+
+    def test_headerLines(self) -> None:
+        """Lines that are none, and line breaks that are none."""
+        for old, new in (
+            ("Subject: one", "Subject one"),
+            ("Subject: one", ": one"),
+            ("Subject: one", "Sub ject: one"),
+            ("Subject: one", "Subject\x00: one"),
+            ("Subject: one", "Sübject: one"),
+        ):
+            error = self.refused(invite((old, new)))
+            self.assertNotIn("one", str(error))
+        for bad in (b"\n", b"\r", b"\r\r\n", b"\n\r"):
+            self.refused(wire(INVITE).replace(b"one, two", b"one" + bad + b"X: two"))
+
+    def test_mandatory(self) -> None:
+        """Each mandatory header is missed by name (RFC 3261 section 8.1.1)."""
+        for line, name in (
+            ("To: Bob <sip:bob@biloxi.example>\n", "to"),
+            ('From: "Alice, A." <sip:alice@atlanta.example>;tag=1928301774\n', "from"),
+            ("Call-ID: a84b4c76e66710@pc33.atlanta.example\n", "call-id"),
+            ("CSeq: 314159 INVITE\n", "cseq"),
+        ):
+            self.assertIn(f"no {name} header", str(self.refused(invite((line, "")))))
+        self.assertIsNone(parseMessage(invite(("Max-Forwards: 70\n", ""))).maxForwards)
+
+    def test_single(self) -> None:
+        """A header that may stand once stands once, also in its compact form (RFC 4475 section 3.3.8)."""
+        for name, short, value in (
+            ("To", "t", "<sip:x@h>"),
+            ("From", "f", "<sip:x@h>"),
+            ("Call-ID", "i", "x"),
+            ("CSeq", "CSEQ", "314159 INVITE"),
+            ("Max-Forwards", "max-forwards", "70"),
+            ("Content-Type", "c", "x/y"),
+            ("Content-Length", "L", "4"),
+        ):
+            error = self.refused(invite(("Subject: one", f"{short} : {value}\nSubject: one")))
+            self.assertIn("more than one", str(error))
+            self.assertIn(name.lower(), str(error).lower())
+
+    def test_broken(self) -> None:
+        """A header that is read is read when the message comes, and named."""
+        for old, new, name in (
+            ("CSeq: 314159 INVITE", "CSeq: 314159 ACK", "CSeq"),
+            ("CSeq: 314159", "CSeq: x", "CSeq"),
+            ("Max-Forwards: 70", "Max-Forwards: 256", "Max-Forwards"),
+            ("a.example,", "a.example;;,", "Via"),
+            ("SIP/2.0/UDP", "SIP/1.0/UDP", "Via"),
+            ('"Alice, A."', "Alice, A.", "From"),
+            ("Bob <", '"Bob <', "To"),
+            ("Call-ID: ", "Call-ID: x ", "Call-ID"),
+            ("sip:c@d;q", "sip:c@d;;q", "contact"),
+            ("<sip:p1.example;lr>", "<sip:p1.example;lr", "record-route"),
+            ("Subject:", "Route: sip:\nSubject:", "route"),
+        ):
+            self.assertIn(name, str(self.refused(invite((old, new)))))
+
+    def test_contentLength(self) -> None:
+        """A number that the datagram holds (RFC 3261 section 18.3, RFC 4475 sections 3.1.2.2 and 3)."""
+        for value in ("5", "-4", "+4", "x", "", "4 4", "4, 4", "0x4", "\u0664", "4294967296", "9" * 5000):
+            self.refused(invite(("Content-Length: 4", f"Content-Length: {value}")))
+        self.assertEqual(parseMessage(invite(("Content-Length: 4", "l : 0002"))).body, b"bo")
+
+    def test_noEnd(self) -> None:
+        """Headers without an empty line."""
+        head = invite(("Content-Length: 4\n\nbody", "Content-Length: 0"))
+        for end in (b"", b"\r", b"\r\n"):
+            self.refused(head + end)
+
+    def test_silent(self) -> None:
+        """Responses, ACK, what has no way back, and what is no SIP are dropped (RFC 3261 section 8.1.3.3)."""
+        response = invite(("INVITE sip:bob@biloxi.example SIP/2.0", "SIP/2.0 200 OK"), ("314159 INVITE", "x"))
+        for data in (
+            response,
+            invite(("INVITE", "ACK"), ("Call-ID: ", "Call-ID: x ")),
+            wire("OPTIONS sip:h SIP/2.0\nCSeq: 1 OPTIONS\n\n"),
+            wire("SIP/2.0 99 Low\n\n"),
+            wire("SIP/2.0 700 High\n\n"),
+            wire("SIP/2.0 4294967301 Big\n\n"),
+            wire("SIP/3.0 200 OK\n\n"),
+            wire("SIP/x 200 OK\n\n"),
+            wire("GET / HTTP/1.1\n\n"),
+            b"",
+            b"\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"\xff" * 100,
+        ):
+            error = self.assertRaises(MalformedMessage, parseMessage, data)
+            self.assertTrue(error.silent, data)
+
+    @given(st.binary(max_size=200))
+    def test_anyOctets(self, data: bytes) -> None:
+        """Any octets are refused, or are a message that is written and read again."""
+        for octets in (data, b"INVITE sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n" + data):
+            try:
+                message = parseMessage(octets)
+            except MalformedMessage:
+                continue
+            self.assertEqual(parseMessage(message.encode()).body, message.body)
+
+    @given(st.data())
+    def test_damaged(self, data: st.DataObject) -> None:
+        """A message with octets changed, cut out or doubled is refused or read, and always answerable."""
+        octets = bytearray(wire(INVITE))
+        for _ in range(data.draw(st.integers(1, 4))):
+            at = data.draw(st.integers(0, len(octets) - 1))
+            length = data.draw(st.integers(0, 20))
+            octets[at:at + length] = data.draw(
+                st.one_of(st.binary(max_size=4), st.sampled_from([b"\r\n", b" ", b'"', b"<", b",", b";"]))
+            )
+        try:
+            parseMessage(bytes(octets))
+        except MalformedMessage as error:
+            if not error.silent:
+                assert error.message is not None and error.status is not None
+                self.assertIn(b"\r\n\r\n", responseTo(error.message, error.status, toTag="t").encode())
+
+    def test_salvage(self) -> None:
+        """What can be answered of an unfinished request."""
+        head = wire(INVITE).partition(b"\r\nMax")[0]
+        saved = salvage(head)
+        assert saved is not None
+        self.assertEqual((saved.method, len(saved.vias)), ("INVITE", 3))
+        for data in (b"", b"INVITE sip:h SIP/2.0", b"SIP/2.0 200 OK\r\nVia: x", b"\xff"):
+            self.assertIsNone(salvage(data))
+
+
+class Building(SynchronousTestCase):
+    """Messages that we make, and changed copies."""
+
+    def test_same(self) -> None:
+        """A message that was built equals the one that was received, and is as frozen."""
+        headers = tuple([Header(header.name, header.value) for header in request(wire(INVITE)).headers])
+        built = Request("INVITE", "sip:bob@biloxi.example", headers, b"body")
+        self.assertEqual(built, parseMessage(wire(INVITE)))
+        self.assertEqual(hash(built), hash(parseMessage(wire(INVITE))))
+        validate(built)
+        self.assertEqual(built.encode(), wire(INVITE))
+        self.assertRaises(FrozenInstanceError, setattr, built, "body", b"")
+
+    def test_unvalidated(self) -> None:
+        """What is built may be incomplete; its typed properties say so."""
+        bare = Request("INVITE", "sip:h", ())
+        for name in ("fromAddress", "toAddress", "cseq", "callID", "topVia"):
+            self.assertRaises(MalformedMessage, getattr, bare, name)
+        self.assertEqual((bare.vias, bare.contacts, bare.maxForwards), ((), (), None))
+        self.assertRaises(MalformedMessage, validate, bare)
+        self.assertRaises(MalformedMessage, getattr, Request("INVITE", "nothing", ()), "requestURI")
+
+    def test_injection(self) -> None:
+        """CR, LF, and all that would change the line around it, raise ValueError wherever they are given."""
+        message = request(wire(INVITE))
+        for value in ("a\r\nX: y", "a\n", "\r", "\ud800"):
+            for add in (message.withHeader, message.addingHeader, message.prependingHeader):
+                self.assertRaises(ValueError, add, "X", value)
+            self.assertRaises(ValueError, Request, "INVITE", "sip:h", (Header("X", value),))
+            self.assertRaises(ValueError, Request, "INVITE", f"sip:{value}", ())
+            self.assertRaises(ValueError, Request, "INVITE", "sip:h", (), b"", value)
+            self.assertRaises(ValueError, Response, 200, value, ())
+            self.assertRaises(ValueError, Response, 200, "OK", (("X", value),))
+            self.assertRaises(ValueError, message.withBody, b"", value)
+            self.assertRaises(ValueError, responseTo, message, 200, value)
+            self.assertRaises(ValueError, responseTo, message, 200, None, [("X", value)])
+            self.assertRaises(ValueError, responseTo, message, 200, toTag=value)
+        for name in ("", "X:", "X\r\nY", "X ", "ä", "X\x00"):
+            self.assertRaises(ValueError, message.withHeader, name, "a")
+            self.assertRaises(ValueError, Response, 200, "OK", (Header(name, "a"),))
+        for method in ("", "A B", "A\r\n", "SIP/2.0"):
+            self.assertRaises(ValueError, Request, method, "sip:h", ())
+        for uri in ("", "sip:h SIP/2.0", "sip:\t"):
+            self.assertRaises(ValueError, Request, "INVITE", uri, ())
+        for status in (99, 700):
+            self.assertRaises(ValueError, Response, status, "", ())
+        self.assertRaises(ValueError, responseTo, message, 200, toTag="a;b")
+
+    def test_withHeader(self) -> None:
+        """Exactly one line, where the first one was or last; compact and long are one name."""
+        message = request(wire(INVITE))
+        changed = message.withHeader("Contact", "<sip:x@y>")
+        self.assertEqual(changed.values("m"), ("<sip:x@y>",))
+        self.assertEqual(changed.headers[8], Header("Contact", "<sip:x@y>"))
+        self.assertEqual([str(contact) for contact in changed.contacts], ["<sip:x@y>"])
+        self.assertEqual(len(message.contacts), 3)
+        self.assertEqual(message.withHeader("X", "y").headers[-1], Header("X", "y"))
+
+    def test_addedAndRemoved(self) -> None:
+        """Lines at either end, and none of a name."""
+        message = request(wire(INVITE))
+        self.assertEqual(message.addingHeader("Via", "x").headers, (*message.headers, ("Via", "x")))
+        self.assertEqual(message.prependingHeader("Via", "x").headers, (("Via", "x"), *message.headers))
+        without = message.withoutHeader("m")
+        self.assertEqual((without.contacts, without.header("Contact")), ((), None))
+        self.assertEqual(len(without.headers), len(message.headers) - 2)
+
+    def test_withTopVia(self) -> None:
+        """Only the first value changes, also on a line of several."""
+        message = request(wire(INVITE)).withTopVia(Via("TLS", "x"))
+        self.assertEqual([via.host for via in message.vias], ["x", "a.example", "2001:db8::1"])
+        one = Response(200, "OK", (Header("v", "SIP/2.0/UDP a;branch=1, SIP/2.0/UDP b"),))
+        self.assertEqual(
+            one.withTopVia(parseVia("SIP/2.0/UDP c")).header("Via"), "SIP/2.0/UDP c, SIP/2.0/UDP b"
+        )
+        self.assertRaises(ValueError, Response(200, "OK", ()).withTopVia, Via("UDP", "h"))
+
+    def test_withBody(self) -> None:
+        """Body, type and length change together."""
+        message = request(wire(INVITE))
+        changed = parseMessage(message.withBody(b"\xff\x00", "x/y").encode(), stream=True)
+        self.assertEqual((changed.body, changed.contentType), (b"\xff\x00", "x/y"))
+        self.assertEqual(changed.headers[-1], Header("Content-Length", "2"))
+        self.assertIsNone(message.withBody(b"").contentType)
+
+    def test_contentLength(self) -> None:
+        """Always right: in its place under its name, last without one, never twice."""
+        for headers, wanted in (
+            ((), b"Content-Length: 2\r\n\r\nab"),
+            ((Header("X", "y"),), b"X: y\r\nContent-Length: 2\r\n\r\nab"),
+            ((Header("l", "9"), Header("X", "y")), b"l: 2\r\nX: y\r\n\r\nab"),
+            ((Header("L", "9"), Header("content-LENGTH", "7")), b"L: 2\r\n\r\nab"),
+        ):
+            written = Response(200, "OK", headers, b"ab").encode()
+            self.assertEqual(written, b"SIP/2.0 200 OK\r\n" + wanted)
+
+    def test_repr(self) -> None:
+        """Neither headers (credentials) nor bodies (SRTP keys) nor a password in the URI are shown."""
+        built = Request("INVITE", "sip:u:marker@h", (Header("Authorization", "marker"),), b"marker")
+        self.assertEqual(repr(built), "<Request INVITE <SIPURI sip:u:hidden@h>>")
+        self.assertNotIn("marker", repr(Request("INVITE", "marker", ())))
+        response = Response(200, "OK", (Header("X", "marker"),), b"marker")
+        self.assertEqual(repr(response), "<Response 'SIP/2.0 200 OK'>")
+
+    @given(messages())
+    def test_writtenAndRead(self, message: Request | Response) -> None:
+        """Any message that can be built is read as it was, from a datagram and from a stream."""
+        for stream in (False, True):
+            read = parseMessage(message.encode(), stream=stream)
+            self.assertEqual(read.headers, (*message.headers, ("Content-Length", str(len(message.body)))))
+            self.assertEqual(read.withoutHeader("l"), message)
+        self.assertEqual(self.typed(read), self.typed(message))
+        self.assertEqual(read.encode(), message.encode())
+
+    def typed(self, message: Message) -> list[object]:
+        """What the typed properties show."""
+        names = "vias fromAddress toAddress cseq callID contacts routes recordRoutes maxForwards contentType"
+        return [getattr(message, name) for name in names.split()]
+
+
+class Answering(SynchronousTestCase):
+    """L{responseTo} (RFC 3261 section 8.2.6)."""
+
+    def test_copied(self) -> None:
+        """Via, From, To, Call-ID and CSeq as they stand, and nothing else."""
+        response = responseTo(request(wire(INVITE)), 486)
+        self.assertEqual((response.status, response.reason), (486, "Busy Here"))
+        names = [header.name for header in response.headers]
+        self.assertEqual(names, ["Via", "v", "To", "From", "Call-ID", "CSeq"])
+        self.assertEqual(response.vias, request(wire(INVITE)).vias)
+        validate(response)
+
+    def test_toTag(self) -> None:
+        """Added to To in its own spelling, unless it has one, or cannot be read."""
+        message = request(wire(INVITE))
+        self.assertEqual(
+            responseTo(message, 180, toTag="x").header("To"), "Bob <sip:bob@biloxi.example>;tag=x"
+        )
+        self.assertEqual(responseTo(message, 180, toTag="x").toAddress.tag, "x")
+        for to in ("<sip:b@h>;tag=own", '"open <sip:b@h>'):
+            self.assertEqual(responseTo(message.withHeader("To", to), 200, toTag="x").header("To"), to)
+        plain = message.withHeader("t", "sip:b@h;x=y")
+        self.assertEqual(responseTo(plain, 200, toTag="x").toAddress.tag, "x")
+
+    def test_more(self) -> None:
+        """Record-Route when asked for, Timestamp in 100 only, own headers and body last."""
+        message = request(wire(INVITE)).addingHeader("Timestamp", "54")
+        response = responseTo(message, 200, "Fine", [("Contact", "<sip:x@y>")], b"b", "t", recordRoute=True)
+        self.assertEqual(response.recordRoutes, message.recordRoutes)
+        self.assertEqual((response.reason, response.body), ("Fine", b"b"))
+        self.assertEqual(response.headers[-1], Header("Contact", "<sip:x@y>"))
+        self.assertIsNone(response.header("Timestamp"))
+        self.assertEqual(responseTo(message, 100).header("Timestamp"), "54")
+
+    def test_bare(self) -> None:
+        """A request that lacks everything can be answered still (RFC 4475 section 3.3.1)."""
+        self.assertEqual(responseTo(Request("INVITE", "sip:h", ()), 400, toTag="t").headers, ())
+
+    def test_reasonPhrase(self) -> None:
+        """Registered codes have their phrase, others that of their class."""
+        for status, phrase in ((200, "OK"), (487, "Request Terminated"), (499, "Request Failure")):
+            self.assertEqual(reasonPhrase(status), phrase)
+        self.assertTrue(all(reasonPhrase(status) for status in range(100, 700)))
+
+
+class Linear(SynchronousTestCase):
+    """Time grows with the input, not with its square, however hostile it is."""
+
+    def test_hostile(self) -> None:
+        """
+        64 KiB of what parsers stumble over, in each header that is read, takes about as long as
+        a tenth of it ten times.
+        """
+        patterns = (
+            ",", '"', ";", "<", ">", "\r\n ", " ", "\t", "\\", '\\"', ";a", ";a=", "a,", '",', '"a', "<a", "<>",
+            ';a="', "%", "%4", ":", "@", "=", "a=b;", "[", "(", "/", " / ", "\x00", "ä", "\r\n \r\n\t", "0", "?a=b&",
+        )  # fmt: skip
+        frames = (
+            ("From: <sip:a@h>", "From: {}"), ("From: <sip:a@h>", "From: <sip:a@h>{}"),
+            ("From: <sip:a@h>", "From: \"{}"), ("From: <sip:a@h>", "From: <sip:{}@h>"),
+            ("From: <sip:a@h>", "From: sip:{}"), ("Via: ", "Via: {}"), ("Via: SIP/2.0/UDP h", "Via: SIP/2.0/UDP h{}"),
+            ("Contact: ", "Contact: {}"), ("Contact: <sip:a@h>", "Contact: <sip:a@h>,{}"),
+            ("CSeq: ", "CSeq: {}"), ("sip:h ", "sip:{} "), ("Subject: ", "Subject: {}"), ("Subject", "{}Subject"),
+            ("Call-ID: ", "Call-ID: {}"), ("Content-Length: ", "Content-Length: {}"),
+        )  # fmt: skip
+        message = wire(
+            "INVITE sip:h SIP/2.0\nVia: SIP/2.0/UDP h\nFrom: <sip:a@h>\nTo: <sip:b@h>\nCall-ID: x\n"
+            "CSeq: 1 INVITE\nContact: <sip:a@h>\nSubject: s\nContent-Length: 0\n\n"
+        ).decode()
+        slow = []
+        for old, new in frames:
+            for pattern in patterns:
+                hostile = message.replace(old, new.replace("{}", pattern * (65536 // len(pattern))), 1)
+                before = process_time()
+                try:
+                    parseMessage(hostile.encode())
+                except MalformedMessage as error:
+                    if error.message is not None:
+                        responseTo(error.message, 400, toTag="t")
+                spent = process_time() - before
+                if spent > 1.0:
+                    slow.append((new, pattern, spent))
+        self.assertEqual(slow, [])
