@@ -303,6 +303,14 @@ class DialogManager:
         """Dialogs that requests can find; 0 when no call is up."""
         return sum(len(legs) for legs in self._legs.values())
 
+    def hangUp(self, call: str, cause: str) -> bool:
+        """End one call from our side; false if there is none of that name."""
+        for bridge in self._bridges:
+            if bridge.request.call == call:
+                bridge.hangUp(cause)
+                return True
+        return False
+
     def drain(self, seconds: float) -> Deferred[None]:
         """End every call; see L{IDialogManager}."""
         if self._draining is None:

@@ -43,7 +43,6 @@ class PBXTransports:
         self,
         reactor: Any,
         clock: IReactorTime,
-        transactions: ITransactions,
         token: Callable[[], str],
         listen: Sequence[TransportAddress],
         address: TransportAddress,
@@ -63,32 +62,39 @@ class PBXTransports:
         self._datagrams: list[DatagramSignalling] = []
         self._ports: list[IListeningPort] = []
         self.listening: tuple[TransportAddress, ...] = ()
-        self._makeDatagrams = lambda: DatagramSignalling(transactions, token, allow=allow, observer=observer)
-        self._streams = StreamSignallingFactory(
-            transactions, clock, token, transport="TCP", allow=allow, observer=observer
-        )
+        self._clock = clock
+        self._token = token
+        self._observer = observer
+        self._streams: StreamSignallingFactory | None = None
 
     @property
     def strangers(self) -> int:
         """Datagrams and connections of others than C{allow}, dropped silently."""
-        return self._streams.strangers + sum(each.dropped["stranger"] for each in self._datagrams)
+        connections = 0 if self._streams is None else self._streams.strangers
+        return connections + sum(each.dropped["stranger"] for each in self._datagrams)
 
     @property
     def malformed(self) -> int:
         """Messages that were none."""
-        return self._streams.reception.malformed + sum(each.reception.malformed for each in self._datagrams)
+        streams = 0 if self._streams is None else self._streams.reception.malformed
+        return streams + sum(each.reception.malformed for each in self._datagrams)
 
-    def listen(self) -> None:
+    def listen(self, transactions: ITransactions) -> None:
         """
         Bind every address.
 
+        @param transactions: take what is received.
         @raise CannotListenError: one is taken, or not ours; none stays bound.
         """
         bound = []
+        token, allow, observer = self._token, self._allow, self._observer
+        self._streams = StreamSignallingFactory(
+            transactions, self._clock, token, transport="TCP", allow=allow, observer=observer
+        )
         try:
             for address in self._listen:
                 if address.transport == "UDP":
-                    datagrams = self._makeDatagrams()
+                    datagrams = DatagramSignalling(transactions, token, allow=allow, observer=observer)
                     port = self._reactor.listenUDP(
                         address.port,
                         datagrams,
@@ -107,8 +113,9 @@ class PBXTransports:
 
     def stop(self) -> Deferred[None]:
         """Close all of it; fires when every port is free again."""
-        for channel in tuple(self._streams.channels):
-            channel.close()
+        if self._streams is not None:
+            for channel in tuple(self._streams.channels):
+                channel.close()
         ports, self._ports = self._ports, []
         self._datagrams = []
         waiting = [maybeDeferred(port.stopListening) for port in ports]
@@ -136,6 +143,8 @@ class PBXTransports:
         return fail(NoTarget(f"udp:{host}:{port}: no UDP address of this family is in listen"))
 
     def _findStream(self, host: str, port: int) -> Deferred[IMessageChannel]:
+        if self._streams is None:
+            return fail(NoTarget("not listening"))
         for channel in self._streams.channels:
             # Connections are reused: ours by their far port, the PBX's own by its host.
             if channel.peer.host == host:

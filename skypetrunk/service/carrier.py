@@ -1,0 +1,260 @@
+"""One trunk of the configuration, wired: its side of calls, its connections and its registration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.core.registration import Registration, RegistrationDetails
+from skypetrunk.core.sides import TrunkSide
+from skypetrunk.core.timers import Timers
+from skypetrunk.core.transactions import Transactions
+from skypetrunk.errors import ConfigurationError, NoTarget
+from skypetrunk.interfaces import (
+    IChannelFinder,
+    IMessageChannel,
+    INumberPlan,
+    IRegistrationObserver,
+    ITargetLocator,
+    Target,
+)
+from skypetrunk.net.certificates import (
+    OwnCertificate,
+    TrustRoots,
+    loadOwnCertificate,
+    loadTrustRoots,
+    systemTrustRoots,
+)
+from skypetrunk.net.flows import TrunkFlows, tlsConnector
+from skypetrunk.net.identity import IdentityPolicy
+from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.net.tls import ClientTLS
+from skypetrunk.service.routing import Account
+from skypetrunk.service.settings import TLSConfiguration, TrunkConfiguration
+from skypetrunk.wire.uri import SIPURI
+
+UNREGISTER_SECONDS = 2.0
+"""How long the carrier has to confirm that our registration is removed when we stop."""
+
+
+@implementer(ITargetLocator)
+class ConfiguredTargets:
+    """The targets of the configuration instead of DNS, for one domain; names among them are looked up."""
+
+    def __init__(self, domain: str, targets: Sequence[tuple[str, int]], locator: ITargetLocator) -> None:
+        self._domain = domain
+        self._targets = targets
+        self._locator = locator
+
+    def locate(self, domain: str, port: int | None = None) -> Deferred[Sequence[Target]]:
+        """See L{ITargetLocator.locate}."""
+        if domain != self._domain:
+            return self._locator.locate(domain, port)
+        return Deferred.fromCoroutine(self._locate())
+
+    async def _locate(self) -> Sequence[Target]:
+        found: list[Target] = []
+        problems: list[str] = []
+        for host, port in self._targets:
+            try:
+                found += await self._locator.locate(host, port)
+            except NoTarget as problem:
+                problems.append(str(problem))
+        if not found:
+            raise NoTarget("; ".join(problems))
+        return found
+
+
+@implementer(IChannelFinder, IRegistrationObserver)
+class Carrier:
+    """
+    One trunk.
+
+    @ivar side: as the calls see it.
+    @ivar flows: its connections.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        configuration: TrunkConfiguration,
+        reactor: Any,
+        locator: ITargetLocator,
+        numbers: INumberPlan,
+        token: Callable[[], str],
+        chance: Callable[[], float],
+        timers: Timers,
+        observer: MessageObserver | None,
+    ) -> None:
+        """
+        @param chance: random, from 0 to 1.
+        @raise ConfigurationError: a certificate file that cannot be used.
+        """
+        self.name = configuration.name
+        self._reactor = reactor
+        self._profile = configuration.profile
+        account = Account(configuration.username, configuration.password)
+        self.side = TrunkSide(
+            configuration.name,
+            self,
+            configuration.domain,
+            configuration.username,
+            configuration.profile,
+            numbers,
+            account,
+            configuration.media.suites,
+            configuration.limits.calls,
+        )
+        self.transactions = Transactions(reactor, self.side, token, timers)
+        self.side.transactions = self.transactions
+        tls = ClientTLS(
+            configuration.domain,
+            _roots(configuration.tls),
+            IdentityPolicy(configuration.tls.pins, configuration.profile.wildcards),
+            certificate=_ownCertificate(configuration.tls),
+            staticRSA=configuration.profile.staticRSA,
+        )
+        targets = configuration.targets
+        self.flows = TrunkFlows(
+            configuration.domain,
+            ConfiguredTargets(configuration.domain, targets, locator) if targets else locator,
+            tlsConnector(reactor, tls),
+            self.transactions,
+            reactor,
+            token,
+            chance,
+            observer=observer,
+            up=self._flowUp,
+            down=self._flowDown,
+        )
+        self.registration: Registration | None = None
+        if configuration.profile.register:
+            details = RegistrationDetails(
+                configuration.domain, configuration.username, configuration.profile.expires
+            )
+            self.registration = Registration(
+                reactor, self.transactions, details, account, self, token, chance
+            )
+        self._problem: str | None = None
+        self._expires: float | None = None
+
+    def start(self) -> None:
+        """Connect, and register if the carrier wants it."""
+        self.flows.start()
+
+    async def stop(self) -> None:
+        """Take the registration back, then close; bounded."""
+        self.side.up = False
+        if self.registration is not None and self.flows.current() is not None:
+            removed = self.registration.stop()
+            removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
+            try:
+                await removed
+            except Exception as problem:
+                self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
+        self.transactions.stop()
+        await self.flows.stop()
+
+    def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
+        """
+        The way to C{uri}; where that cannot be reached, the flow: carriers put addresses of their
+        inner network into Contacts and mean the connection that they came by.
+        """
+        return self.flows.find(uri).addErrback(lambda failure: self._fallBack(failure, uri))
+
+    def _fallBack(self, failure: Failure, uri: SIPURI) -> IMessageChannel:
+        flow = self.flows.current()
+        if flow is None:
+            raise failure.value
+        self._log.warn(
+            "{trunk}: {host} cannot be reached, its requests take the registered connection: {problem}",
+            trunk=self.name,
+            host=uri.maddr or uri.host,
+            problem=failure.getErrorMessage(),
+        )
+        return flow
+
+    def _flowUp(self, channel: IMessageChannel) -> None:
+        if self.registration is None:
+            self.side.up = True
+        else:
+            self.registration.start(channel)
+
+    def _flowDown(self, reason: Exception) -> None:
+        self.side.up = False
+        if self.registration is not None:
+            self.registration.channelLost()
+
+    # IRegistrationObserver
+
+    def registered(self, expires: float) -> None:
+        """The carrier knows us: calls may go this way."""
+        if not self.side.up:
+            self._log.info("{trunk}: registered for {expires:.0f} s", trunk=self.name, expires=expires)
+        self.side.up = True
+        self._problem = None
+        self._expires = expires
+
+    def refused(self, reason: str, status: int) -> None:
+        """The carrier refuses us."""
+        self.side.up = False
+        self._problem = f"{status} {reason}"
+        self._log.error(
+            "{trunk}: registration refused: {status} {reason}", trunk=self.name, status=status, reason=reason
+        )
+
+    def lost(self, reason: str) -> None:
+        """No answer: this connection is worth nothing."""
+        self.side.up = False
+        self._problem = reason
+        self.flows.renew(reason)
+
+    def status(self) -> Mapping[str, object]:
+        """State and evidence, ready for JSON."""
+        record = self.flows.handshake()
+        current = self.flows.current()
+        if self.side.up:
+            state = "registered" if self.registration is not None else "connected"
+        else:
+            state = "connected" if current is not None else "down"
+        return {
+            "state": state,
+            "problem": self._problem or self.flows.problem,
+            "expires": self._expires,
+            "peer": None if current is None else str(current.peer),
+            "tls": None
+            if record is None
+            else {
+                "version": record.version,
+                "cipher": record.cipher,
+                "domain": record.domain,
+                "proof": record.proof,
+            },
+            "calls": self.side.calls,
+            "transactions": self.transactions.pending,
+        }
+
+
+def _roots(tls: TLSConfiguration) -> TrustRoots:
+    if tls.caFile is None:
+        return systemTrustRoots()
+    try:
+        return loadTrustRoots(tls.caFile.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{tls.caFile}: no usable CA certificates: {error}",)) from None
+
+
+def _ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
+    if tls.certificate is None or tls.key is None:
+        return None
+    try:
+        password = tls.keyPasswordFile.read_bytes().strip() if tls.keyPasswordFile is not None else None
+        return loadOwnCertificate(tls.certificate.read_bytes(), tls.key.read_bytes(), password)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None

@@ -1,0 +1,73 @@
+"""The calls that are up, and the last that ended, with their evidence."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from zope.interface import implementer
+
+from skypetrunk.interfaces import CallEnded, CallRequest, IDialogObserver, LegStatistics
+
+KEPT = 100
+"""Ended calls that are kept for the status; a page of them, not an archive."""
+
+
+@implementer(IDialogObserver)
+class CallBook:
+    """
+    Calls for the status.
+
+    @ivar ended: records of the last calls, oldest first, ready for JSON.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        """
+        @param seconds: a clock, to show how long a call has been up.
+        """
+        self._seconds = seconds
+        self._up: dict[str, tuple[CallRequest, float, float | None]] = {}
+        self.ended: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.started = 0
+
+    def callStarted(self, request: CallRequest) -> None:
+        """See L{IDialogObserver}."""
+        self.started += 1
+        self._up[request.call] = (request, self._seconds(), None)
+
+    def callAnswered(self, call: str) -> None:
+        """See L{IDialogObserver}."""
+        known = self._up.get(call)
+        if known is not None:
+            self._up[call] = (known[0], known[1], self._seconds())
+
+    def callEnded(self, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
+        """See L{IDialogObserver}."""
+        known = self._up.pop(ended.call, None)
+        record = asdict(ended)
+        if known is not None:
+            record |= _who(known[0])
+        record["media"] = [_leg(leg) for leg in media]
+        self.ended.append(record)
+
+    def up(self) -> list[dict[str, Any]]:
+        """The calls that are up, ready for JSON."""
+        now = self._seconds()
+        return [
+            _who(request) | {"call": call, "age": round(now - started, 3), "answered": answered is not None}
+            for call, (request, started, answered) in self._up.items()
+        ]
+
+
+def _who(request: CallRequest) -> dict[str, Any]:
+    return {"from": request.source, "caller": request.caller, "called": request.called}
+
+
+def _leg(leg: LegStatistics) -> dict[str, Any]:
+    """One leg's counters, refusals as a table."""
+    described = asdict(leg)
+    for direction in ("received", "sent"):
+        described[direction]["refused"] = dict(described[direction]["refused"])
+    return described

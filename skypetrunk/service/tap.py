@@ -1,0 +1,60 @@
+"""C{twistd skypetrunk}: options, and the service they ask for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from skypetrunk import __version__
+from skypetrunk.errors import ConfigurationError
+
+
+class Options(usage.Options):
+    """The command line of the trunk."""
+
+    synopsis = "Usage: twistd [options] skypetrunk [--config FILE]"
+    longdesc = (
+        "A secure SIP trunk for an IP-PBX: plain SIP and RTP on one side, SIP over verified TLS and SRTP"
+        " on the other. 'skypetrunk init' writes a configuration, 'skypetrunk check' checks one."
+    )
+    optParameters: Any = [["config", "c", "trunk.toml", "The configuration file."]]
+    optFlags: Any = [["debug", None, "Log every SIP message, keys and proofs hidden."]]
+
+    def opt_version(self) -> None:
+        """Show the version and exit."""
+        print(f"skypetrunk {__version__}")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """
+        Read the configuration here, where a mistake can still be told plainly.
+
+        @raise SystemExit: status 2, after one line for each mistake.
+        """
+        from skypetrunk.service.config import loadConfiguration
+
+        try:
+            self["configuration"], warnings = loadConfiguration(Path(self["config"]), os.environ)
+        except ConfigurationError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(2) from None
+        for warning in warnings:
+            print(warning, file=sys.stderr)
+
+
+def makeService(options: Options) -> IService:
+    """The trunk of C{options}."""
+    from twisted.internet import reactor
+
+    from skypetrunk.service.trunk import Skypetrunk
+
+    try:
+        return Skypetrunk(options["configuration"], reactor, debug=bool(options["debug"]))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,205 @@
+"""
+The trunk as a Twisted service: everything of one configuration, wired.
+
+Each neighbour has transactions of its own; the dialog manager is the one place where they meet.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from skypetrunk import __version__
+from skypetrunk.core.dialogs import DialogManager
+from skypetrunk.core.timers import Timers
+from skypetrunk.interfaces import IDialogObserver
+from skypetrunk.media.plane import MediaPlane
+from skypetrunk.net.locate import Locator, buildResolver
+from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.pbx.numbers import NumberPlan
+from skypetrunk.service.carrier import Carrier
+from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
+from skypetrunk.service.neighbour import PBX
+from skypetrunk.service.records import CallBook
+from skypetrunk.service.routing import AdmitAll, RouteTable
+from skypetrunk.service.settings import Configuration
+from skypetrunk.service.trace import traceMessage
+from skypetrunk.wire.uri import writeHost
+
+DRAIN_SECONDS = 5.0
+"""How long the calls have to say goodbye when the process stops."""
+
+
+def randomToken() -> str:
+    """Text of 96 random bits, for tags, branches and Call-IDs (RFC 3261 section 19.3)."""
+    return os.urandom(12).hex()
+
+
+@implementer(IControlled)
+class Skypetrunk(MultiService):
+    """
+    The whole trunk.
+
+    @ivar manager: the calls.
+    @ivar carriers: by name.
+    @ivar pbxes: by name.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        reactor: Any,
+        *,
+        debug: bool = False,
+        observers: Sequence[IDialogObserver] = (),
+        messageObserver: MessageObserver | None = None,
+    ) -> None:
+        """
+        @param debug: log every SIP message.
+        @param observers: told of each call, beside the status.
+        @param messageObserver: told of each SIP message.
+        @raise ConfigurationError: a certificate file that cannot be used.
+        """
+        super().__init__()
+        self._configuration = configuration
+        self._reactor = reactor
+        media, numbers = configuration.media, configuration.numbers
+        self.book = CallBook(reactor.seconds)
+        self.plane = MediaPlane(reactor, reactor, media.address, media.advertise, media.ports, os.urandom)
+        plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+        sides: dict[str, Any] = {}
+        timers = Timers()
+        self.manager = DialogManager(
+            reactor,
+            timers,
+            randomToken,
+            os.urandom,
+            self.plane,
+            plan,
+            AdmitAll(),
+            RouteTable(configuration.routes, sides, plan),
+            [self.book, *observers],
+        )
+        watch = _both(traceMessage if debug else None, messageObserver)
+        draw = random.SystemRandom()
+        servers = [writeHost(host, port) for host, port in configuration.dns.servers]
+        locator = Locator(buildResolver(reactor, servers), lambda most: draw.randint(0, most))
+        self.carriers = {
+            each.name: Carrier(each, reactor, locator, plan, randomToken, draw.random, timers, watch)
+            for each in configuration.trunks
+        }
+        self.pbxes = {
+            each.name: PBX(each, reactor, randomToken, timers, watch) for each in configuration.pbxes
+        }
+        self._neighbours: tuple[Carrier | PBX, ...] = (*self.carriers.values(), *self.pbxes.values())
+        for neighbour in self._neighbours:
+            sides[neighbour.side.name] = neighbour.side
+            self.manager.addSide(neighbour.side)
+        self._control: ControlServer | None = None
+        if configuration.control.socket is not None:
+            self._control = ControlServer(reactor, configuration.control.socket, self)
+
+    def privilegedStartService(self) -> None:
+        """
+        Bind everything that is bound, while the process may still be root.
+
+        @raise SystemExit: status 1, after one line that says what is taken.
+        """
+        super().privilegedStartService()
+        try:
+            self.listen()
+        except CannotListenError as error:
+            where = writeHost(error.interface, error.port) if error.interface else error.port
+            self._giveUp(f"skypetrunk: cannot listen on {where}: {error.socketError}")
+
+    def _giveUp(self, text: str) -> None:
+        print(text, file=sys.stderr)
+        raise SystemExit(1)
+
+    def listen(self) -> None:
+        """
+        Bind the listeners and the control socket.
+
+        @raise CannotListenError: one is taken.
+        """
+        for pbx in self.pbxes.values():
+            pbx.listen()
+        if self._control is not None:
+            self._control.listen()
+
+    def startService(self) -> None:
+        """Look for the carriers."""
+        super().startService()
+        if self._control is not None:
+            self._control.startService()
+        for carrier in self.carriers.values():
+            carrier.start()
+        self._log.info("skypetrunk {version} is running", version=__version__)
+
+    def stopService(self) -> Deferred[None]:
+        """End the calls, take back the registrations, close every port; bounded."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self.manager.drain(DRAIN_SECONDS)
+        for carrier in self.carriers.values():
+            await carrier.stop()
+        for pbx in self.pbxes.values():
+            await pbx.stop()
+        if self._control is not None:
+            await self._control.stopService()
+        await _ensured(super().stopService())
+
+    # IControlled
+
+    def status(self) -> Mapping[str, object]:
+        """What is up, what was refused, what ended; nothing secret."""
+        return {
+            "version": __version__,
+            "calls": self.manager.callCount(),
+            "dialogs": self.manager.dialogCount,
+            "mediaPorts": self.plane.openPorts,
+            "transactions": sum(each.transactions.pending for each in self._neighbours),
+            "started": self.book.started,
+            "emergencies": self.manager.emergencies,
+            "trunks": {name: carrier.status() for name, carrier in self.carriers.items()},
+            "pbxes": {name: pbx.status() for name, pbx in self.pbxes.items()},
+            "up": self.book.up(),
+            "ended": list(self.book.ended),
+        }
+
+    def placeCall(self, number: str, caller: str) -> Deferred[PlacedCall]:
+        """Calls begin at a PBX or a carrier."""
+        raise ControlRefused("the trunk places no calls of its own")
+
+    def hangUp(self, call: str) -> None:
+        """End one call."""
+        if not self.manager.hangUp(call, "ended by the operator"):
+            raise ControlRefused(f"there is no call {call}")
+
+
+def _both(one: MessageObserver | None, other: MessageObserver | None) -> MessageObserver | None:
+    if one is None or other is None:
+        return one or other
+
+    def observe(sent: Any, message: Any, channel: Any) -> None:
+        one(sent, message, channel)
+        other(sent, message, channel)
+
+    return observe
+
+
+async def _ensured(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result
