@@ -125,7 +125,7 @@ class ContactTests(CallCase):
         self.trunk.checkSecrets([agreed[0].key, base64.b64decode(FIXED_KEY)])
 
     def test_contact(self) -> None:
-        """The carrier's Contact is a literal address with C{;transport=tls}: BYE goes there, over verified TLS."""
+        """The carrier's Contact is a literal address with C{;transport=tls}: BYE goes there, over TLS."""
         self.inbound("<sip:carrier@ADDRESS:PORT;transport=tls>")
 
     def test_maddr(self) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 import time
 
+from tests.interop.rig.rtp import packetOf
 from tests.interop.rig.srtp import NotAuthentic, ReferenceSRTP
 
 
@@ -60,9 +60,7 @@ class LatchingEdge:
             self.latched = (time.time(), source)
         begun, number = time.monotonic(), 0
         while self.latched is not None and not self._ending.is_set():
-            place = number * 160 % (len(self._audio) - 159)
-            kind = 8 | (0x80 if number == 0 else 0)  # PCMA, with the marker on the first
-            header = struct.pack("!BBHII", 0x80, kind, number, number * 160, 0x4C415443)
-            self._socket.sendto(outgoing.protect(header + self._audio[place : place + 160]), self.latched[1])
+            packet = packetOf(self._audio, number, ssrc=0x4C415443)
+            self._socket.sendto(outgoing.protect(packet), self.latched[1])
             number += 1
             self._ending.wait(max(0.0, begun + number * 0.02 - time.monotonic()))

@@ -19,10 +19,13 @@ class Scenario:
     def __init__(self, name: str) -> None:
         self._name = name
         self._steps: list[str] = []
+        self._checked = False
 
     def xml(self) -> str:
         """The file that sipp reads."""
-        steps = "\n".join(self._steps)
+        # sipp refuses a variable that is set and never used.
+        used = ['  <Reference variables="found"/>'] if self._checked else []
+        steps = "\n".join(self._steps + used)
         head = '<?xml version="1.0" encoding="ISO-8859-1" ?>'
         return f'{head}\n<scenario name="{self._name}">\n{steps}\n</scenario>\n'
 
@@ -69,9 +72,7 @@ class Scenario:
         attributes = "".join(f' {name}="true"' for name, on in switches.items() if on)
         if body:
             check = f'<ereg regexp="{body}" search_in="body" check_it="true" assign_to="found"/>'
-            used = '<Reference variables="found"/>'
-            if used not in self._steps:
-                self._steps.append(used)
+            self._checked = True
             self._steps.append(f"  <recv {what}{attributes}><action>{check}</action></recv>")
         else:
             self._steps.append(f"  <recv {what}{attributes}/>")
