@@ -17,8 +17,8 @@ from skypetrunk.errors import MalformedMessage
 LWS = " \t"
 
 _QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-# The name of a URI parameter may hold a few characters that tokens have not; nothing else uses them.
-_NAME = r"[A-Za-z0-9\-.!%*_+`'~\[\]/:&$()]++"
+#: The name of a URI parameter may hold a few characters that tokens have not; nothing else uses them.
+PARAMETER_NAME = r"[A-Za-z0-9\-.!%*_+`'~\[\]/:&$()]++"
 # More than token / host: tags with "@", branches that end in "=", raw UTF-8 are all seen in the field.
 # What could end the parameter, the header value or the URI is not in it.
 _VALUE = r'[^\x00-\x20;,"<>?\x7f]++'
@@ -29,12 +29,12 @@ _quotedPair = re.compile(r"\\(.)", re.DOTALL)
 _mustQuote = re.compile(r'["\\\x00-\x08\x0b-\x1f\x7f]')
 _listElement = re.compile(rf'(?:[^",<]++|{_QUOTED}|<[^>]*+>)*+', re.DOTALL)
 #: Parameters without white space and quoted strings, as part of a larger pattern; see L{plainParameters}.
-PLAIN_PARAMETERS = rf"((?:;{_NAME}(?:={_VALUE})?+)*+)"
+PLAIN_PARAMETERS = rf"((?:;{PARAMETER_NAME}(?:={_VALUE})?+)*+)"
 _plainParameters = re.compile(PLAIN_PARAMETERS).fullmatch
 _parameter = re.compile(
-    rf"[ \t]*+;[ \t]*+({_NAME})[ \t]*+(?:=[ \t]*+({_VALUE}|{_QUOTED})[ \t]*+)?+", re.DOTALL
+    rf"[ \t]*+;[ \t]*+({PARAMETER_NAME})[ \t]*+(?:=[ \t]*+({_VALUE}|{_QUOTED})[ \t]*+)?+", re.DOTALL
 )
-_parameterName = re.compile(_NAME).fullmatch
+_parameterName = re.compile(PARAMETER_NAME).fullmatch
 _parameterValue = re.compile(rf"{_VALUE}|{_QUOTED}", re.DOTALL).fullmatch
 
 #: What the user part of a SIP URI holds unescaped: unreserved and user-unreserved.
@@ -250,6 +250,7 @@ def parseParameters(text: str) -> Parameters:
 __all__ = [
     "LWS",
     "NO_PARAMETERS",
+    "PARAMETER_NAME",
     "PLAIN_PARAMETERS",
     "Parameters",
     "USER_SAFE",

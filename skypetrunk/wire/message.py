@@ -197,10 +197,12 @@ def validate(message: Request | Response) -> None:
         where = "Via"
         if message.topVia.protocol != "SIP/2.0":
             raise MalformedMessage("another protocol")
-        for where, property in _ALWAYS_READ:
+        for name, property in _ALWAYS_READ:
+            where = name
             getattr(message, property)
-        for where, property in _OTHERS_READ:
-            if where in index:
+        for name, property in _OTHERS_READ:
+            if name in index:
+                where = name
                 getattr(message, property)
     except MalformedMessage as e:
         raise _withMessage(MalformedMessage(f"{where}: {e}", e.status), message) from None

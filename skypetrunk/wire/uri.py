@@ -10,6 +10,7 @@ from typing import Any
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import (
     NO_PARAMETERS,
+    PARAMETER_NAME,
     Parameters,
     checkLine,
     parseParameters,
@@ -20,8 +21,7 @@ from skypetrunk.wire.grammar import (
 # Underscores are no part of a host name, but container networks have them.
 _HOST = r"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])"
 _USER = r'([^\x00-\x20"<>@:\x7f]++)(?::([^\x00-\x20"<>@\x7f]*+))?+@'
-_NAME = r"[A-Za-z0-9\-.!%*_+`'~\[\]/:&$()]++"
-_PARAMS = rf"((?:;{_NAME}(?:=[^\x00-\x20;,\"<>?@\x7f]++)?+)*+)"
+_PARAMS = rf"((?:;{PARAMETER_NAME}(?:=[^\x00-\x20;,\"<>?@\x7f]++)?+)*+)"
 _HEADERS = r'(?:\?([^\x00-\x20"<>@\x7f]++))?+'
 #: The groups of this pattern are what L{sipURI} takes.
 SIP_URI = rf"([sS][iI][pP][sS]?+):(?:{_USER})?{_HOST}(?::([0-9]{{1,5}}))?+{_PARAMS}{_HEADERS}"

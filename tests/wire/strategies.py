@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skypetrunk.wire.grammar import Parameters, escape, quote
 from skypetrunk.wire.headers import CSeq, NameAddr, Via
 from skypetrunk.wire.message import Header, Request, Response
-from skypetrunk.wire.uri import URI, OpaqueURI, SIPURI, TelURI
+from skypetrunk.wire.uri import SIPURI, URI, OpaqueURI, TelURI
 
 _octets = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])
 #: Any text that has octets, also octets that are no UTF-8 where the neighbours do not complete them.
@@ -42,7 +42,7 @@ def sipURIs() -> st.SearchStrategy[SIPURI]:
     headers = st.tuples(TOKENS, TEXTS.map(lambda text: escape(text, safe="")))
     return st.builds(
         lambda scheme, userinfo, host, port, params, headers: SIPURI(
-            scheme, *userinfo, host, port, params, headers
+            scheme, userinfo[0], userinfo[1], host, port, params, headers
         ),
         st.sampled_from(["sip", "sips"]),
         st.one_of(st.just((None, None)), st.tuples(users, st.none() | TEXTS.map(escape))),

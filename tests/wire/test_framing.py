@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from time import process_time
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -55,7 +55,8 @@ class Framing(SynchronousTestCase):
         self.assertEqual(framer.receive(ONE[-1:]), [ONE])
         self.assertEqual(framer.receive(b""), [])
 
-    @given(st.lists(messages(), max_size=4), st.lists(st.integers(1, 50)))
+    @settings(max_examples=30)
+    @given(st.lists(messages(), max_size=3), st.lists(st.integers(1, 50)))
     def test_anyMessages(self, sent: list[Request | Response], sizes: list[int]) -> None:
         """Any messages in any pieces are what was sent."""
         stream = b"".join(message.encode() for message in sent)
@@ -212,11 +213,11 @@ class Limiting(SynchronousTestCase):
         """A slow peer's octets are not searched again and again, nor are many messages at once."""
         limits = Limits(line=70000, headerBlock=70000, headerCount=70000, body=10**7)
         before = process_time()
-        for data in (b"x" * 65536, b"\r\r\n" * 21000, b"X:y\r\n" * 13000, b" " * 65536):
+        for data in (b"x" * 30000, b"\r\r\n" * 10000, b"X:y\r\n" * 6000, b" " * 30000):
             framer = StreamFramer(limits)
             feed(framer, octet(b"A" + data))
         framer = StreamFramer(limits)
-        feed(framer, [HEAD + b"l: 10000000\r\n\r\n", *[b"x" * 100] * 100000])
+        feed(framer, [HEAD + b"l: 10000000\r\n\r\n", *[b"x" * 200] * 50000])
         self.assertEqual(len(StreamFramer().receive(EMPTY * 10000)), 10000)
         self.assertEqual(len(StreamFramer().receive(b"\r\n" * 32768)), 16384)
-        self.assertLess(process_time() - before, 10.0)
+        self.assertLess(process_time() - before, 5.0)

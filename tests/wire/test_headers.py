@@ -58,7 +58,8 @@ class Names(SynchronousTestCase):
 
     def test_lists(self) -> None:
         """Headers with commas of their own are no lists."""
-        for name in ("date", "subject", "authorization", "www-authenticate", "proxy-authenticate", "user-agent"):
+        names = "date subject authorization proxy-authorization www-authenticate proxy-authenticate server"
+        for name in names.split():
             self.assertNotIn(name, LIST_HEADERS)
         self.assertTrue(all(canonicalName(name) == name for name in LIST_HEADERS))
 
@@ -166,11 +167,12 @@ class ViaTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """Hosts of each kind, white space wherever the grammar allows it (RFC 4475 section 3.1.1.1)."""
+        branch = parseParameters(";branch=x")
         for text, wanted in (
-            ("SIP/2.0/UDP h;branch=x", Via("UDP", "h", None, parseParameters(";branch=x"))),
+            ("SIP/2.0/UDP h;branch=x", Via("UDP", "h", None, branch)),
             ("SIP/2.0/tls [::1]:5061", Via("TLS", "::1", 5061)),
             ("sip/2.0/TCP 192.0.2.1:05060", Via("TCP", "192.0.2.1", 5060)),
-            ("SIP / 2.0 \t/ UDP\t h : 5060 ; branch = x", Via("UDP", "h", 5060, parseParameters(";branch=x"))),
+            ("SIP / 2.0 \t/ UDP\t h : 5060 ; branch = x", Via("UDP", "h", 5060, branch)),
             ("SIP/7.0/TLS-SCTP h", Via("TLS-SCTP", "h", None, protocol="SIP/7.0")),
         ):
             self.assertEqual(parseVia(text), wanted, text)
@@ -240,7 +242,7 @@ class Numbers(SynchronousTestCase):
         self.assertEqual(parseCSeq(" 0009 \t INVITE "), CSeq(9, "INVITE"))
         self.assertEqual(parseCSeq("4294967295\tX"), CSeq(2**32 - 1, "X"))
         self.assertEqual(str(CSeq(1, "BYE")), "1 BYE")
-        for text in ("", "1", "INVITE", "-1 X", "+1 X", "1_0 X", "\u0661 X", "4294967296 X", "1 X Y", "1 a:b"):
+        for text in ("", "1", "X", "-1 X", "+1 X", "1_0 X", "\u0661 X", "4294967296 X", "1 X Y", "1 a:b"):
             self.assertRaises(MalformedMessage, parseCSeq, text)
         self.assertRaises(ValueError, CSeq, -1, "X")
         self.assertRaises(ValueError, CSeq, 2**32, "X")

@@ -16,7 +16,7 @@ from skypetrunk.wire.framing import PING, PONG, StreamFramer
 from skypetrunk.wire.grammar import unescape
 from skypetrunk.wire.headers import NameAddr, Via, parseNameAddr
 from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
-from skypetrunk.wire.uri import URI, OpaqueURI, SIPURI
+from skypetrunk.wire.uri import SIPURI, URI, OpaqueURI
 from tests.wire.vectors import VECTORS, checkAgainst, readJSON
 
 TORTURE = VECTORS / "sip_torture"
@@ -135,7 +135,7 @@ def problem(entry: dict[str, Any]) -> str | None:
             return None if error.silent else "refused aloud"
         if entry["verdict"] == "accept":
             return f"refused: {error}"
-        if error.status not in statuses:
+        if error.status is None or error.status not in statuses:
             return f"refused with {error.status} instead of {statuses}"
         if error.silent or error.message is None:
             return "refused without an answer"

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import Parameters, escape, parseParameters
-from skypetrunk.wire.uri import URI, OpaqueURI, SIPURI, TelURI, parseURI
+from skypetrunk.wire.uri import SIPURI, URI, OpaqueURI, TelURI, parseURI
 from tests.wire.strategies import TEXTS, uris
 
 
