@@ -231,8 +231,10 @@ class HandshakeRecorder:
 
 def handshakeEnd(reason: Failure) -> str:
     """Why a handshake ended, from what Twisted makes of OpenSSL's error queue."""
-    if isinstance(reason.value, SSL.Error):
-        queue = reason.value.args[0] if reason.value.args else ()
-        texts = [str(entry[-1]) for entry in queue if entry] if isinstance(queue, list) else [str(queue)]
-        return f"TLS handshake failed: {', '.join(texts) or 'no reason given'}"
+    problem = reason.value
+    if isinstance(problem, SSL.SysCallError):
+        return f"TLS handshake failed: {problem.args[-1]}"
+    if isinstance(problem, SSL.Error):
+        queue = problem.args[0] if problem.args and isinstance(problem.args[0], list) else []
+        return f"TLS handshake failed: {', '.join(str(each[-1]) for each in queue) or 'no reason given'}"
     return f"closed during the TLS handshake: {reason.getErrorMessage()}"

@@ -207,12 +207,12 @@ class _Gate(Protocol):
             protocol = attempt.factory.buildProtocol(self._address)  # type: ignore[arg-type]
             if protocol is None:
                 raise error.NoProtocol()
+            self._protocol = protocol
             protocol.makeConnection(self.transport)
         except Exception as problem:
             attempt.failed(problem)
             self.transport.abortConnection()
             return
-        self._protocol = protocol
         attempt.succeeded(protocol)
 
     def dataReceived(self, data: bytes) -> None:

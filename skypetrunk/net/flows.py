@@ -1,0 +1,364 @@
+"""
+The connections of one trunk: one flow that is kept (RFC 5626 section 4.5), and others where the
+carrier's routing asks for them.
+
+Every one of them is verified against the trunk's domain, whatever name or address led to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.application.internet import ClientService, backoffPolicy
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
+from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITargetLocator, ITransactions, Target
+from skypetrunk.net.handshake import HandshakeRecord
+from skypetrunk.net.locate import DEFAULT_PORT, isLiteral
+from skypetrunk.net.signalling import MessageObserver, StreamSignalling, StreamSignallingFactory
+from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
+from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.uri import SIPURI
+
+#: The way to one target.
+Connector = Callable[[Target], TLSClientEndpoint]
+
+#: Seconds until the first new attempt, and the most between two: what a carrier's restart may cost.
+FIRST_RETRY, LAST_RETRY = 1.0, 120.0
+
+#: Seconds a connection must have lasted for its loss to count as the first failure.
+_SETTLED = 60.0
+
+#: Connections beside the flow.  A carrier has a handful of gateways.
+_MOST_EXTRA = 16
+
+
+def tlsConnector(reactor: Any, tls: ClientTLS) -> Connector:
+    """Real connections, over C{reactor}, to literal targets."""
+
+    def connector(target: Target) -> TLSClientEndpoint:
+        endpoint = TCP6ClientEndpoint if ":" in target.host else TCP4ClientEndpoint
+        return TLSClientEndpoint(endpoint(reactor, target.host, target.port), tls, reactor, _shown(target))
+
+    return connector
+
+
+@implementer(IStreamClientEndpoint)
+class TargetsEndpoint:
+    """
+    Tries targets in order until one is reached and verified (RFC 3263 section 4.3).
+
+    @ivar target: the one tried last.
+    @ivar endpoint: the way to it.
+    """
+
+    target: Target | None = None
+    endpoint: TLSClientEndpoint | None = None
+
+    def __init__(
+        self,
+        name: str,
+        locate: Callable[[], Deferred[Sequence[Target]]],
+        connector: Connector,
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        @param name: what is connected to, for the log.
+        @param locate: called anew for each connection.
+        @param failed: told why no target could be used, each by name.
+        """
+        self._name = name
+        self._locate = locate
+        self._connector = connector
+        self._failed = failed
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        See L{IStreamClientEndpoint.connect}; errbacks with L{NoTarget}, with L{PeerNotVerified} if
+        all that was reached was somebody else, or with L{CancelledError}.
+        """
+        return Deferred.fromCoroutine(self._walk(protocolFactory))
+
+    async def _walk(self, factory: IProtocolFactory) -> IProtocol:
+        try:
+            targets = await self._locate()
+        except NoTarget as problem:
+            self._failed(str(problem))
+            raise
+        problems: list[tuple[Target, Exception]] = []
+        for target in targets:
+            self.target = target
+            self.endpoint = self._connector(target)
+            try:
+                return await self.endpoint.connect(factory)
+            except CancelledError:
+                raise
+            except Exception as problem:
+                problems.append((target, problem))
+        text = "; ".join(f"{_shown(target)}: {problem}" for target, problem in problems) or "no targets"
+        self._failed(text)
+        if problems and all(isinstance(problem, PeerNotVerified) for _, problem in problems):
+            raise problems[0][1]
+        raise NoTarget(text)
+
+    def __repr__(self) -> str:
+        return f"<the targets of {self._name}>"
+
+
+class _Backoff:
+    """
+    How long to wait before the next attempt: doubled each time, half of it and the same again
+    left to chance, so that customers of a carrier that failed do not return all at once.
+    """
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._failures = 0
+        self._policy = backoffPolicy(FIRST_RETRY / 2, LAST_RETRY, 2.0, jitter=lambda: 0.0)
+
+    def lost(self, lasted: float) -> None:
+        """A connection ended after so many seconds."""
+        if lasted >= _SETTLED:
+            self._failures = 0
+
+    def __call__(self, attempt: int) -> float:
+        # Twisted counts anew after each connection; one that breaks at once is a failure too.
+        self._failures += 1
+        return self._policy(self._failures) * (0.5 + self._random())
+
+
+@implementer(IChannelFinder)
+class TrunkFlows:
+    """
+    Keeps one verified connection to a carrier, and finds the right one for a URI.
+
+    @ivar problem: why there is no flow, or C{None} while there is one.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        domain: str,
+        locator: ITargetLocator,
+        connector: Connector,
+        transactions: ITransactions,
+        clock: IReactorTime,
+        token: Callable[[], str],
+        random: Callable[[], float],
+        *,
+        advertise: str | None = None,
+        observer: MessageObserver | None = None,
+        up: Callable[[IMessageChannel], None] | None = None,
+        down: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """
+        @param connector: makes verified connections only; see L{tlsConnector}.
+        @param token: random text for tags.
+        @param random: from 0 to 1.
+        @param advertise: the host that Via and Contact show, where NAT stands between.
+        @param up: told of each new flow, at once.
+        @param down: told that the flow was lost.
+        """
+        self.problem: str | None = "not started"
+        self._domain = domain.rstrip(".").lower()
+        self._locator = locator
+        self._connector = connector
+        self._clock = clock
+        self._up = up
+        self._down = down
+        self._current: StreamSignalling | None = None
+        self._since = 0.0
+        self._backoff = _Backoff(random)
+
+        def factory(
+            connected: Callable[[StreamSignalling], None] | None,
+            lost: Callable[[StreamSignalling, ChannelFailed], None],
+        ) -> StreamSignallingFactory:
+            return StreamSignallingFactory(
+                transactions,
+                clock,
+                token,
+                transport="TLS",
+                secure=True,
+                advertise=advertise,
+                observer=observer,
+                connected=connected,
+                lost=lost,
+            )
+
+        self._factory = factory(self._flowUp, self._flowDown)
+        self._extraFactory = factory(None, self._extraDown)
+        self._endpoint = TargetsEndpoint(domain, lambda: locator.locate(domain), connector, self._noFlow)
+        self._service = ClientService(self._endpoint, self._factory, self._backoff, clock)
+        # Connections beside the flow, by the host and port that were asked for.
+        self._extras: dict[tuple[str, int | None], IMessageChannel] = {}
+        self._waiting: dict[tuple[str, int | None], list[Deferred[IMessageChannel]]] = {}
+        self._connecting: dict[tuple[str, int | None], Deferred[IMessageChannel]] = {}
+        self._stopped: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        self.problem = "connecting"
+        self._service.startService()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Close everything.  Fires when all is closed, at the latest after the bound of
+        L{skypetrunk.net.tls.closeWithin}.
+        """
+        self.problem = "stopped"
+        self._stopped = Deferred()
+        for connecting in tuple(self._connecting.values()):
+            connecting.cancel()
+        for channel in (*self._factory.channels, *self._extraFactory.channels):
+            channel.close()
+        stopped = gatherResults([self._service.stopService(), self._stopped])
+        self._checkStopped()
+        return stopped.addCallback(lambda results: None)
+
+    def renew(self, why: str) -> None:
+        """The flow is believed dead (RFC 5626 section 4.4): drop it, and connect anew."""
+        if self._current is not None:
+            self._current.abort(why)
+
+    def current(self) -> IMessageChannel | None:
+        """The flow, while there is one."""
+        return self._current
+
+    def handshake(self) -> HandshakeRecord | None:
+        """Evidence of the flow, or of the last attempt at one."""
+        return None if self._endpoint.endpoint is None else self._endpoint.endpoint.handshake()
+
+    def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
+        """
+        See L{IChannelFinder.find}.  The trunk's domain, and the address and name of the server
+        that we are connected to, are the flow.  Anything else is connected to and kept.
+        """
+        host = (uri.maddr or uri.host).rstrip(".").lower()
+        if self._isFlow(host):
+            return self._flow()
+        key = (host, _tlsPort(uri))
+        if key in self._extras:
+            return succeed(self._extras[key])
+        result: Deferred[IMessageChannel] = Deferred()
+        if key in self._waiting:
+            self._waiting[key].append(result)
+            return result
+        if self._stopped is not None or len(self._extras) + len(self._waiting) >= _MOST_EXTRA:
+            return fail(NoTarget(f"{host}: {self.problem or 'too many connections beside the flow'}"))
+        self._waiting[key] = [result]
+        opening = self._connecting[key] = Deferred.fromCoroutine(self._open(*key))
+        opening.addBoth(self._opened, key)
+        return result
+
+    def _isFlow(self, host: str) -> bool:
+        if host == self._domain:
+            return True
+        target = self._endpoint.target
+        return (
+            self._current is not None
+            and target is not None
+            and host
+            in (self._current.peer.host.lower(), target.host.lower(), target.name.rstrip(".").lower())
+        )
+
+    def _flow(self) -> Deferred[IMessageChannel]:
+        if self._current is None:
+            return fail(NoTarget(f"{self._domain}: no connection: {self.problem}"))
+        return succeed(self._current)
+
+    # The flow
+
+    def _flowUp(self, channel: StreamSignalling) -> None:
+        self._current = channel
+        self._since = self._clock.seconds()
+        self.problem = None
+        record = self.handshake()
+        if record is not None:
+            self._log.info(
+                "{domain}: connected to {peer}, {version} {cipher}, proved by {proof}",
+                domain=self._domain,
+                peer=channel.peer,
+                version=record.version,
+                cipher=record.cipher,
+                proof=record.proof,
+            )
+        if self._up is not None:
+            with self._log.failuresHandled("while telling that {domain} is up", domain=self._domain):
+                self._up(channel)
+
+    def _flowDown(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
+        self._current = None
+        self._backoff.lost(self._clock.seconds() - self._since)
+        if self._stopped is None:
+            self.problem = str(reason)
+            self._log.warn("{domain}: connection lost: {reason}", domain=self._domain, reason=str(reason))
+        if self._down is not None:
+            with self._log.failuresHandled("while telling that {domain} is down", domain=self._domain):
+                self._down(reason)
+
+    def _noFlow(self, problem: str) -> None:
+        self.problem = problem
+        self._log.warn("{domain}: no connection: {problem}", domain=self._domain, problem=problem)
+
+    # Beside the flow
+
+    async def _open(self, host: str, port: int | None) -> IMessageChannel:
+        if isLiteral(host):
+            targets: Sequence[Target] = [Target(host, port or DEFAULT_PORT, host)]
+        else:
+            targets = await self._locator.locate(host, port)
+        current = self._current
+        if current is not None and any(target.host == current.peer.host for target in targets):
+            return current
+        endpoint = TargetsEndpoint(host, lambda: succeed(targets), self._connector, self._noExtra)
+        channel = await endpoint.connect(self._extraFactory)
+        assert isinstance(channel, StreamSignalling)
+        return channel
+
+    def _opened(self, result: IMessageChannel | Failure, key: tuple[str, int | None]) -> None:
+        del self._connecting[key]
+        waiting = self._waiting.pop(key)
+        if isinstance(result, Failure):
+            if not isinstance(result.value, (NoTarget, PeerNotVerified)):
+                result = Failure(NoTarget(f"{key[0]}: {result.getErrorMessage()}"))
+        elif result in self._extraFactory.channels:
+            self._extras[key] = result
+        for each in waiting:
+            each.callback(result)
+
+    def _extraDown(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
+        for key in [key for key, each in self._extras.items() if each is channel]:
+            del self._extras[key]
+        self._checkStopped()
+
+    def _noExtra(self, problem: str) -> None:
+        self._log.warn("{domain}: beside the flow: {problem}", domain=self._domain, problem=problem)
+
+    def _checkStopped(self) -> None:
+        stopped = self._stopped
+        if stopped is not None and not stopped.called and not self._extraFactory.channels:
+            stopped.callback(None)
+
+
+def _tlsPort(uri: SIPURI) -> int | None:
+    """
+    The URI's port, unless it is one for UDP: carriers write C{:5060;transport=udp} into Contacts
+    that are used over TLS.
+    """
+    if uri.transport == "udp" or (uri.port == 5060 and uri.transport != "tls"):
+        return None
+    return uri.port
+
+
+def _shown(target: Target) -> str:
+    address = str(TransportAddress("TLS", target.host, target.port))
+    return address if target.name == target.host else f"{address} ({target.name})"
