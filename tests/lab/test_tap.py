@@ -1,0 +1,113 @@
+"""The command line of the practice carrier."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import stat
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.lab.service import Lab, LabSettings
+from skypetrunk.lab.settings import CarrierSettings
+from skypetrunk.lab.tap import Options, makeService, snippet
+from skypetrunk.service.config import loadConfiguration
+from skypetrunk.wire.secret import Secret
+
+
+class OptionsTests(SynchronousTestCase):
+    """Options and their values."""
+
+    def service(self, *arguments: str) -> Lab:
+        """What a command line makes."""
+        options = Options()
+        options.parseOptions(["-d", self.mktemp(), *arguments])
+        made = makeService(options)
+        assert isinstance(made, Lab)
+        return made
+
+    def test_defaults(self) -> None:
+        """Without options it is the carrier of the datasheet: SRTP required, everything challenged."""
+        lab = self.service()
+        carrier = lab.settings.carrier
+        self.assertEqual((lab.settings.port, lab.settings.address), (5061, "127.0.0.1"))
+        self.assertEqual((carrier.domain, carrier.srtp.mode), ("sip.skype.com", "required"))
+        self.assertEqual((carrier.authentication, carrier.challengeAll), ("registration", True))
+        self.assertEqual((carrier.granted, carrier.strictFrom, carrier.maddr), (None, True, True))
+        self.assertEqual(carrier.srtp, CarrierSettings({}).srtp)
+
+    def test_password(self) -> None:
+        """Made up once, in a file only its owner reads, and kept; or read from a file."""
+        first = self.service("-u", "42").settings
+        path = first.directory / "password"
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.assertEqual(first.carrier.accounts["42"], Secret(path.read_text()))
+        self.assertEqual(len(path.read_text()), 14)
+        self.assertNotIn(path.read_text(), repr(first))
+        again = self.service("-d", str(first.directory), "-u", "42").settings.carrier
+        self.assertEqual(again.accounts, first.carrier.accounts)
+        own = Path(self.mktemp())
+        own.write_text("mine\n")
+        self.assertEqual(
+            self.service("-u", "42", "--password-file", str(own)).settings.carrier.accounts["42"],
+            Secret("mine"),
+        )
+
+    def test_switches(self) -> None:
+        """Every switch arrives."""
+        lab = self.service(
+            *("--suites=32", "--srtp=optional", "--algorithms=SHA-256,MD5", "--no-qop", "--nonce-once"),
+            *("--challenge=some", "--challenge-status=401", "--expires=3600", "--minimum-expires=9"),
+            *("--lax-from", "--number-forms=plus,00", "--plain-contact", "--channels=2", "--dead-node"),
+            *("--tls=1.2", "--ciphers=AES128-SHA", "--client-certificate=optional", "--certificate=expired"),
+        ).settings
+        carrier = lab.carrier
+        self.assertEqual(carrier.srtp.suites, ("AES_CM_128_HMAC_SHA1_32",))
+        self.assertEqual(
+            (carrier.algorithms, carrier.qop, carrier.nonceOnce), (("SHA-256", "MD5"), False, True)
+        )
+        self.assertEqual((carrier.challengeAll, carrier.proxyChallenge), (False, False))
+        self.assertEqual((carrier.granted, carrier.minimumExpires, carrier.channels), (3600, 9, 2))
+        self.assertEqual((carrier.strictFrom, carrier.maddr, carrier.forms), (False, False, ("plus", "00")))
+        self.assertEqual((lab.tls, lab.ciphers, lab.fault), ("1.2", "AES128-SHA", "expired"))
+        self.assertEqual((lab.clientCertificate, lab.deadNode), ("optional", True))
+
+    def test_mistakes(self) -> None:
+        """All mistakes at once, one line each, status 2."""
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told):
+            stopped = self.assertRaises(
+                SystemExit, self.service, "--srtp=x", "--suites=80,99", "--port=70000", "--channels=0"
+            )
+        self.assertEqual(stopped.code, 2)
+        lines = told.getvalue().splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertIn("skypetrunk-lab: --srtp: 'x' is none of required, optional, off", lines)
+
+    def test_help(self) -> None:
+        """Every option is explained, and every test number."""
+        text = str(Options())
+        for option in Options.optParameters + Options.optFlags:
+            self.assertIn(f"--{option[0]}", text)
+        self.assertEqual(text.count("+44207946000"), 9)
+
+
+class SnippetTests(SynchronousTestCase):
+    """What is printed for trunk.toml."""
+
+    def test_accepted(self) -> None:
+        """The trunk's own configuration reader takes it without a warning."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        password = directory / "password"
+        password.write_text("marker")
+        password.chmod(0o600)
+        lab = Lab(None, LabSettings(CarrierSettings({"42": Secret("marker")}), directory))
+        lab.caFile.write_bytes(lab.authority.rootPEM)
+        path = directory / "trunk.toml"
+        path.write_text(snippet(lab, password, "42"))
+        self.assertNotIn("marker", path.read_text())
+        configuration, warnings = loadConfiguration(path, {})
+        self.assertEqual(list(warnings), [])
+        self.assertEqual([trunk.domain for trunk in configuration.trunks], ["sip.skype.com"])
