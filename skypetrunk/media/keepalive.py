@@ -28,9 +28,9 @@ class KeepAlive:
     @ivar last: when the last packet was sent (seconds); the relay writes it.
     """
 
-    def __init__(self, clock: IReactorTime, send: Callable[[], None]) -> None:
+    def __init__(self, clock: IReactorTime, send: Callable[[], bool]) -> None:
         """
-        @param send: sends one keep-alive, if there is a place to send it to.
+        @param send: sends one keep-alive; C{False}: there was no place to send it to.
         """
         self._clock = clock
         self._send = send
@@ -41,11 +41,11 @@ class KeepAlive:
         """The way is known, or it changed: a burst unless media flows, and from now on the interval."""
         now = self._clock.seconds()
         if now - self.last >= QUIET:
-            self.last = now
             for _ in range(BURST):
-                self._send()
+                if self._send():
+                    self.last = now
         if self._call is None:
-            self._schedule(now)
+            self._call = self._clock.callLater(INTERVAL, self._tick)
 
     def stop(self) -> None:
         """No more of them."""
@@ -53,13 +53,11 @@ class KeepAlive:
         if call is not None:
             call.cancel()
 
-    def _schedule(self, now: float) -> None:
-        self._call = self._clock.callLater(max(0.0, self.last + INTERVAL - now), self._tick)
-
     def _tick(self) -> None:
-        self._call = None
         now = self._clock.seconds()
-        if self.last + INTERVAL <= now + 0.001:  # a clock's sums are not exact
-            self.last = now
-            self._send()
-        self._schedule(now)
+        wait = self.last + INTERVAL - now
+        if wait < 0.001:  # a clock's sums are not exact
+            wait = INTERVAL
+            if self._send():
+                self.last = now
+        self._call = self._clock.callLater(wait, self._tick)

@@ -190,12 +190,14 @@ class SecureLeg(MediaLeg):
         if self._stream and self._inbound and self._rtp.destination and not self._released:
             self._keepAlive.start()
 
-    def _sendKeepAlive(self) -> None:
+    def _sendKeepAlive(self) -> bool:
         destination = self._rtp.destination
         if destination is None or self._stream is None:
-            return
-        if self._transmit(self._stream.keepAlive(self._keepAliveType, self._seconds()), destination):
-            self.sent.authenticated += 1
+            return False
+        if not self._transmit(self._stream.keepAlive(self._keepAliveType, self._seconds()), destination):
+            return False
+        self.sent.authenticated += 1
+        return True
 
     def _keepEarly(self, receive: Callable[[bytes, Address], None], packet: bytes, address: Address) -> None:
         now = self._seconds()

@@ -80,8 +80,9 @@ class AuthenticatedSource:
             self.destination = None
             return
         if address != self._signalled:
-            self._left, self._learned = self._learned, None
-            self._moved = now
+            if self._signalled is not None:  # else what was learned came early, before the answer
+                self._left, self._learned = self._learned, None
+                self._moved = now
             self._signalled = address
         self.destination = self._learned or address
 

@@ -18,9 +18,14 @@ class KeepAliveTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1000.1)  # a start whose sums are not exact
         self.times: list[float] = []
-        self.keepAlive = KeepAlive(
-            self.clock, lambda: self.times.append(round(self.clock.seconds() - 1000.1, 6))
-        )
+        self.reachable = True
+        self.keepAlive = KeepAlive(self.clock, self.send)
+
+    def send(self) -> bool:
+        """Remember when."""
+        if self.reachable:
+            self.times.append(round(self.clock.seconds() - 1000.1, 6))
+        return self.reachable
 
     def test_silence(self) -> None:
         """Nothing else is sent."""
@@ -46,6 +51,16 @@ class KeepAliveTests(SynchronousTestCase):
         self.keepAlive.start()
         self.assertEqual(self.times, [0, 0, 0, 5, 5, 5])
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_nowhere(self) -> None:
+        """Without a place to send to none count as sent: when there is one again, a burst."""
+        self.keepAlive.start()
+        self.reachable = False
+        self.clock.pump([1.0] * 30)
+        self.reachable = True
+        self.keepAlive.start()
+        self.clock.pump([1.0] * 16)
+        self.assertEqual(self.times, [0, 0, 0, 30, 30, 30, 45])
 
     def test_stop(self) -> None:
         """No timer is left; stopping twice, or before starting, does nothing."""

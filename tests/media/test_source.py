@@ -86,6 +86,14 @@ class AuthenticatedSourceTests(SynchronousTestCase):
         self.source.authenticated(OTHER, 1.0)
         self.assertEqual(self.source.destination, OTHER)
 
+    def test_heardBefore(self) -> None:
+        """A packet that came before the first SDP has shown the way already."""
+        source = AuthenticatedSource()
+        source.authenticated(OTHER, 1.0)
+        self.assertIsNone(source.destination)
+        source.signal(SIGNALLED, 1.0)
+        self.assertEqual(source.destination, OTHER)
+
     def test_repeated(self) -> None:
         """The same SDP again, a session refresh, keeps what was learned."""
         self.source.authenticated(OTHER, 1.0)

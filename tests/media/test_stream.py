@@ -301,7 +301,8 @@ class IndexTests(SynchronousTestCase):
         def check(given: list[tuple[int, int, int, float, bool]]) -> None:
             stream = OutboundStream(protector(SUITE, key(1)), entropy(), b"us")
             receiver = unprotector(SUITE, key(1))
-            now, indices = 0.0, set()
+            now = 0.0
+            indices: set[int] = set()
             for number, (ssrc, sequence, shift, passed, keepAlive) in enumerate(given):
                 now += passed
                 packet = rtp(sequence, timestamp=sequence * STEP + shift, ssrc=ssrc, payload=b"%d" % number)

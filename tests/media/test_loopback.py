@@ -1,0 +1,156 @@
+"""
+The relay over real sockets on loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from twisted.internet import reactor as globalReactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from skypetrunk.interfaces import IMediaLeg, MediaAddress
+from skypetrunk.media import MediaPlane
+from skypetrunk.wire.rtp import parseRTP
+from tests.media.doubles import SUITE, SecurePeer, key, rtp
+
+reactor: object = globalReactor
+
+
+class Peer(DatagramProtocol):
+    """
+    Keeps what it receives.
+
+    @ivar heard: datagrams with their source.
+    """
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[bytes, tuple[str, int]]] = []
+        self.wanted = 0
+        self.waiting: Deferred[None] = Deferred()
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        """Keep it."""
+        self.heard.append((datagram, addr))
+        if len(self.heard) == self.wanted:
+            self.waiting.callback(None)
+
+    def wait(self, count: int) -> Deferred[None]:
+        """Fires when C{count} datagrams are here in all."""
+        self.wanted, self.waiting = count, Deferred()
+        if len(self.heard) >= count:
+            self.waiting.callback(None)
+        return self.waiting.addTimeout(5, reactor)  # type: ignore[arg-type]
+
+
+class LoopbackTests(TestCase):
+    """A call between two real peers."""
+
+    host = "127.0.0.1"
+
+    def setUp(self) -> None:
+        """Two peers, two legs."""
+        try:
+            with socket.socket(
+                socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM
+            ) as probe:
+                probe.bind((self.host, 0))
+        except OSError as error:
+            self.skipTest(f"{self.host}: {error}")
+        self.pbx, self.carrier = self.peer(), self.peer()
+        self.plane = MediaPlane(reactor, reactor, self.host, None, (20000, 29999), os.urandom)  # type: ignore[arg-type]
+        self.plain, self.secure = self.leg(False), self.leg(True)
+        self.plane.join(self.plain, self.secure)
+        self.srtp = SecurePeer(key(2), key(1))
+        self.plain.setRemote(self.address(self.pbx))
+        self.secure.setRemoteKey(SUITE, key(2))
+        self.secure.setLocalKey(SUITE, key(1))
+        self.secure.setRemote(self.address(self.carrier))
+
+    def peer(self) -> Peer:
+        """A peer on a port of the system's choice."""
+        peer = Peer()
+        port = reactor.listenUDP(0, peer, interface=self.host)  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        return peer
+
+    def leg(self, secure: bool) -> IMediaLeg:
+        """A leg, released at the end."""
+        leg = self.plane.allocate("call", secure)
+        self.addCleanup(leg.release)
+        return leg
+
+    def address(self, peer: Peer) -> MediaAddress:
+        """What C{peer}'s SDP says."""
+        port = peer.transport.getHost().port  # type: ignore[union-attr]
+        return MediaAddress(self.host, port, port)
+
+    def send(self, peer: Peer, leg: IMediaLeg, packet: bytes) -> None:
+        """C{peer} sends to C{leg}."""
+        peer.transport.write(packet, (self.host, leg.address.port))  # type: ignore[union-attr]
+
+    async def talk(self) -> None:
+        """Fifty packets each way, behind the three keep-alives."""
+        for sequence in range(50):
+            self.send(self.pbx, self.plain, rtp(sequence, payload=b"to carrier"))
+            self.send(self.carrier, self.secure, self.srtp.protect(rtp(sequence, payload=b"to pbx")))
+        await self.carrier.wait(53)
+        await self.pbx.wait(50)
+        for datagram, source in self.carrier.heard:
+            self.srtp.receive(datagram)
+            self.assertEqual(source, (self.host, self.secure.address.port))
+        self.assertEqual(self.srtp.refused, [])
+        self.assertEqual({packet[12:] for packet in self.srtp.plain[3:]}, {b"to carrier"})
+        first = self.srtp.headers[0].sequence
+        self.assertEqual([header.sequence for header in self.srtp.headers], list(range(first, first + 53)))
+        self.assertEqual([parseRTP(datagram).sequence for datagram, _ in self.pbx.heard], list(range(50)))
+
+    async def test_call(self) -> None:
+        """Both ways, and no port is left at the end."""
+        await self.talk()
+        for leg in (self.plain, self.secure):
+            self.assertEqual(leg.release().received.packets, 50)
+        self.assertEqual(self.plane.openPorts, 0)
+        await deferLater(reactor, 0)  # type: ignore[arg-type]
+        with socket.socket(
+            socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM
+        ) as probe:
+            probe.bind((self.host, self.plain.address.port))
+
+    async def test_closedPort(self) -> None:
+        """Towards a closed port (ICMP) the carrier's packets raise nothing; then the call goes on."""
+        with socket.socket(
+            socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM
+        ) as closed:
+            closed.bind((self.host, 0))
+            port = closed.getsockname()[1]
+        self.plain.setRemote(MediaAddress(self.host, port, port))
+        for sequence in range(1000, 1010):
+            self.send(self.carrier, self.secure, self.srtp.protect(rtp(sequence)))
+            await deferLater(reactor, 0.002)  # type: ignore[arg-type]
+        self.assertEqual(self.secure.statistics().received.packets, 10)
+        self.plain.setRemote(self.address(self.pbx))
+        self.send(self.carrier, self.secure, self.srtp.protect(rtp(1010)))
+        await self.pbx.wait(1)
+
+    async def test_large(self) -> None:
+        """A packet longer than any of media is refused as such, not cut off."""
+        self.send(self.carrier, self.secure, bytes(9000))
+        self.send(self.pbx, self.plain, rtp(1, payload=bytes(9000)))
+        self.send(self.pbx, self.plain, rtp(2, payload=bytes(1388)))
+        await self.carrier.wait(4)
+        self.assertEqual(dict(self.plain.statistics().received.refused), {"size": 1})
+        self.assertEqual(dict(self.secure.statistics().received.refused), {"size": 1})
+        self.assertEqual(len(self.carrier.heard[3][0]), 1410)
+
+
+class LoopbackIPv6Tests(LoopbackTests):
+    """The same over IPv6."""
+
+    host = "::1"
