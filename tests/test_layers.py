@@ -177,7 +177,7 @@ class LayerTests(SynchronousTestCase):
             text=True,
             timeout=60,
         )
-        self.assertEqual((done.stderr, done.returncode), ("", 0))
+        self.assertEqual(done.returncode, 0, done.stderr)
 
 
 class ReaderTests(SynchronousTestCase):

@@ -1,0 +1,88 @@
+"""
+Is the built wheel what it should be?  Run with the Python of C{.venv}, where it is installed.
+
+It holds every module and every file of data, one dropin for Twisted and nothing else of
+C{twisted}; and C{twistd} finds both services through it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from zipfile import ZipFile
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+DATA = {".py", ".toml", ".pem", ".typed"}
+
+
+def contents() -> list[str]:
+    """What is wrong with the wheel's contents."""
+    (wheel,) = (VENV / "dist").glob("*.whl")
+    with ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        info = {
+            name.split("/")[-1]: archive.read(name).decode()
+            for name in archive.namelist()
+            if ".dist-info/" in name
+        }
+    wanted = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "skypetrunk").rglob("*")
+        if path.suffix in DATA or path.name == "py.typed"
+    }
+    wanted.add("twisted/plugins/skypetrunk_plugin.py")
+    problems = [f"{wheel.name} lacks {name}" for name in sorted(wanted - names)]
+    problems += [f"{wheel.name} should not hold {name}" for name in sorted(names - wanted)]
+    if "skypetrunk = skypetrunk.tools.main:main" not in info["entry_points.txt"]:
+        problems.append("no console script")
+    if not re.search(r"^Requires-Python: >=3\.11$", info["METADATA"], re.M):
+        problems.append("no Requires-Python")
+    for name in ("LICENSE", "py.typed"):
+        if name not in info and not any(entry.endswith(name) for entry in names):
+            problems.append(f"no {name}")
+    return problems
+
+
+def services() -> list[str]:
+    """What C{twistd} and the console script, run far from the source, do not find."""
+    problems = []
+    with tempfile.TemporaryDirectory() as empty:
+
+        def output(*command: str) -> str:
+            program = VENV / "bin" / command[0]
+            done = subprocess.run(
+                [program, *command[1:]], cwd=empty, capture_output=True, text=True, timeout=60
+            )
+            if done.returncode:
+                problems.append(f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()}")
+            return done.stdout
+
+        listed = output("twistd", "--help")
+        for name in ("skypetrunk", "skypetrunk-lab"):
+            if not re.search(rf"^    {name}\s", listed, re.M):
+                problems.append(f"twistd --help does not list {name}")
+            output("twistd", "-n", name, "--help")
+        for name in ("run", "demo", "init", "check"):
+            if "--help" not in output("skypetrunk", name, "--help"):
+                problems.append(f"skypetrunk {name} --help does not describe itself")
+        where = output("python", "-c", "import skypetrunk; print(skypetrunk.__file__)")
+        if not Path(where.strip()).is_relative_to(VENV):
+            problems.append(f"skypetrunk comes from {where.strip()}")
+    return problems
+
+
+def main() -> int:
+    """Print the problems, one on a line."""
+    problems = contents() + services()
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

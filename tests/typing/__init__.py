@@ -1,0 +1,1 @@
+"""Code as vendors write it, for the type checker."""

@@ -1,0 +1,76 @@
+"""The vendor's plug-ins provide what they say, and the public doubles are enough to run them."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import (
+    CallEnded,
+    CallRequest,
+    DirectionStatistics,
+    ICallPolicy,
+    ICarrierProfile,
+    ICredentials,
+    IDialogObserver,
+    INumberPlan,
+    LegStatistics,
+)
+from tests.typing.vendor import CampusNumbers, Journal, OfficeHours, RegionalCarrier, Vault
+
+_REQUEST = CallRequest("c1", "201", "02079460018", "office", ("carrier",))
+
+
+class VendorTests(SynchronousTestCase):
+    """L{tests.typing.vendor}."""
+
+    def test_provided(self) -> None:
+        """Each provides its interface, with the right names and arguments."""
+        for interface, vendor in (
+            (INumberPlan, CampusNumbers()),
+            (ICallPolicy, OfficeHours(Clock(), 0)),
+            (ICredentials, Vault()),
+            (IDialogObserver, Journal()),
+            (ICarrierProfile, RegionalCarrier()),
+        ):
+            self.assertTrue(verifyObject(interface, vendor))
+
+    def test_policy(self) -> None:
+        """Admitted now, admitted later, refused."""
+        clock = Clock()
+        policy = OfficeHours(clock, 60)
+        later = policy.admit(_REQUEST)
+        assert later is not None
+        self.assertNoResult(later)
+        policy.asked[0].callback(None)
+        self.successResultOf(later)
+        clock.advance(60)
+        self.assertIsNone(policy.admit(_REQUEST))
+        with self.assertRaises(CallRefused) as caught:
+            policy.admit(CallRequest("c2", "anonymous", "1", "office", ()))
+        self.assertEqual((caught.exception.status, caught.exception.cause), (433, 21))
+
+    def test_secretsAreHidden(self) -> None:
+        """What the vault gives out does not show itself."""
+        self.assertNotIn("sesame", repr(Vault().find("carrier.example")))
+        self.assertIsNone(Vault().find("other.example"))
+
+    def test_journal(self) -> None:
+        """One call from start to end."""
+        journal = Journal()
+        journal.callStarted(_REQUEST)
+        journal.callAnswered("c1")
+        leg = LegStatistics(
+            "carrier",
+            True,
+            "AES_CM_128_HMAC_SHA1_80",
+            DirectionStatistics(5, authenticated=5),
+            DirectionStatistics(),
+        )
+        journal.callEnded(CallEnded("c1", "normal", None, "caller", 3.0), [leg])
+        self.assertEqual(
+            journal.lines, ["c1: 201 calls 02079460018", "c1: answered", "c1: normal, 3 s, SRTP"]
+        )
+        self.assertEqual(CampusNumbers().normalise("0018"), "+442079460018")

@@ -1,0 +1,111 @@
+"""
+A vendor's plug-ins, written against the public names only: interfaces, errors, wire's values, testing.
+
+mypy with mypy-zope reads this file strictly; a joint that cannot be implemented as its annotations
+say fails there.  L{tests.typing.test_vendor} runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import (
+    CallEnded,
+    CallRequest,
+    ICallPolicy,
+    ICarrierProfile,
+    ICredentials,
+    IDialogObserver,
+    INumberPlan,
+    LegStatistics,
+)
+from skypetrunk.wire.secret import Secret
+
+
+@implementer(INumberPlan)
+class CampusNumbers:
+    """Four digits are extensions, everything else is left alone."""
+
+    def isEmergency(self, called: str) -> bool:
+        """The gate house."""
+        return called == "5555"
+
+    def normalise(self, called: str) -> str:
+        """Extensions of the campus."""
+        return f"+4420794600{called[-2:]}" if len(called) == 4 else called
+
+
+@implementer(ICallPolicy)
+class OfficeHours:
+    """Admits calls while the office is open; asks a directory about the others."""
+
+    def __init__(self, clock: IReactorTime, opens: float) -> None:
+        self._clock = clock
+        self._opens = opens
+        self.asked: list[Deferred[None]] = []
+
+    def admit(self, request: CallRequest) -> Deferred[None] | None:
+        """At once, later, or not at all."""
+        if request.caller == "anonymous":
+            raise CallRefused("anonymous callers are not served", 433, cause=21)
+        if self._clock.seconds() >= self._opens:
+            return None
+        answer: Deferred[None] = Deferred()
+        self.asked.append(answer)
+        return answer
+
+
+@implementer(ICredentials)
+class Vault:
+    """One account."""
+
+    def find(self, realm: str) -> tuple[str, Secret] | None:
+        """Only for our carrier."""
+        return ("alice", Secret("open sesame")) if realm == "carrier.example" else None
+
+
+@implementer(IDialogObserver)
+class Journal:
+    """
+    Keeps a line for each call.
+
+    @ivar lines: the journal.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def callStarted(self, request: CallRequest) -> None:
+        """Who calls whom."""
+        self.lines.append(f"{request.call}: {request.caller} calls {request.called}")
+
+    def callAnswered(self, call: str) -> None:
+        """Answered."""
+        self.lines.append(f"{call}: answered")
+
+    def callEnded(self, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
+        """How it ended, and whether it was encrypted."""
+        secure = any(leg.secure and leg.received.authenticated for leg in media)
+        self.lines.append(f"{ended.call}: {ended.cause}, {ended.duration:.0f} s{', SRTP' if secure else ''}")
+
+
+@implementer(ICarrierProfile)
+class RegionalCarrier:
+    """A carrier that wants numbers with a plus, and knows its customers by their certificate."""
+
+    name: str = "regional"
+    domain: str | None = "sip.regional.example"
+    register: bool = False
+    expires: int = 600
+    suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
+    calledFrom: str = "p-called-party-id"
+    fromUser: str = "caller"
+    numberForm: str = "plus"
+    optionsUnusable: int = 480
+    wildcards: bool = False
+    staticRSA: bool = False
