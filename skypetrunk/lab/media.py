@@ -77,9 +77,9 @@ class MediaEndpoint:
         self._clock = reactor
         self.name = name
         self.secure = secure
-        self._rtp = _Port(self._rtpReceived)
-        self._rtcp = _Port(self._rtcpReceived)
-        self._ports = listenPair(reactor, address, self._rtp, self._rtcp)
+        self._rtp, self._rtcp, self._ports = listenPair(
+            reactor, address, lambda: _Port(self._rtpReceived), lambda: _Port(self._rtcpReceived)
+        )
         port = portNumber(self._ports[0])
         self.address = MediaAddress(address, port, port + 1)
         self.codec: Codec = PCMA
@@ -93,7 +93,7 @@ class MediaEndpoint:
         self._keys: tuple[MasterKey, MasterKey] | None = None
         self._protector: IPacketGuard | None = None
         self._unprotector: IPacketGuard | None = None
-        self._early: list[tuple[bytes, tuple[str, int]]] = []
+        self._early: list[tuple[Callable[[bytes, tuple[str, int]], None], bytes, tuple[str, int]]] = []
         self._received = Counters()
         self._sent = Counters()
         self._payloadOctets = 0
@@ -121,9 +121,9 @@ class MediaEndpoint:
         self._keys = (local, remote)
         self.suite = suite
         early, self._early = self._early, []
-        for packet, source in early:
+        for received, packet, source in early:
             self._received.early += 1
-            self._rtpReceived(packet, source)
+            received(packet, source)
 
     def start(self) -> None:
         """Begin to send.  A second call changes nothing."""
@@ -167,7 +167,7 @@ class MediaEndpoint:
 
     def _rtpReceived(self, packet: bytes, source: tuple[str, int]) -> None:
         if self.secure and self._unprotector is None and len(self._early) < _EARLY:
-            self._early.append((packet, source))
+            self._early.append((self._rtpReceived, packet, source))
             return
         try:
             if self._unprotector is not None:
@@ -200,6 +200,9 @@ class MediaEndpoint:
             self._sendBack(header, payload)
 
     def _rtcpReceived(self, packet: bytes, source: tuple[str, int]) -> None:
+        if self.secure and self._unprotector is None and len(self._early) < _EARLY:
+            self._early.append((self._rtcpReceived, packet, source))
+            return
         try:
             if self._unprotector is not None:
                 packet = self._unprotector.rtcp(packet)

@@ -7,7 +7,8 @@ chosen when its neighbour is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList
@@ -16,6 +17,8 @@ from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTim
 from twisted.internet.protocol import DatagramProtocol, ServerFactory
 
 __all__ = ["IReactor", "closePorts", "listenBoth", "listenPair", "portNumber"]
+
+P = TypeVar("P", bound=DatagramProtocol)
 
 _TRIES = 50
 _DATAGRAM = 8192
@@ -60,21 +63,23 @@ def listenBoth(
 
 
 def listenPair(
-    reactor: IReactor, address: str, rtp: DatagramProtocol, rtcp: DatagramProtocol
-) -> tuple[IListeningPort, IListeningPort]:
+    reactor: IReactor, address: str, makeRTP: Callable[[], P], makeRTCP: Callable[[], P]
+) -> tuple[P, P, tuple[IListeningPort, IListeningPort]]:
     """
     An even port and its odd neighbour (RFC 3550 section 11), from the system.
 
-    @return: the RTP and the RTCP port.
+    @return: the protocols that are bound, and their ports.
     @raise CannotListenError: there seem to be none left.
     """
     error: CannotListenError | None = None
     for _ in range(_TRIES):
+        # A protocol serves one port: that of an attempt that failed closes only later
+        rtp, rtcp = makeRTP(), makeRTCP()
         first = reactor.listenUDP(0, rtp, address, _DATAGRAM)
         number = portNumber(first)
         if number % 2 == 0:
             try:
-                return first, reactor.listenUDP(number + 1, rtcp, address, _DATAGRAM)
+                return rtp, rtcp, (first, reactor.listenUDP(number + 1, rtcp, address, _DATAGRAM))
             except CannotListenError as caught:
                 error = caught
         first.stopListening()

@@ -55,6 +55,7 @@ class MemoryNetwork(Clock):
         self.sent: list[tuple[tuple[str, int], tuple[str, int], bytes]] = []
         self.lose: Callable[[bytes], bool] = lambda datagram: False
         self._next = 20000
+        self._bound: set[DatagramProtocol] = set()
 
     def listenUDP(
         self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
@@ -67,6 +68,9 @@ class MemoryNetwork(Clock):
         address = (interface, port)
         if address in self.ports:
             raise CannotListenError(interface, port, OSError("in use"))
+        # A real port closes later than it is asked to: its protocol cannot be bound again at once
+        assert protocol not in self._bound
+        self._bound.add(protocol)
         bound = MemoryUDPPort(self, protocol, address)
         self.ports[address] = bound
         protocol.makeConnection(bound)  # type: ignore[arg-type]  # all of IUDPTransport that is used
