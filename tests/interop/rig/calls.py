@@ -121,8 +121,8 @@ class CallCase(InteropCase):
         for peer in registrars:
             self.keep(peer)
         self.keep(trunk)
-        trunk.start()
         self.addCleanup(self._judge, registrars)
+        trunk.start()
 
     def _judge(self, registrars: Sequence[Peer]) -> None:
         if self.failed:
