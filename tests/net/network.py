@@ -75,12 +75,14 @@ class MemoryNetwork:
 
     @ivar pumps: one for each connection ever made, oldest first.
     @ivar attempts: addresses that somebody tried, in order.
+    @ivar hanging: attempts at addresses that never answer.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pumps: list[IOPump] = []
         self.attempts: list[tuple[str, int]] = []
+        self.hanging: list[Deferred[IProtocol]] = []
         self._servers: dict[tuple[str, int], Callable[[], IProtocol]] = {}
         self._silent: set[tuple[str, int]] = set()
 
@@ -114,7 +116,8 @@ class MemoryNetwork:
         """See L{IStreamClientEndpoint.connect}."""
         self.attempts.append(address)
         if address in self._silent:
-            return Deferred()
+            self.hanging.append(Deferred())
+            return self.hanging[-1]
         if address not in self._servers:
             return fail(ConnectionRefusedError("refused"))
         factory.doStart()

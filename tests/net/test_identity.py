@@ -62,6 +62,8 @@ class IdentityTests(SynchronousTestCase):
     def test_userPart(self) -> None:
         """RFC 5922 section 7.1: a URI with a user part is no domain's identity."""
         self.refused(uris("sip:carrier@carrier.example"))
+        proof = self.verify([*uris("sip:somebody@elsewhere.example"), *dns(DOMAIN)])
+        self.assertEqual(proof, "DNS carrier.example")
 
     def test_noNames(self) -> None:
         """A certificate without SubjectAltName proves nothing, whatever its subject says."""

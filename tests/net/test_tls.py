@@ -153,6 +153,7 @@ class TLSTestCase(SynchronousTestCase):
         self.assertEqual(self.speakers.built, [])
         self.assertEqual(self.listeners.heard, [])
         self.assertTrue(all(self.network.closed(index) for index in range(len(self.network.pumps))))
+        self.assertTrue(all(attempt.called for attempt in self.network.hanging))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
