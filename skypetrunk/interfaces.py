@@ -219,6 +219,27 @@ class ICredentials(Interface):
         """User name and password for C{realm}, or C{None}: the challenge stays unanswered."""
 
 
+class IRegistrationObserver(Interface):
+    """Told how the registration of one trunk goes.  What it raises is logged and changes nothing."""
+
+    def registered(expires: int) -> None:
+        """Registered, or refreshed, for C{expires} seconds from now."""
+
+    def refused(reason: str, status: int) -> None:
+        """
+        The registrar refused.  It is asked again by itself, later each time; a registration
+        that was there before may hold until its end.
+
+        @param reason: in words, for people: what is wrong.
+        """
+
+    def lost(reason: str) -> None:
+        """
+        The registrar does not answer, or the channel broke.  Whoever owns the channel should
+        condemn it and start again with another; without that the same one is tried again.
+        """
+
+
 class IDialogObserver(Interface):
     """Told about each call: status page, records, vendors.  What it raises is logged and changes nothing."""
 

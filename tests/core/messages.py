@@ -63,13 +63,10 @@ def undecided(start: Any) -> list[tuple[str, str]]:
     """
     Pairs of state and input for which a machine has no transition.
 
-    @param start: what starts it: a function that closes over the C{TypeMachine}.
+    @param start: the C{TypeMachine}, or a function that closes over it.
     """
-    machine = next(
-        cell.cell_contents
-        for cell in start.__closure__
-        if hasattr(cell.cell_contents, "__automat_automaton__")
-    )
+    candidates = [start, *(cell.cell_contents for cell in getattr(start, "__closure__", None) or ())]
+    machine = next(each for each in candidates if hasattr(each, "__automat_automaton__"))
     automaton = machine.__automat_automaton__
     decided = {(state, symbol) for state, symbol, _, _ in automaton.allTransitions()}
     inputs = [name for name in vars(machine.__automat_type__) if not name.startswith("_")]

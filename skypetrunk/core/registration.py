@@ -1,0 +1,547 @@
+"""
+Registration of one account with its registrar: RFC 3261 section 10, on the client's side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from automat import TypeMachineBuilder, pep614
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.machines import indexed
+from skypetrunk.core.timers import StateTimers, waiting
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.interfaces import (
+    IClientTransaction,
+    IClientTransactionUser,
+    ICredentials,
+    IMessageChannel,
+    IRegistrationObserver,
+    ITransactions,
+)
+from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Header, Request, Response
+from skypetrunk.wire.uri import SIPURI
+
+#: A refresh leaves half of the time, or this many seconds, for more attempts before the end.
+REFRESH_AHEAD = 120.0
+#: Seconds until the first attempt after a failure, and the longest; doubling in between.
+RETRY = (4.0, 300.0)
+#: The same where somebody has to change something first: trying more often may lock the account.
+RETRY_SLOWLY = (60.0, 1800.0)
+#: A Retry-After is obeyed up to here: one that is wrong must not cost a day of calls.
+RETRY_AFTER_LIMIT = 3600.0
+#: Seconds for taking the registration back, as the program that ends does not wait longer.
+STOP_BOUND = 4.0
+
+_SLOW = frozenset({401, 403, 404, 407})
+_seconds = re.compile(r"[ \t]*([0-9]{1,9})(?![0-9])").match
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """
+    What is registered.
+
+    @ivar user: user part of From, To and Contact, unescaped.
+    @ivar domain: the registrar's, without user part (RFC 3261 section 10.2).
+    @ivar expires: seconds to ask for.
+    """
+
+    user: str
+    domain: str
+    expires: int = 3600
+    userAgent: str = "skypetrunk"
+
+
+class RegistrationInputs(Protocol):
+    """What happens to a registration."""
+
+    def started(self, channel: IMessageChannel) -> None:
+        """There is a channel to the registrar: the first, or a new one."""
+
+    def lost(self, reason: str) -> None:
+        """The channel is gone."""
+
+    def due(self) -> None:
+        """Time to refresh, or to try again."""
+
+    def again(self, request: Request) -> None:
+        """The registrar wants the request another way: with credentials, or for longer."""
+
+    def granted(self, seconds: int) -> None:
+        """Registered."""
+
+    def failed(self, reason: str, status: int | None, delay: float) -> None:
+        """Not registered: the status, C{None} for silence, and when to try again."""
+
+    def stopping(self) -> None:
+        """The owner wants it taken back."""
+
+    def left(self) -> None:
+        """It was taken back, or there is no time left for that."""
+
+
+@implementer(IClientTransactionUser)
+class _Attempt:
+    """One REGISTER; what comes after another was sent is ignored."""
+
+    __slots__ = ("_registration", "leaving", "request")
+
+    def __init__(self, registration: Registration, request: Request, leaving: bool) -> None:
+        self._registration = registration
+        self.request = request
+        self.leaving = leaving
+
+    def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
+        """A final response counts."""
+        if response.status >= 200:
+            self._registration._answered(self, response)
+
+    def timedOut(self, transaction: IClientTransaction) -> None:
+        """Timer F."""
+        self._registration._unanswered(self)
+
+    def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
+        """The channel broke."""
+        self._registration._broken(self, reason)
+
+
+class Registration:
+    """
+    One account, registered over one channel at a time.
+
+    @ivar path: Path of the last answer (RFC 3327).
+    @ivar serviceRoute: Service-Route of the last answer (RFC 3608).
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        transactions: ITransactions,
+        account: Account,
+        credentials: ICredentials,
+        observer: IRegistrationObserver,
+        token: Callable[[], str],
+        random: Callable[[], float],
+    ) -> None:
+        """
+        @param token: makes random text for Call-ID, tag and cnonce.
+        @param random: 0 to 1, spreads the attempts of many customers after an outage.
+        """
+        self.path: tuple[str, ...] = ()
+        self.serviceRoute: tuple[str, ...] = ()
+        self._clock = clock
+        self._transactions = transactions
+        self._account = account
+        self._observer = observer
+        self._random = random
+        self._authentication = Authentication(credentials, token)
+        self._callID = token()
+        self._tag = token()
+        self._sequence = 0
+        self._asked = account.expires
+        self._failures = 0
+        self._until = 0.0
+        self._channel: IMessageChannel | None = None
+        self._attempt: _Attempt | None = None
+        self._waiters: list[Deferred[None]] = []
+        self._machine = _machine(self)
+
+    @property
+    def registered(self) -> bool:
+        """Is there a registration that has not run out?"""
+        return self._clock.seconds() < self._until
+
+    def start(self, channel: IMessageChannel) -> None:
+        """Register over C{channel}, now; one that was used before is forgotten."""
+        self._machine.started(channel)
+
+    def channelLost(self) -> None:
+        """The channel is gone: nothing is sent until L{start}."""
+        self._machine.lost("the connection is lost")
+
+    def stop(self) -> Deferred[None]:
+        """
+        Take the registration back (RFC 3261 section 10.2.2).
+
+        @return: fires when that was answered, or after L{STOP_BOUND} seconds, and never fails.
+        """
+        stopped: Deferred[None] = Deferred()
+        self._waiters.append(stopped)
+        self._machine.stopping()
+        return stopped
+
+    # Answers
+
+    def _answered(self, attempt: _Attempt, response: Response) -> None:
+        if attempt is not self._attempt:
+            return
+        again = self._corrected(attempt, response)
+        if again is not None:
+            if attempt.leaving:
+                self._send(again, leaving=True)
+            else:
+                self._machine.again(again)
+        elif attempt.leaving:
+            self._until = 0.0
+            self._machine.left()
+        elif response.status < 300:
+            self._accepted(response)
+        else:
+            self._refused(response)
+
+    def _corrected(self, attempt: _Attempt, response: Response) -> Request | None:
+        """The request that C{response} asks for instead, or C{None}."""
+        if response.status in (401, 407):
+            return self._authentication.answer(attempt.request, response, self._nextSequence)
+        if response.status == 423:
+            # Section 10.2.8
+            wanted = _number(response.header("Min-Expires"))
+            if wanted is not None and wanted > self._asked:
+                self._asked = wanted
+                return self._request(self._asked)
+        return None
+
+    def _accepted(self, response: Response) -> None:
+        seconds = self._grantedBy(response)
+        if seconds <= 0:
+            self._fail("it granted 0 seconds", response.status, RETRY_SLOWLY, None)
+            return
+        self.path = _listed(response, "Path")
+        self.serviceRoute = _listed(response, "Service-Route")
+        self._machine.granted(seconds)
+
+    def _grantedBy(self, response: Response) -> int:
+        """Seconds: of our Contact in the list, else of Expires, else what was asked (section 10.2.4)."""
+        ours = self._contact().uri
+        try:
+            listed = response.contacts
+        except MalformedMessage:
+            listed = ()
+        known = [contact for contact in listed if isinstance(ours, SIPURI) and ours.equivalent(contact.uri)]
+        if not known and len(listed) == 1:
+            # A registrar behind NAT may list where it sees us.
+            known = list(listed)
+        for text in (*(contact.params.get("expires") for contact in known), response.header("Expires")):
+            seconds = _number(text)
+            if seconds is not None:
+                return seconds
+        return self._asked
+
+    def _refused(self, response: Response) -> None:
+        status, account = response.status, self._account
+        phrase = response.reason.encode("ascii", "backslashreplace").decode()
+        reason = f"{status} {phrase}"
+        if status in (401, 407):
+            reason += f": {self._authentication.problem}"
+        elif status == 403:
+            reason += f": password or permission of account {account.user} is wrong"
+        elif status == 404:
+            reason += f": account {account.user} is not known at {account.domain}"
+        if status in _SLOW:
+            self._until = 0.0
+        lane = RETRY_SLOWLY if status in _SLOW else RETRY
+        self._fail(reason, status, lane, _number(response.header("Retry-After")))
+
+    def _fail(
+        self, reason: str, status: int | None, lane: tuple[float, float], retryAfter: int | None
+    ) -> None:
+        first, longest = lane
+        delay = min(first * 2.0 ** min(self._failures, 30), longest) * (0.5 + 0.5 * self._random())
+        if retryAfter is not None:
+            delay = max(delay, min(float(retryAfter), RETRY_AFTER_LIMIT))
+        self._failures += 1
+        self._machine.failed(reason, status, delay)
+
+    def _unanswered(self, attempt: _Attempt) -> None:
+        if attempt is not self._attempt:
+            return
+        if attempt.leaving:
+            self._machine.left()
+        else:
+            self._fail("the registrar does not answer", None, RETRY, None)
+
+    def _broken(self, attempt: _Attempt, reason: Exception) -> None:
+        if attempt is self._attempt:
+            self._machine.lost(f"the connection is lost: {reason}")
+
+    # Requests
+
+    def _nextSequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _contact(self) -> NameAddr:
+        assert self._channel is not None
+        local = self._channel.localAddress
+        params = NO_PARAMETERS
+        if local.transport != "UDP":
+            params = Parameters([("transport", local.transport.lower())])
+        return NameAddr(None, SIPURI("sip", escape(self._account.user), None, local.host, local.port, params))
+
+    def _request(self, expires: int) -> Request:
+        """The next REGISTER: same Call-ID and From tag, CSeq one higher (section 10.2)."""
+        account = self._account
+        registrar = SIPURI("sip", None, None, account.domain)
+        address = NameAddr(None, registrar.replace(user=escape(account.user)))
+        contact = self._contact()
+        uri = str(registrar)
+        headers = [
+            Header("Max-Forwards", "70"),
+            Header("From", f"{address};tag={self._tag}"),
+            Header("To", str(address)),
+            Header("Call-ID", self._callID),
+            Header("CSeq", f"{self._nextSequence()} REGISTER"),
+            Header("Contact", f"{contact};expires={expires}"),
+            Header("Expires", str(expires)),
+            Header("Supported", "path"),
+            Header("User-Agent", account.userAgent),
+        ]
+        return Request("REGISTER", uri, (*headers, *self._authentication.headersFor("REGISTER", uri)))
+
+    def _send(self, request: Request, leaving: bool = False) -> None:
+        assert self._channel is not None
+        attempt = self._attempt = _Attempt(self, request, leaving)
+        self._transactions.sendRequest(request, self._channel, attempt)
+
+    # Called by the machine
+
+    def _register(self) -> None:
+        self._send(self._request(self._asked))
+
+    def _take(self, channel: IMessageChannel) -> None:
+        self._channel = channel
+        self._register()
+
+    def _leave(self, machine: RegistrationInputs) -> None:
+        if self.registered:
+            self._send(self._request(0), leaving=True)
+        else:
+            machine.left()
+
+    def _drop(self) -> None:
+        self._until = 0.0
+        self._channel = None
+        self._attempt = None
+
+    def _finish(self) -> None:
+        self._drop()
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
+
+    def _remember(self, seconds: int) -> None:
+        # Some registrars want a refresh every 20 seconds: only the first is news.
+        write = self.log.debug if self.registered else self.log.info
+        self._attempt = None
+        self._failures = 0
+        self._until = self._clock.seconds() + seconds
+        write(
+            "registered {user} at {domain} for {seconds} s",
+            user=self._account.user,
+            domain=self._account.domain,
+            seconds=seconds,
+        )
+        with self.log.failuresHandled("telling that {user} is registered", user=self._account.user):
+            self._observer.registered(seconds)
+
+    def _report(self, reason: str, status: int | None, delay: float) -> None:
+        self._attempt = None
+        write = self.log.error if status in _SLOW else self.log.warn
+        write(
+            "cannot register {user} at {domain}: {reason}; next attempt in {delay:.0f} s",
+            user=self._account.user,
+            domain=self._account.domain,
+            reason=reason,
+            delay=delay,
+        )
+        with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
+            if status is None:
+                self._observer.lost(reason)
+            else:
+                self._observer.refused(reason, status)
+
+    def _tellLost(self, reason: str) -> None:
+        self._drop()
+        with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
+            self._observer.lost(reason)
+
+
+def refreshAfter(seconds: int) -> float:
+    """When to refresh a registration of C{seconds}: early enough to try again before its end."""
+    return max(seconds / 2, seconds - REFRESH_AHEAD, 1.0)
+
+
+def _listed(response: Response, name: str) -> tuple[str, ...]:
+    try:
+        return response.values(name)
+    except MalformedMessage:
+        return ()
+
+
+def _number(text: str | None) -> int | None:
+    """The number that C{text} begins with: Expires, Min-Expires, Retry-After (a comment may follow)."""
+    match = _seconds(text or "")
+    return None if match is None else int(match[1])
+
+
+# On the way into a state: its timer
+
+
+def _refreshing(machine: RegistrationInputs, core: Registration, seconds: int) -> StateTimers:
+    return waiting(core._clock, refreshAfter(seconds), machine.due)
+
+
+def _retrying(
+    machine: RegistrationInputs, core: Registration, reason: str, status: int | None, delay: float
+) -> StateTimers:
+    return waiting(core._clock, delay, machine.due)
+
+
+def _bounded(machine: RegistrationInputs, core: Registration) -> StateTimers:
+    return waiting(core._clock, STOP_BOUND, machine.left)
+
+
+def _build() -> Callable[[Registration], RegistrationInputs]:
+    inputs = RegistrationInputs
+    builder = TypeMachineBuilder(RegistrationInputs, Registration)
+    offline = builder.state("Offline")
+    registering = builder.state("Registering")
+    registered = builder.state("Registered", _refreshing)
+    waitingToRetry = builder.state("Waiting", _retrying)
+    stopping = builder.state("Stopping", _bounded)
+
+    # No channel
+
+    @pep614(offline.upon(inputs.started).to(registering))
+    @pep614(registering.upon(inputs.started).loop())
+    def begin(machine: RegistrationInputs, core: Registration, channel: IMessageChannel) -> None:
+        core._take(channel)
+
+    @pep614(offline.upon(inputs.stopping).loop())
+    def nothingToStop(machine: RegistrationInputs, core: Registration) -> None:
+        core._finish()
+
+    # One REGISTER is on its way; a second may not be sent before its end (section 10.2)
+
+    @pep614(registering.upon(inputs.lost).to(offline))
+    def lostRegistering(machine: RegistrationInputs, core: Registration, reason: str) -> None:
+        core._tellLost(reason)
+
+    @pep614(registering.upon(inputs.again).loop())
+    def sendAgain(machine: RegistrationInputs, core: Registration, request: Request) -> None:
+        core._send(request)
+
+    @pep614(registering.upon(inputs.granted).to(registered))
+    def remember(machine: RegistrationInputs, core: Registration, seconds: int) -> None:
+        core._remember(seconds)
+
+    @pep614(registering.upon(inputs.failed).to(waitingToRetry))
+    def report(
+        machine: RegistrationInputs, core: Registration, reason: str, status: int | None, delay: float
+    ) -> None:
+        core._report(reason, status, delay)
+
+    registering.upon(inputs.stopping).to(stopping).returns(None)
+
+    # Waiting for a time
+
+    @pep614(registered.upon(inputs.due).to(registering))
+    @pep614(waitingToRetry.upon(inputs.due).to(registering))
+    def register(machine: RegistrationInputs, core: Registration, timers: StateTimers) -> None:
+        timers.cancel()
+        core._register()
+
+    @pep614(registered.upon(inputs.started).to(registering))
+    @pep614(waitingToRetry.upon(inputs.started).to(registering))
+    def beginAnew(
+        machine: RegistrationInputs, core: Registration, timers: StateTimers, channel: IMessageChannel
+    ) -> None:
+        timers.cancel()
+        core._take(channel)
+
+    @pep614(registered.upon(inputs.lost).to(offline))
+    @pep614(waitingToRetry.upon(inputs.lost).to(offline))
+    def lost(machine: RegistrationInputs, core: Registration, timers: StateTimers, reason: str) -> None:
+        timers.cancel()
+        core._tellLost(reason)
+
+    @pep614(registered.upon(inputs.stopping).to(stopping))
+    @pep614(waitingToRetry.upon(inputs.stopping).to(stopping))
+    def leave(machine: RegistrationInputs, core: Registration, timers: StateTimers) -> None:
+        timers.cancel()
+        core._leave(machine)
+
+    # What was on its way when the owner stopped has its end, then the registration is taken back
+
+    @pep614(stopping.upon(inputs.again).loop())
+    def leaveUnanswered(
+        machine: RegistrationInputs, core: Registration, timers: StateTimers, request: Request
+    ) -> None:
+        core._leave(machine)
+
+    @pep614(stopping.upon(inputs.granted).loop())
+    def leaveGranted(
+        machine: RegistrationInputs, core: Registration, timers: StateTimers, seconds: int
+    ) -> None:
+        core._until = core._clock.seconds() + seconds
+        core._leave(machine)
+
+    @pep614(stopping.upon(inputs.failed).loop())
+    def leaveRefused(
+        machine: RegistrationInputs,
+        core: Registration,
+        timers: StateTimers,
+        reason: str,
+        status: int | None,
+        delay: float,
+    ) -> None:
+        core._leave(machine)
+
+    @pep614(stopping.upon(inputs.left).to(offline))
+    def finish(machine: RegistrationInputs, core: Registration, timers: StateTimers) -> None:
+        timers.cancel()
+        core._finish()
+
+    @pep614(stopping.upon(inputs.lost).to(offline))
+    def finishLost(
+        machine: RegistrationInputs, core: Registration, timers: StateTimers, reason: str
+    ) -> None:
+        timers.cancel()
+        core._finish()
+
+    # Nothing to do
+
+    offline.upon(inputs.lost).loop().returns(None)
+    offline.upon(inputs.again).loop().returns(None)
+    offline.upon(inputs.granted).loop().returns(None)
+    offline.upon(inputs.failed).loop().returns(None)
+    offline.upon(inputs.due).loop().returns(None)
+    offline.upon(inputs.left).loop().returns(None)
+    registering.upon(inputs.due).loop().returns(None)
+    registering.upon(inputs.left).loop().returns(None)
+    for idle in (registered, waitingToRetry):
+        idle.upon(inputs.again).loop().returns(None)
+        idle.upon(inputs.granted).loop().returns(None)
+        idle.upon(inputs.failed).loop().returns(None)
+        idle.upon(inputs.left).loop().returns(None)
+    stopping.upon(inputs.started).loop().returns(None)
+    stopping.upon(inputs.due).loop().returns(None)
+    stopping.upon(inputs.stopping).loop().returns(None)
+
+    return indexed(builder.build())
+
+
+_machine = _build()
