@@ -21,9 +21,9 @@ class Options(usage.Options):
         """Keep the command line, unless it asks for help."""
         self.arguments = list(options or ())
         if "--help" in self.arguments:
-            from skypetrunk.service import tap
+            from skypetrunk.service.tap import Options as TrunkOptions
 
-            trunk = tap.Options()
+            trunk = TrunkOptions()
             trunk.synopsis = "Usage: skypetrunk run [options]"
             print(trunk)
             raise SystemExit(0)

@@ -6,11 +6,13 @@ import builtins
 import io
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import skypetrunk
 from skypetrunk import __version__
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.tools import init, run
@@ -70,6 +72,7 @@ class CommandTests(ToolTestCase):
         for name, options in (
             ("init", ("--profile=", "--username=", "--password-file=", "--output=", "--force", "--target=")),
             ("check", ("--config=",)),
+            ("run", ("--config=",)),
         ):
             status, out, err = self.run_(name, "--help")
             self.assertEqual((status, err), (0, ""))
@@ -85,12 +88,15 @@ class CommandTests(ToolTestCase):
     def test_mistakes(self) -> None:
         """A mistake is one line, and 2."""
         for arguments, line in (
-            ((), "skypetrunk: which command? One of run, demo, init, check; skypetrunk --help says more\n"),
             (("chek",), "skypetrunk: Unknown command: chek\n"),
             (("check", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
             (("check", "a", "b"), "skypetrunk: Wrong number of arguments.\n"),
         ):
             self.assertEqual(self.run_(*arguments), (2, "", line))
+        status, out, err = self.run_()
+        self.assertEqual((status, out), (2, ""))
+        self.assertTrue(err.startswith("skypetrunk: which command? One of run, demo, init, check"), err)
+        self.assertEqual(err.count("\n"), 1)
 
     def test_console(self) -> None:
         """The console script takes its arguments from the process and exits with the status."""
@@ -108,8 +114,24 @@ class RunTests(ToolTestCase):
         """The trunk's own options reach it as they are."""
         options = command.Options()
         options.parseOptions(["run", "--config", "office.toml", "--unknown"])
-        self.assertIsInstance(options.subOptions, run.Options)
+        assert isinstance(options.subOptions, run.Options)
         self.assertEqual(options.subOptions.arguments, ["--config", "office.toml", "--unknown"])
+
+
+    def test_asTwistd(self) -> None:
+        """It ends as twistd does: a mistake in the configuration is one line, and 2."""
+        root = Path(skypetrunk.__file__).parent.parent
+        done = subprocess.run(
+            [sys.executable, "-m", "skypetrunk.tools.main", "run", "--config", "none.toml"],
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(
+            (done.returncode, done.stderr), (2, "none.toml: cannot be read: No such file or directory\n")
+        )
+        self.assertEqual(os.listdir(), [])
 
 
 class CheckTests(ToolTestCase):
