@@ -39,6 +39,7 @@ _protocol = re.compile(
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+/[ \t]*+([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+/[ \t]*+"
     r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]++"
 ).match
+_cseq = re.compile(r"[ \t]*+([0-9]++)[ \t]++([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+").fullmatch
 # Both values as nearly every message has them, in one go; the functions below read all others.
 _commonNameAddr = re.compile(
     rf"""(?:"([^"\\]*+)"[ \t]*+|([A-Za-z0-9\-.!%*_+`'~]++)[ \t]*+)?+<{SIP_URI}>{PLAIN_PARAMETERS}"""
@@ -118,10 +119,10 @@ def parseNameAddr(value: str) -> NameAddr:
     common = _commonNameAddr(value)
     display: str | None
     if common is not None:
-        quoted, token, *uri, params = common.groups()
+        quoted, token, scheme, user, password, host, port, uriParams, headers, params = common.groups()
         return _nameAddr(
             token if quoted is None else quoted,
-            sipURI(*uri),
+            sipURI(scheme, user, password, host, port, uriParams, headers),
             plainParameters(params) if params else NO_PARAMETERS,
         )
     value = value.strip(LWS)
@@ -282,6 +283,21 @@ def parseVia(value: str) -> Via:
     return _via(start[3].upper(), sentBy[1], sentBy[2], parseParameters(text[len(head):]), protocol)
 
 
+def parseVias(values: Sequence[str]) -> tuple[Via, ...]:
+    """The hops of several header lines, each of which may hold several."""
+    if len(values) == 1 and "," not in values[0] and values[0]:
+        return (parseVia(values[0]),)
+    return tuple([parseVia(element) for value in values for element in splitCommas(value)])
+
+
+def parseCallID(value: str) -> str:
+    """A Call-ID: one word.  @raise MalformedMessage: none, or several."""
+    value = value.strip(LWS)
+    if not value or " " in value or "\t" in value:
+        raise MalformedMessage("no single word")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class CSeq:
     """The order of requests in a dialog."""
@@ -308,12 +324,12 @@ def parseCSeq(value: str) -> CSeq:
 
     @raise MalformedMessage: it breaks the grammar.
     """
-    number, _, method = value.strip(LWS).replace("\t", " ").partition(" ")
-    method = method.lstrip(LWS)
-    if not isToken(method):
-        raise MalformedMessage("a CSeq without a method")
+    match = _cseq(value)
+    if match is None:
+        raise MalformedMessage("no number and method")
+    number, method = match.groups()
     made = _new(CSeq)
-    _setNumber(made, parseNumber(number, "CSeq", 2**32 - 1))
+    _setNumber(made, int(number) if len(number) < 10 else parseNumber(number, "CSeq", 2**32 - 1))
     _setMethod(made, method)
     return made
 
@@ -341,9 +357,11 @@ __all__ = [
     "Via",
     "canonicalName",
     "parseCSeq",
+    "parseCallID",
     "parseContacts",
     "parseNameAddr",
     "parseNameAddrs",
     "parseNumber",
     "parseVia",
+    "parseVias",
 ]

@@ -14,16 +14,21 @@ from typing import NoReturn
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import LWS, isToken
-from skypetrunk.wire.headers import parseNumber
+from skypetrunk.wire.headers import parseCallID, parseCSeq, parseNameAddr, parseNumber, parseVias
 from skypetrunk.wire.names import SPELLINGS, canonicalName
 from skypetrunk.wire.reasons import reasonPhrase
 from skypetrunk.wire.request_response import Header, Message, Request, Response, make
+from skypetrunk.wire.uri import parseURI
 
 # RFC 3261 section 20: these may stand once.  With a second one, two elements may read different messages.
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
 _MANDATORY = frozenset(("via", "from", "to", "call-id", "cseq"))
-_ALWAYS_READ = (("From", "fromAddress"), ("To", "toAddress"), ("Call-ID", "callID"))
-_OTHERS_READ = (("contact", "contacts"), ("route", "routes"), ("record-route", "recordRoutes"))
+_OTHERS_READ = (
+    ("max-forwards", "maxForwards"),
+    ("contact", "contacts"),
+    ("route", "routes"),
+    ("record-route", "recordRoutes"),
+)
 
 _version = re.compile(r"[sS][iI][pP]/[0-9]+\.[0-9]+").fullmatch
 _requestURI = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
@@ -34,26 +39,24 @@ _newHeader = tuple.__new__
 
 def _readHeaders(lines: list[str]) -> tuple[tuple[Header, ...], dict[str, list[str]], str | None]:
     """
-    Unfolded header lines (after the start line) as values, with their index and the first thing that
+    Unfolded header lines (without the start line) as values, with their index and the first thing that
     is wrong with them.  Lines that cannot be read are left out, the others still serve for an answer.
     """
     headers: list[Header] = []
     index: dict[str, list[str]] = {}
     problem: str | None = None
-    spellings = SPELLINGS
-    for at, line in enumerate(lines):
-        if not at:
-            continue
+    spelled, add = SPELLINGS.get, headers.append
+    for line in lines:
         name, colon, value = line.partition(":")
-        canonical = spellings.get(name)
-        if canonical is None:
+        canonical = spelled(name)
+        if canonical is None or not colon:
             name = name.rstrip(LWS)
             if not (colon and isToken(name)):
-                problem = problem or f"line {at + 1} is no header"
+                problem = problem or f"line {lines.index(line) + 2} is no header"
                 continue
             canonical = canonicalName(name)
-        value = value.strip(LWS)
-        headers.append(_newHeader(Header, (name, value)))
+        value = value.strip(" \t")
+        add(_newHeader(Header, (name, value)))
         if canonical in index:
             index[canonical].append(value)
         else:
@@ -71,12 +74,12 @@ def _readHead(head: bytes) -> tuple[Request | Response, str | None]:
     if "\r\n " in text or "\r\n\t" in text:
         text = _fold(" ", text)
     lines = text.split("\r\n")
+    start = lines.pop(0)
     headers, index, problem = _readHeaders(lines)
-    breaks = len(lines) - 1
+    breaks = len(lines)
     if text.count("\n") != breaks or text.count("\r") != breaks:
         # Two elements that disagree about a bare CR or LF read two different messages.
         problem = "a CR or LF that does not end a line"
-    start = lines[0]
     if start[:4].upper() == "SIP/":
         version, _, rest = start.partition(" ")
         if not _version(version):
@@ -187,19 +190,25 @@ def validate(message: Request | Response) -> None:
             for name in _SINGLE:
                 if name in index and len(index[name]) > 1:
                     raise MalformedMessage(f"more than one {name} header")
+        # Put where the lazy properties would put them, without their detours: this is the hot path.
+        known = message.__dict__
         where = "CSeq"
-        cseq = message.cseq
+        cseq = known["cseq"] = parseCSeq(index["cseq"][0])
         if isinstance(message, Request):
             if cseq.method != message.method:
                 raise MalformedMessage("names another method than the request line")
             where = "Request-URI"
-            _ = message.requestURI, message.maxForwards
+            known["requestURI"] = parseURI(message.uri)
         where = "Via"
-        if message.topVia.protocol != "SIP/2.0":
-            raise MalformedMessage("another protocol")
-        for name, property in _ALWAYS_READ:
-            where = name
-            getattr(message, property)
+        vias = known["vias"] = parseVias(index["via"])
+        if not vias or vias[0].protocol != "SIP/2.0":
+            raise MalformedMessage("none of SIP/2.0")
+        where = "From"
+        known["fromAddress"] = parseNameAddr(index["from"][0])
+        where = "To"
+        known["toAddress"] = parseNameAddr(index["to"][0])
+        where = "Call-ID"
+        known["callID"] = parseCallID(index["call-id"][0])
         for name, property in _OTHERS_READ:
             if name in index:
                 where = name

@@ -18,12 +18,13 @@ from skypetrunk.wire.headers import (
     CSeq,
     NameAddr,
     Via,
+    parseCallID,
     parseContacts,
     parseCSeq,
     parseNameAddr,
     parseNameAddrs,
     parseNumber,
-    parseVia,
+    parseVias,
 )
 from skypetrunk.wire.names import LIST_HEADERS, SPELLINGS, canonicalName
 from skypetrunk.wire.uri import URI, parseURI
@@ -125,10 +126,7 @@ class Message:
     @_Lazy
     def vias(self) -> tuple[Via, ...]:
         """All Via values, top first."""
-        found = self._index.get("via", ())
-        if len(found) == 1 and "," not in found[0] and found[0]:
-            return (parseVia(found[0]),)
-        return tuple([parseVia(element) for value in found for element in splitCommas(value)])
+        return parseVias(self._index.get("via", ()))
 
     @property
     def topVia(self) -> Via:
@@ -155,10 +153,7 @@ class Message:
     @_Lazy
     def callID(self) -> str:
         """Call-ID."""
-        value = self._one("call-id").strip(LWS)
-        if not value or " " in value or "\t" in value:
-            raise MalformedMessage("Call-ID is no single word")
-        return value
+        return parseCallID(self._one("call-id"))
 
     @_Lazy
     def contacts(self) -> tuple[NameAddr, ...]:
