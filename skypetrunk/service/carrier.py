@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from skypetrunk.core.registration import Registration, RegistrationDetails
+from skypetrunk.core import registration
+from skypetrunk.core.registration import Registration
 from skypetrunk.core.sides import TrunkSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
@@ -135,14 +136,12 @@ class Carrier:
         )
         self.registration: Registration | None = None
         if configuration.profile.register:
-            details = RegistrationDetails(
-                configuration.domain, configuration.username, configuration.profile.expires
+            bound = registration.Account(
+                configuration.username, configuration.domain, configuration.profile.expires
             )
-            self.registration = Registration(
-                reactor, self.transactions, details, account, self, token, chance
-            )
+            self.registration = Registration(reactor, self.transactions, bound, account, self, token, chance)
         self._problem: str | None = None
-        self._expires: float | None = None
+        self._expires: int | None = None
 
     def start(self) -> None:
         """Connect, and register if the carrier wants it."""
@@ -171,7 +170,7 @@ class Carrier:
     def _fallBack(self, failure: Failure, uri: SIPURI) -> IMessageChannel:
         flow = self.flows.current()
         if flow is None:
-            raise failure.value
+            raise NoTarget(failure.getErrorMessage())
         self._log.warn(
             "{trunk}: {host} cannot be reached, its requests take the registered connection: {problem}",
             trunk=self.name,
@@ -193,21 +192,16 @@ class Carrier:
 
     # IRegistrationObserver
 
-    def registered(self, expires: float) -> None:
+    def registered(self, expires: int) -> None:
         """The carrier knows us: calls may go this way."""
-        if not self.side.up:
-            self._log.info("{trunk}: registered for {expires:.0f} s", trunk=self.name, expires=expires)
         self.side.up = True
         self._problem = None
         self._expires = expires
 
     def refused(self, reason: str, status: int) -> None:
-        """The carrier refuses us."""
-        self.side.up = False
+        """The carrier refuses us; what it granted before may hold a while."""
+        self.side.up = self.registration is not None and self.registration.registered
         self._problem = f"{status} {reason}"
-        self._log.error(
-            "{trunk}: registration refused: {status} {reason}", trunk=self.name, status=status, reason=reason
-        )
 
     def lost(self, reason: str) -> None:
         """No answer: this connection is worth nothing."""
@@ -225,6 +219,7 @@ class Carrier:
             state = "connected" if current is not None else "down"
         return {
             "state": state,
+            "up": self.side.up,
             "problem": self._problem or self.flows.problem,
             "expires": self._expires,
             "peer": None if current is None else str(current.peer),

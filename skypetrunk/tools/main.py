@@ -23,6 +23,7 @@ _COMMANDS = (
     ("demo", "Show a call out and a call in over TLS and SRTP on this machine, with evidence."),
     ("init", "Write a configuration from a carrier profile."),
     ("check", "Check a configuration and say what it does."),
+    ("status", "Ask a running trunk what it is doing."),
 )
 
 

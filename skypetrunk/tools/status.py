@@ -1,0 +1,93 @@
+"""C{skypetrunk status}: what a running trunk is doing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.python import usage
+
+from skypetrunk.service.config import loadConfiguration
+from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
+from skypetrunk.tools.options import CommandOptions
+
+
+class Options(CommandOptions):
+    """The command line."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Asks the trunk that runs with this configuration, by its control socket, and prints trunks, PBXes"
+        " and calls. Exits with 0 if every trunk is up, with 1 if one is not or nothing answers."
+    )
+    optParameters = [
+        ["config", "c", "trunk.toml", "The configuration file of the running trunk."],
+        ["socket", "s", None, "Its control socket, instead of the one in the configuration."],
+    ]
+    optFlags = [["json", None, "Print everything, as JSON."]]
+
+
+def main(options: Options) -> int:
+    """
+    Ask, and print.
+
+    @raise ConfigurationError: with every problem of the configuration.
+    @raise UsageError: the configuration has no control socket.
+    """
+    from twisted.internet.task import react
+
+    path = options["socket"]
+    if path is None:
+        configuration, _ = loadConfiguration(Path(options["config"]), os.environ)
+        path = configuration.control.socket
+        if path is None:
+            raise usage.UsageError(
+                f'{options["config"]}: control.socket is not set; socket = "skypetrunk.sock"'
+            )
+    state: dict[str, Any] = {}
+    problem: list[str] = []
+
+    async def fetch(reactor: Any) -> None:
+        try:
+            state.update(await askStatus(reactor, Path(path)))
+        except (ControlUnavailable, ControlRefused) as error:
+            problem.append(str(error))
+
+    try:
+        react(fetch)
+    except SystemExit:
+        pass
+    if problem:
+        print(f"skypetrunk: {problem[0]}", file=sys.stderr)
+        return 1
+    if options["json"]:
+        print(json.dumps(state, indent=2))
+    else:
+        for line in summary(state):
+            print(line)
+    return 0 if all(trunk["up"] for trunk in state.get("trunks", {}).values()) else 1
+
+
+def summary(state: Mapping[str, Any]) -> Iterator[str]:
+    """The state in lines for people."""
+    for name, trunk in state.get("trunks", {}).items():
+        tls = trunk["tls"] or {}
+        where = f" at {trunk['peer']}" if trunk["peer"] else ""
+        proof = (
+            f", {tls.get('version')} {tls.get('cipher')}, proved by {tls.get('proof')}" if trunk["up"] else ""
+        )
+        problem = f": {trunk['problem']}" if trunk["problem"] else ""
+        yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {trunk['calls']} calls"
+    for name, pbx in state.get("pbxes", {}).items():
+        yield (
+            f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
+            f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages"
+        )
+    yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start"
+    for call in state.get("up", ()):
+        since = "answered" if call["answered"] else "ringing"
+        yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"
