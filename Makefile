@@ -55,7 +55,12 @@ $(VENV)/created:
 	Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@touch $@
+	@echo "$(CURDIR)" > $@
+
+# A virtual environment that was moved is of no use: its programs name the old place.
+ifneq ($(shell cat $(VENV)/created 2>/dev/null),$(CURDIR))
+.PHONY: $(VENV)/created
+endif
 
 # Changes when a file comes or goes, which no file's time would show.
 $(VENV)/sources: FORCE | $(VENV)/created
