@@ -107,6 +107,7 @@ class CallCase(InteropCase):
             pbx = (self.pbx.address, self.pbx.port)
             self.started(self.pbx)
         self.startTrunk(Trunk(self.scratch, pbx, caFile=authority.file, targets=[where]), self.carrier)
+        self.carrier.waitRegistered(USER)
         self.trunk.waitRegistered()
         if hasattr(self, "bob"):
             self.carrier.waitRegistered("bob")

@@ -19,9 +19,9 @@ class PeerFailed(AssertionError):
     """A peer is missing, did not start, or ended when it should not have."""
 
 
-def waitUntil(condition: Callable[[], object], seconds: float, what: str) -> None:
+def waitUntil(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.02) -> None:
     """
-    Wait until C{condition} is true, asking every 20 ms.
+    Wait until C{condition} is true, asking every C{pause} seconds.
 
     @raise AssertionError: it was not within C{seconds}.
     """
@@ -29,7 +29,7 @@ def waitUntil(condition: Callable[[], object], seconds: float, what: str) -> Non
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds:g} s in vain: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def program(name: str) -> str:
@@ -113,7 +113,9 @@ class Peer:
         """Has it been started and not yet ended?"""
         return self._process is not None and self._process.poll() is None
 
-    def waitFor(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+    def waitFor(
+        self, condition: Callable[[], object], seconds: float, what: str, pause: float = 0.02
+    ) -> None:
         """L{waitUntil}, but fail at once when the process ends meanwhile."""
 
         def check() -> bool:
@@ -123,7 +125,7 @@ class Peer:
                 raise PeerFailed(f"{self.name} ended before: {what}\n{self.tail()}")
             return False
 
-        waitUntil(check, seconds, f"{self.name}: {what}")
+        waitUntil(check, seconds, f"{self.name}: {what}", pause)
 
     def waitEnded(self, seconds: float) -> int:
         """

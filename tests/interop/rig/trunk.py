@@ -145,7 +145,10 @@ class Trunk(Peer):
 
     def waitRegistered(self, seconds: float = 15) -> None:
         """Wait until it says that it is registered."""
-        self.waitFor(lambda: self.status().trunks == {"skype": "registered"}, seconds, "be registered")
+        # Each question is a process of its own: not too often.
+        self.waitFor(
+            lambda: self.status().trunks == {"skype": "registered"}, seconds, "be registered", pause=0.3
+        )
 
     def checkIdle(self, seconds: float = 3) -> None:
         """
@@ -153,19 +156,20 @@ class Trunk(Peer):
 
         @raise AssertionError: not so within C{seconds}.
         """
-        last: list[Status] = []
 
         def idle() -> bool:
-            last[:] = [self.status()]
-            return last[0].calls == 0 and last[0].mediaPorts == 0
+            status = self.status()
+            return status.calls == 0 and status.mediaPorts == 0
 
-        waitUntil(idle, seconds, f"{self.name} gives back sessions and ports; last: {last}")
+        waitUntil(idle, seconds, f"{self.name} gives back its sessions and ports", pause=0.3)
         bound = boundPorts("udp", self.address, self.mediaPorts[0], self.mediaPorts[-1])
         assert not bound, f"{self.name} says it has no media ports, but {bound} are bound"
 
     def checkEmpty(self, seconds: float) -> None:
         """No transaction, and so no timer of one, is left; the longest lives 64*T1, 32 s."""
-        waitUntil(lambda: self.status().transactions == 0, seconds, f"{self.name} ends its transactions")
+        waitUntil(
+            lambda: self.status().transactions == 0, seconds, f"{self.name} ends its transactions", pause=1
+        )
         self.checkIdle()
 
     def terminate(self, bound: float = 10) -> float:
