@@ -24,12 +24,17 @@ _COMMANDS = (
     ("init", "Write a configuration from a carrier profile."),
     ("check", "Check a configuration and say what it does."),
     ("status", "Ask a running trunk what it is doing."),
+    ("lab-call", "Let the practice carrier call the trunk."),
 )
+
+
+def _module(command: str) -> Any:
+    return import_module(f"skypetrunk.tools.{command.replace('-', '_')}")
 
 
 def _options(command: str) -> usage.Options:
     """The options of a subcommand."""
-    options: usage.Options = import_module(f"skypetrunk.tools.{command}").Options()
+    options: usage.Options = _module(command).Options()
     return options
 
 
@@ -60,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     options = Options()
     try:
         options.parseOptions(list(arguments))
-        status: int = import_module(f"skypetrunk.tools.{options.subCommand}").main(options.subOptions)
+        status: int = _module(options.subCommand).main(options.subOptions)
         return status
     except usage.UsageError as error:
         print(f"skypetrunk: {error}", file=sys.stderr)
