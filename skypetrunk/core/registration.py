@@ -7,17 +7,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from automat import TypeMachineBuilder, pep614
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from skypetrunk.core import registration_machine
 from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.machines import indexed
-from skypetrunk.core.timers import StateTimers, waiting
+from skypetrunk.core.registration_machine import RegistrationInputs
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.interfaces import (
     IClientTransaction,
@@ -32,16 +30,12 @@ from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
-#: A refresh leaves half of the time, or this many seconds, for more attempts before the end.
-REFRESH_AHEAD = 120.0
 #: Seconds until the first attempt after a failure, and the longest; doubling in between.
 RETRY = (4.0, 300.0)
 #: The same where somebody has to change something first: trying more often may lock the account.
 RETRY_SLOWLY = (60.0, 1800.0)
 #: A Retry-After is obeyed up to here: one that is wrong must not cost a day of calls.
 RETRY_AFTER_LIMIT = 3600.0
-#: Seconds for taking the registration back, as the program that ends does not wait longer.
-STOP_BOUND = 4.0
 
 _SLOW = frozenset({401, 403, 404, 407})
 _seconds = re.compile(r"[ \t]*([0-9]{1,9})(?![0-9])").match
@@ -61,34 +55,6 @@ class Account:
     domain: str
     expires: int = 3600
     userAgent: str = "skypetrunk"
-
-
-class RegistrationInputs(Protocol):
-    """What happens to a registration."""
-
-    def started(self, channel: IMessageChannel) -> None:
-        """There is a channel to the registrar: the first, or a new one."""
-
-    def lost(self, reason: str) -> None:
-        """The channel is gone."""
-
-    def due(self) -> None:
-        """Time to refresh, or to try again."""
-
-    def again(self, request: Request) -> None:
-        """The registrar wants the request another way: with credentials, or for longer."""
-
-    def granted(self, seconds: int) -> None:
-        """Registered."""
-
-    def failed(self, reason: str, status: int | None, delay: float) -> None:
-        """Not registered: the status, C{None} for silence, and when to try again."""
-
-    def stopping(self) -> None:
-        """The owner wants it taken back."""
-
-    def left(self) -> None:
-        """It was taken back, or there is no time left for that."""
 
 
 @implementer(IClientTransactionUser)
@@ -142,7 +108,7 @@ class Registration:
         """
         self.path: tuple[str, ...] = ()
         self.serviceRoute: tuple[str, ...] = ()
-        self._clock = clock
+        self.clock = clock
         self._transactions = transactions
         self._account = account
         self._observer = observer
@@ -157,12 +123,12 @@ class Registration:
         self._channel: IMessageChannel | None = None
         self._attempt: _Attempt | None = None
         self._waiters: list[Deferred[None]] = []
-        self._machine = _machine(self)
+        self._machine: RegistrationInputs = registration_machine.begin(self)
 
     @property
     def registered(self) -> bool:
         """Is there a registration that has not run out?"""
-        return self._clock.seconds() < self._until
+        return self.clock.seconds() < self._until
 
     def start(self, channel: IMessageChannel) -> None:
         """Register over C{channel}, now; one that was used before is forgotten."""
@@ -176,7 +142,7 @@ class Registration:
         """
         Take the registration back (RFC 3261 section 10.2.2).
 
-        @return: fires when that was answered, or after L{STOP_BOUND} seconds, and never fails.
+        @return: fires when that was answered or after L{registration_machine.STOP_BOUND} seconds.
         """
         stopped: Deferred[None] = Deferred()
         self._waiters.append(stopped)
@@ -191,7 +157,7 @@ class Registration:
         again = self._corrected(attempt, response)
         if again is not None:
             if attempt.leaving:
-                self._send(again, leaving=True)
+                self.send(again, leaving=True)
             else:
                 self._machine.again(again)
         elif attempt.leaving:
@@ -206,7 +172,7 @@ class Registration:
         """The request that C{response} asks for instead, or C{None}."""
         if response.status in (401, 407):
             return self._authentication.answer(attempt.request, response, self._nextSequence)
-        if response.status == 423:
+        if response.status == 423 and not attempt.leaving:
             # Section 10.2.8
             wanted = _number(response.header("Min-Expires"))
             if wanted is not None and wanted > self._asked:
@@ -311,23 +277,27 @@ class Registration:
         ]
         return Request("REGISTER", uri, (*headers, *self._authentication.headersFor("REGISTER", uri)))
 
-    def _send(self, request: Request, leaving: bool = False) -> None:
+    def send(self, request: Request, leaving: bool = False) -> None:
+        """Send C{request}; what was sent before is no longer waited for."""
         assert self._channel is not None
         attempt = self._attempt = _Attempt(self, request, leaving)
         self._transactions.sendRequest(request, self._channel, attempt)
 
     # Called by the machine
 
-    def _register(self) -> None:
-        self._send(self._request(self._asked))
+    def register(self) -> None:
+        """Send a REGISTER."""
+        self.send(self._request(self._asked))
 
-    def _take(self, channel: IMessageChannel) -> None:
+    def take(self, channel: IMessageChannel) -> None:
+        """Register over C{channel}."""
         self._channel = channel
-        self._register()
+        self.register()
 
-    def _leave(self, machine: RegistrationInputs) -> None:
+    def leave(self, machine: RegistrationInputs) -> None:
+        """Take the registration back, if there is one."""
         if self.registered:
-            self._send(self._request(0), leaving=True)
+            self.send(self._request(0), leaving=True)
         else:
             machine.left()
 
@@ -336,18 +306,24 @@ class Registration:
         self._channel = None
         self._attempt = None
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Tell whoever waits for the end."""
         self._drop()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(None)
 
-    def _remember(self, seconds: int) -> None:
+    def hold(self, seconds: int) -> None:
+        """Registered for C{seconds} from now."""
+        self._until = self.clock.seconds() + seconds
+
+    def remember(self, seconds: int) -> None:
+        """Registered, or refreshed."""
         # Some registrars want a refresh every 20 seconds: only the first is news.
         write = self.log.debug if self.registered else self.log.info
         self._attempt = None
         self._failures = 0
-        self._until = self._clock.seconds() + seconds
+        self.hold(seconds)
         write(
             "registered {user} at {domain} for {seconds} s",
             user=self._account.user,
@@ -357,7 +333,8 @@ class Registration:
         with self.log.failuresHandled("telling that {user} is registered", user=self._account.user):
             self._observer.registered(seconds)
 
-    def _report(self, reason: str, status: int | None, delay: float) -> None:
+    def report(self, reason: str, status: int | None, delay: float) -> None:
+        """Not registered."""
         self._attempt = None
         write = self.log.error if status in _SLOW else self.log.warn
         write(
@@ -373,15 +350,11 @@ class Registration:
             else:
                 self._observer.refused(reason, status)
 
-    def _tellLost(self, reason: str) -> None:
+    def tellLost(self, reason: str) -> None:
+        """The channel is gone."""
         self._drop()
         with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
             self._observer.lost(reason)
-
-
-def refreshAfter(seconds: int) -> float:
-    """When to refresh a registration of C{seconds}: early enough to try again before its end."""
-    return max(seconds / 2, seconds - REFRESH_AHEAD, 1.0)
 
 
 def _listed(response: Response, name: str) -> tuple[str, ...]:
@@ -397,151 +370,4 @@ def _number(text: str | None) -> int | None:
     return None if match is None else int(match[1])
 
 
-# On the way into a state: its timer
-
-
-def _refreshing(machine: RegistrationInputs, core: Registration, seconds: int) -> StateTimers:
-    return waiting(core._clock, refreshAfter(seconds), machine.due)
-
-
-def _retrying(
-    machine: RegistrationInputs, core: Registration, reason: str, status: int | None, delay: float
-) -> StateTimers:
-    return waiting(core._clock, delay, machine.due)
-
-
-def _bounded(machine: RegistrationInputs, core: Registration) -> StateTimers:
-    return waiting(core._clock, STOP_BOUND, machine.left)
-
-
-def _build() -> Callable[[Registration], RegistrationInputs]:
-    inputs = RegistrationInputs
-    builder = TypeMachineBuilder(RegistrationInputs, Registration)
-    offline = builder.state("Offline")
-    registering = builder.state("Registering")
-    registered = builder.state("Registered", _refreshing)
-    waitingToRetry = builder.state("Waiting", _retrying)
-    stopping = builder.state("Stopping", _bounded)
-
-    # No channel
-
-    @pep614(offline.upon(inputs.started).to(registering))
-    @pep614(registering.upon(inputs.started).loop())
-    def begin(machine: RegistrationInputs, core: Registration, channel: IMessageChannel) -> None:
-        core._take(channel)
-
-    @pep614(offline.upon(inputs.stopping).loop())
-    def nothingToStop(machine: RegistrationInputs, core: Registration) -> None:
-        core._finish()
-
-    # One REGISTER is on its way; a second may not be sent before its end (section 10.2)
-
-    @pep614(registering.upon(inputs.lost).to(offline))
-    def lostRegistering(machine: RegistrationInputs, core: Registration, reason: str) -> None:
-        core._tellLost(reason)
-
-    @pep614(registering.upon(inputs.again).loop())
-    def sendAgain(machine: RegistrationInputs, core: Registration, request: Request) -> None:
-        core._send(request)
-
-    @pep614(registering.upon(inputs.granted).to(registered))
-    def remember(machine: RegistrationInputs, core: Registration, seconds: int) -> None:
-        core._remember(seconds)
-
-    @pep614(registering.upon(inputs.failed).to(waitingToRetry))
-    def report(
-        machine: RegistrationInputs, core: Registration, reason: str, status: int | None, delay: float
-    ) -> None:
-        core._report(reason, status, delay)
-
-    registering.upon(inputs.stopping).to(stopping).returns(None)
-
-    # Waiting for a time
-
-    @pep614(registered.upon(inputs.due).to(registering))
-    @pep614(waitingToRetry.upon(inputs.due).to(registering))
-    def register(machine: RegistrationInputs, core: Registration, timers: StateTimers) -> None:
-        timers.cancel()
-        core._register()
-
-    @pep614(registered.upon(inputs.started).to(registering))
-    @pep614(waitingToRetry.upon(inputs.started).to(registering))
-    def beginAnew(
-        machine: RegistrationInputs, core: Registration, timers: StateTimers, channel: IMessageChannel
-    ) -> None:
-        timers.cancel()
-        core._take(channel)
-
-    @pep614(registered.upon(inputs.lost).to(offline))
-    @pep614(waitingToRetry.upon(inputs.lost).to(offline))
-    def lost(machine: RegistrationInputs, core: Registration, timers: StateTimers, reason: str) -> None:
-        timers.cancel()
-        core._tellLost(reason)
-
-    @pep614(registered.upon(inputs.stopping).to(stopping))
-    @pep614(waitingToRetry.upon(inputs.stopping).to(stopping))
-    def leave(machine: RegistrationInputs, core: Registration, timers: StateTimers) -> None:
-        timers.cancel()
-        core._leave(machine)
-
-    # What was on its way when the owner stopped has its end, then the registration is taken back
-
-    @pep614(stopping.upon(inputs.again).loop())
-    def leaveUnanswered(
-        machine: RegistrationInputs, core: Registration, timers: StateTimers, request: Request
-    ) -> None:
-        core._leave(machine)
-
-    @pep614(stopping.upon(inputs.granted).loop())
-    def leaveGranted(
-        machine: RegistrationInputs, core: Registration, timers: StateTimers, seconds: int
-    ) -> None:
-        core._until = core._clock.seconds() + seconds
-        core._leave(machine)
-
-    @pep614(stopping.upon(inputs.failed).loop())
-    def leaveRefused(
-        machine: RegistrationInputs,
-        core: Registration,
-        timers: StateTimers,
-        reason: str,
-        status: int | None,
-        delay: float,
-    ) -> None:
-        core._leave(machine)
-
-    @pep614(stopping.upon(inputs.left).to(offline))
-    def finish(machine: RegistrationInputs, core: Registration, timers: StateTimers) -> None:
-        timers.cancel()
-        core._finish()
-
-    @pep614(stopping.upon(inputs.lost).to(offline))
-    def finishLost(
-        machine: RegistrationInputs, core: Registration, timers: StateTimers, reason: str
-    ) -> None:
-        timers.cancel()
-        core._finish()
-
-    # Nothing to do
-
-    offline.upon(inputs.lost).loop().returns(None)
-    offline.upon(inputs.again).loop().returns(None)
-    offline.upon(inputs.granted).loop().returns(None)
-    offline.upon(inputs.failed).loop().returns(None)
-    offline.upon(inputs.due).loop().returns(None)
-    offline.upon(inputs.left).loop().returns(None)
-    registering.upon(inputs.due).loop().returns(None)
-    registering.upon(inputs.left).loop().returns(None)
-    for idle in (registered, waitingToRetry):
-        idle.upon(inputs.again).loop().returns(None)
-        idle.upon(inputs.granted).loop().returns(None)
-        idle.upon(inputs.failed).loop().returns(None)
-        idle.upon(inputs.left).loop().returns(None)
-    stopping.upon(inputs.started).loop().returns(None)
-    stopping.upon(inputs.due).loop().returns(None)
-    stopping.upon(inputs.stopping).loop().returns(None)
-
-    return indexed(builder.build())
-
-
-_machine = _build()
+__all__ = ["Account", "Registration"]

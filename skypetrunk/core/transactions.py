@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from skypetrunk.core import client_machines, server_machines
 from skypetrunk.core.client_transaction import ClientTransaction
 from skypetrunk.core.server_transaction import ServerTransaction
 from skypetrunk.core.timers import Timers
@@ -200,7 +201,8 @@ class Transactions:
     def _open(
         self, request: Request, channel: IMessageChannel, key: Key, origin: Key | None
     ) -> ServerTransaction:
-        transaction = self._servers[key] = ServerTransaction(request, channel, key, origin, self)
+        start = server_machines.startInvite if request.method == "INVITE" else server_machines.startOther
+        transaction = self._servers[key] = ServerTransaction(request, channel, key, origin, self, start)
         if origin is not None:
             self._origins[origin] = transaction
         return transaction
@@ -223,7 +225,8 @@ class Transactions:
         self, request: Request, branch: str, channel: IMessageChannel, user: IClientTransactionUser
     ) -> ClientTransaction:
         key = (branch, request.method)
-        transaction = self._clients[key] = ClientTransaction(request, channel, key, user, self)
+        start = client_machines.startInvite if request.method == "INVITE" else client_machines.startOther
+        transaction = self._clients[key] = ClientTransaction(request, channel, key, user, self, start)
         transaction.begin()
         return transaction
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from skypetrunk.core import client_transaction, server_transaction
+from skypetrunk.core import client_machines, server_machines
 from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -79,8 +79,8 @@ def undecided(start: Any) -> list[tuple[str, str]]:
 
 
 MACHINES = {
-    "INVITE client": client_transaction._startInvite,
-    "other client": client_transaction._startOther,
-    "INVITE server": server_transaction._startInvite,
-    "other server": server_transaction._startOther,
+    "INVITE client": client_machines.startInvite,
+    "other client": client_machines.startOther,
+    "INVITE server": server_machines.startInvite,
+    "other server": server_machines.startOther,
 }

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core import registration
-from skypetrunk.core.registration import Account, Registration, refreshAfter
+from skypetrunk.core import registration_machine
+from skypetrunk.core.registration import Account, Registration
+from skypetrunk.core.registration_machine import refreshAfter
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import ChannelFailed
 from skypetrunk.interfaces import IRegistrationObserver
@@ -105,7 +106,7 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_table(self) -> None:
         """Every input is decided in every state; the double of this test provides its interface."""
-        self.assertEqual(undecided(registration._machine), [])
+        self.assertEqual(undecided(registration_machine.begin), [])
         self.assertTrue(verifyObject(IRegistrationObserver, self.observer))
 
     def test_10_2_request(self) -> None:
@@ -445,12 +446,15 @@ class RegistrationTests(SynchronousTestCase):
         self.assertNothingLeft()
 
     def test_stop_refused(self) -> None:
-        """A registrar that refuses ends it as well."""
-        self.registered()
-        stopped = self.registration.stop()
-        self.answered(500)
-        self.successResultOf(stopped)
-        self.assertNothingLeft()
+        """A registrar that refuses, in whatever way, ends it as well."""
+        for status in (423, 500):
+            self.setUp()
+            self.registered()
+            stopped = self.registration.stop()
+            self.answered(status, Min_Expires="9999")
+            self.successResultOf(stopped)
+            self.assertSent("3600", "0")
+            self.assertNothingLeft()
 
     def test_stop_without_answer(self) -> None:
         """The Deferred fires after a bound; late answers change nothing."""

@@ -1,5 +1,5 @@
 """
-Tests of L{skypetrunk.core.server_transaction}: RFC 3261 section 17.2 and RFC 6026.
+Tests of L{skypetrunk.core.server_transaction} and its machines: RFC 3261 section 17.2 and RFC 6026.
 """
 
 from __future__ import annotations
