@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 __all__ = ["Authority", "Identity", "carrierIdentity", "FAULTS", "writePrivately"]
@@ -194,12 +194,6 @@ def carrierIdentity(
     if fault != "none":
         raise ValueError(f"no such certificate fault: {fault!r}")
     return authority.issue(domain, names)
-
-
-def spki(certificate: bytes) -> bytes:
-    """SubjectPublicKeyInfo, DER, of a PEM certificate: what pins are made of."""
-    loaded = x509.load_pem_x509_certificate(certificate)
-    return loaded.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def writePrivately(path: Path, data: bytes) -> None:

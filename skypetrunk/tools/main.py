@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     options = Options()
     try:
         options.parseOptions(list(arguments))
-        status: int = _module(options.subCommand).main(options.subOptions)
+        status: int = _module(str(options.subCommand)).main(options.subOptions)
         return status
     except usage.UsageError as error:
         print(f"skypetrunk: {error}", file=sys.stderr)
