@@ -31,7 +31,6 @@ class RegisterTests(CallCase):
                 certificate,
                 {USER: password},
                 {},
-                trunkUser=USER,
                 address=address,
                 algorithm=algorithm,
             )

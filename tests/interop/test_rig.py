@@ -100,9 +100,7 @@ class PeerTests(InteropCase):
         """
         certificate = Authority(self.scratch).issue("server")
         users = {"alice": "one", "bob": "two"}
-        carrier = self.started(
-            Kamailio(self.scratch, certificate, users, {"+442079460000": "bob"}, trunkUser="x")
-        )
+        carrier = self.started(Kamailio(self.scratch, certificate, users, {"+442079460000": "bob"}))
         where = f"{carrier.address}:{carrier.port}"
         phones = [
             Baresip.atCarrier(

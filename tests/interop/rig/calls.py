@@ -84,7 +84,6 @@ class CallCase(InteropCase):
                 certificate,
                 {USER: PASSWORD, "bob": "bobs-own"},
                 known,
-                trunkUser=USER,
                 suites=suites,
                 **(carrier or {}),
             )

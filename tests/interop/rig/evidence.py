@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.interop.rig.audio import Verdict, decodeG711, judge
 from tests.interop.rig.capture import Capture, Datagram, media
 from tests.interop.rig.sip import AgreedKeys
-from tests.interop.rig.srtp import Decrypted, decryptAll, ffmpegPayload, headerLength
+from tests.interop.rig.srtp import TAGS, Decrypted, decryptAll, ffmpegPayload, headerLength
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def secureLeg(
         incoming = [one for one in incoming if not _phonesOwnClearRTCP(one)]
     leg = SecureLeg(
         decryptAll(incoming, keys.suite, ours),
-        decryptAll(outgoing, keys.suite, theirs),
+        # baresip shortens the tag of SRTCP along with that of SRTP, against RFC 4568 section 6.2.2.
+        decryptAll(outgoing, keys.suite, theirs, TAGS[keys.suite]),
     )
     for datagrams, found, key in ((incoming, leg.toPhone, ours), (outgoing, leg.fromPhone, theirs)):
         # Empty packets are RFC 6263 keep-alives, which ffmpeg's decoder has no use for.

@@ -60,10 +60,11 @@ def headerLength(packet: bytes) -> int:
 class ReferenceSRTP:
     """One direction of one master key, for both RTP and RTCP."""
 
-    def __init__(self, suite: str, master: bytes) -> None:
+    def __init__(self, suite: str, master: bytes, rtcpTag: int = RTCP_TAG) -> None:
         assert len(master) == 30, f"{len(master)} octets of key and salt"
         self.suite = suite
         self._tag = TAGS[suite]
+        self._rtcpTag = rtcpTag
         self._keys = [derive(master, label, size) for label, size in ((0, 16), (1, 20), (2, 14))]
         self._rtcpKeys = [derive(master, label, size) for label, size in ((3, 16), (4, 20), (5, 14))]
         self._highest: dict[int, int] = {}
@@ -108,9 +109,9 @@ class ReferenceSRTP:
         @return: index and plain compound packet.
         @raise NotAuthentic: the tag is wrong, or the packet is not encrypted (E bit).
         """
-        if len(packet) < 8 + 4 + RTCP_TAG:
+        if len(packet) < 8 + 4 + self._rtcpTag:
             raise NotAuthentic("too short")
-        body, tag = packet[:-RTCP_TAG], packet[-RTCP_TAG:]
+        body, tag = packet[: -self._rtcpTag], packet[-self._rtcpTag :]
         self._check(self._rtcpKeys[1], body, tag)
         (word,) = struct.unpack("!I", body[-4:])
         if not word >> 31:
@@ -126,7 +127,7 @@ class ReferenceSRTP:
         (ssrc,) = struct.unpack_from("!I", packet, 4)
         stream = keystream(self._rtcpKeys[0], self._rtcpKeys[2], ssrc, index, len(packet) - 8)
         body = packet[:8] + _xor(packet[8:], stream) + struct.pack("!I", index | 1 << 31)
-        return body + hmac.digest(self._rtcpKeys[1], body, "sha1")[:RTCP_TAG]
+        return body + hmac.digest(self._rtcpKeys[1], body, "sha1")[: self._rtcpTag]
 
     def _check(self, key: bytes, data: bytes, tag: bytes) -> None:
         if not hmac.compare_digest(hmac.digest(key, data, "sha1")[: len(tag)], tag):
@@ -158,14 +159,17 @@ class Decrypted:
         return {int.from_bytes(packet[8:12], "big") for _, _, packet in self.rtp}
 
 
-def decryptAll(datagrams: Iterable[Datagram], suite: str, master: bytes) -> Decrypted:
+def decryptAll(
+    datagrams: Iterable[Datagram], suite: str, master: bytes, rtcpTag: int = RTCP_TAG
+) -> Decrypted:
     """
     Decrypt every datagram of one direction of a stream.
 
+    @param rtcpTag: octets of an SRTCP tag, for peers that do it their own way.
     @raise AssertionError: one is neither SRTP nor SRTCP of this key, its length is not that of
         the plain packet plus the tag, or an index of an SSRC comes twice.
     """
-    reference, found = ReferenceSRTP(suite, master), Decrypted(suite)
+    reference, found = ReferenceSRTP(suite, master, rtcpTag), Decrypted(suite)
     seen: set[tuple[bool, int, int]] = set()
     for one in datagrams:
         rtcp = isRTCP(one.payload)
@@ -176,7 +180,7 @@ def decryptAll(datagrams: Iterable[Datagram], suite: str, master: bytes) -> Decr
                 f"from {one.source} to {one.destination}: {reason}: {one.payload[:24].hex()} "
                 f"(after {len(found.rtp)} RTP and {len(found.rtcp)} RTCP packets)"
             ) from None
-        overhead = 4 + RTCP_TAG if rtcp else TAGS[suite]
+        overhead = 4 + rtcpTag if rtcp else TAGS[suite]
         assert len(one.payload) == len(plain) + overhead, f"{len(one.payload)} octets carry {len(plain)}"
         clear = 8 if rtcp else headerLength(plain)
         assert one.payload[:clear] == plain[:clear], "the header is not in clear"
@@ -217,7 +221,9 @@ def ffmpegPayload(
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.bind(("127.0.0.62", 0))
             ssrc = packets[-1][8:12]
-            bye = ReferenceSRTP(suite, master).protectRTCP(b"\x80\xc9\0\1" + ssrc + b"\x81\xcb\0\1" + ssrc)
+            # Like baresip it shortens the tag of SRTCP along with that of SRTP.
+            protection = ReferenceSRTP(suite, master, TAGS[suite])
+            bye = protection.protectRTCP(b"\x80\xc9\0\1" + ssrc + b"\x81\xcb\0\1" + ssrc)
             for packet in packets:
                 sender.sendto(packet, (address, port))
                 time.sleep(0.001)
