@@ -230,13 +230,13 @@ class IRegistrationObserver(Interface):
         The registrar refused.  It is asked again by itself, later each time; a registration
         that was there before may hold until its end.
 
-        @param reason: in words, for people: what is wrong.
+        @param reason: in words, for people: what is wrong, without the status.
         """
 
     def lost(reason: str) -> None:
         """
-        The registrar does not answer, or the channel broke.  Whoever owns the channel should
-        condemn it and start again with another; without that the same one is tried again.
+        The registrar does not answer, or the channel broke under a REGISTER.  Whoever owns the
+        channel should condemn it and start again with another; a silent one is tried again until then.
         """
 
 

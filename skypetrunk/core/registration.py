@@ -27,7 +27,7 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
 from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Header, Request, Response
+from skypetrunk.wire.message import Header, Request, Response, reasonPhrase
 from skypetrunk.wire.uri import SIPURI
 
 #: Seconds until the first attempt after a failure, and the longest; doubling in between.
@@ -135,8 +135,8 @@ class Registration:
         self._machine.started(channel)
 
     def channelLost(self) -> None:
-        """The channel is gone: nothing is sent until L{start}."""
-        self._machine.lost("the connection is lost")
+        """The channel is gone: nothing is sent until L{start}.  The observer is not told."""
+        self._machine.lost()
 
     def stop(self) -> Deferred[None]:
         """
@@ -209,7 +209,7 @@ class Registration:
     def _refused(self, response: Response) -> None:
         status, account = response.status, self._account
         phrase = response.reason.encode("ascii", "backslashreplace").decode()
-        reason = f"{status} {phrase}"
+        reason = phrase or reasonPhrase(status)
         if status in (401, 407):
             reason += f": {self._authentication.problem}"
         elif status == 403:
@@ -241,7 +241,7 @@ class Registration:
 
     def _broken(self, attempt: _Attempt, reason: Exception) -> None:
         if attempt is self._attempt:
-            self._machine.lost(f"the connection is lost: {reason}")
+            self._machine.broken(f"the connection is lost: {reason}")
 
     # Requests
 
@@ -301,14 +301,15 @@ class Registration:
         else:
             machine.left()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """The channel is gone, and what was registered over it."""
         self._until = 0.0
         self._channel = None
         self._attempt = None
 
     def finish(self) -> None:
         """Tell whoever waits for the end."""
-        self._drop()
+        self.drop()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(None)
@@ -341,7 +342,7 @@ class Registration:
             "cannot register {user} at {domain}: {reason}; next attempt in {delay:.0f} s",
             user=self._account.user,
             domain=self._account.domain,
-            reason=reason,
+            reason=reason if status is None else f"{status} {reason}",
             delay=delay,
         )
         with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
@@ -350,9 +351,9 @@ class Registration:
             else:
                 self._observer.refused(reason, status)
 
-    def tellLost(self, reason: str) -> None:
-        """The channel is gone."""
-        self._drop()
+    def tellBroken(self, reason: str) -> None:
+        """The channel broke under a REGISTER."""
+        self.drop()
         with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
             self._observer.lost(reason)
 

@@ -27,8 +27,11 @@ class RegistrationInputs(Protocol):
     def started(self, channel: IMessageChannel) -> None:
         """There is a channel to the registrar: the first, or a new one."""
 
-    def lost(self, reason: str) -> None:
-        """The channel is gone."""
+    def lost(self) -> None:
+        """The owner says that the channel is gone."""
+
+    def broken(self, reason: str) -> None:
+        """The channel broke under a REGISTER."""
 
     def due(self) -> None:
         """Time to refresh, or to try again."""
@@ -74,8 +77,11 @@ class RegistrationCore(Protocol):
     def report(self, reason: str, status: int | None, delay: float) -> None:
         """Not registered; the observer is told."""
 
-    def tellLost(self, reason: str) -> None:
-        """The channel is gone; the observer is told."""
+    def drop(self) -> None:
+        """The channel is gone, and the registration with it."""
+
+    def tellBroken(self, reason: str) -> None:
+        """The same, and the observer is told."""
 
     def leave(self, machine: RegistrationInputs) -> None:
         """Take the registration back, if there is one; else nothing is left."""
@@ -130,8 +136,12 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
     # One REGISTER is on its way; a second may not be sent before its end (section 10.2)
 
     @pep614(registering.upon(inputs.lost).to(offline))
-    def lostRegistering(machine: RegistrationInputs, core: RegistrationCore, reason: str) -> None:
-        core.tellLost(reason)
+    def lostRegistering(machine: RegistrationInputs, core: RegistrationCore) -> None:
+        core.drop()
+
+    @pep614(registering.upon(inputs.broken).to(offline))
+    def broken(machine: RegistrationInputs, core: RegistrationCore, reason: str) -> None:
+        core.tellBroken(reason)
 
     @pep614(registering.upon(inputs.again).loop())
     def sendAgain(machine: RegistrationInputs, core: RegistrationCore, request: Request) -> None:
@@ -167,9 +177,9 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
 
     @pep614(registered.upon(inputs.lost).to(offline))
     @pep614(waitingToRetry.upon(inputs.lost).to(offline))
-    def lost(machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers, reason: str) -> None:
+    def lost(machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers) -> None:
         timers.cancel()
-        core.tellLost(reason)
+        core.drop()
 
     @pep614(registered.upon(inputs.stopping).to(stopping))
     @pep614(waitingToRetry.upon(inputs.stopping).to(stopping))
@@ -204,12 +214,13 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
         core.leave(machine)
 
     @pep614(stopping.upon(inputs.left).to(offline))
+    @pep614(stopping.upon(inputs.lost).to(offline))
     def finish(machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers) -> None:
         timers.cancel()
         core.finish()
 
-    @pep614(stopping.upon(inputs.lost).to(offline))
-    def finishLost(
+    @pep614(stopping.upon(inputs.broken).to(offline))
+    def finishBroken(
         machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers, reason: str
     ) -> None:
         timers.cancel()
@@ -218,6 +229,7 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
     # Nothing to do
 
     offline.upon(inputs.lost).loop().returns(None)
+    offline.upon(inputs.broken).loop().returns(None)
     offline.upon(inputs.again).loop().returns(None)
     offline.upon(inputs.granted).loop().returns(None)
     offline.upon(inputs.failed).loop().returns(None)
@@ -230,6 +242,7 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
         idle.upon(inputs.granted).loop().returns(None)
         idle.upon(inputs.failed).loop().returns(None)
         idle.upon(inputs.left).loop().returns(None)
+        idle.upon(inputs.broken).loop().returns(None)
     stopping.upon(inputs.started).loop().returns(None)
     stopping.upon(inputs.due).loop().returns(None)
     stopping.upon(inputs.stopping).loop().returns(None)
