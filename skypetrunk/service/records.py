@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.interfaces import CallEnded, CallRequest, IDialogObserver, LegStatistics
@@ -22,6 +23,8 @@ class CallBook:
 
     @ivar ended: records of the last calls, oldest first, ready for JSON.
     """
+
+    _log = Logger()
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         """
@@ -51,6 +54,8 @@ class CallBook:
             record |= _who(known[0])
         record["media"] = [_leg(leg) for leg in media]
         self.ended.append(record)
+        for leg in media:
+            self._log.info("{leg}", leg=evidence(leg))
 
     def up(self) -> list[dict[str, Any]]:
         """The calls that are up, ready for JSON."""
@@ -63,6 +68,17 @@ class CallBook:
 
 def _who(request: CallRequest) -> dict[str, Any]:
     return {"from": request.source, "caller": request.caller, "called": request.called}
+
+
+def evidence(leg: LegStatistics) -> str:
+    """One line that says what a media leg saw, and what of it was proved."""
+    received, sent = leg.received, leg.sent
+    refused = "".join(f", {count} refused ({reason})" for reason, count in received.refused)
+    proof = f"{leg.suite}: {received.authenticated} authenticated, " if leg.secure else "plain RTP: "
+    return (
+        f"{leg.name}: {proof}{received.packets} packets received, {received.lost} lost{refused};"
+        f" {sent.packets} sent; RTCP {received.rtcpPackets} received, {sent.rtcpPackets} sent"
+    )
 
 
 def _leg(leg: LegStatistics) -> dict[str, Any]:

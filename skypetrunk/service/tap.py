@@ -50,11 +50,15 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The trunk of C{options}."""
     from twisted.internet import reactor
+    from twisted.logger import globalLogPublisher
 
+    from skypetrunk.service.logs import LogFilter
     from skypetrunk.service.trunk import Skypetrunk
 
     try:
-        return Skypetrunk(options["configuration"], reactor, debug=bool(options["debug"]))
+        trunk = Skypetrunk(options["configuration"], reactor, debug=bool(options["debug"]))
+        LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
+        return trunk
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
