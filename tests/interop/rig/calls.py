@@ -139,7 +139,7 @@ class CallCase(InteropCase):
         except AssertionError:
             self.stopKept()
             raise
-        leftovers.leave(self.id(), self.trunk, registrars, self.scratch)
+        leftovers.leave(self.id(), self.trunk, registrars, self.scratch, self.secrets())
         self.scratchLeft = True
         leftovers.judgeDue()
 

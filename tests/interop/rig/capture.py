@@ -40,7 +40,7 @@ class Capture:
 
     def __init__(self) -> None:
         self.datagrams: list[Datagram] = []
-        self._stopping = False
+        self._end: float | None = None
 
     def __enter__(self) -> Capture:
         try:
@@ -60,11 +60,11 @@ class Capture:
         self.stop()
 
     def stop(self) -> None:
-        """Take what is still queued, then end.  A second call does nothing."""
-        if self._stopping:
+        """Take what was sent until now, then end.  A second call does nothing."""
+        if self._end is not None:
             return
         time.sleep(0.1)
-        self._stopping = True
+        self._end = time.time()
         self._thread.join(10)
         statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         self._socket.close()
@@ -84,19 +84,22 @@ class Capture:
             try:
                 packet, ancillary, _, address = self._socket.recvmsg(65535, 64)
             except TimeoutError:
-                if self._stopping:
+                if self._end is not None:
                     return
                 continue
             # On loopback each packet is seen leaving and arriving; count it once.
             if address[2] != _PACKET_HOST:
                 continue
             seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
+            when = seconds + nanoseconds / 1e9
+            if self._end is not None and when > self._end:
+                return
             start = (packet[0] & 15) * 4
             ports = struct.unpack_from("!HH", packet, start)
             source, destination = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
             self.datagrams.append(
                 Datagram(
-                    seconds + nanoseconds / 1e9,
+                    when,
                     (source, ports[0]),
                     (destination, ports[1]),
                     packet[start + 8 :],

@@ -24,13 +24,18 @@ LAST_TIMER = 64 * 0.5 + 5 + 3
 
 @dataclass(frozen=True)
 class Leftover:
-    """A trunk set aside.  C{peers} are stopped after it, in this order; C{scratch} is then removed."""
+    """
+    A trunk set aside.  C{peers} are stopped after it, in this order; C{scratch} is then removed.
+
+    @ivar keys: SRTP keys that it must not have written anywhere.
+    """
 
     test: str
     since: float
     trunk: Trunk
     peers: Sequence[Peer]
     scratch: Path
+    keys: Sequence[bytes]
 
     def judge(self) -> None:
         """Nothing may be left in it, and on SIGTERM it has to end in order."""
@@ -38,12 +43,11 @@ class Leftover:
             wait = max(0.0, self.since + LAST_TIMER - time.monotonic())
             self.trunk.checkEmpty(wait + 1)
             self.trunk.terminate()
-            self.trunk.checkSecrets()
+            self.trunk.checkSecrets(self.keys)
             self.trunk.checkNoTraceback()
         except AssertionError as failed:
             raise AssertionError(f"after {self.test}, kept in {self.scratch}: {failed}") from failed
         else:
-            self.clear()
             shutil.rmtree(self.scratch, ignore_errors=True)
         finally:
             self.clear()
@@ -58,9 +62,9 @@ class Leftover:
 _waiting: list[Leftover] = []
 
 
-def leave(test: str, trunk: Trunk, peers: Sequence[Peer], scratch: Path) -> None:
+def leave(test: str, trunk: Trunk, peers: Sequence[Peer], scratch: Path, keys: Sequence[bytes]) -> None:
     """Set a trunk aside."""
-    one = Leftover(test, time.monotonic(), trunk, peers, scratch)
+    one = Leftover(test, time.monotonic(), trunk, peers, scratch, keys)
     atexit.register(one.clear)
     _waiting.append(one)
 

@@ -189,11 +189,15 @@ class Trunk(Peer):
 
     def checkSecrets(self, keys: Iterable[bytes] = ()) -> None:
         """
-        Neither the password nor an SRTP key stands in anything the trunk wrote, in whatever form.
+        Neither the password nor an SRTP key stands in anything the trunk wrote or says of itself, in
+        whatever form.
 
         @param keys: master keys with salt, 30 octets each, of the calls it carried.
         """
         written = {self.log: self.log.read_bytes()}
+        if self.running():
+            asked = [self.tool("status", "--json"), self.tool("status")]
+            written[Path("status")] = "".join(one.stdout + one.stderr for one in asked).encode()
         for path in self._directory.rglob("*"):
             if path.is_file() and path.name != "carrier.secret":
                 written[path] = path.read_bytes()
