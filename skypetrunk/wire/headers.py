@@ -95,19 +95,23 @@ class _Star(tuple[NameAddr, ...]):
 STAR: tuple[NameAddr, ...] = _Star()
 
 
-_new = object.__new__
-_setDisplay, _setURI, _setAddressParams = [
-    NameAddr.__dict__[name].__set__ for name in ("display", "uri", "params")
-]
+class _NameAddrDraft:
+    """The slots of L{NameAddr}, not frozen: see the draft of a SIP URI."""
+
+    __slots__ = ("display", "params", "uri")
+    display: str | None
+    uri: URI
+    params: Parameters
 
 
 def _nameAddr(display: str | None, uri: URI, params: Parameters) -> NameAddr:
     """An address of fields that are known to be good."""
-    made = _new(NameAddr)
-    _setDisplay(made, display)
-    _setURI(made, uri)
-    _setAddressParams(made, params)
-    return made
+    made = _NameAddrDraft()
+    made.display = display
+    made.uri = uri
+    made.params = params
+    made.__class__ = NameAddr  # type: ignore[assignment]
+    return made  # type: ignore[return-value]
 
 
 def parseNameAddr(value: str) -> NameAddr:
@@ -247,20 +251,27 @@ class Via:
         return f"{self.protocol}/{self.transport} {writeHost(self.host, self.port)}{self.params}"
 
 
-_setTransport, _setHost, _setPort, _setViaParams, _setProtocol = [
-    Via.__dict__[name].__set__ for name in ("transport", "host", "port", "params", "protocol")
-]
+class _ViaDraft:
+    """The slots of L{Via}, not frozen: see the draft of a SIP URI."""
+
+    __slots__ = ("host", "params", "port", "protocol", "transport")
+    transport: str
+    host: str
+    port: int | None
+    params: Parameters
+    protocol: str
 
 
 def _via(transport: str, host: str, port: str | None, params: Parameters, protocol: str) -> Via:
     """A Via of matched text; C{host} with its brackets."""
-    made = _new(Via)
-    _setTransport(made, transport)
-    _setHost(made, host if host[0] != "[" else readIPv6(host))
-    _setPort(made, None if port is None else readPort(port))
-    _setViaParams(made, params)
-    _setProtocol(made, protocol)
-    return made
+    made = _ViaDraft()
+    made.transport = transport
+    made.host = host if host[0] != "[" else readIPv6(host)
+    made.port = None if port is None else readPort(port)
+    made.params = params
+    made.protocol = protocol
+    made.__class__ = Via  # type: ignore[assignment]
+    return made  # type: ignore[return-value]
 
 
 def parseVia(value: str) -> Via:
@@ -315,9 +326,6 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-_setNumber, _setMethod = [CSeq.__dict__[name].__set__ for name in ("number", "method")]
-
-
 def parseCSeq(value: str) -> CSeq:
     """
     Read a CSeq value; the number is below 2**32 (RFC 3261 section 8.1.1.5, RFC 4475 section 3.1.2.4).
@@ -328,10 +336,7 @@ def parseCSeq(value: str) -> CSeq:
     if match is None:
         raise MalformedMessage("no number and method")
     number, method = match.groups()
-    made = _new(CSeq)
-    _setNumber(made, int(number) if len(number) < 10 else parseNumber(number, "CSeq", 2**32 - 1))
-    _setMethod(made, method)
-    return made
+    return CSeq(int(number) if len(number) < 10 else parseNumber(number, "CSeq", 2**32 - 1), method)
 
 
 def parseNumber(text: str, name: str, highest: int) -> int:

@@ -31,32 +31,40 @@ _OTHERS_READ = (
 )
 
 _version = re.compile(r"[sS][iI][pP]/[0-9]+\.[0-9]+").fullmatch
+_usualRequest = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]++) ([^\x00-\x20\x7f]++) SIP/2\.0").fullmatch
 _requestURI = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
 # It begins with the line break: looking for the white space before it would be quadratic.
 _fold = re.compile(r"(?:\r\n[ \t]++)++").sub
-_newHeader = tuple.__new__
+
+
+class _Folded(Exception):
+    """A header line goes on in the next one."""
 
 
 def _readHeaders(lines: list[str]) -> tuple[tuple[Header, ...], dict[str, list[str]], str | None]:
     """
-    Unfolded header lines (without the start line) as values, with their index and the first thing that
-    is wrong with them.  Lines that cannot be read are left out, the others still serve for an answer.
+    Header lines (without the start line) as values, with their index and the first thing that is
+    wrong with them.  Lines that cannot be read are left out, the others still serve for an answer.
+
+    @raise _Folded: the lines must be unfolded first.
     """
     headers: list[Header] = []
     index: dict[str, list[str]] = {}
     problem: str | None = None
-    spelled, add = SPELLINGS.get, headers.append
+    spelled, new, add = SPELLINGS.get, tuple.__new__, headers.append
     for line in lines:
         name, colon, value = line.partition(":")
         canonical = spelled(name)
         if canonical is None or not colon:
+            if line.startswith((" ", "\t")):
+                raise _Folded()
             name = name.rstrip(LWS)
             if not (colon and isToken(name)):
                 problem = problem or f"line {lines.index(line) + 2} is no header"
                 continue
             canonical = canonicalName(name)
         value = value.strip(" \t")
-        add(_newHeader(Header, (name, value)))
+        add(new(Header, (name, value)))
         if canonical in index:
             index[canonical].append(value)
         else:
@@ -71,32 +79,31 @@ def _readHead(head: bytes) -> tuple[Request | Response, str | None]:
     @raise MalformedMessage: not even a start line.
     """
     text = head.decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _fold(" ", text)
     lines = text.split("\r\n")
     start = lines.pop(0)
-    headers, index, problem = _readHeaders(lines)
-    breaks = len(lines)
-    if text.count("\n") != breaks or text.count("\r") != breaks:
+    try:
+        headers, index, problem = _readHeaders(lines)
+    except _Folded:
+        start, *lines = _fold(" ", text).split("\r\n")
+        headers, index, problem = _readHeaders(lines)
+    rest = start + "".join(lines)
+    if "\n" in rest or "\r" in rest:
         # Two elements that disagree about a bare CR or LF read two different messages.
         problem = "a CR or LF that does not end a line"
-    if start[:4].upper() == "SIP/":
-        version, _, rest = start.partition(" ")
-        if not _version(version):
+    usual = _usualRequest(start)
+    if usual is not None:
+        method, uri = usual.groups()
+        version = "SIP/2.0"
+    elif start[:4].upper() == "SIP/":
+        return _readStatusLine(start, headers, index), problem
+    else:
+        method, _, rest = start.partition(" ")
+        uri, _, version = rest.rpartition(" ")
+        if not isToken(method):
             _refuse("no SIP message")
-        status, _, reason = rest.partition(" ")
-        if not (len(status) == 3 and status.isascii() and status.isdigit() and "100" <= status <= "699"):
-            _refuse("a response without a valid status")
-        fields = {"status": int(status), "reason": reason, "headers": headers, "body": b"", "_index": index}
-        return make(Response, fields | {"version": version.upper()}), problem
-    method, _, rest = start.partition(" ")
-    uri, _, version = rest.rpartition(" ")
-    if not isToken(method):
-        _refuse("no SIP message")
-    if version != "SIP/2.0":
+        if not (_version(version) and _requestURI(uri)):
+            problem = "a request line that breaks its grammar"
         version = version.upper()
-    if not (_version(version) and _requestURI(uri)):
-        problem = "a request line that breaks its grammar"
     return make(
         Request,
         {
@@ -108,6 +115,27 @@ def _readHead(head: bytes) -> tuple[Request | Response, str | None]:
             "_index": index,
         },
     ), problem
+
+
+def _readStatusLine(line: str, headers: tuple[Header, ...], index: dict[str, list[str]]) -> Response:
+    """A response without its body (RFC 3261 section 7.2).  @raise MalformedMessage: no such line."""
+    version, _, rest = line.partition(" ")
+    status, _, reason = rest.partition(" ")
+    if not (len(status) == 3 and status.isascii() and status.isdigit() and "100" <= status <= "699"):
+        _refuse("a response without a valid status")
+    if not _version(version):
+        _refuse("no SIP message")
+    return make(
+        Response,
+        {
+            "status": int(status),
+            "reason": reason,
+            "headers": headers,
+            "body": b"",
+            "version": version.upper(),
+            "_index": index,
+        },
+    )
 
 
 def _refuse(text: str, message: Message | None = None, status: int = 400) -> NoReturn:

@@ -11,16 +11,20 @@ from skypetrunk.wire.headers import CSeq, NameAddr, Via
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI, URI, OpaqueURI, TelURI
 
+
+def _asRead(text: str) -> str:
+    """C{text} as it is read back: octets that complete each other are one character."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
 _octets = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])
-#: Any text that has octets, also octets that are no UTF-8 where the neighbours do not complete them.
+#: Any text that has octets, also octets that are no UTF-8.
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-    st.text(st.one_of(st.characters(max_codepoint=127), _octets), max_size=20).map(
-        lambda text: text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    ),
+    st.text(st.one_of(st.characters(max_codepoint=127), _octets), max_size=20).map(_asRead),
 )
 #: The same within one line.
-LINES = TEXTS.map(lambda text: text.replace("\r", "").replace("\n", ""))
+LINES = TEXTS.map(lambda text: _asRead(text.replace("\r", "").replace("\n", "")))
 TOKENS = st.text(string.ascii_letters + string.digits + "-.!%*_+`'~", min_size=1, max_size=12)
 PORTS = st.none() | st.integers(0, 65535)
 HOSTS = st.one_of(
