@@ -25,3 +25,4 @@ class ZeroLeftTests(CallCase):
         self.assertGreater(self.trunk.status().transactions, 0)
         leftovers.judgeAll()
         self.trunk.checkEmpty(leftovers.LAST_TIMER)
+        self.trunk.terminate()

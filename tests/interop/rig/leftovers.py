@@ -56,7 +56,12 @@ class Leftover:
         """Stop all processes."""
         for peer in (self.trunk, *self.peers):
             peer.stop()
-        atexit.unregister(self.clear)
+        atexit.unregister(self.abandon)
+
+    def abandon(self) -> None:
+        """At the end of a run without the last test: nobody will judge it any more."""
+        self.clear()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 _waiting: list[Leftover] = []
@@ -65,7 +70,7 @@ _waiting: list[Leftover] = []
 def leave(test: str, trunk: Trunk, peers: Sequence[Peer], scratch: Path, keys: Sequence[bytes]) -> None:
     """Set a trunk aside."""
     one = Leftover(test, time.monotonic(), trunk, peers, scratch, keys)
-    atexit.register(one.clear)
+    atexit.register(one.abandon)
     _waiting.append(one)
 
 
