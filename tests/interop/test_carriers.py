@@ -20,15 +20,17 @@ from tests.interop.rig.srtp import decryptAll
 from tests.interop.rig.stunnel import Stunnel
 from tests.interop.rig.trunk import USER, Trunk
 
-_SECURE = [f"1 AES_CM_128_HMAC_SHA1_80 inline:{FIXED_KEY}"]
+_80, _32 = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"
+_SECURE = [f"1 {_80} inline:{FIXED_KEY}"]
 
 
-def _carrier(contact: str) -> Scenario:
+def _carrier(contact: str, secure: list[str]) -> Scenario:
     """
     A carrier as one scenario: challenges and grants the registration, then calls the registered
     Contact over the same connection, and waits to be hung up on.
 
     @param contact: its own Contact.
+    @param secure: the C{a=crypto} values it offers.
     """
     challenge = (
         f'WWW-Authenticate: Digest realm="{DOMAIN}", nonce="4711[call_number]", algorithm=MD5, qop="auth"'
@@ -50,7 +52,7 @@ def _carrier(contact: str) -> Scenario:
         "Content-Type: application/sdp",
         "Content-Length: [len]",
         "",
-        sdp(port="[media_port]", secure=_SECURE, name="Skype call"),
+        sdp(port="[media_port]", secure=secure, name="Skype call"),
     ]
     ack = [
         "ACK [next_url] SIP/2.0",
@@ -88,17 +90,18 @@ def _granted() -> str:
 class ContactTests(CallCase):
     """Inbound calls from a carrier that sends them to our Contact, with C{;transport=tls}."""
 
-    def inbound(self, form: str) -> None:
+    def inbound(self, form: str, tag: int, suite: str) -> None:
         """
-        Be called by a carrier, and hang up.
+        Be called by a carrier that has one suite, and hang up.
 
-        @param form: the carrier's Contact, with C{%s} for its address and C{%d} for its port.
+        @param form: the carrier's Contact, with C{ADDRESS} and C{PORT} to be filled in.
         """
         authority = Authority(self.scratch)
         address, port = "127.0.0.42", takePorts("127.0.0.42")
         stunnel = Stunnel(self.scratch, authority.issue("server"), (address, port))
         contact = form.replace("ADDRESS", stunnel.address).replace("PORT", str(stunnel.port))
-        carrier = Sipp(self.scratch, "carrier", _carrier(contact), address=address, port=port, transport="t1")
+        script = _carrier(contact, [f"{tag} {suite} inline:{FIXED_KEY}"])
+        carrier = Sipp(self.scratch, "carrier", script, address=address, port=port, transport="t1")
         self.started(carrier)
         self.started(stunnel)
         self.pbx = self.started(Baresip.atPBX(self.scratch, PBX_NUMBER, PBX_TONE))
@@ -117,7 +120,7 @@ class ContactTests(CallCase):
         self.assertEqual(f"<{end.requestURI}>", contact)
         # The carrier's media edge only listens: what reached it was SRTP of the trunk's answer.
         agreed = responses(messages, "INVITE", 200, sent=False)[0].crypto()
-        self.assertEqual([line.tag for line in agreed], [1])
+        self.assertEqual([(line.tag, line.suite) for line in agreed], [(tag, suite)])
         found = decryptAll(capture.to(carrier.mediaPorts), agreed[0].suite, agreed[0].key)
         verdict = judge(decodeG711(b"".join(found.payloads)), PBX_TONE)
         self.assertGreaterEqual(verdict.share, 0.98, str(verdict))
@@ -126,11 +129,14 @@ class ContactTests(CallCase):
 
     def test_contact(self) -> None:
         """The carrier's Contact is a literal address with C{;transport=tls}: BYE goes there, over TLS."""
-        self.inbound("<sip:carrier@ADDRESS:PORT;transport=tls>")
+        self.inbound("<sip:carrier@ADDRESS:PORT;transport=tls>", 1, _80)
 
     def test_maddr(self) -> None:
-        """The carrier's Contact names the domain and pins the node with C{maddr} (RFC 3261 section 8.1.2)."""
-        self.inbound(f"<sip:+4930123456@{DOMAIN}:PORT;maddr=ADDRESS;transport=tls>")
+        """
+        The carrier's Contact names the domain and pins the node with C{maddr} (RFC 3261 section 8.1.2);
+        it has the suite with the short tag only, under another number.
+        """
+        self.inbound(f"<sip:+4930123456@{DOMAIN}:PORT;maddr=ADDRESS;transport=tls>", 7, _32)
 
 
 class EarlyMediaTests(CallCase):
@@ -175,7 +181,7 @@ class EarlyMediaTests(CallCase):
             pbx = self.play(place, call, number)
             waitUntil(lambda: requests(peer.messages(), "INVITE"), 10, "the INVITE arrives")
             offer = requests(peer.messages(), "INVITE")[0].crypto()[0]
-            self.assertEqual((offer.tag, offer.suite), (1, "AES_CM_128_HMAC_SHA1_80"))
+            self.assertEqual((offer.tag, offer.suite), (1, _80))
             edge.start(offer.suite, offer.key, base64.b64decode(FIXED_KEY))
             messages = pbx.finish(20)
             peer.finish(10)

@@ -55,7 +55,11 @@ class ReplayTests(CallCase):
     )
 
     def replay(
-        self, scenario: Scenario, place: tuple[str, int], voice: Voice | None = None
+        self,
+        scenario: Scenario,
+        place: tuple[str, int],
+        voice: Voice | None = None,
+        transport: str = "u1",
     ) -> tuple[list[Message], SecureLeg, Capture]:
         """
         Play a scenario against bob.
@@ -65,7 +69,7 @@ class ReplayTests(CallCase):
         """
         (self.scratch / "tone.pcma").write_bytes(sineALaw(PBX_TONE, 4))
         with Capture() as capture:
-            peer = self.play(place, scenario)
+            peer = self.play(place, scenario, transport=transport)
             if voice is not None:
                 waitUntil(lambda: responses(peer.messages(), "INVITE", 200), 10, "an answer")
                 (line,) = responses(peer.messages(), "INVITE", 200)[0].lines("m=audio ")[1:]
@@ -88,6 +92,15 @@ class ReplayTests(CallCase):
         origins = [one.lines("o=")[0].split() for one in (first, second)]
         self.assertEqual(origins[0][1], origins[1][1])
         self.assertIn(int(origins[1][2]) - int(origins[0][2]), (0, 1, 2))
+
+    def test_overTCP(self) -> None:
+        """A PBX that signals over TCP."""
+        place = self.scriptedPBX()
+        self.stage(pbx=place)
+        scenario = _closing(_opening(sdp()).play("tone.pcma").pause(1500), 2)
+        messages, leg, _ = self.replay(scenario, place, transport="t1")
+        self.assertEqual(statuses(messages)[-1], 200)
+        self.heard(self.bob, PBX_TONE, 1.0)
 
     def test_asterisk(self) -> None:
         """Asterisk: a re-INVITE right after the ACK, to move its media to another address."""

@@ -19,9 +19,7 @@ NOBODY = ("127.0.0.1", 5999)
 class RegisterTests(CallCase):
     """The trunk and the registrar."""
 
-    def carrierOnly(
-        self, *, password: str = PASSWORD, address: str = "127.0.0.10", algorithm: str = "MD5"
-    ) -> None:
+    def carrierOnly(self, *, password: str = PASSWORD, algorithm: str = "MD5", tls: str = "TLSv1.2+") -> None:
         """Start a carrier that knows the trunk by C{password}."""
         self.authority = Authority(self.scratch)
         certificate = self.authority.issue("server")
@@ -31,8 +29,8 @@ class RegisterTests(CallCase):
                 certificate,
                 {USER: password},
                 {},
-                address=address,
                 algorithm=algorithm,
+                tls=tls,
             )
         )
         self.target = f"{self.carrier.address}:{self.carrier.port}"
@@ -70,6 +68,13 @@ class RegisterTests(CallCase):
         self.carrierOnly(algorithm="SHA-256")
         self.trunkOnly(targets=[self.target])
         self.trunk.waitRegistered()
+
+    def test_registerTLS12(self) -> None:
+        """A registrar that speaks nothing newer than TLS 1.2, as the datasheet says."""
+        self.carrierOnly(tls="TLSv1.2")
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        self.assertIn("TLSv1.2", self.trunk.text())
 
     def test_wrongPassword(self) -> None:
         """A refused password is said in the log, is tried once and not hammered, and shows in the status."""

@@ -175,14 +175,22 @@ class CallCase(InteropCase):
         """A place for a PBX that is a scenario; for L{stage} and then L{play}."""
         return address, takePorts(address)
 
-    def play(self, place: tuple[str, int], scenario: Scenario, number: str = NUMBER) -> Sipp:
+    def play(
+        self, place: tuple[str, int], scenario: Scenario, number: str = NUMBER, transport: str = "u1"
+    ) -> Sipp:
         """Start a PBX's scenario that calls C{number}."""
         remote = (self.trunk.address, self.trunk.port)
-        return self.started(
-            Sipp(
-                self.scratch, "pbx", scenario, address=place[0], port=place[1], remote=remote, service=number
-            )
+        peer = Sipp(
+            self.scratch,
+            "pbx",
+            scenario,
+            address=place[0],
+            port=place[1],
+            remote=remote,
+            service=number,
+            transport=transport,
         )
+        return self.started(peer)
 
     # What is asked of calls
 

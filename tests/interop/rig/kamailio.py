@@ -39,18 +39,13 @@ class Kamailio(Peer):
         nonceExpires: int = 300,
         algorithm: str = "MD5",
         tls: str = "TLSv1.2+",
-        challengeInDialog: bool = True,
-        rtpengine: str | None = None,
-        rtpengineWithout: str = "",
     ) -> None:
         """
         @param users: passwords by user name.
         @param numbers: the user, or the SIP URI in clear, behind each dialled number.
         @param suites: dialled numbers whose owners have only one SRTP suite: C{"32"} or C{"80"}.
         @param expires: the longest registration, in seconds.
-        @param challengeInDialog: ask the trunk for a password also in a dialog: BYE, re-INVITE.
-        @param rtpengine: host and port of an rtpengine that carries the media.
-        @param rtpengineWithout: suites that it must not use.
+        @param tls: the versions it speaks, in Kamailio's words.
         """
         super().__init__(scratch, "kamailio")
         self.address = address
@@ -71,10 +66,6 @@ class Kamailio(Peer):
             "EXPIRES": expires,
             "NONCEEXPIRE": nonceExpires,
             "ALGORITHM": algorithm,
-            "CHALLENGE": "#!define CHALLENGE_IN_DIALOG" if challengeInDialog else "",
-            "RTPENGINE": "#!define WITH_RTPENGINE" if rtpengine else "",
-            "RTPENGINESOCKET": rtpengine or "",
-            "WITHOUT": rtpengineWithout,
             "TLSMETHOD": tls,
             "CERTIFICATE": certificate.certificate,
             "KEY": certificate.key,

@@ -210,8 +210,9 @@ class Trunk(Peer):
                 assert where < 0, f"{path.name} holds a secret: {text[max(0, where - 60) : where]!r}..."
 
     def checkNoTraceback(self) -> None:
-        """Nothing went wrong that it did not expect."""
-        assert "Traceback" not in self.text(), self.tail(80)
+        """Nothing went wrong that it did not expect, and it understood every peer."""
+        for sign in ("Traceback", "malformed message"):
+            assert sign not in self.text(), f"{sign}\n{self.tail(80)}"
 
 
 def secretForms(secret: bytes) -> set[bytes]:
