@@ -395,7 +395,7 @@ class IKeyAgreement(Interface):
 
     def answered(lines: Sequence[CryptoAttribute]) -> KeyPair:
         """
-        The peer answered our last offer with C{lines}.
+        The peer answered our last offer with C{lines}.  Nothing is agreed until L{agree}.
 
         @raise KeyAgreementFailed: none or several lines, a tag or suite that was not offered.
         """
@@ -403,9 +403,14 @@ class IKeyAgreement(Interface):
     def answer(lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
         """
         Choose from an offer's C{lines} (usable ones in the peer's order) and make our line.
+        The same lines give the same choice.  Nothing is agreed until L{agree}: the offer
+        may yet be refused.
 
         @raise KeyAgreementFailed: nothing usable.
         """
+
+    def agree(pair: KeyPair) -> None:
+        """C{pair} is in use from now on; the key of the suite that was in use before is given up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,7 +20,7 @@ from skypetrunk.core.answers import NO_CIRCUIT, acrossStatus, reasonHeader
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg, Workshop
-from skypetrunk.core.session import AudioStream, Session
+from skypetrunk.core.session import SDP_TYPE, AudioStream, Session
 from skypetrunk.core.sides import Caller, Side
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
@@ -143,29 +144,29 @@ class Bridge:
                 )
                 self._refuse(error.status or 488, "caller", str(error))
                 return
-        try:
-            admitted = self._policy.admit(self.request)
-        except CallRefused as refusal:
-            self._refused(refusal)
-            return
-        if admitted is None:
+        self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
+        admitted = maybeDeferred(self._policy.admit, self.request)
+        admitted.addCallbacks(self._admitted, self._notAdmitted)
+        admitted.addErrback(self._broken)
+
+    def _admitted(self, result: None) -> None:
+        if not self._ended:
             self._tryNext(503, "no destination is usable")
-        else:
-            admitted.addCallbacks(
-                lambda _: None if self._ended else self._tryNext(503, "no destination is usable"),
-                self._notAdmitted,
-            )
 
     def _notAdmitted(self, failure: Failure) -> None:
-        if isinstance(failure.value, CallRefused):
-            self._refused(failure.value)
+        refusal = failure.value
+        if isinstance(refusal, CallRefused):
+            headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
+            self._refuse(refusal.status or 403, "trunk", str(refusal), headers)
         else:
+            # Whatever went wrong in it: a policy that cannot say yes has said no.
             self._log.failure("{call}: the call policy failed", failure, call=self.request.call)
             self._refuse(500, "trunk", "the call policy failed")
 
-    def _refused(self, refusal: CallRefused) -> None:
-        headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
-        self._refuse(refusal.status or 403, "trunk", str(refusal), headers)
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("{call}: cannot be placed", failure, call=self.request.call)
+        self._refuse(500, "trunk", "internal error")
+        self._hangUp()
 
     def _makeLeg(self, side: Side) -> Leg:
         media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure)
@@ -191,7 +192,6 @@ class Bridge:
                 break
             self._far = exchange.answering = far
             self._plane.join(self._near.session.media, far.session.media)
-            self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
             offer = b"" if exchange.offer is None else far.session.makeOffer(exchange.offer)
             self._log.info(
                 "{call}: {source} calls {called} by way of {side}",
@@ -209,13 +209,22 @@ class Bridge:
         exchange = self._exchange
         if exchange is not None and not self._ended:
             self._end(by, reason, status)
-            exchange.asking.refuse(exchange.server, status, None, headers)
+            exchange.asking.refuse(exchange.server, status, headers)
 
     def _rangTooLong(self) -> None:
+        """No final answer: the end of a first INVITE; another one is taken back on both legs."""
         self._ringing = None
-        if self._far is not None:
-            self._far.hangUp()
-        self._refuse(480, "trunk", f"no answer within {RINGING_SECONDS:.0f} s")
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if self._answeredAt is None:
+            self._refuse(480, "trunk", f"no answer within {RINGING_SECONDS:.0f} s")
+            self._hangUp()
+        elif exchange.answering is not None:
+            self._exchange = None
+            exchange.asking.session.forget()
+            exchange.asking.refuse(exchange.server, 480)
+            exchange.answering.cancelInvite()
 
     # LegOwner: an INVITE crosses
 
@@ -227,14 +236,14 @@ class Bridge:
             leg.refuse(server, 491)
             return
         body = server.request.body
-        exchange = _Exchange(leg, server, other, late=not body)
         try:
             offer = other.session.makeOffer(leg.session.offerReceived(body)) if body else b""
         except RemoteError as error:
             leg.session.forget()
             leg.refuse(server, error.status or 488)
             return
-        self._exchange = exchange
+        self._exchange = _Exchange(leg, server, other, late=not body)
+        self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
         other.reinvite(offer)
 
     def legProgressed(self, leg: Leg, response: Response) -> None:
@@ -242,10 +251,10 @@ class Bridge:
         exchange = self._exchange
         if exchange is None or leg is not exchange.answering or self._answeredAt is not None:
             return
-        body = b""
-        if response.body and not exchange.late:
+        body, early = b"", _description(response)
+        if early and not exchange.late:
             try:
-                exchange.answer = leg.session.answerReceived(response.body)
+                exchange.answer = leg.session.answerReceived(early)
                 body = exchange.asking.session.makeAnswer(exchange.answer)
             except RemoteError as error:
                 self._log.warn(
@@ -254,7 +263,7 @@ class Bridge:
                     side=leg.side.name,
                     reason=str(error),
                 )
-        exchange.asking.progress(exchange.server, response.status, response.reason, body)
+        exchange.asking.progress(exchange.server, response.status, body)
 
     def legAccepted(self, leg: Leg, response: Response) -> None:
         """A 2xx crosses: with the answer, or with the offer that the asking side left to the other."""
@@ -264,13 +273,13 @@ class Bridge:
             leg.hangUp()
             return
         self._stopRinging()
-        asking = exchange.asking
+        asking, given = exchange.asking, _description(response)
         try:
             if exchange.late:
-                body = asking.session.makeOffer(leg.session.offerReceived(response.body))
+                body = asking.session.makeOffer(leg.session.offerReceived(given))
             else:
-                if response.body:
-                    exchange.answer = leg.session.answerReceived(response.body)
+                if given:
+                    exchange.answer = leg.session.answerReceived(given)
                 if exchange.answer is None:
                     raise RemoteError("the 2xx holds no answer", 502)
                 body = asking.session.makeAnswer(exchange.answer)
@@ -307,7 +316,7 @@ class Bridge:
         answering = exchange.answering
         assert answering is not None
         try:
-            body = answering.session.makeAnswer(leg.session.answerReceived(ack.body))
+            body = answering.session.makeAnswer(leg.session.answerReceived(_description(ack)))
         except RemoteError as error:
             answering.acknowledge(exchange.success)
             self._end("trunk", f"no usable answer in the ACK: {error}", None)
@@ -317,18 +326,33 @@ class Bridge:
         leg.session.answered()
         answering.session.answerSent()
 
-    def legCancelled(self, leg: Leg, server: InviteServer) -> None:
+    def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
         """CANCEL crosses; a first INVITE was the whole call."""
         exchange = self._exchange
         if exchange is None or server is not exchange.server:
             return
         self._exchange = None
-        self._forget(exchange)
+        self._stopRinging()
         if self._answeredAt is None:
-            self._end("caller", "cancelled", 487)
+            self._end("caller", cause, 487)
             self._hangUp()
         elif exchange.answering is not None:
+            leg.session.forget()
             exchange.answering.cancelInvite()
+
+    def legCrossed(self, leg: Leg, response: Response) -> None:
+        """The other side had changed the session already: its media goes where it now wants it."""
+        try:
+            if not self._ended and leg.session.pending:
+                leg.session.answerReceived(_description(response))
+        except RemoteError as error:
+            self._log.warn(
+                "{call}: a crossing answer of {side} is refused: {reason}",
+                call=self.request.call,
+                side=leg.side.name,
+                reason=str(error),
+            )
+        leg.session.forget()
 
     def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
         """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""
@@ -337,14 +361,14 @@ class Bridge:
             return
         if self._answeredAt is not None:
             self._exchange = None
-            self._forget(exchange)
+            self._stopRinging()
+            exchange.asking.session.forget()
             exchange.asking.refuse(exchange.server, acrossStatus(status))
             if status in (408, 481):
                 # RFC 3261 section 12.2.1.2: the dialog is gone.
                 self._end("trunk", f"a re-INVITE was answered {status}", None)
                 self._hangUp()
             return
-        self._stopRinging()
         self._log.info(
             "{call}: {side} answers {status} {reason}",
             call=self.request.call,
@@ -361,11 +385,6 @@ class Bridge:
             by = "trunk" if response is None else "callee"
             self._refuse(acrossStatus(status), by, reason)
 
-    def _forget(self, exchange: _Exchange) -> None:
-        exchange.asking.session.forget()
-        if exchange.answering is not None:
-            exchange.answering.session.forget()
-
     def _other(self, leg: Leg) -> Leg | None:
         return self._far if leg is self._near else self._near
 
@@ -375,7 +394,9 @@ class Bridge:
         """One side hung up: so does the other."""
         by = "caller" if leg is self._near else "callee"
         self._end(by, cause, None if self._answeredAt is not None else 487)
-        self._hangUp()
+        other = self._other(leg)
+        if other is not None:
+            other.hangUp()
 
     def hangUp(self, cause: str) -> None:
         """End the call from our side: 503 before it was answered, BYE after."""
@@ -400,6 +421,10 @@ class Bridge:
             return
         self._ended = True
         self._stopRinging()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and exchange.success is not None and exchange.answering is not None:
+            # The answer that its ACK waited for will not come; before the BYE there must be an ACK.
+            exchange.answering.acknowledge(exchange.success)
         now = self._workshop.clock.seconds()
         duration = 0.0 if self._answeredAt is None else now - self._answeredAt
         for leg in (self._near, self._far):
@@ -416,3 +441,8 @@ class Bridge:
         leg.side.calls -= 1
         if not self._legs:
             self._owner.bridgeGone(self)
+
+
+def _description(message: Request | Response) -> bytes:
+    """The session description in a message; empty if there is none, or a body of another kind."""
+    return message.body if message.contentType in (None, SDP_TYPE) else b""

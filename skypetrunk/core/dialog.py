@@ -83,16 +83,21 @@ class Dialog:
     @classmethod
     def fromResponse(cls, request: Request, response: Response, contact: NameAddr) -> Dialog:
         """
-        The dialog that a response with a To tag to our INVITE makes (section 12.1.2).
-
-        @raise MalformedMessage: no usable Contact.
+        The dialog that a response with a To tag to our INVITE makes (section 12.1.2).  One without a
+        usable Contact is answered where the INVITE went: better than an ACK that is never sent.
         """
+        try:
+            target = targetOf(response)
+        except MalformedMessage:
+            uri = request.requestURI
+            assert isinstance(uri, SIPURI)
+            target = uri
         return cls(
             callID=request.callID,
             local=request.fromAddress,
             remote=response.toAddress,
             contact=contact,
-            remoteTarget=targetOf(response),
+            remoteTarget=target,
             routes=tuple(reversed(response.recordRoutes)),
             localSequence=request.cseq.number,
             remoteSequence=None,
@@ -133,7 +138,7 @@ class Dialog:
             first = routes.pop(0).uri
             assert isinstance(first, SIPURI)
             routes.append(NameAddr(None, self.remoteTarget))
-            target = first
+            target = _asRequestURI(first)
         lines = [Header("Max-Forwards", str(MAX_FORWARDS))]
         lines += [Header("Route", str(route)) for route in routes]
         lines += [
@@ -176,4 +181,11 @@ def targetOf(message: Message) -> SIPURI:
     contacts = message.contacts
     if not isinstance(contacts, tuple) or not contacts or not isinstance(contacts[0].uri, SIPURI):
         raise MalformedMessage("wanted a Contact with a SIP URI", 400)
-    return contacts[0].uri
+    return _asRequestURI(contacts[0].uri)
+
+
+def _asRequestURI(uri: SIPURI) -> SIPURI:
+    """C{uri} without what may not stand in a Request-URI (section 19.1.1): headers and method."""
+    if uri.headers or "method" in uri.params:
+        return uri.replace(headers=(), params=uri.params.without("method"))
+    return uri

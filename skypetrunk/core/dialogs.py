@@ -32,7 +32,7 @@ from skypetrunk.interfaces import (
     LegStatistics,
 )
 from skypetrunk.wire.message import Header, Request, Response, responseTo
-from skypetrunk.wire.uri import SIPURI
+from skypetrunk.wire.uri import URI, OpaqueURI
 
 
 class Routes(Protocol):
@@ -98,6 +98,15 @@ class DialogManager:
 
     def requestReceived(self, side: Side, transaction: IServerTransaction) -> None:
         """A new request from C{side}, neither ACK nor CANCEL."""
+        try:
+            self._take(side, transaction)
+        except RemoteError as error:
+            # A header that only we read, such as P-Called-Party-ID, breaks its grammar.
+            request = transaction.request
+            self._log.info("{side} sent {request}: {error}", side=side.name, request=request, error=error)
+            transaction.respond(self._response(request, error.status or 400))
+
+    def _take(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
         refusal = self._inspect(request)
         if refusal is not None:
@@ -115,13 +124,14 @@ class DialogManager:
 
     def _inspect(self, request: Request) -> Response | None:
         """What RFC 3261 section 8.2 refuses in any request, in its order."""
-        uri = request.requestURI
-        if not isinstance(uri, SIPURI) and request.method != "INVITE":
+        first = request.method == "INVITE" and request.toAddress.tag is None
+        if isinstance(request.requestURI, OpaqueURI) and not (first and _isServiceURN(request.requestURI)):
             return self._response(request, 416)
-        if request.maxForwards == 0 and request.method != "BYE":
+        if request.maxForwards == 0 and first:
+            # Only what goes on counts as forwarded.
             return self._response(request, 483)
         required = request.values("Require")
-        if required and request.method not in ("ACK", "CANCEL"):
+        if required:
             return self._response(request, 420, [Header("Unsupported", ", ".join(required))])
         if request.method == "INVITE" and request.body:
             kind = (request.contentType or "").lower()
@@ -160,19 +170,27 @@ class DialogManager:
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """An INVITE was cancelled."""
-        callID = transaction.request.callID
-        for key, legs in self._legs.items():
-            if key[0] == callID:
-                for leg in legs:
-                    if leg.awaits(transaction.request):
-                        leg.cancelled()
-                        return
+        leg = self._awaiting(transaction.request)
+        if leg is not None:
+            leg.cancelled()
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
-        """An answer was lost; the caller's own timers end what hangs on it."""
+        """An answer was lost, or has no way any more: nobody waits for that of an INVITE."""
         self._log.debug(
             "{method}: the answer was lost: {reason}", method=transaction.request.method, reason=str(reason)
         )
+        leg = self._awaiting(transaction.request)
+        if leg is not None:
+            leg.connectionLost()
+
+    def _awaiting(self, request: Request) -> Leg | None:
+        """The leg that has not answered the INVITE C{request} yet."""
+        for (callID, _), legs in self._legs.items():
+            if callID == request.callID:
+                for leg in legs:
+                    if leg.awaits(request):
+                        return leg
+        return None
 
     def _options(self, side: Side, request: Request) -> Response:
         """200 only while a call could leave, so that a PBX's own probe finds its fallback."""
@@ -202,7 +220,7 @@ class DialogManager:
             transaction.respond(self._response(request, side.emergencyStatus, headers))
             return
         caller = side.callerOf(request)
-        destinations = self._routes.destinations(side.name, called)
+        destinations = self._routes.destinations(side.name, called) if called else ()
         if not destinations:
             self._log.warn("no route for a call from {side} to {called}", side=side.name, called=called)
             transaction.respond(self._response(request, 404))
@@ -243,7 +261,7 @@ class DialogManager:
     def _isEmergency(self, request: Request, called: str) -> bool:
         """In the Request-URI or in To, whatever the dialled form and scheme."""
         forms = {called, userOf(request.requestURI), userOf(request.toAddress.uri)}
-        if str(request.requestURI).lower().startswith("urn:service:sos"):
+        if _isServiceURN(request.requestURI) or _isServiceURN(request.toAddress.uri):
             return True
         return any(form and self._numbers.isEmergency(form) for form in forms)
 
@@ -329,3 +347,8 @@ class DialogManager:
         if self._drainTimer is not None and self._drainTimer.active():
             self._drainTimer.cancel()
         self._draining.callback(None)
+
+
+def _isServiceURN(uri: URI) -> bool:
+    """Is this C{urn:service:sos} or one of its branches (RFC 5031)?"""
+    return str(uri).lower().startswith("urn:service:sos")

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -23,7 +24,7 @@ from skypetrunk.interfaces import (
     IMessageChannel,
     ITransactions,
 )
-from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 
@@ -60,6 +61,8 @@ class _Inputs(Protocol):
 
 
 class _Core:
+    log = Logger()
+
     def __init__(
         self,
         makeRequest: Callable[[IMessageChannel], Request],
@@ -101,11 +104,13 @@ def _build() -> Callable[[_Core], _Inputs]:
     def lookUp(inputs: _Inputs, core: _Core) -> None:
         def lost(failure: Failure) -> None:
             # Whatever went wrong on the way to the next hop, the call cannot leave by it.
-            known = isinstance(failure.value, SkypetrunkError)
-            inputs.failed(503, None, str(failure.value) if known else type(failure.value).__name__)
+            if not isinstance(failure.value, SkypetrunkError):
+                core.log.failure("INVITE cannot be sent", failure)
+            inputs.failed(503, None, str(failure.value) or type(failure.value).__name__)
 
-        found: Deferred[IMessageChannel] = core.finder.find(core.nextHop)
-        found.addCallbacks(inputs.found, lost)
+        found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, core.nextHop)
+        found.addCallback(inputs.found)
+        found.addErrback(lost)
 
     @finding.upon(_Inputs.found).to(calling)
     def send(inputs: _Inputs, core: _Core, channel: IMessageChannel) -> None:
@@ -129,8 +134,7 @@ def _build() -> Callable[[_Core], _Inputs]:
     @calling.upon(_Inputs.cancel).to(cancelling)
     def sendCancel(inputs: _Inputs, core: _Core) -> None:
         assert core.transaction is not None and core.request is not None
-        headers = core.authentication.headersFor("CANCEL", core.request.uri)
-        core.transaction.cancel([(header.name, header.value) for header in headers])
+        core.transaction.cancel(_credentials(core.request))
 
     @cancelling.upon(_Inputs.accepted).to(ended)
     def tellCrossed(inputs: _Inputs, core: _Core, response: Response) -> None:
@@ -189,6 +193,11 @@ def _build() -> Callable[[_Core], _Inputs]:
 _machine = indexed(_build())
 
 
+def _credentials(invite: Request) -> list[Header]:
+    """What ACK and CANCEL repeat of their INVITE, as they are never challenged (RFC 3261 section 22.1)."""
+    return [h for h in invite.headers if h.name in ("Authorization", "Proxy-Authorization")]
+
+
 @implementer(IClientTransactionUser)
 class InviteClient:
     """The user agent client of one INVITE."""
@@ -242,18 +251,20 @@ class InviteClient:
         @param nextHop: the dialog's, which a maddr or Record-Route may have moved; if it cannot be
             found, the ACK goes where the INVITE went.
         """
-        for header in self._core.authentication.headersFor("ACK", ack.uri):
-            ack = ack.addingHeader(header.name, header.value)
-        sentTo = self._core.channel
+        for header in _credentials(self.request):
+            ack = ack.addingHeader(*header)
+        core = self._core
+        sentTo = core.channel
         assert sentTo is not None
         tag = response.toAddress.tag or ""
 
         def send(channel: IMessageChannel) -> None:
-            self._acks[tag] = (self._core.transactions.sendAck(ack, channel), channel)
+            self._acks[tag] = (core.transactions.sendAck(ack, channel), channel)
 
-        found: Deferred[IMessageChannel] = self._core.finder.find(nextHop)
+        found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, nextHop)
         found.addErrback(lambda failure: sentTo)
         found.addCallback(send)
+        found.addErrback(lambda failure: core.log.failure("ACK cannot be sent", failure))
 
     # IClientTransactionUser
 

@@ -72,7 +72,7 @@ class SecurityDescriptions:
             raise KeyAgreementFailed(f"the answer's crypto line {trouble}")
         if line.suite not in self._keys:
             raise KeyAgreementFailed(f"the answer goes back to {line.suite}, whose key was given up")
-        return self._agree(line)
+        return self._pair(line)
 
     def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
         """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
@@ -83,14 +83,15 @@ class SecurityDescriptions:
                 f"no usable crypto line, wanted one of {', '.join(self._suites)}, seen {reasons or 'none'}"
             )
         chosen = next((line for line in usable if line.suite == self.agreed), usable[0])
-        pair = self._agree(chosen)
-        return self._line(chosen.tag, chosen.suite), pair
+        return self._line(chosen.tag, chosen.suite), self._pair(chosen)
 
-    def _agree(self, line: CryptoAttribute) -> KeyPair:
-        if self.agreed is not None and self.agreed != line.suite:
-            # Its context ends with this switch, and a key outlives no context.
+    def agree(self, pair: KeyPair) -> None:
+        """A suite's key ends with its context (RFC 3711 section 3.2.3): the one in use before is given up."""
+        if self.agreed is not None and self.agreed != pair.suite:
             self._keys.pop(self.agreed, None)
-        self.agreed = line.suite
+        self.agreed = pair.suite
+
+    def _pair(self, line: CryptoAttribute) -> KeyPair:
         return KeyPair(line.suite, self._key(line.suite), line.keys[0].master)
 
 

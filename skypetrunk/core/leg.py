@@ -24,7 +24,6 @@ from skypetrunk.core.request_client import RequestClient
 from skypetrunk.core.session import SDP_TYPE, Session
 from skypetrunk.core.sides import CallAddresses, Side
 from skypetrunk.core.timers import Timers
-from skypetrunk.errors import MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
 from skypetrunk.wire.headers import CSeq, NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
@@ -58,8 +57,8 @@ class LegOwner(Protocol):
     def legInvited(self, leg: Leg, server: InviteServer) -> None:
         """The peer sent a re-INVITE; answer it with C{server}."""
 
-    def legCancelled(self, leg: Leg, server: InviteServer) -> None:
-        """The peer took back the INVITE; it was answered."""
+    def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
+        """The peer took back the INVITE, or its connection broke; no answer is wanted any more."""
 
     def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
         """The ACK of our 2xx."""
@@ -71,7 +70,13 @@ class LegOwner(Protocol):
         """The 2xx to our INVITE; L{Leg.acknowledge} is to be called."""
 
     def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
-        """Our INVITE was refused or went unanswered.  A first INVITE leaves no leg behind."""
+        """
+        Our INVITE was refused or went unanswered.  A first INVITE leaves no leg behind, another one
+        the session as it was.
+        """
+
+    def legCrossed(self, leg: Leg, response: Response) -> None:
+        """The 2xx to a re-INVITE that we took back too late; it was acknowledged."""
 
     def legEnded(self, leg: Leg, cause: str) -> None:
         """The peer hung up, or the dialog can go on no longer; the leg ends by itself."""
@@ -208,7 +213,7 @@ class Leg(_Leg):
         if not self.dialog.sequenceAccepted(request):
             transaction.respond(self._response(request, 500))
         elif self._pending is not None:
-            transaction.respond(self._response(request, 500, None, [Header("Retry-After", "1")]))
+            transaction.respond(self._response(request, 500, [Header("Retry-After", "1")]))
         elif self._client is not None:
             # Glare (section 14.1): the peer is to try again a little later.
             transaction.respond(self._response(request, 491))
@@ -220,9 +225,9 @@ class Leg(_Leg):
         self._pending = server
         return server
 
-    def progress(self, server: InviteServer, status: int, reason: str | None, body: bytes = b"") -> None:
+    def progress(self, server: InviteServer, status: int, body: bytes = b"") -> None:
         """Send a provisional response."""
-        server.progress(self._response(server.request, status, reason, (), body))
+        server.progress(self._response(server.request, status, (), body))
 
     def accept(self, server: InviteServer, body: bytes) -> None:
         """Send 200 with our answer or offer."""
@@ -231,14 +236,12 @@ class Leg(_Leg):
         self._unacknowledged[server.request.cseq.number] = server
         self.dialog.refreshTarget(server.request)
         self._inputs.answer()
-        server.accept(self._response(server.request, 200, None, (ALLOW,), body))
+        server.accept(self._response(server.request, 200, (ALLOW,), body))
 
-    def refuse(
-        self, server: InviteServer, status: int, reason: str | None = None, headers: Sequence[Header] = ()
-    ) -> None:
+    def refuse(self, server: InviteServer, status: int, headers: Sequence[Header] = ()) -> None:
         """Refuse an INVITE; the refusal of the first one ends the leg."""
         self._pending = None
-        server.refuse(self._response(server.request, status, reason, headers))
+        server.refuse(self._response(server.request, status, headers))
         self._inputs.refuse()
 
     def awaits(self, request: Request) -> bool:
@@ -250,6 +253,13 @@ class Leg(_Leg):
         if self._pending is not None:
             self._pending.cancel(self._response(self._pending.request, 487))
 
+    def connectionLost(self) -> None:
+        """No answer to the INVITE that is pending can reach the peer: as if it had taken it back."""
+        server, self._pending = self._pending, None
+        if server is not None:
+            self._owner.legCancelled(self, server, "the connection broke")
+            self._inputs.refuse()
+
     def ackReceived(self, ack: Request) -> None:
         """The ACK of one of our 2xx, found by its CSeq; others are retransmissions of a known one."""
         server = self._unacknowledged.pop(ack.cseq.number, None)
@@ -259,13 +269,14 @@ class Leg(_Leg):
     def inviteCancelled(self, server: InviteServer) -> None:
         """L{InviteServer}: 487 was sent."""
         self._pending = None
-        self._owner.legCancelled(self, server)
+        self._owner.legCancelled(self, server, "cancelled")
         self._inputs.refuse()
 
     def inviteAcknowledged(self, server: InviteServer, ack: Request) -> None:
         """L{InviteServer}: the ACK came."""
         self._owner.legAcknowledged(self, server, ack)
-        self._inputs.confirm()
+        if not self._unacknowledged:
+            self._inputs.confirm()
 
     def ackMissing(self, server: InviteServer) -> None:
         """L{InviteServer}: no ACK in 64*T1; the session is ended (RFC 3261 section 13.3.1.4)."""
@@ -358,15 +369,8 @@ class Leg(_Leg):
     def inviteAccepted(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
         if self.dialog is None:
-            try:
-                assert self._contact is not None
-                self.dialog = Dialog.fromResponse(client.request, response, self._contact)
-            except MalformedMessage as error:
-                # Without a Contact there is nobody to send an ACK or BYE to.
-                self._client = None
-                self._owner.legFailed(self, 502, response, str(error))
-                self._inputs.refuse()
-                return
+            assert self._contact is not None
+            self.dialog = Dialog.fromResponse(client.request, response, self._contact)
             self._workshop.register(self)
         else:
             self.dialog.refreshTarget(response)
@@ -379,13 +383,10 @@ class Leg(_Leg):
             # Only the re-INVITE was taken back; the dialog goes on.
             self._client = None
             self._acknowledge(client, self.dialog, response, b"")
+            self._owner.legCrossed(self, response)
             return
-        try:
-            assert self._contact is not None
-            dialog = Dialog.fromResponse(client.request, response, self._contact)
-        except MalformedMessage:
-            self._inputs.refuse()
-            return
+        assert self._contact is not None
+        dialog = Dialog.fromResponse(client.request, response, self._contact)
         self._acknowledge(client, dialog, response, b"")
         self._bye(dialog, lambda status: self._inputs.refuse())
 
@@ -393,6 +394,8 @@ class Leg(_Leg):
         self, client: InviteClient, status: int, response: Response | None, reason: str
     ) -> None:
         """L{InviteClient}: refused, or no answer."""
+        if self.dialog is not None:
+            self.session.forget()
         self._owner.legFailed(self, status, response, reason)
         self._client = None
         self._inputs.refuse()
@@ -410,14 +413,14 @@ class Leg(_Leg):
         if self._pending is not None:
             self._pending.refuse(self._response(self._pending.request, 487))
             self._pending = None
-        self._inputs.end()
         self._owner.legEnded(self, "hung up")
+        self._inputs.end()
 
     def respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
         """Answer another request within the dialog."""
         assert self.dialog is not None
         if self.dialog.sequenceAccepted(transaction.request):
-            transaction.respond(self._response(transaction.request, status, None, headers))
+            transaction.respond(self._response(transaction.request, status, headers))
         else:
             transaction.respond(self._response(transaction.request, 500))
 
@@ -444,7 +447,8 @@ class Leg(_Leg):
         ).start(dialog.nextHop)
 
     def goAway(self) -> None:
-        """Machine: nothing of this leg is left on the wire."""
+        """Machine: nothing of this leg is left on the wire, but a re-INVITE that the end overtook."""
+        self.cancelInvite()
         for server in self._unacknowledged.values():
             server.stop()
         self._unacknowledged.clear()
@@ -455,7 +459,6 @@ class Leg(_Leg):
         self,
         request: Request,
         status: int,
-        reason: str | None = None,
         headers: Sequence[Header] = (),
         body: bytes = b"",
     ) -> Response:
@@ -469,7 +472,7 @@ class Leg(_Leg):
         return responseTo(
             request,
             status,
-            reason,
+            None,
             tuple(lines),
             body,
             toTag=self.dialog.local.tag,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -35,6 +36,8 @@ class RequestClient:
         "_transactions",
     )
 
+    _log = Logger()
+
     def __init__(
         self,
         request: Request,
@@ -57,12 +60,13 @@ class RequestClient:
 
     def start(self, nextHop: SIPURI) -> None:
         """Send the request to C{nextHop}."""
-        found: Deferred[IMessageChannel] = self._finder.find(nextHop)
+        found: Deferred[IMessageChannel] = maybeDeferred(self._finder.find, nextHop)
         found.addCallback(self._send)
         found.addErrback(self._notFound)
 
     def _notFound(self, failure: Failure) -> None:
-        failure.trap(SkypetrunkError)  # type: ignore[no-untyped-call]
+        if not isinstance(failure.value, SkypetrunkError):
+            self._log.failure("{method} cannot be sent", failure, method=self._request.method)
         self._finish(503)
 
     def _send(self, channel: IMessageChannel) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair, MediaAddress
@@ -120,9 +121,9 @@ class Session:
             raise kind(f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}")
         pair = self._keys.answered(_cryptoLines(audio)) if self._keys is not None else None
         stream = _streamOf(audio)
-        offered = self._offered.media[self._audio].direction
-        self._settle(audio, pair)
-        return replace(stream, direction=_limited(stream.direction, offered))
+        direction = _limited(stream.direction, self._offered.media[self._audio].direction)
+        self._settle(audio, pair, sending=direction in _RECEIVES)
+        return replace(stream, direction=direction)
 
     def _tolerates(self, rule: str) -> bool:
         """A direction is put right by L{_limited}; crypto lines under clear media mean nothing."""
@@ -150,8 +151,10 @@ class Session:
         return _streamOf(offer.media[index])
 
     def _choose(self, offer: SessionDescription) -> tuple[int, tuple[CryptoAttribute, ...]]:
+        """The first line of those that can be taken; the one in use before all others."""
         trouble: Exception | None = None
-        for index, line in enumerate(offer.media):
+        places = sorted(enumerate(offer.media), key=lambda each: each[0] != self._audio)
+        for index, line in places:
             if line.kind.lower() != "audio" or line.port == 0:
                 continue
             if line.protocol.upper() != self._protocol:
@@ -160,12 +163,12 @@ class Session:
                         f"wanted {self._protocol}, the offer has {line.protocol}"
                     )
                 continue
-            if self._keys is None:
-                return index, ()
             crypto = _cryptoLines(line)
             try:
-                self._keys.answer(crypto)
-            except KeyAgreementFailed as failure:
+                _remoteOf(line)
+                if self._keys is not None:
+                    self._keys.answer(crypto)
+            except (KeyAgreementFailed, MalformedSDP) as failure:
                 trouble = failure
                 continue
             return index, crypto
@@ -186,9 +189,9 @@ class Session:
         if self._keys is not None:
             ours, pair = self._keys.answer(self._crypto)
             crypto = (ours,)
-        offered = _streamOf(line).direction
-        self._settle(line, pair)
-        return self._write(replace(stream, direction=_limited(stream.direction, offered)), crypto).encode()
+        direction = _limited(stream.direction, _streamOf(line).direction)
+        self._settle(line, pair, sending=direction in _SENDS)
+        return self._write(replace(stream, direction=direction), crypto).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
@@ -196,16 +199,14 @@ class Session:
 
     # Both
 
-    def _settle(self, line: MediaDescription, pair: KeyPair | None) -> None:
-        if pair is not None:
+    def _settle(self, line: MediaDescription, pair: KeyPair | None, sending: bool) -> None:
+        # The address first: the media leg may refuse it, and then nothing has changed.
+        self.media.setRemote(_remoteOf(line))
+        self.media.setSending(sending)
+        if pair is not None and self._keys is not None:
+            self._keys.agree(pair)
             self.media.setRemoteKey(pair.suite, pair.remote)
             self.media.setLocalKey(pair.suite, pair.local)
-        host = line.address
-        if host is None or line.isHold:
-            self.media.setRemote(None)
-        else:
-            self.media.setRemote(MediaAddress(host, line.port, line.rtcpPort or line.port))
-        self.media.setSending(_streamOf(line).direction in _RECEIVES)
         self._agreed = (self._slots, self._audio)
 
     def _write(self, stream: AudioStream, crypto: tuple[CryptoAttribute, ...]) -> SessionDescription:
@@ -258,6 +259,22 @@ def _streamOf(line: MediaDescription) -> AudioStream:
     if line.isHold:
         direction = "sendonly" if direction in _SENDS else "inactive"
     return AudioStream(line.formats, tuple(attributes), direction)
+
+
+def _remoteOf(line: MediaDescription) -> MediaAddress | None:
+    """
+    Where the peer receives, C{None} on hold by C{c=0.0.0.0}.
+
+    @raise MalformedSDP: a host name, which would have to be looked up on nothing but the peer's word.
+    """
+    host = line.address
+    if host is None or line.isHold:
+        return None
+    try:
+        ip_address(host)
+    except ValueError:
+        raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}") from None
+    return MediaAddress(host, line.port, line.rtcpPort or line.port)
 
 
 def _limited(answer: str, offer: str) -> str:

@@ -220,7 +220,12 @@ class Neighbour:
         self.finder = finder
         self.host = host
         self._numbers = count(1)
+        self._branches = count(1)
         self._said: dict[tuple[str, int], Request] = {}
+
+    def _via(self) -> str:
+        branch = f"z9hG4bK{self.side.name}{next(self._branches)}"
+        return f"SIP/2.0/{self.channel.peer.transport} {self.host}:5070;branch={branch};rport"
 
     def says(self, message: Request | Response) -> None:
         """A message of the neighbour, read from its octets."""
@@ -231,7 +236,9 @@ class Neighbour:
 
     def got(self) -> list[str | int]:
         """Methods and statuses sent to it since the last time, in order."""
-        return [m.method if isinstance(m, Request) else m.status for m in (s.message for s in self.channel.clear())]
+        summary = self.channel.summary()
+        self.channel.clear()
+        return summary
 
     def take(self, kind: str | int) -> Request | Response:
         """The last message of this method or status that was sent to it."""
@@ -258,9 +265,8 @@ class Neighbour:
     ) -> Request:
         """A new INVITE of the neighbour; it is said."""
         number = next(self._numbers)
-        transport = self.channel.peer.transport
         lines = [
-            ("Via", f"SIP/2.0/{transport} {self.host}:5070;branch=z9hG4bK{self.side.name}{number};rport"),
+            ("Via", self._via()),
             ("Max-Forwards", "70"),
             ("From", f'"Marker" <sip:1001@{self.host}>;tag=near{number}'),
             ("To", f"<{uri}>"),
@@ -283,12 +289,12 @@ class Neighbour:
         """The ACK of a refusal, hop by hop (RFC 3261 section 17.1.1.3)."""
         refusal = self.response(status)
         invite = self._said[refusal.callID, refusal.cseq.number]
-        ack = invite.withHeader("CSeq", f"{invite.cseq.number} ACK").withHeader("To", refusal.header("To") or "")
-        self.says(Request("ACK", invite.uri, ack.headers))
+        headers = invite.withHeader("To", refusal.header("To") or "").headers
+        self.says(Request("ACK", invite.uri, _withMethod(headers, "ACK")))
 
     def cancel(self, invite: Request) -> None:
         """The CANCEL of an INVITE that the neighbour sent; it is said."""
-        self.says(Request("CANCEL", invite.uri, invite.withHeader("CSeq", f"{invite.cseq.number} CANCEL").headers))
+        self.says(Request("CANCEL", invite.uri, _withMethod(invite.headers, "CANCEL")))
 
     def within(
         self, invite: Request, response: Response, method: str, number: int, body: bytes = b""
@@ -296,7 +302,7 @@ class Neighbour:
         """A request in the dialog that C{response} to the neighbour's C{invite} made; it is said."""
         target = str(response.contacts[0].uri)
         lines = [
-            ("Via", f"{str(invite.topVia).split(';')[0]};branch=z9hG4bK{method}{number}{next(self._numbers)}"),
+            ("Via", self._via()),
             ("Max-Forwards", "70"),
             ("From", invite.header("From") or ""),
             ("To", response.header("To") or ""),
@@ -313,7 +319,7 @@ class Neighbour:
     def back(self, invite: Request, method: str, number: int, tag: str = "far", body: bytes = b"") -> Request:
         """A request of the neighbour in the dialog of an INVITE that it took; it is said."""
         lines = [
-            ("Via", f"SIP/2.0/{self.channel.peer.transport} {self.host}:5070;branch=z9hG4bKb{next(self._numbers)}"),
+            ("Via", self._via()),
             ("Max-Forwards", "70"),
             ("From", f"{invite.header('To')};tag={tag}"),
             ("To", invite.header("From") or ""),
@@ -345,6 +351,15 @@ class Neighbour:
         response = responseTo(request, status, None, lines, body, toTag=None if status == 100 else tag)
         self.says(response)
         return response
+
+
+def _withMethod(headers: Sequence[Header], method: str) -> tuple[Header, ...]:
+    """Headers of an INVITE for its ACK or CANCEL: the same without body and with another method in CSeq."""
+    return tuple(
+        Header(name, value.replace("INVITE", method) if name == "CSeq" else value)
+        for name, value in headers
+        if name != "Content-Type"
+    )
 
 
 class CallNet:
