@@ -130,7 +130,9 @@ class MediaEndpoint:
         if not self._started:
             self._started = True
             self._frames.start(_INTERVAL)
-            self._reports.start(_RTCP_EVERY, now=False)
+            # RFC 3550 section 6.2: the first report after half the interval
+            self._reports.start(_RTCP_EVERY / 2, now=False)
+            self._reports.interval = _RTCP_EVERY
 
     def stop(self) -> Deferred[None]:
         """Stop sending and close both ports."""
