@@ -460,6 +460,8 @@ class CallNet:
         return near, far
 
     def settle(self) -> None:
-        """Let every timer of finished calls run out."""
-        for _ in range(80):
+        """Let every timer of finished calls run out; peers say nothing any more."""
+        for _ in range(600):
+            if not self.clock.getDelayedCalls():
+                return
             self.clock.advance(0.5)

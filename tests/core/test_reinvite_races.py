@@ -1,0 +1,382 @@
+"""Races of re-INVITEs and of offers that come late, on both legs and all transports."""
+
+from __future__ import annotations
+
+from skypetrunk.errors import ChannelFailed
+from skypetrunk.wire.sdp import parseSDP
+from tests.core.callnet import RecordingMediaLeg
+from tests.core.races import Race
+
+
+class ReinviteRaces(Race):
+    """An INVITE within the dialog (RFC 3261 section 14)."""
+
+    def events(self) -> list[list[tuple[object, ...]]]:
+        """What was asked of each media leg so far."""
+        return [list(leg.events) for leg in self.net.plane.legs]
+
+    def callerAnswers(self) -> None:
+        """The caller accepts the re-INVITE that it got last."""
+        self.caller.answers(self.caller.request("INVITE"), 200, self.description(self.caller, 4))
+
+    def calleeMedia(self) -> RecordingMediaLeg:
+        """The media leg towards the callee."""
+        return self.net.plane.legs[1]
+
+    def test_glareOnOneLeg(self) -> None:
+        """Both ends of the callee's leg send INVITE: 491 to the callee (section 14.1), the other goes on."""
+        again, far, _, first = self.reinvited()
+        self.caller.got()
+        self.callee.got()
+        self.callee.back(first, "INVITE", 1, body=self.description(self.callee, 2))
+        self.assertEqual(self.callee.got(), [100, 491])
+        self.answer(far)
+        self.assertEqual(self.caller.got(), [200])
+        self.assertEqual(self.callee.got(), ["ACK"])
+
+    def test_glareSeenByTheCallee(self) -> None:
+        """The callee's 491 to our INVITE crosses: it is the caller who tries again; the session stands."""
+        _, far, _, _ = self.reinvited()
+        before = self.events()
+        self.callee.answers(far, 491)
+        self.assertEqual(self.caller.got()[-1], 491)
+        self.assertEqual(self.events(), before)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_glareAcrossTheBridge(self) -> None:
+        """The callee's INVITE while the caller's is under way to it: 491 too, and its next one crosses."""
+        again, far, _, first = self.reinvited()
+        self.callee.back(first, "INVITE", 1, body=self.description(self.callee, 2))
+        self.assertEqual(self.callee.response(491).cseq.number, 1)
+        self.answer(far)
+        self.caller.ack(again, self.caller.response(200))
+        self.callee.back(first, "INVITE", 2, body=self.description(self.callee, 3))
+        self.callerAnswers()
+        self.assertEqual(self.callee.response(200).cseq.number, 2)
+
+    def test_secondINVITEBeforeAnswer(self) -> None:
+        """A second re-INVITE before the first was answered: 500 with Retry-After (section 14.2)."""
+        near, accepted, _ = self.established()
+        self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2))
+        far = self.callee.request("INVITE")
+        self.caller.got()
+        self.caller.within(near, accepted, "INVITE", 3, self.description(self.caller, 3))
+        self.assertIsNotNone(self.caller.response(500).header("Retry-After"))
+        self.answer(far)
+        self.assertEqual(self.caller.response(200).cseq.number, 2)
+
+    def test_outOfOrder(self) -> None:
+        """A re-INVITE with a CSeq that is not new: 500 (section 12.2.2)."""
+        near, accepted, _ = self.established()
+        self.caller.within(near, accepted, "INVITE", 1, self.description(self.caller, 2))
+        self.assertEqual(self.caller.got(), [100, 500])
+        self.assertEqual(self.callee.got(), [])
+
+    def test_rightAfterAck(self) -> None:
+        """The callee's re-INVITE overtakes the caller's ACK (Asterisk sends one at once): it crosses."""
+        near, far = self.call()
+        self.answer(far)
+        accepted = self.caller.response(200)
+        self.caller.got()
+        self.callee.back(far, "INVITE", 1, body=self.description(self.callee, 2))
+        self.caller.ack(near, accepted)
+        self.callerAnswers()
+        self.assertEqual(self.callee.response(200).cseq.number, 1)
+        self.caller.got()
+        self.net.clock.pump([0.5] * 16)
+        self.assertEqual(self.caller.got(), [])
+
+    def test_2xxResentUntilAck(self) -> None:
+        """The 2xx to a re-INVITE is sent again until its ACK, and BYE waits for it as well."""
+        again, far, accepted, first = self.reinvited()
+        self.caller.got()
+        self.answer(far)
+        self.net.clock.pump([0.5] * 4)
+        self.assertEqual(self.caller.got(), [200, 200, 200])
+        self.callee.back(first, "BYE", 1)
+        self.assertEqual(self.caller.got(), [])
+        self.caller.ack(again, accepted)
+        self.assertEqual(self.caller.got(), ["BYE"])
+
+    def test_twoUnacknowledged(self) -> None:
+        """Two 2xx without ACK: BYE waits for both ACKs."""
+        near, far = self.call()
+        self.answer(far)
+        accepted = self.caller.response(200)
+        again = self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2))
+        self.answer(self.callee.request("INVITE"))
+        self.caller.got()
+        self.caller.ack(near, accepted)
+        self.callee.back(far, "BYE", 1)
+        self.assertEqual(self.caller.got(), [])
+        self.caller.ack(again, accepted)
+        self.assertEqual(self.caller.got(), ["BYE"])
+
+    def test_neverAcknowledged(self) -> None:
+        """Without ACK for 64*T1 both legs get a BYE."""
+        _, far, _, _ = self.reinvited()
+        self.answer(far)
+        self.caller.got()
+        self.callee.got()
+        self.net.clock.pump([0.5] * 64)
+        self.assertIn("BYE", self.caller.got())
+        self.assertEqual(self.callee.got()[0], "BYE")
+
+    def test_eachTheSameAck(self) -> None:
+        """Each retransmitted 2xx to a re-INVITE gets the same ACK."""
+        _, far, _, _ = self.reinvited()
+        self.callee.got()
+        self.answer(far)
+        self.answer(far)
+        one, other = self.callee.channel.requests
+        self.assertEqual((one, one.method), (other, "ACK"))
+
+    def test_cancelled(self) -> None:
+        """CANCEL of a re-INVITE crosses; what was agreed before stands, and the call goes on."""
+        again, far, accepted, _ = self.reinvited()
+        before = self.events()
+        self.callee.answers(far, 100)
+        self.caller.got()
+        self.caller.cancel(again)
+        self.assertEqual(self.caller.got(), [200, 487])
+        self.callee.answers(self.callee.request("CANCEL"), 200)
+        self.callee.answers(far, 487)
+        self.assertEqual(self.events(), before)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.callee.got()
+        self.caller.within(again, accepted, "INVITE", 3, self.description(self.caller, 3))
+        self.assertEqual(self.callee.got(), ["INVITE"])
+
+    def test_cancelledTooLate(self) -> None:
+        """The 2xx crosses the CANCEL: ACK, no BYE; our side of that leg follows what the callee took."""
+        again, far, _, _ = self.reinvited()
+        self.callee.answers(far, 100)
+        self.caller.cancel(again)
+        self.callee.got()
+        before = len(self.calleeMedia().events)
+        self.answer(far)
+        self.answer(far)
+        self.assertEqual(self.callee.got(), ["ACK", "ACK"])
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.assertEqual([event[0] for event in self.calleeMedia().events[before:]][0], "remote")
+
+    def test_cancelledAndBusy(self) -> None:
+        """Until the callee has answered the CANCELled one, another re-INVITE is 491."""
+        again, _, accepted, _ = self.reinvited()
+        self.caller.cancel(again)
+        self.caller.got()
+        self.caller.within(again, accepted, "INVITE", 3, self.description(self.caller, 3))
+        self.assertEqual(self.caller.got(), [100, 491])
+
+    def test_unanswered(self) -> None:
+        """A re-INVITE that is never answered, though 100 came, is taken back after 180 s; the call stays."""
+        _, far, _, _ = self.reinvited()
+        self.callee.answers(far, 100)
+        self.caller.got()
+        self.callee.got()
+        self.net.clock.advance(180)
+        self.assertEqual(self.caller.got(), [480])
+        self.assertEqual(self.callee.got(), ["CANCEL"])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_silence(self) -> None:
+        """A re-INVITE that nobody hears for 64*T1 (408) ends the call on both legs (section 12.2.1.2)."""
+        self.reinvited()
+        self.caller.got()
+        self.net.clock.pump([0.5] * 64)
+        self.assertEqual(self.caller.channel.summary()[0], 408)
+        self.assertIn("BYE", self.caller.got())
+        self.assertEqual(self.callee.got()[-1], "BYE")
+
+    def test_byeMeanwhile(self) -> None:
+        """The caller hangs up while its re-INVITE is under way: 200 and 487, BYE for the callee."""
+        again, far, accepted, _ = self.reinvited()
+        self.caller.got()
+        self.callee.got()
+        self.caller.within(again, accepted, "BYE", 3)
+        self.assertEqual(self.caller.got(), [200, 487])
+        self.assertEqual(self.callee.got(), ["BYE"])
+
+    def test_2xxAfterTheEnd(self) -> None:
+        """A re-INVITE's 2xx that comes when the call is over still gets its ACK; media stays closed."""
+        again, far, accepted, _ = self.reinvited()
+        self.caller.within(again, accepted, "BYE", 3)
+        bye = self.callee.request("BYE")
+        before = self.events()
+        self.callee.got()
+        self.answer(far)
+        self.assertEqual(self.callee.got(), ["ACK"])
+        self.callee.answers(bye, 200)
+        self.answer(far)
+        self.assertEqual(self.callee.got(), ["ACK"])
+        self.assertEqual(self.events(), before)
+
+    def test_calleeHangsUpInstead(self) -> None:
+        """The callee answers a re-INVITE with BYE: 487 and BYE for the caller, CANCEL bounds the rest."""
+        _, far, _, first = self.reinvited()
+        self.callee.answers(far, 100)
+        self.caller.got()
+        self.callee.got()
+        self.callee.back(first, "BYE", 1)
+        self.assertEqual(self.caller.got(), [487, "BYE"])
+        self.assertEqual(self.callee.got(), [200, "CANCEL"])
+
+    def test_connectionLost(self) -> None:
+        """The caller's connection breaks during its re-INVITE: it is taken back; the call stays."""
+        _, far, _, _ = self.reinvited()
+        self.callee.answers(far, 100)
+        self.callee.got()
+        self.caller.side.transactions.channelLost(self.caller.channel, ChannelFailed("lost"))
+        self.assertEqual(self.callee.got(), ["CANCEL"])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_calleesConnectionLost(self) -> None:
+        """The callee's breaks: 503 for the re-INVITE; the call stays."""
+        self.reinvited()
+        self.callee.side.transactions.channelLost(self.callee.channel, ChannelFailed("lost"))
+        self.assertEqual(self.caller.got()[-1], 503)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_wayLookedUpTooLong(self) -> None:
+        """The way for a re-INVITE is never found out: CANCEL, or 180 s, ends that and not the call."""
+        near, accepted, _ = self.established()
+        self.callee.finder.waiting = []
+        self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2))
+        self.net.clock.advance(180)
+        self.assertEqual(self.caller.got(), [100, 480])
+        self.assertEqual(self.callee.got(), [])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_unreadableOffer(self) -> None:
+        """A re-INVITE whose body is no session description is 488 and changes nothing."""
+        near, accepted, _ = self.established()
+        before = self.events()
+        self.caller.within(near, accepted, "INVITE", 2, b"v=0\r\nnonsense\r\n")
+        self.assertEqual(self.caller.got(), [100, 488])
+        self.assertEqual((self.callee.got(), self.events()), ([], before))
+
+    def test_unreadableAnswer(self) -> None:
+        """A 2xx whose body is none: ACK, and the call ends with 488 for the INVITE and BYE on both legs."""
+        _, far, _, _ = self.reinvited()
+        self.callee.got()
+        self.caller.got()
+        self.callee.answers(far, 200, b"nonsense")
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+        self.assertEqual(self.caller.got(), [488, "BYE"])
+
+
+class LateOfferRaces(Race):
+    """INVITE without an offer: the offer comes in the 2xx, the answer in the ACK (RFC 3264, RFC 6337)."""
+
+    def test_ackNeverComes(self) -> None:
+        """No ACK, no answer: the callee gets an ACK all the same, then BYE."""
+        _, far = self.call(b"")
+        self.answer(far)
+        self.net.clock.pump([0.5] * 63)
+        self.assertNotIn("ACK", self.callee.got())
+        self.net.clock.advance(0.5)
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+        self.assertEqual(self.caller.got()[-1], "BYE")
+
+    def test_byeInsteadOfAck(self) -> None:
+        """The caller hangs up instead: ACK, then BYE for the callee."""
+        near, far = self.call(b"")
+        self.answer(far)
+        self.callee.got()
+        self.caller.within(near, self.caller.response(200), "BYE", 2)
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+
+    def test_calleeHangsUpFirst(self) -> None:
+        """The callee hangs up before the answer: the late ACK changes nothing, BYE follows it."""
+        near, far = self.call(b"")
+        self.answer(far)
+        accepted = self.caller.response(200)
+        self.callee.back(far, "BYE", 1)
+        self.caller.got()
+        self.caller.ack(near, accepted, self.description(self.caller))
+        self.assertEqual(self.caller.got(), ["BYE"])
+        self.assertTrue(all(leg.released for leg in self.net.plane.legs))
+        self.assertEqual([leg.events for leg in self.net.plane.legs], [[], []])
+
+    def test_unreadableAnswer(self) -> None:
+        """An ACK with a body that is no answer ends the call on both legs."""
+        near, far = self.call(b"")
+        self.answer(far)
+        offered = self.caller.response(200)
+        self.callee.got()
+        self.caller.ack(near, offered, b"nonsense")
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+        self.assertEqual(self.caller.got()[-1], "BYE")
+
+    def test_reinviteMeanwhile(self) -> None:
+        """A re-INVITE of the callee while the answer is due: 491."""
+        near, far = self.call(b"")
+        self.answer(far)
+        self.callee.got()
+        self.callee.back(far, "INVITE", 1, body=self.description(self.callee, 2))
+        self.assertEqual(self.callee.got(), [100, 491])
+
+    def test_cancelTooLate(self) -> None:
+        """The 2xx with the offer crosses the CANCEL: ACK, then BYE."""
+        near, far = self.call(b"")
+        self.callee.answers(far, 180)
+        self.caller.cancel(near)
+        self.callee.got()
+        self.answer(far)
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+
+    def test_reinviteRefused(self) -> None:
+        """An offerless re-INVITE that is refused changes nothing."""
+        near, accepted, _ = self.established()
+        before = [list(leg.events) for leg in self.net.plane.legs]
+        self.caller.within(near, accepted, "INVITE", 2)
+        self.callee.answers(self.callee.request("INVITE"), 488)
+        self.assertEqual(self.caller.got()[-1], 488)
+        self.assertEqual([list(leg.events) for leg in self.net.plane.legs], before)
+
+    def test_offerInProvisional(self) -> None:
+        """An offer in an unreliable 183 is none (RFC 3262 section 5): it rings, and the 2xx brings it."""
+        near, far = self.call(b"")
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.assertEqual(self.caller.response(183).body, b"")
+        self.answer(far)
+        offered = self.caller.response(200)
+        self.caller.ack(near, offered, self.description(self.caller))
+        self.assertEqual(len(parseSDP(offered.body).media), 1)
+        self.assertEqual(len(parseSDP(self.callee.request("ACK").body).media), 1)
+
+
+class TCPReinviteRaces(ReinviteRaces):
+    """The PBX calls over TCP."""
+
+    transport = "tcp"
+
+
+class TLSReinviteRaces(ReinviteRaces):
+    """The carrier calls a PBX over UDP."""
+
+    outbound = False
+
+
+class TLSToTCPReinviteRaces(TLSReinviteRaces):
+    """The carrier calls a PBX over TCP."""
+
+    transport = "tcp"
+
+
+class TCPLateOfferRaces(LateOfferRaces):
+    """The PBX calls over TCP."""
+
+    transport = "tcp"
+
+
+class TLSLateOfferRaces(LateOfferRaces):
+    """The carrier calls a PBX over UDP."""
+
+    outbound = False
+
+
+class TLSToTCPLateOfferRaces(TLSLateOfferRaces):
+    """The carrier calls a PBX over TCP."""
+
+    transport = "tcp"
