@@ -1,0 +1,164 @@
+"""A PBX that places calls over UDP at a given rate."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import messages
+from bench.processes import Failed
+
+_PATIENCE = 8.0
+"""Seconds for the last call's answer."""
+
+
+@dataclass
+class Call:
+    """
+    One call that was answered.
+
+    @ivar audio: our own audio port.
+    @ivar media: where the other side wants to have audio.
+    """
+
+    identifier: bytes
+    audio: int
+    to: bytes = b""
+    target: bytes = b""
+    media: tuple[str, int] | None = None
+    over: bool = False
+
+
+class Caller:
+    """
+    A user agent that calls.
+
+    @ivar failed: calls that were not answered, or not with 200.
+    """
+
+    def __init__(self, host: str, target: tuple[str, int], mediaPorts: Sequence[int]) -> None:
+        """
+        @param target: where the calls go.
+        @param mediaPorts: the audio ports of its offers, in turn.
+        """
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._socket.bind((host, 0))
+        self._socket.connect(target)
+        self._host, self._port = self._socket.getsockname()
+        self._target = b"%b:%d" % (target[0].encode(), target[1])
+        self._mediaPorts = itertools.cycle(mediaPorts)
+        self._calls: dict[bytes, Call] = {}
+        self._numbers = itertools.count(1)
+        self._run = os.urandom(4).hex().encode()
+        self.failed = 0
+
+    def place(self, count: int, rate: float, hold: bool) -> list[Call]:
+        """
+        Place calls.
+
+        @param rate: calls per second.
+        @param hold: leave them up, else hang up as soon as they are answered.
+        @return: the calls that were answered; with C{hold} off those that were hung up, too.
+        @raise Failed: some were not.
+        """
+        mine: list[Call] = []
+        start = time.monotonic()
+        end = start + count / rate + _PATIENCE
+        self.failed = 0
+        waiting = count
+        while waiting and time.monotonic() < end:
+            due = min(count, int((time.monotonic() - start) * rate) + 1)
+            while len(mine) < due:
+                mine.append(self._invite())
+            self._receive(0.002, hangUp=not hold)
+            waiting = count - sum(each.over if not hold else each.media is not None for each in mine)
+            waiting -= self.failed
+        if waiting or self.failed:
+            raise Failed(f"{waiting} of {count} calls were never answered, {self.failed} refused")
+        return mine
+
+    def hangUp(self, calls: Sequence[Call]) -> None:
+        """
+        End calls.
+
+        @raise Failed: a BYE was not answered.
+        """
+        for each in calls:
+            self._send(b"BYE", each, 2)
+            self._receive(0.002, hangUp=False)
+        end = time.monotonic() + _PATIENCE
+        while not all(each.over for each in calls):
+            if time.monotonic() > end:
+                raise Failed("a BYE was not answered")
+            self._receive(0.01, hangUp=False)
+
+    def close(self) -> None:
+        """Give back the port."""
+        self._socket.close()
+
+    def _invite(self) -> Call:
+        call = Call(b"%b-%d@bench" % (self._run, next(self._numbers)), next(self._mediaPorts))
+        call.target = b"sip:+442079460002@" + self._target
+        call.to = b"<%b>" % call.target
+        self._calls[call.identifier] = call
+        self._send(b"INVITE", call, 1, messages.description(self._host, call.audio, None))
+        return call
+
+    def _send(self, method: bytes, call: Call, number: int, body: bytes = b"") -> None:
+        here = b"%b:%d" % (self._host.encode(), self._port)
+        branch = b"z9hG4bK%b%d%b" % (method[:1], number, call.identifier[:-6])
+        lines = [
+            b"%b %b SIP/2.0" % (method, call.target),
+            b"Via: SIP/2.0/UDP %b;rport;branch=%b" % (here, branch),
+            b"Max-Forwards: 70",
+            b"From: <sip:100@%b>;tag=%b" % (here, call.identifier[:-6]),
+            b"To: " + call.to,
+            b"Call-ID: " + call.identifier,
+            b"CSeq: %d %b" % (number, method),
+            b"Contact: <sip:100@%b>" % here,
+            b"Content-Length: %d" % len(body),
+        ]
+        if body:
+            lines.append(b"Content-Type: application/sdp")
+        with contextlib.suppress(ConnectionRefusedError):
+            self._socket.send(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+
+    def _receive(self, seconds: float, hangUp: bool) -> None:
+        """Take what comes within C{seconds}."""
+        self._socket.settimeout(seconds)
+        with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+            while True:
+                self._received(self._socket.recv(65536), hangUp)
+                self._socket.settimeout(0.0001)
+
+    def _received(self, message: bytes, hangUp: bool) -> None:
+        call = self._calls.get(messages.callID(message))
+        if call is None:
+            return
+        if not message.startswith(b"SIP/2.0"):
+            self._socket.send(messages.answer(message, b"200 OK"))
+            return
+        status, (number, method) = int(message[8:11]), messages.cseq(message)
+        if status < 200:
+            return
+        if method == b"BYE":
+            call.over = True
+            del self._calls[call.identifier]
+            return
+        call.to = messages.to(message)
+        if status < 300:
+            call.target = messages.contact(message) or call.target
+        self._send(b"ACK", call, number)
+        if status >= 300:
+            self.failed += 1
+            del self._calls[call.identifier]
+        elif call.media is None:
+            call.media = messages.media(message)
+            if hangUp:
+                self._send(b"BYE", call, 2)

@@ -1,0 +1,140 @@
+"""The programs that are measured: starting them, and what the kernel says they used (Linux: F</proc>)."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+LOWEST, HIGHEST = 10000, 32000
+"""Ports are taken below those that the kernel gives away by itself."""
+
+_given: set[int] = set()
+
+
+class Missing(Exception):
+    """A program to compare with is not here; the text says how to get it."""
+
+
+class Failed(Exception):
+    """A program did not do what was to be measured."""
+
+
+def find(name: str, howToGet: str) -> str:
+    """
+    The path of a program: beside this Python, or on the path.
+
+    @raise Missing: it is in neither place.
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise Missing(f"{name} is not installed: {howToGet}")
+    return found
+
+
+def takePorts(address: str, count: int = 1) -> int:
+    """The first, even, of C{count} ports in a row that are free for UDP and TCP; never given twice."""
+    for _ in range(500):
+        first = random.randrange(LOWEST, HIGHEST - count) & ~1
+        wanted = range(first, first + count)
+        if _given.isdisjoint(wanted) and all(_isFree(address, port) for port in wanted):
+            _given.update(wanted)
+            return first
+    raise Failed(f"no {count} free ports at {address}")
+
+
+def _isFree(address: str, port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as trial:
+            try:
+                trial.bind((address, port))
+            except OSError:
+                return False
+    return True
+
+
+def waitUntil(done: Callable[[], bool], seconds: float, what: str) -> None:
+    """
+    Ask again and again.
+
+    @raise Failed: not C{done} within C{seconds}.
+    """
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise Failed(f"{what}: not within {seconds:g} s")
+        time.sleep(0.02)
+
+
+class Program:
+    """One process, and its log file."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        name: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        @param directory: its working directory, where C{name.log} takes what it writes.
+        """
+        self.name = name
+        self.log = directory / f"{name}.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=None if environment is None else {**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def written(self) -> str:
+        """
+        What it has written so far.
+
+        @raise Failed: it has ended.
+        """
+        text = self.log.read_text("utf-8", "replace")
+        if self._process.poll() is not None:
+            raise Failed(f"{self.name} ended with status {self._process.returncode}:\n{text[-2000:]}")
+        return text
+
+    def seconds(self) -> float:
+        """CPU seconds used so far by all its threads, in user and kernel."""
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        try:
+            # Nanoseconds; a thread that has ended is forgotten, but none of these programs ends any.
+            used = sum(int((each / "schedstat").read_text().split()[0]) for each in tasks.iterdir())
+        except OSError:
+            # A kernel without scheduler statistics.  The second field is a name, and may have spaces.
+            stat = (tasks.parent / "stat").read_text().rpartition(")")[2].split()
+            return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+        return used / 1e9
+
+    def memory(self) -> int:
+        """Octets that are its own: what would be free if it ended."""
+        lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines()[1:]
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        return (sizes["Private_Clean"] + sizes["Private_Dirty"]) * 1024
+
+    def stop(self) -> None:
+        """SIGTERM, and after a while SIGKILL."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(8)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()

@@ -1,0 +1,60 @@
+"""Print figures: C{python bench/run.py [NAME ...]}, all of them without a name."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+# At the end: what is measured is the installed package, where there is one.
+sys.path[0:1] = []
+sys.path.append(str(Path(__file__).parents[1]))
+
+NAMES = {
+    "parse": "an INVITE read and written again",
+    "calls": "CPU per call, INVITE to BYE, beside sippy's b2bua",
+    "relay": "CPU per relayed packet, beside a C program without crypto and rtpengine",
+    "hundred_calls": "100 simultaneous G.711 calls: loss, delay, share of a core",
+    "memory": "memory per call at 200 calls",
+}
+
+
+def main() -> int:
+    """Measure what is asked for; the status is 1 when one of them could not be measured."""
+    parser = argparse.ArgumentParser(
+        prog="bench/run.py",
+        description="Speed and memory of skypetrunk beside other programs.  Figures:",
+        epilog="\n".join(f"  {name:14} {text}" for name, text in NAMES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], help="default: all")
+    names = parser.parse_args().names or list(NAMES)
+
+    from bench.processes import Failed, Missing
+    from bench.table import show
+
+    start, status = time.monotonic(), 0
+    load = os.getloadavg()[0]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before {load:.1f}")
+    print("Median, range of the runs, and the median of the ratios to the first row of runs made in turn.")
+    interpreter = os.path.relpath(sys.executable)
+    if interpreter.startswith(".."):
+        interpreter = sys.executable
+    for name in names:
+        try:
+            figure = importlib.import_module(f"bench.{name}").measure()
+        except (Failed, Missing) as problem:
+            print(f"\n{NAMES[name]}: {problem}", flush=True)
+            status = 1
+        else:
+            print("\n" + show(figure, interpreter), flush=True)
+    print(f"\nIt took {time.monotonic() - start:.0f} s.")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The trunk that is measured: a C{twistd} process of this Python, with a configuration of its own."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import skypetrunk
+from bench.caller import Caller
+from bench.carrier import DOMAIN, Carrier
+from bench.processes import Program, takePorts, waitUntil
+
+HOST = "127.0.0.1"
+
+_PROFILE = """
+title = "The carrier of the benchmark"
+register = {register}
+expires = 3600
+suites = ["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"]
+called_from = "request-uri"
+from_user = "account"
+number_form = "as-dialled"
+options_unusable = 503
+wildcards = false
+static_rsa = false
+"""
+
+_CONFIGURATION = """
+[[trunk]]
+name = "carrier"
+profile = "profile.toml"
+domain = "{domain}"
+username = "account"
+password_file = "secret"
+targets = ["{host}:{port}"]
+[trunk.limits]
+calls = {calls}
+[trunk.tls]
+ca_file = "{caFile}"
+[[pbx]]
+name = "office"
+listen = ["udp:{host}:{pbxPort}"]
+address = "udp:{host}:9"
+allow = ["127.0.0.0/8"]
+[media]
+address = "{host}"
+ports = "{first}-{last}"
+[numbers]
+country = "GB"
+[control]
+socket = "control"
+"""
+
+
+class Trunk:
+    """
+    The trunk between a caller and a carrier of the benchmark; a context manager.
+
+    @ivar program: the trunk's process.
+    """
+
+    def __init__(
+        self,
+        calls: int,
+        *,
+        callerPorts: Sequence[int] = (9,),
+        carrierPorts: Sequence[int] = (9,),
+        challenging: bool = False,
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        """
+        @param calls: at most, at the same time.
+        @param callerPorts: audio ports of the caller, in turn.
+        @param carrierPorts: audio ports of the carrier, in turn.
+        @param challenging: registration, and every INVITE and BYE is challenged.
+        @param wrapper: a command that runs another one: a profiler.
+        """
+        self._scratch = tempfile.TemporaryDirectory(prefix="skypetrunk-bench-")
+        directory = Path(self._scratch.name)
+        self.carrier = Carrier(HOST, takePorts(HOST), carrierPorts, challenging)
+        caFile = self.carrier.startTLS(directory)
+        port, first = takePorts(HOST), takePorts(HOST, calls * 4 + 8)
+        (directory / "secret").write_text("of the benchmark\n")
+        (directory / "secret").chmod(0o600)
+        (directory / "profile.toml").write_text(_PROFILE.format(register=str(challenging).lower()))
+        (directory / "trunk.toml").write_text(
+            _CONFIGURATION.format(
+                domain=DOMAIN,
+                host=HOST,
+                port=self.carrier.address[1],
+                calls=calls,
+                caFile=caFile,
+                pbxPort=port,
+                first=first,
+                last=first + calls * 4 + 7,
+            )
+        )
+        # In a checkout without installation the trunk must be found where it was found here.
+        root = str(Path(skypetrunk.__file__).parents[1])
+        twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
+        self.program = Program(
+            [*wrapper, *twistd, "skypetrunk", "--config", "trunk.toml"],
+            directory,
+            "skypetrunk",
+            {"PYTHONPATH": root},
+        )
+        self.caller = Caller(HOST, (HOST, port), callerPorts)
+
+    def __enter__(self) -> Trunk:
+        """Wait until calls can be placed."""
+        try:
+            ready = "registered" if "register = true" in self._profile() else "connected"
+            waitUntil(lambda: ready in self.program.written().lower(), 15, "the trunk is connected")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.program.stop()
+        self.caller.close()
+        self.carrier.stop()
+        self._scratch.cleanup()
+
+    def _profile(self) -> str:
+        return (Path(self._scratch.name) / "profile.toml").read_text()
