@@ -105,17 +105,6 @@ class EndTests(CallCase):
         self.bothClosed()
         self.assertEqual(self.carrier.count(rf"AUTHENTICATED BYE au={USER}"), 1)
 
-    def test_staleNonce(self) -> None:
-        """A nonce that has expired by the time of the BYE: the new challenge is answered."""
-        self.stage(carrier={"nonceExpires": 1})
-        self.callBob()
-        listen(2.5)
-        self.pbx.hangUp()
-        self.bothClosed()
-        self.trunk.checkIdle()
-        self.assertEqual(self.carrier.count(r"CHALLENGE BYE rc=-4"), 1)
-        self.assertEqual(self.carrier.count(rf"AUTHENTICATED BYE au={USER}"), 1)
-
     def test_ringing(self) -> None:
         """100 at once, then 180, then 200 when it is answered, in this order."""
         self.stage(bob={"answers": False})

@@ -11,7 +11,7 @@ from tests.interop.rig.calls import CARRIER_TONE, PBX_NUMBER, PBX_TONE, CallCase
 from tests.interop.rig.capture import Capture, media
 from tests.interop.rig.certificates import DOMAIN, Authority
 from tests.interop.rig.latch import LatchingEdge
-from tests.interop.rig.ports import takePorts
+from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.processes import waitUntil
 from tests.interop.rig.scenarios import FIXED_KEY, Scenario, again, answer, invite, sdp
 from tests.interop.rig.sip import requests, responses
@@ -97,7 +97,7 @@ class ContactTests(CallCase):
         @param form: the carrier's Contact, with C{ADDRESS} and C{PORT} to be filled in.
         """
         authority = Authority(self.scratch)
-        address, port = "127.0.0.42", takePorts("127.0.0.42")
+        address, port = host(42), takePorts(host(42))
         stunnel = Stunnel(self.scratch, authority.issue("server"), (address, port))
         contact = form.replace("ADDRESS", stunnel.address).replace("PORT", str(stunnel.port))
         script = _carrier(contact, [f"{tag} {suite} inline:{FIXED_KEY}"])
@@ -147,7 +147,7 @@ class EarlyMediaTests(CallCase):
         The PBX is silent, and the media edge waits for our first packet: keep-alives (RFC 6263) open the
         path, and the PBX hears the announcement before the answer.
         """
-        address = "127.0.0.43"
+        address = host(43)
         edge = LatchingEdge(address, takePorts(address, 2), sineALaw(CARRIER_TONE, 2))
         self.addCleanup(edge.stop)
         early = sdp(connection=address, port=str(edge.port), secure=_SECURE)
@@ -161,7 +161,7 @@ class EarlyMediaTests(CallCase):
             .request("BYE")
             .send(answer("200 OK", tag=False), retransmit=False)
         )
-        peer = Sipp(self.scratch, "far", far, address="127.0.0.42")
+        peer = Sipp(self.scratch, "far", far, address=host(42))
         number = "+442079460043"
         place = self.scriptedPBX()
         self.stage(pbx=place, bob={"absent": True}, numbers={number: f"sip:far@{peer.address}:{peer.port}"})

@@ -46,7 +46,6 @@ class ReplayTests(CallCase):
     markers = (
         "MARK",
         "192.0.2.77",
-        "127.0.0.41",
         "m=video",
         "a=candidate",
         "a=ice",
@@ -226,7 +225,7 @@ class ReplayTests(CallCase):
         self.assertEqual([line.split()[1] == "0" for line in lines], [False, True])
         self.heard(self.bob, PBX_TONE, 1.0)
         received = [message.text for message in self.bob.messages() if not message.sent]
-        for marker in (*self.markers, "BUNDLE", "rtcp-mux", "a=ssrc", "sipp", f":{place[1]}"):
+        for marker in (*self.markers, place[0], "BUNDLE", "rtcp-mux", "a=ssrc", "sipp", f":{place[1]}"):
             self.assertEqual([text for text in received if marker in text], [], marker)
         told = [message.text for message in messages if not message.sent]
         for marker in (self.bob.address, self.carrier.address, "baresip", "bob", "crypto", "SAVP"):

@@ -9,8 +9,9 @@ from tests.interop.rig.capture import Capture
 from tests.interop.rig.case import InteropCase
 from tests.interop.rig.certificates import DOMAIN, Authority, Certificate
 from tests.interop.rig.openssl import SServer
+from tests.interop.rig.ports import host
 from tests.interop.rig.processes import waitUntil
-from tests.interop.rig.scenarios import Scenario, again, answer, invite, sdp
+from tests.interop.rig.scenarios import Scenario, acknowledge, answer, invite, sdp
 from tests.interop.rig.sip import requests, responses
 from tests.interop.rig.sipp import Sipp
 from tests.interop.rig.trunk import Trunk
@@ -73,7 +74,6 @@ class ClearMediaTests(CallCase):
 
     def test_clearAnswer(self) -> None:
         """An answer with RTP/AVP to an offer of RTP/SAVP ends the call, at both sides, with a reason."""
-        where = ("127.0.0.42", 0)
         far = (
             Scenario("answers in clear")
             .request("INVITE", store=True)
@@ -82,7 +82,7 @@ class ClearMediaTests(CallCase):
             .request("BYE")
             .send(answer("200 OK", tag=False), retransmit=False)
         )
-        peer = Sipp(self.scratch, "far", far, address=where[0])
+        peer = Sipp(self.scratch, "far", far, address=host(42))
         self.stage(bob={"absent": True}, numbers={"+442079460099": f"sip:far@{peer.address}:{peer.port}"})
         self.started(peer)
         with Capture() as capture:
@@ -121,7 +121,7 @@ class EmergencyTests(CallCase):
                 .send(invite(sdp()))
                 .response(100, optional=True)
                 .response(503)
-                .send(again("ACK", 1), retransmit=False)
+                .send(acknowledge(), retransmit=False)
             )
             messages = self.play(place, call, number).finish()
             refusal = responses(messages, "INVITE", 503)[0]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tests.interop.rig.calls import CallCase
 from tests.interop.rig.certificates import DOMAIN, Authority
 from tests.interop.rig.dns import Dnsmasq
 from tests.interop.rig.kamailio import Kamailio
-from tests.interop.rig.ports import takePorts
+from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.processes import waitUntil
 from tests.interop.rig.trunk import PASSWORD, USER, Trunk
 
@@ -19,20 +20,11 @@ NOBODY = ("127.0.0.1", 5999)
 class RegisterTests(CallCase):
     """The trunk and the registrar."""
 
-    def carrierOnly(self, *, password: str = PASSWORD, algorithm: str = "MD5", tls: str = "TLSv1.2+") -> None:
-        """Start a carrier that knows the trunk by C{password}."""
+    def carrierOnly(self, password: str = PASSWORD, **options: Any) -> None:
+        """Start a carrier that knows the trunk by C{password}; C{options} are those of L{Kamailio}."""
         self.authority = Authority(self.scratch)
         certificate = self.authority.issue("server")
-        self.carrier = self.started(
-            Kamailio(
-                self.scratch,
-                certificate,
-                {USER: password},
-                {},
-                algorithm=algorithm,
-                tls=tls,
-            )
-        )
+        self.carrier = self.started(Kamailio(self.scratch, certificate, {USER: password}, {}, **options))
         self.target = f"{self.carrier.address}:{self.carrier.port}"
 
     def trunkOnly(self, *, targets: list[str] | None = None, dns: list[str] | None = None) -> None:
@@ -76,6 +68,18 @@ class RegisterTests(CallCase):
         self.trunk.waitRegistered()
         self.assertIn("TLSv1.2", self.trunk.text())
 
+    def test_staleNonce(self) -> None:
+        """
+        The registrar's nonce has expired by the time of the refresh, and is said to be stale: the same
+        password goes with the new one, and the binding stays (RFC 7616 section 3.3).
+        """
+        self.carrierOnly(expires=12, nonceExpires=1)
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        waitUntil(lambda: self.carrier.count(r"CHALLENGE REGISTER rc=-4"), 12, "a nonce is called stale")
+        waitUntil(lambda: self.carrier.count(rf"REGISTERED au={USER}") == 2, 5, "the refresh is granted")
+        self.assertEqual(self.carrier.count(r"CHALLENGE REGISTER rc=-2"), 0)
+
     def test_wrongPassword(self) -> None:
         """A refused password is said in the log, is tried once and not hammered, and shows in the status."""
         self.carrierOnly(password="quite another")
@@ -92,9 +96,9 @@ class RegisterTests(CallCase):
         dead, the next one is taken, and the domain is what has to be proved (RFC 3263, RFC 5922).
         """
         self.carrierOnly()
-        dead = takePorts("127.0.0.13")
+        dead = takePorts(host(13))
         records = [
-            ("node1", "127.0.0.13", dead, 10),
+            ("node1", host(13), dead, 10),
             ("node2", self.carrier.address, self.carrier.port, 20),
         ]
         server = self.started(Dnsmasq(self.scratch, records))

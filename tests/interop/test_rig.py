@@ -18,6 +18,7 @@ from tests.interop.rig.certificates import DOMAIN, Authority
 from tests.interop.rig.evidence import judgePayloads, secureLeg
 from tests.interop.rig.kamailio import Kamailio
 from tests.interop.rig.openssl import SServer
+from tests.interop.rig.ports import host
 from tests.interop.rig.processes import program, waitUntil
 from tests.interop.rig.sip import agreed, requests, responses
 from tests.interop.rig.srtp import ReferenceSRTP, decryptAll, derive, keystream
@@ -107,7 +108,7 @@ class PeerTests(InteropCase):
                 self.scratch, user, password, tone, where, certificate=certificate, address=address
             )
             for (user, password), tone, address in zip(
-                users.items(), (450, 1000), ("127.0.0.21", "127.0.0.22"), strict=True
+                users.items(), (450, 1000), (host(21), host(22)), strict=True
             )
         ]
         alice, bob = (self.started(phone) for phone in phones)
@@ -137,9 +138,9 @@ class PeerTests(InteropCase):
         server = self.started(SServer(self.scratch, authority.issue("server")))
         client = [program("openssl"), "s_client", "-connect", f"{server.address}:{server.port}", "-quiet"]
         client += ["-CAfile", str(authority.file), "-verify_return_error", "-no_ign_eof"]
-        for said, host in ((b"", DOMAIN), (b"sixteen octets..", DOMAIN), (b"never sent", "other.example")):
+        for said, name in ((b"", DOMAIN), (b"sixteen octets..", DOMAIN), (b"never sent", "other.example")):
             subprocess.run(
-                [*client, "-servername", host, "-verify_hostname", host],
+                [*client, "-servername", name, "-verify_hostname", name],
                 input=said,
                 capture_output=True,
                 timeout=10,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.interop.rig.certificates import DOMAIN, Certificate
-from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program, render, waitUntil
 from tests.interop.rig.sip import Message
 
@@ -47,7 +47,6 @@ class Baresip(Peer):
         tone: int,
         *,
         certificate: Certificate | None = None,
-        dns: str = "127.0.0.53:53",
     ) -> None:
         """
         @param accounts: lines as in baresip's accounts file, with C{@ADDRESS@} for its own address.
@@ -69,7 +68,7 @@ class Baresip(Peer):
             "SOURCE": f"ausine,{tone}",
             "RTPLOW": first,
             "RTPHIGH": first + _MEDIA_PORTS,
-            "DNS": dns,
+            "DNS": f"{host(53)}:53",  # never asked: all its hosts are literal
             "CONTROL": self._control,
             "WAV": self._wav,
         }
@@ -106,7 +105,7 @@ class Baresip(Peer):
         carrier: str,
         *,
         certificate: Certificate,
-        address: str = "127.0.0.22",
+        address: str = host(22),
         answers: bool = True,
         encryption: str = "srtp-mand",
     ) -> Baresip:

@@ -14,7 +14,7 @@ from tests.interop.rig.case import InteropCase
 from tests.interop.rig.certificates import Authority
 from tests.interop.rig.evidence import SecureLeg, firstHeard, judgePayloads, secureLeg
 from tests.interop.rig.kamailio import Kamailio
-from tests.interop.rig.ports import takePorts
+from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.processes import Peer
 from tests.interop.rig.scenarios import Scenario
 from tests.interop.rig.sip import AgreedKeys, Message, agreed, requests, responses
@@ -171,9 +171,9 @@ class CallCase(InteropCase):
         self.pbx.waitEvent("CALL_CLOSED")
         self.bob.waitEvent("CALL_CLOSED")
 
-    def scriptedPBX(self, address: str = "127.0.0.41") -> tuple[str, int]:
+    def scriptedPBX(self) -> tuple[str, int]:
         """A place for a PBX that is a scenario; for L{stage} and then L{play}."""
-        return address, takePorts(address)
+        return host(41), takePorts(host(41))
 
     def play(
         self, place: tuple[str, int], scenario: Scenario, number: str = NUMBER, transport: str = "u1"

@@ -1,4 +1,4 @@
-"""What crosses the loopback interface: every UDP datagram, once, with the kernel's time."""
+"""What crosses the loopback interface: every UDP datagram of this run, once, with the kernel's time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.interop.rig.ports import isOurs
 from tests.interop.rig.processes import PeerFailed
 from tests.interop.rig.sip import Message
 
@@ -97,6 +98,8 @@ class Capture:
             start = (packet[0] & 15) * 4
             ports = struct.unpack_from("!HH", packet, start)
             source, destination = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
+            if not (isOurs(source) or isOurs(destination)):
+                continue
             self.datagrams.append(
                 Datagram(
                     when,

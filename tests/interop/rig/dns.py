@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.interop.rig.certificates import DOMAIN
-from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program, render
 
 
@@ -17,19 +17,17 @@ class Dnsmasq(Peer):
     @ivar server: host and port, as a resolver wants them.
     """
 
-    def __init__(
-        self, scratch: Path, targets: Sequence[tuple[str, str, int, int]], *, address: str = "127.0.0.53"
-    ) -> None:
+    def __init__(self, scratch: Path, targets: Sequence[tuple[str, str, int, int]]) -> None:
         """
         @param targets: host name below the domain, address, port, priority.
         """
         super().__init__(scratch, "dnsmasq")
-        self._address = address
+        self._address = address = host(53)
         self._port = takePorts(address)
         self.server = f"{address}:{self._port}"
         records = []
-        for name, host, port, priority in targets:
-            records.append(f"host-record={name}.{DOMAIN},{host}")
+        for name, literal, port, priority in targets:
+            records.append(f"host-record={name}.{DOMAIN},{literal}")
             records.append(f"srv-host=_sips._tcp.{DOMAIN},{name}.{DOMAIN},{port},{priority},50")
         values = {"PORT": self._port, "ADDRESS": address, "SCRATCH": scratch, "RECORDS": "\n".join(records)}
         render("dnsmasq.in", scratch / "dnsmasq.conf", values)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.interop.rig.certificates import Certificate
-from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program, render
 
 _MODULES = [
@@ -33,7 +33,6 @@ class Kamailio(Peer):
         users: Mapping[str, str],
         numbers: Mapping[str, str],
         *,
-        address: str = "127.0.0.10",
         suites: Mapping[str, str] | None = None,
         expires: int = 300,
         nonceExpires: int = 300,
@@ -48,7 +47,7 @@ class Kamailio(Peer):
         @param tls: the versions it speaks, in Kamailio's words.
         """
         super().__init__(scratch, "kamailio")
-        self.address = address
+        self.address = address = host(10)
         self.port = takePorts(address)
         self.udpPort = takePorts(address)
         self._run = scratch / "kamailio"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.interop.rig.certificates import Certificate
-from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program
 
 
@@ -17,10 +17,10 @@ class SServer(Peer):
     @ivar port: its port.
     """
 
-    def __init__(self, scratch: Path, certificate: Certificate, *, address: str = "127.0.0.12") -> None:
+    def __init__(self, scratch: Path, certificate: Certificate) -> None:
         super().__init__(scratch, "s_server")
-        self.address = address
-        self.port = takePorts(address)
+        self.address = host(12)
+        self.port = takePorts(self.address)
         self._certificate = certificate
         self._octets = scratch / "s_server.octets"
         self._records = scratch / "s_server.records"

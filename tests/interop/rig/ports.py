@@ -1,4 +1,4 @@
-"""Ports for peers: below the kernel's ephemeral range, each tried before it is given away."""
+"""Addresses and ports for peers: below the kernel's ephemeral range, each tried before it is given away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from pathlib import Path
 LOWEST, HIGHEST = 10000, 32000
 
 _given: set[int] = set()
+
+# Two runs on one machine, or a run beside other programs, share the loopback interface and its
+# capture; so each run has its own street in 127.0.0.0/8.
+_street = f"127.{random.randrange(1, 255)}.{random.randrange(256)}."
+
+
+def host(number: int) -> str:
+    """The loopback address of this run with this last octet."""
+    return f"{_street}{number}"
+
+
+def isOurs(address: str) -> bool:
+    """Is C{address} one of this run's?"""
+    return address.startswith(_street)
 
 
 def _free(address: str, port: int) -> bool:

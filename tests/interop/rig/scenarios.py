@@ -164,6 +164,22 @@ def again(method: str, number: int, body: str = "", *, caller: str = "1001") -> 
     )
 
 
+def acknowledge() -> str:
+    """The ACK of a refusal, which belongs to the INVITE's transaction (RFC 3261 section 17.1.1.3)."""
+    return _message(
+        "ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0",
+        [
+            "[last_Via:]",
+            "[last_From:]",
+            "[last_To:]",
+            "[last_Call-ID:]",
+            "CSeq: 1 ACK",
+            "Max-Forwards: 70",
+        ],
+        "",
+    )
+
+
 def answer(
     status: str,
     body: str = "",

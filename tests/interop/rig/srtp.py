@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.interop.rig.capture import Datagram, isRTCP
-from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program
 
 #: Octets of the authentication tag of an SRTP packet, by suite; SRTCP has ten in both (RFC 4568 section 6.2).
@@ -200,13 +200,13 @@ def ffmpegPayload(
 
     @param payloadType: 8 or 0, G.711 A-law or mu-law; the octets come back unchanged.
     """
-    address = "127.0.0.61"
+    address = host(61)
     port = takePorts(address, 2)
     codec = {8: "alaw", 0: "mulaw"}[payloadType]
     description, output = scratch / f"ffmpeg-{port}.sdp", scratch / f"ffmpeg-{port}.{codec}"
     key = base64.b64encode(master).decode()
     description.write_text(
-        f"v=0\r\no=- 1 1 IN IP4 127.0.0.62\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
+        f"v=0\r\no=- 1 1 IN IP4 {host(62)}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
         f"m=audio {port} RTP/SAVP {payloadType}\r\n"
         f"a=crypto:1 {suite} inline:{key}\r\n"
     )
@@ -219,7 +219,7 @@ def ffmpegPayload(
     try:
         ffmpeg.waitFor(lambda: listening("udp", address, port), 10, "listen")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.bind(("127.0.0.62", 0))
+            sender.bind((host(62), 0))
             ssrc = packets[-1][8:12]
             # Like baresip it shortens the tag of SRTCP along with that of SRTP.
             protection = ReferenceSRTP(suite, master, TAGS[suite])

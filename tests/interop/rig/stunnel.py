@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.interop.rig.certificates import Certificate
-from tests.interop.rig.ports import listening, takePorts
+from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program, render
 
 
@@ -21,11 +21,9 @@ class Stunnel(Peer):
         scratch: Path,
         certificate: Certificate,
         connect: tuple[str, int],
-        *,
-        address: str = "127.0.0.11",
     ) -> None:
         super().__init__(scratch, "stunnel")
-        self.address = address
+        self.address = address = host(11)
         self.port = takePorts(address)
         values = {
             "ACCEPT": f"{address}:{self.port}",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.rig.certificates import DOMAIN
-from tests.interop.rig.ports import boundPorts, listening, takePorts
+from tests.interop.rig.ports import boundPorts, host, listening, takePorts
 from tests.interop.rig.processes import Peer, PeerFailed, waitUntil
 
 #: The trunk's account at the carrier.
@@ -57,7 +57,6 @@ class Trunk(Peer):
         targets: Sequence[str] = (),
         dnsServers: Sequence[str] = (),
         password: str = PASSWORD,
-        address: str = "127.0.0.2",
         port: int | None = None,
         name: str = "trunk",
         trunkLines: Sequence[str] = (),
@@ -68,7 +67,7 @@ class Trunk(Peer):
         @param trunkLines: further lines of the C{[[trunk]]} table.
         """
         super().__init__(scratch, name)
-        self.address = address
+        self.address = address = host(2)
         self.port = takePorts(address) if port is None else port
         first = takePorts(address, _MEDIA_PORTS)
         self.mediaPorts = range(first, first + _MEDIA_PORTS)
