@@ -144,8 +144,8 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key("outside_line", answers.outsideLine, "dialled first, if the PBX leaves it in", '"9"')
     yield _key("emergency", None, "in addition to the country's own", '["117"]')
     yield ""
-    yield "# [control]"
-    yield _key("socket", None, "UNIX socket for the tools, mode 0600", '"skypetrunk.sock"')
+    yield "[control]"
+    yield _key("socket", "skypetrunk.sock", "UNIX socket for skypetrunk status, mode 0600")
 
 
 def _trunk(answers: Answers) -> Iterator[str]:

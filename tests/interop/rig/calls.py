@@ -63,6 +63,7 @@ class CallCase(InteropCase):
         bob: Mapping[str, Any] | None = None,
         numbers: Mapping[str, str] | None = None,
         carrier: Mapping[str, Any] | None = None,
+        configured: type[Trunk] = Trunk,
     ) -> None:
         """
         Start carrier, bob, PBX and trunk, and wait until everybody is registered.
@@ -71,6 +72,7 @@ class CallCase(InteropCase):
         @param bob: further arguments of L{Baresip.atCarrier}; the key C{absent} leaves him out.
         @param numbers: further numbers of the carrier.
         @param carrier: further arguments of L{Kamailio}.
+        @param configured: how the trunk comes by its configuration.
         """
         authority = Authority(self.scratch)
         certificate = authority.issue("server")
@@ -105,7 +107,7 @@ class CallCase(InteropCase):
             self.pbx = Baresip.atPBX(self.scratch, PBX_NUMBER, PBX_TONE, answers=pbxAnswers)
             pbx = (self.pbx.address, self.pbx.port)
             self.started(self.pbx)
-        self.startTrunk(Trunk(self.scratch, pbx, caFile=authority.file, targets=[where]), self.carrier)
+        self.startTrunk(configured(self.scratch, pbx, caFile=authority.file, targets=[where]), self.carrier)
         self.carrier.waitRegistered(USER)
         self.trunk.waitRegistered()
         if hasattr(self, "bob"):

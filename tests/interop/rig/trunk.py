@@ -131,10 +131,13 @@ class Trunk(Peer):
         states = {name: str(trunk["state"]) for name, trunk in answer["trunks"].items()}
         return Status(answer["calls"], answer["mediaPorts"], answer["transactions"], states)
 
-    def tool(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run the C{skypetrunk} command with this trunk's configuration."""
+    def tool(
+        self, command: str, *options: str, configuration: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the C{skypetrunk} command, with this trunk's configuration unless it is to be written."""
+        named = ["--config", str(self.configuration)] if configuration else []
         return subprocess.run(
-            [*_script("skypetrunk"), command, "--config", str(self.configuration), *options],
+            [*_script("skypetrunk"), command, *named, *options],
             capture_output=True,
             text=True,
             timeout=20,
