@@ -1,0 +1,239 @@
+"""The documentation says what the program does: keys, commands, options, examples and links."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.python import usage
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.lab.tap import Options as LabOptions
+from skypetrunk.profiles import readProfile
+from skypetrunk.service.tap import Options as TrunkOptions
+from skypetrunk.tools import main
+from tests.service.configurations import ConfigurationTestCase, keyPEM, makeCertificate
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = (*sorted(DOCS.glob("*.rst")), *sorted(ROOT.glob("*.rst")))
+
+PASSWORDS = {"trunk.password_env", "trunk.password_credential", "trunk.password"}
+"""Only one source of the password may stand in an example."""
+
+NOWHERE = "zzzzzzzz"
+"""A key like no other: what is said about it lists all that are known."""
+
+
+def blocks(page: Path, language: str) -> Iterator[str]:
+    """The code blocks in C{language} of a page."""
+    pattern = rf"^\.\. code-block:: {language}\n\n((?:(?:   .*)?\n)+)"
+    for match in re.finditer(pattern, page.read_text("utf-8"), re.MULTILINE):
+        yield "".join(line[3:] or "\n" for line in match[1].splitlines(keepends=True))
+
+
+def described(text: str) -> set[str]:
+    """The terms of definition lists: each key or option that has a paragraph of its own."""
+    terms = re.findall(r"^(``.+``)\n    \S", text, re.MULTILINE)
+    return {name for term in terms for name in re.findall(r"``([^`]+)``", term)}
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a title, up to the next one."""
+    parts = re.split(r"^(\S.*)\n(?:-{3,}|={3,})\n", text, flags=re.MULTILINE)
+    return parts[parts.index(title) + 1]
+
+
+def optionsOf(options: usage.Options) -> set[str]:
+    """The long options of a command line."""
+    names = {f"--{name.rstrip('=')}" for name in options.longOpt}
+    return names - {"--help", "--version"}
+
+
+class ConfigurationPageTests(ConfigurationTestCase):
+    """docs/configuration.rst."""
+
+    page = DOCS / "configuration.rst"
+
+    def setUp(self) -> None:
+        """Every file that an example names."""
+        super().setUp()
+        self.write("trunk.secret", "secret\n")
+        certificate, key = makeCertificate("client")
+        self.write("client.pem", certificate)
+        self.write("client.key", keyPEM(key, "pass"))
+        self.write("client.pass", "pass\n")
+
+    def examples(self) -> list[str]:
+        """Configurations, the longest last."""
+        found = [text for text in blocks(self.page, "toml") if "[[trunk]]" in text]
+        return sorted(found, key=len)
+
+    def known(self, problems: list[str]) -> set[str]:
+        """All keys that stand in what is said about L{NOWHERE}."""
+        found: set[str] = set()
+        for problem in problems:
+            where, dot, rest = problem.rpartition(f"{NOWHERE}: is not known; would be right: ")
+            self.assertTrue(dot, problem)
+            # trunk.carrier.tls. -> trunk.tls.
+            prefix = re.sub(r"^(trunk|pbx)\.[^.]+\.|^(route)\[\d\]\.", r"\1\2.", where)
+            found.update(prefix + name for name in rest.split(" or "))
+        return found
+
+    def test_keys(self) -> None:
+        """Each key of the program has its paragraph, and each paragraph its key."""
+        text = re.sub(r"^(\[.+\])$", rf"\1\n{NOWHERE} = 1", self.examples()[-1], flags=re.MULTILINE)
+        known = self.known(self.problems(f"{NOWHERE} = 1\n{text}"))
+        tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control"}
+        self.assertTrue(tables <= known)
+        keys = known - tables - {"trunk.tls", "trunk.media", "trunk.limits"}
+        page = self.page.read_text("utf-8")
+        trunk, _, profile = page.partition("\nCarrier profiles\n")
+        self.assertEqual(described(trunk), keys)
+        (example,) = (text for text in blocks(self.page, "toml") if text.startswith("title"))
+        with self.assertRaises(ConfigurationError) as caught:
+            readProfile(self.write("own.toml", f"{NOWHERE} = 1\n{example}"))
+        (problem,) = caught.exception.problems
+        self.assertEqual(described(profile), self.known([problem.partition(": ")[2]]))
+
+    def test_everyKeyHasAnExample(self) -> None:
+        """The long example holds every key that can stand beside the others."""
+        page = self.page.read_text("utf-8").partition("\nCarrier profiles\n")[0]
+        names, table = set(), ""
+        for line in self.examples()[-1].splitlines():
+            if line.startswith("["):
+                table = line.strip("[]")
+            elif match := re.match(r"(\w+) = ", line):
+                names.add(f"{table}.{match[1]}")
+        self.assertEqual(names | PASSWORDS, described(page))
+
+    def test_examples(self) -> None:
+        """The examples are right as they stand, and nothing in them calls for a warning."""
+        self.assertGreaterEqual(len(self.examples()), 2)
+        for text in self.examples():
+            configuration, warnings = self.load(text)
+            self.assertEqual(warnings, ())
+            self.assertEqual(configuration.numbers.country, "GB")
+        (profile,) = (text for text in blocks(self.page, "toml") if "[[trunk]]" not in text)
+        self.assertEqual(readProfile(self.write("own.toml", profile)).calls, 30)
+
+    def test_messages(self) -> None:
+        """What the page shows as messages is what is said."""
+        text = self.examples()[0]
+        shown = re.findall(r"^    trunk\.toml: (.+)$", self.page.read_text("utf-8"), re.MULTILINE)
+        wrong = text.replace('country = "GB"', 'country = "gb"').replace(
+            'address = "udp:', 'adress = "x"\naddress = "udp:'
+        )
+        self.assertEqual(sorted(self.problems(wrong)), sorted(shown))
+
+
+class CommandTests(SynchronousTestCase):
+    """docs/commands.rst, and the commands of other pages."""
+
+    def test_commands(self) -> None:
+        """Every command has a section, and its options, and no others, stand there."""
+        page = (DOCS / "commands.rst").read_text("utf-8")
+        commands = [name for name, _, _, _ in main.Options.subCommands]
+        titles = re.findall(r"^skypetrunk (\S+)\n---", page, re.MULTILINE)
+        self.assertEqual(sorted(titles), sorted(commands))
+        for command in commands:
+            options = TrunkOptions() if command == "run" else main._options(command)
+            written = {name for name in described(section(page, f"skypetrunk {command}")) if "--" in name}
+            self.assertEqual(written, optionsOf(options), command)
+        written = described(section(page, "twistd skypetrunk-lab"))
+        self.assertEqual(written, optionsOf(LabOptions()))
+
+    def test_init(self) -> None:
+        """The "skypetrunk init" of each page writes a configuration."""
+        lines = [
+            line.removeprefix("$ skypetrunk ")
+            for page in PAGES
+            for text in blocks(page, "console")
+            for line in text.splitlines()
+            if line.startswith("$ skypetrunk init")
+        ]
+        self.assertEqual(len(lines), 4)
+        directory = Path(tempfile.mkdtemp(prefix="skypetrunk-"))
+        self.addCleanup(shutil.rmtree, directory)
+        self.patch(sys, "stdout", io.StringIO())
+        for number, line in enumerate(lines):
+            output = directory / f"{number}.toml"
+            self.patch(sys, "stdin", io.StringIO("secret\n"))
+            self.assertEqual(main.run([*shlex.split(line), "--output", str(output)]), 0)
+            self.assertIn("udp:192.0.2.5:50", output.read_text("utf-8"))
+
+
+class PageTests(SynchronousTestCase):
+    """All pages."""
+
+    def test_readme(self) -> None:
+        """The two commands of the README are targets of the Makefile; its first screen has what it must."""
+        readme = (ROOT / "README.rst").read_text("utf-8")
+        commands = re.findall(r"^    make (\w+)", readme, re.MULTILINE)
+        self.assertEqual(commands, ["demo", "test"])
+        makefile = (ROOT / "Makefile").read_text("utf-8")
+        for command in commands:
+            self.assertRegex(makefile, rf"(?m)^{command}:")
+        first = readme.partition("\nWhat is done\n")[0]
+        self.assertLess(len(first.splitlines()), 50)
+        self.assertIn("no replacement for emergency lines", first)
+
+    def test_standards(self) -> None:
+        """What the README says about an RFC, the table of all of them has in detail."""
+        readme = section((ROOT / "README.rst").read_text("utf-8"), "What is done")
+        table = (DOCS / "rfc.rst").read_text("utf-8")
+        named = set(re.findall(r"\b\d{4}\b", readme))
+        self.assertGreater(len(named), 20)
+        self.assertEqual({number for number in named if number not in table}, set())
+
+    def test_links(self) -> None:
+        """Links within the documentation lead to pages that are there, and every page is in the contents."""
+        for page in PAGES:
+            text = page.read_text("utf-8")
+            for target in re.findall(r"`[^`<]*<([^`>:]+)>`_", text):
+                self.assertTrue((ROOT / target).is_file(), f"{page.name}: {target}")
+            for target in re.findall(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`", text):
+                self.assertTrue((DOCS / f"{target}.rst").is_file(), f"{page.name}: {target}")
+        contents: set[str] = set()
+        for page in DOCS.glob("*.rst"):
+            for match in re.finditer(
+                r"^\.\. toctree::\n(?:   :.*\n)*\n((?:   .+\n)+)", page.read_text("utf-8"), re.MULTILINE
+            ):
+                contents.update(match[1].split())
+        self.assertEqual(contents | {"index"}, {page.stem for page in DOCS.glob("*.rst")})
+
+    def test_machines(self) -> None:
+        """The page on state machines is made of the machines: all of them, with what they do."""
+        source = importlib.util.spec_from_file_location("machines", DOCS / "machines.py")
+        assert source is not None and source.loader is not None
+        machines = importlib.util.module_from_spec(source)
+        source.loader.exec_module(machines)
+        core = ROOT / "skypetrunk" / "core"
+        built = sum(path.read_text("utf-8").count("TypeMachineBuilder(") for path in core.glob("*.py"))
+        self.assertEqual(len(machines.machines()), built)
+        leg = machines.machines()[-1]
+        self.assertEqual(leg.initial, "setup")
+        self.assertIn(("confirmed", "hangUp", "leaving", "sendBye"), leg.transitions)
+        self.assertIn(
+            "   * - confirmed\n     - hangUp\n     - leaving\n     - sendBye", "\n".join(machines.tables())
+        )
+        self.assertIn('  "confirmed" -> "leaving" [label="hangUp"];', list(machines.graphs()))
+
+    def test_sphinx(self) -> None:
+        """Sphinx has nothing to complain about."""
+        if importlib.util.find_spec("sphinx") is None:
+            raise SkipTest("Sphinx is not installed")
+        output = tempfile.mkdtemp(prefix="skypetrunk-docs-")
+        self.addCleanup(shutil.rmtree, output)
+        command = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", str(DOCS), output]
+        built = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        self.assertEqual((built.returncode, built.stderr), (0, ""), built.stdout)
