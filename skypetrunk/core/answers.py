@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skypetrunk.wire.grammar import quote
 from skypetrunk.wire.message import Header
 
 NO_CIRCUIT = 34
@@ -41,5 +42,5 @@ def acrossStatus(status: int) -> int:
 
 
 def reasonHeader(cause: int, text: str) -> Header:
-    """A Reason header with a Q.850 cause (RFC 3326)."""
-    return Header("Reason", f'Q.850;cause={cause};text="{text}"')
+    """A Reason header with a Q.850 cause (RFC 3326).  A policy's text may be anything."""
+    return Header("Reason", f"Q.850;cause={cause};text={quote(' '.join(text.split()))}")

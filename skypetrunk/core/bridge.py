@@ -343,7 +343,7 @@ class Bridge:
     def legCrossed(self, leg: Leg, response: Response) -> None:
         """The other side had changed the session already: its media goes where it now wants it."""
         try:
-            if not self._ended and leg.session.pending:
+            if not self._ended:
                 leg.session.answerReceived(_description(response))
         except RemoteError as error:
             self._log.warn(

@@ -105,16 +105,19 @@ def _build() -> Callable[[_Core], _Inputs]:
         def lost(failure: Failure) -> None:
             # Whatever went wrong on the way to the next hop, the call cannot leave by it.
             if not isinstance(failure.value, SkypetrunkError):
-                core.log.failure("INVITE cannot be sent", failure)
+                core.log.failure("the way of an INVITE cannot be found", failure)
             inputs.failed(503, None, str(failure.value) or type(failure.value).__name__)
 
         found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, core.nextHop)
-        found.addCallback(inputs.found)
-        found.addErrback(lost)
+        found.addCallbacks(inputs.found, lost)
 
     @finding.upon(_Inputs.found).to(calling)
     def send(inputs: _Inputs, core: _Core, channel: IMessageChannel) -> None:
-        core.send(core.makeRequest(channel), channel)
+        try:
+            core.send(core.makeRequest(channel), channel)
+        except Exception as error:
+            core.log.failure("INVITE cannot be made")
+            inputs.failed(503, None, type(error).__name__)
 
     @calling.upon(_Inputs.progressed).loop()
     def tellProgress(inputs: _Inputs, core: _Core, response: Response) -> None:

@@ -74,11 +74,6 @@ class Session:
         self._offer: SessionDescription | None = None
         self._crypto: tuple[CryptoAttribute, ...] = ()
 
-    @property
-    def pending(self) -> bool:
-        """An offer was made or received and is not answered yet."""
-        return self._offered is not None or self._offer is not None
-
     def forget(self) -> None:
         """The pending exchange came to nothing: what was agreed before stands (RFC 3261 section 14.1)."""
         self._offered = None

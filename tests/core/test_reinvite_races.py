@@ -211,6 +211,36 @@ class ReinviteRaces(Race):
         self.assertEqual(self.callee.got(), ["ACK"])
         self.assertEqual(self.events(), before)
 
+    def test_2xxAfterAllIsOver(self) -> None:
+        """The same when the BYE was answered before: the leg is gone, its ACK is not."""
+        again, far, accepted, _ = self.reinvited()
+        self.caller.within(again, accepted, "BYE", 3)
+        before = self.events()
+        self.callee.answers(self.callee.request("BYE"), 200)
+        self.assertEqual(self.net.manager.callCount(), 0)
+        self.callee.got()
+        self.answer(far)
+        self.assertEqual(self.callee.got(), ["ACK"])
+        self.assertEqual(self.events(), before)
+
+    def test_refusedLineIsForgotten(self) -> None:
+        """A refused re-INVITE that added a stream adds no line to our own next offer (section 14.1)."""
+        near, accepted, first = self.established()
+        more = self.description(self.caller, 2) + b"m=video 4400 RTP/AVP 31\r\n"
+        for number, end in enumerate(("refused", "cancelled", "unanswered"), 1):
+            again = self.caller.within(near, accepted, "INVITE", number + 1, more)
+            far = self.callee.request("INVITE")
+            self.callee.answers(far, 100)
+            if end == "cancelled":
+                self.caller.cancel(again)
+            elif end == "unanswered":
+                self.net.clock.advance(180)
+            self.callee.answers(far, 488 if end == "refused" else 487)
+            self.callee.back(first, "INVITE", number, body=self.description(self.callee, 3))
+            self.assertEqual(len(parseSDP(self.caller.request("INVITE").body).media), 1)
+            self.callerAnswers()
+            self.callee.back(first, "ACK", number)
+
     def test_calleeHangsUpInstead(self) -> None:
         """The callee answers a re-INVITE with BYE: 487 and BYE for the caller, CANCEL bounds the rest."""
         _, far, _, first = self.reinvited()

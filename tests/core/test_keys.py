@@ -1,0 +1,159 @@
+"""Tests of L{skypetrunk.core.keys}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.core.keys import SecurityDescriptions
+from skypetrunk.errors import KeyAgreementFailed
+from skypetrunk.interfaces import IKeyAgreement
+from skypetrunk.wire.sdes import SUITES, CryptoAttribute, InlineKey, MasterKey
+
+LONG, SHORT, GCM = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"
+
+
+def countingEntropy() -> Callable[[int], bytes]:
+    """Octets that are never the same twice."""
+    numbers = count(1)
+    return lambda octets: next(numbers).to_bytes(octets, "big")
+
+
+def theirs(tag: int, suite: str, *parameters: str, mki: int | None = None) -> CryptoAttribute:
+    """A peer's line."""
+    known = SUITES[suite]
+    master = MasterKey(bytes(known.keyOctets), bytes(known.saltOctets))
+    return CryptoAttribute(tag, suite, (InlineKey(master, None, mki, 1 if mki else None),), parameters)
+
+
+class OfferTests(SynchronousTestCase):
+    """We offer."""
+
+    def setUp(self) -> None:
+        """Two suites are allowed."""
+        self.keys = SecurityDescriptions((LONG, SHORT), countingEntropy())
+
+    def test_interface(self) -> None:
+        """It is what sessions ask for."""
+        self.assertTrue(verifyObject(IKeyAgreement, self.keys))
+
+    def test_offer(self) -> None:
+        """One line for each suite in order of preference, each with a key of its own."""
+        lines = self.keys.offer()
+        self.assertEqual([(line.tag, line.suite) for line in lines], [(1, LONG), (2, SHORT)])
+        self.assertNotEqual(lines[0].keys[0].master, lines[1].keys[0].master)
+        self.assertEqual(self.keys.offer(), lines)
+
+    def test_rfc4568_5_1_3_answer(self) -> None:
+        """The answer chooses: our key of that suite, and the peer's."""
+        lines = self.keys.offer()
+        pair = self.keys.answered([theirs(2, SHORT)])
+        self.assertEqual((pair.suite, pair.local), (SHORT, lines[1].keys[0].master))
+        self.assertEqual(pair.remote, theirs(2, SHORT).keys[0].master)
+
+    def test_rfc4568_5_1_3_refused(self) -> None:
+        """None or two lines, a tag or suite that was not offered, what cannot be used: refused."""
+        self.keys.offer()
+        for lines, wanted in (
+            ([], "0 crypto lines"),
+            ([theirs(1, LONG), theirs(2, SHORT)], "2 crypto lines"),
+            ([theirs(3, LONG)], "tag 3, offered were \\[1, 2\\]"),
+            ([theirs(1, SHORT)], f"{SHORT} under tag 1, offered was {LONG}"),
+            ([theirs(1, LONG, mki=1)], "MKI"),
+            ([theirs(1, LONG, "UNENCRYPTED_SRTP")], "asks for UNENCRYPTED_SRTP"),
+        ):
+            failure = self.assertRaises(KeyAgreementFailed, self.keys.answered, lines)
+            self.assertRegex(str(failure), wanted)
+            self.assertEqual(failure.status, 488)
+
+    def test_harmlessParameters(self) -> None:
+        """A window size, and what is marked as optional, changes nothing (section 6.3)."""
+        self.keys.offer()
+        self.assertEqual(self.keys.answered([theirs(1, LONG, "WSH=128", "-unknown")]).suite, LONG)
+
+    def test_nothingAgreedBefore(self) -> None:
+        """An answer that is not taken in the end leaves all suites on offer, with their keys."""
+        lines = self.keys.offer()
+        self.keys.answered([theirs(2, SHORT)])
+        self.assertIsNone(self.keys.agreed)
+        self.assertEqual(self.keys.offer(), lines)
+
+    def test_laterOffers(self) -> None:
+        """What was agreed is offered alone, with the same key."""
+        lines = self.keys.offer()
+        self.keys.agree(self.keys.answered([theirs(2, SHORT)]))
+        again = self.keys.offer()
+        self.assertEqual([(line.tag, line.suite) for line in again], [(1, SHORT)])
+        self.assertEqual(again[0].keys, lines[1].keys)
+
+    def test_backToAnEndedKey(self) -> None:
+        """An answer of another fork that goes back to a suite whose context has ended is refused."""
+        self.keys.offer()
+        self.keys.agree(self.keys.answered([theirs(1, LONG)]))
+        self.keys.agree(self.keys.answered([theirs(2, SHORT)]))
+        failure = self.assertRaises(KeyAgreementFailed, self.keys.answered, [theirs(1, LONG)])
+        self.assertIn("given up", str(failure))
+
+    def test_repr(self) -> None:
+        """No key shows."""
+        lines = self.keys.offer()
+        pair = self.keys.answered([theirs(1, LONG)])
+        text = repr((self.keys, lines, pair, vars(self.keys)))
+        self.assertNotIn(lines[0].keys[0].encode()[7:], text)
+        self.assertNotIn(repr(pair.local.key)[2:-1], text)
+
+
+class AnswerTests(SynchronousTestCase):
+    """The peer offers."""
+
+    def setUp(self) -> None:
+        """Two suites are allowed."""
+        self.keys = SecurityDescriptions((LONG, SHORT), countingEntropy())
+
+    def test_rfc4568_5_1_2_firstUsable(self) -> None:
+        """The first usable line in the peer's order; its tag, our key."""
+        line, pair = self.keys.answer([theirs(4, GCM), theirs(9, SHORT), theirs(1, LONG)])
+        self.assertEqual((line.tag, line.suite, pair.suite), (9, SHORT, SHORT))
+        self.assertEqual(line.keys[0].master, pair.local)
+        self.assertEqual(pair.remote, theirs(9, SHORT).keys[0].master)
+
+    def test_refused(self) -> None:
+        """Nothing usable: the text says what was wanted and what was wrong with each line."""
+        lines = [theirs(1, GCM), theirs(2, LONG, mki=3), theirs(3, SHORT, "UNENCRYPTED_SRTCP")]
+        failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, lines)
+        self.assertRegex(str(failure), f"wanted one of {LONG}, {SHORT}, seen {GCM} not allowed, .*MKI.*SRTCP")
+        self.assertIn("seen none", str(self.assertRaises(KeyAgreementFailed, self.keys.answer, [])))
+
+    def test_same(self) -> None:
+        """The same offer gets the same answer, before and after it is agreed."""
+        offer = [theirs(1, SHORT), theirs(2, LONG)]
+        first = self.keys.answer(offer)
+        self.assertEqual(self.keys.answer(offer), first)
+        self.keys.agree(first[1])
+        self.assertEqual(self.keys.answer(offer), first)
+
+    def test_suiteInUse(self) -> None:
+        """A later offer that still has the suite in use keeps it, wherever it stands there."""
+        self.keys.agree(self.keys.answer([theirs(1, SHORT)])[1])
+        line, _ = self.keys.answer([theirs(1, LONG), theirs(2, SHORT)])
+        self.assertEqual((line.tag, line.suite), (2, SHORT))
+
+    def test_refusedOfferLeavesTheKeys(self) -> None:
+        """RFC 4568 section 7.1.4: an offer of another suite that comes to nothing changes no key."""
+        line, pair = self.keys.answer([theirs(1, LONG)])
+        self.keys.agree(pair)
+        self.keys.answer([theirs(1, SHORT)])
+        self.assertEqual(self.keys.agreed, LONG)
+        self.assertEqual(self.keys.offer()[0].keys, line.keys)
+
+    def test_neverTheSameKeyAgain(self) -> None:
+        """A suite that is left and returned to has another key: its first context has ended."""
+        keys = []
+        for suite in (LONG, SHORT, LONG):
+            line, pair = self.keys.answer([theirs(1, suite)])
+            self.keys.agree(pair)
+            keys.append(line.keys[0].master)
+        self.assertEqual(len(set(keys)), 3)
