@@ -277,7 +277,6 @@ class ICarrierProfile(Interface):
     calledFrom: str = Attribute("where inbound calls carry the called number: request-uri, to, p-called-party-id")
     fromUser: str = Attribute("outbound From user: account (always the account) or caller")
     numberForm: str = Attribute("outbound called number: as-dialled, plus (+CC), 00 (00CC) or bare (CC)")
-    optionsUnusable: int = Attribute("int: status for a PBX's OPTIONS while no trunk is usable")
     wildcards: bool = Attribute("bool: wildcard certificates are accepted (RFC 5922 refuses them)")
     staticRSA: bool = Attribute("bool: TLS 1.2 suites without forward secrecy are accepted too")
 

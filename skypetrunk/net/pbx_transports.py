@@ -7,17 +7,20 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITransactions
+from skypetrunk.net.locate import isLiteral
 from skypetrunk.net.signalling import (
     DatagramSignalling,
     MessageObserver,
     Networks,
+    StreamSignalling,
     StreamSignallingFactory,
     allowed,
 )
@@ -38,6 +41,8 @@ class PBXTransports:
 
     @ivar listening: the addresses bound, with the ports the system gave.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -66,6 +71,8 @@ class PBXTransports:
         self._token = token
         self._observer = observer
         self._streams: StreamSignallingFactory | None = None
+        self._connecting: set[Deferred[Any]] = set()
+        self._stopped: Deferred[None] | None = None
 
     @property
     def strangers(self) -> int:
@@ -88,8 +95,15 @@ class PBXTransports:
         """
         bound = []
         token, allow, observer = self._token, self._allow, self._observer
+        self._stopped = None
         self._streams = StreamSignallingFactory(
-            transactions, self._clock, token, transport="TCP", allow=allow, observer=observer
+            transactions,
+            self._clock,
+            token,
+            transport="TCP",
+            allow=allow,
+            observer=observer,
+            lost=self._connectionLost,
         )
         try:
             for address in self._listen:
@@ -112,55 +126,97 @@ class PBXTransports:
         self.listening = tuple(bound)
 
     def stop(self) -> Deferred[None]:
-        """Close all of it; fires when every port is free again."""
+        """
+        Close all of it; fires when every port is free again and every connection closed, which each
+        has a bound for.
+        """
+        ports, self._ports = self._ports, []
+        self._datagrams = []
+        waiting: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        self._stopped = Deferred()
+        waiting.append(self._stopped)
+        for connecting in tuple(self._connecting):
+            connecting.cancel()
         if self._streams is not None:
             for channel in tuple(self._streams.channels):
                 channel.close()
-        ports, self._ports = self._ports, []
-        self._datagrams = []
-        waiting = [maybeDeferred(port.stopListening) for port in ports]
-        return DeferredList(waiting).addCallback(lambda _: None)
+        self._checkStopped()
+        return DeferredList(waiting, consumeErrors=True).addCallback(lambda _: None)
+
+    def _connectionLost(self, channel: StreamSignalling, reason: Exception) -> None:
+        self._checkStopped()
+
+    def _checkStopped(self) -> None:
+        open_ = self._streams is not None and self._streams.channels
+        if self._stopped is not None and not self._stopped.called and not open_:
+            self._stopped.callback(None)
 
     def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
         """
-        The PBX's next hop: C{maddr}, else a literal host; a name, or a host that may not call us,
-        stands for the configured address.
+        The PBX's next hop: C{maddr}, else a literal host.  The configured address stands for a
+        name, for a host that may not call us, and for what cannot be reached.
         """
-        host = uri.maddr or uri.host
-        port = uri.port or DEFAULT_PORT
-        if not _isLiteral(host) or not allowed(host, self._allow):
-            host, port = self._address.host, self._address.port
-        transport = (uri.transport or self._address.transport).upper()
-        if transport == "UDP":
-            return self._findDatagram(host, port)
-        return self._findStream(host, port)
+        wanted = self._wanted(uri)
+        found = self._reach(wanted)
+        if wanted == self._address:
+            return found
 
-    def _findDatagram(self, host: str, port: int) -> Deferred[IMessageChannel]:
-        family = ip_address(host).version
+        def fallBack(failure: Failure) -> Deferred[IMessageChannel]:
+            if self._stopped is not None:
+                return fail(failure)
+            self._log.warn(
+                "{wanted} cannot be reached, its requests go to {address}: {problem}",
+                wanted=wanted,
+                address=self._address,
+                problem=failure.getErrorMessage(),
+            )
+            return self._reach(self._address)
+
+        return found.addErrback(fallBack)
+
+    def _wanted(self, uri: SIPURI) -> TransportAddress:
+        host = uri.maddr or uri.host
+        if not isLiteral(host) or not allowed(host, self._allow):
+            return self._address
+        transport = (uri.transport or "").upper()
+        if transport not in ("UDP", "TCP"):
+            transport = self._address.transport
+        return TransportAddress(transport, host, uri.port or DEFAULT_PORT)
+
+    def _reach(self, address: TransportAddress) -> Deferred[IMessageChannel]:
+        if self._streams is None or self._stopped is not None:
+            return fail(NoTarget(f"{address}: not listening"))
+        if address.transport == "UDP":
+            return self._datagram(address)
+        return self._stream(address, self._streams)
+
+    def _datagram(self, address: TransportAddress) -> Deferred[IMessageChannel]:
+        family = ip_address(address.host).version
         for datagrams in self._datagrams:
             if ip_address(datagrams.localAddress.host).version == family:
-                return succeed(datagrams.channel(host, port))
-        return fail(NoTarget(f"udp:{host}:{port}: no UDP address of this family is in listen"))
+                return succeed(datagrams.channel(address.host, address.port))
+        return fail(NoTarget(f"{address}: no UDP address of this family is in listen"))
 
-    def _findStream(self, host: str, port: int) -> Deferred[IMessageChannel]:
-        if self._streams is None:
-            return fail(NoTarget("not listening"))
-        for channel in self._streams.channels:
-            # Connections are reused: ours by their far port, the PBX's own by its host.
-            if channel.peer.host == host:
+    def _stream(
+        self, address: TransportAddress, streams: StreamSignallingFactory
+    ) -> Deferred[IMessageChannel]:
+        for channel in streams.channels:
+            # Whoever has a connection from a host is reached by it: a PBX's own has a port of the system's.
+            if channel.peer.host == address.host:
                 return succeed(channel)
-        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=CONNECT_SECONDS)
-        connected: Deferred[Any] = endpoint.connect(self._streams)
+        six = ip_address(address.host).version == 6
+        # The PBX knows us by the address that it calls.
+        own = [each.host for each in self._listen if (ip_address(each.host).version == 6) == six]
+        endpoint = TCP6ClientEndpoint if six else TCP4ClientEndpoint
+        connecting: Deferred[Any] = endpoint(
+            self._reactor, address.host, address.port, CONNECT_SECONDS, (own[0], 0) if own else None
+        ).connect(streams)
+        self._connecting.add(connecting)
 
-        def failed(failure: Failure) -> Failure:
-            return Failure(NoTarget(f"tcp:{host}:{port}: {failure.getErrorMessage()}"))
+        def done(result: Any) -> Any:
+            self._connecting.discard(connecting)
+            if isinstance(result, Failure):
+                return Failure(NoTarget(f"{address}: {result.getErrorMessage()}"))
+            return result
 
-        return connected.addErrback(failed)
-
-
-def _isLiteral(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return connecting.addBoth(done)

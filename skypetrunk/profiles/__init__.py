@@ -42,7 +42,6 @@ class CarrierProfile:
     calledFrom: str
     fromUser: str
     numberForm: str
-    optionsUnusable: int
     wildcards: bool
     staticRSA: bool
     calls: int | None
@@ -85,7 +84,6 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),
         numberForm=table.choice("number_form", ("as-dialled", "plus", "00", "bare"), "as-dialled"),
-        optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         wildcards=table.boolean("wildcards", False),
         staticRSA=table.boolean("static_rsa", False),
         calls=table.integer("calls", 1, 100000, 0) or None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -142,6 +143,7 @@ class Carrier:
             self.registration = Registration(reactor, self.transactions, bound, account, self, token, chance)
         self._problem: str | None = None
         self._expires: int | None = None
+        self._lapse: IDelayedCall | None = None
 
     def start(self) -> None:
         """Connect, and register if the carrier wants it."""
@@ -149,7 +151,7 @@ class Carrier:
 
     async def stop(self) -> None:
         """Take the registration back, then close; bounded."""
-        self.side.up = False
+        self._notUp()
         if self.registration is not None and self.flows.current() is not None:
             removed = self.registration.stop()
             removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
@@ -186,7 +188,7 @@ class Carrier:
             self.registration.start(channel)
 
     def _flowDown(self, reason: Exception) -> None:
-        self.side.up = False
+        self._notUp()
         if self.registration is not None:
             self.registration.channelLost()
 
@@ -194,20 +196,37 @@ class Carrier:
 
     def registered(self, expires: int) -> None:
         """The carrier knows us: calls may go this way."""
+        self._notUp()
         self.side.up = True
         self._problem = None
         self._expires = expires
+        self._lapse = self._reactor.callLater(expires, self._lapsed)
 
     def refused(self, reason: str, status: int) -> None:
         """The carrier refuses us; what it granted before may hold a while."""
-        self.side.up = self.registration is not None and self.registration.registered
+        if self.registration is None or not self.registration.registered:
+            self._notUp()
         self._problem = f"{status} {reason}"
 
     def lost(self, reason: str) -> None:
         """No answer: this connection is worth nothing."""
-        self.side.up = False
+        self._notUp()
         self._problem = reason
         self.flows.renew(reason)
+
+    def _notUp(self) -> None:
+        """No call goes this way from now on."""
+        self.side.up = False
+        self._expires = None
+        lapse, self._lapse = self._lapse, None
+        if lapse is not None and lapse.active():
+            lapse.cancel()
+
+    def _lapsed(self) -> None:
+        """What the carrier granted has run out, and no refresh has come through."""
+        self._notUp()
+        self._problem = f"the registration ran out: {self._problem or 'it was not refreshed in time'}"
+        self._log.error("{trunk}: {problem}", trunk=self.name, problem=self._problem)
 
     def status(self) -> Mapping[str, object]:
         """State and evidence, ready for JSON."""
@@ -220,7 +239,7 @@ class Carrier:
         return {
             "state": state,
             "up": self.side.up,
-            "problem": self._problem or self.flows.problem,
+            "problem": self.flows.problem or self._problem,
             "expires": self._expires,
             "peer": None if current is None else str(current.peer),
             "tls": None

@@ -7,8 +7,10 @@ it.  No secret ever passes here: what is shown is state, counters and evidence.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,14 +192,32 @@ class ControlServer(Service):
         @raise CannotListenError: somebody else listens there, or the directory cannot be written.
         """
         factory = _ControlFactory(self._controlled)
+        self._removeLeftover()
         # bind() makes the socket before anybody can change its mode
         before = os.umask(0o177)
         try:
-            self._port = self._reactor.listenUNIX(str(self.path), factory, mode=0o600, wantPID=True)
+            self._port = self._reactor.listenUNIX(str(self.path), factory, mode=0o600)
         except OSError as error:
             raise CannotListenError(None, str(self.path), error) from error
         finally:
             os.umask(before)
+
+    def _removeLeftover(self) -> None:
+        """Whoever answers has the socket; one that nobody answers at belongs to a process that is gone."""
+        if not self.path.is_socket():
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            # A connection waits only where the other side is too busy: it is there.
+            probe.settimeout(0.5)
+            try:
+                probe.connect(str(self.path))
+            except ConnectionRefusedError:
+                self.path.unlink()
+            except OSError:
+                return
+            else:
+                taken = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+                raise CannotListenError(None, str(self.path), taken)
 
     def startService(self) -> None:
         """Bind, unless L{listen} was called before."""

@@ -7,18 +7,39 @@ events unless asked for, are kept from the observers that twistd has set up.
 
 from __future__ import annotations
 
-from constantly import NamedConstant
+from typing import Any
+
 from twisted.application.service import Service
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogPublisher,
     PredicateResult,
 )
+from zope.interface import implementer
 
 _PORT_LINES = (" starting on ", "Starting protocol ", "Stopping protocol ", "(UDP Port ", "(TCP Port ")
+
+
+@implementer(ILogFilterPredicate)
+class _Wanted:
+    """Lets an event through or not."""
+
+    def __init__(self, debug: bool) -> None:
+        self._debug = debug
+
+    def __call__(self, event: LogEvent) -> Any:
+        """L{PredicateResult.no} for what is left out."""
+        if not self._debug and event.get("log_level") is LogLevel.debug:
+            return PredicateResult.no
+        if event.get("log_namespace") == "log_legacy" and not event.get("isError"):
+            text = str(event.get("log_text") or event.get("message") or "")
+            if any(part in text for part in _PORT_LINES):
+                return PredicateResult.no
+        return PredicateResult.maybe
 
 
 class LogFilter(Service):
@@ -29,7 +50,7 @@ class LogFilter(Service):
         @param debug: let everything through but the lines on ports.
         """
         self._publisher = publisher
-        self._debug = debug
+        self._wanted = _Wanted(debug)
         self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
 
     def startService(self) -> None:
@@ -49,15 +70,6 @@ class LogFilter(Service):
         for observer, filtered in replaced:
             self._publisher.removeObserver(filtered)
             self._publisher.addObserver(observer)
-
-    def _wanted(self, event: LogEvent) -> NamedConstant:
-        if not self._debug and event.get("log_level") is LogLevel.debug:
-            return PredicateResult.no
-        if event.get("log_namespace") == "log_legacy" and not event.get("isError"):
-            text = str(event.get("log_text") or event.get("message") or "")
-            if any(part in text for part in _PORT_LINES):
-                return PredicateResult.no
-        return PredicateResult.maybe
 
 
 __all__ = ["LogFilter"]

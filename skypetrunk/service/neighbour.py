@@ -20,6 +20,7 @@ class PBX:
     """
     One PBX.
 
+    @ivar name: as configured.
     @ivar side: as the calls see it.
     """
 
@@ -31,6 +32,7 @@ class PBX:
         timers: Timers,
         observer: MessageObserver | None,
     ) -> None:
+        self.name = configuration.name
         self.transports = PBXTransports(
             reactor,
             reactor,

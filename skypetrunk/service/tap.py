@@ -17,7 +17,7 @@ from skypetrunk.errors import ConfigurationError
 class Options(usage.Options):
     """The command line of the trunk."""
 
-    synopsis = "Usage: twistd [options] skypetrunk [--config FILE]"
+    synopsis = "[options]"
     longdesc = (
         "A secure SIP trunk for an IP-PBX: plain SIP and RTP on one side, SIP over verified TLS and SRTP"
         " on the other. 'skypetrunk init' writes a configuration, 'skypetrunk check' checks one."
@@ -48,17 +48,30 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> IService:
-    """The trunk of C{options}."""
+    """
+    The trunk of C{options}, with everything bound: here, before twistd becomes a daemon and
+    writes its pid file, what is taken can still be told plainly.
+
+    @raise SystemExit: after one line: status 1 for an address that is taken, 2 for a mistake.
+    """
     from twisted.internet import reactor
+    from twisted.internet.error import CannotListenError
     from twisted.logger import globalLogPublisher
 
     from skypetrunk.service.logs import LogFilter
     from skypetrunk.service.trunk import Skypetrunk
+    from skypetrunk.wire.uri import writeHost
 
     try:
         trunk = Skypetrunk(options["configuration"], reactor, debug=bool(options["debug"]))
-        LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
-        return trunk
+        trunk.listen()
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    except CannotListenError as error:
+        where = writeHost(error.interface, error.port) if error.interface else error.port
+        why = getattr(error.socketError, "strerror", None) or error.socketError
+        print(f"skypetrunk: cannot listen on {where}: {why}", file=sys.stderr)
+        raise SystemExit(1) from None
+    LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
+    return trunk

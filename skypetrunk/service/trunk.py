@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import random
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk import __version__
@@ -37,6 +36,9 @@ from skypetrunk.wire.uri import writeHost
 
 DRAIN_SECONDS = 5.0
 """How long the calls have to say goodbye when the process stops."""
+
+CLOSE_SECONDS = 6.0
+"""How long a neighbour may take to be left: more than its own bounds add up to, so that these decide."""
 
 
 def randomToken() -> str:
@@ -64,22 +66,23 @@ class Skypetrunk(MultiService):
         debug: bool = False,
         observers: Sequence[IDialogObserver] = (),
         messageObserver: MessageObserver | None = None,
+        timers: Timers = Timers(),  # noqa: B008 (a frozen value)
     ) -> None:
         """
         @param debug: log every SIP message.
         @param observers: told of each call, beside the status.
         @param messageObserver: told of each SIP message.
+        @param timers: of every transaction.
         @raise ConfigurationError: a certificate file that cannot be used.
         """
         super().__init__()
-        self._configuration = configuration
         self._reactor = reactor
+        self._listening = False
         media, numbers = configuration.media, configuration.numbers
         self.book = CallBook(reactor.seconds)
         self.plane = MediaPlane(reactor, reactor, media.address, media.advertise, media.ports, os.urandom)
         plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         sides: dict[str, Any] = {}
-        timers = Timers()
         self.manager = DialogManager(
             reactor,
             timers,
@@ -112,31 +115,31 @@ class Skypetrunk(MultiService):
 
     def privilegedStartService(self) -> None:
         """
-        Bind everything that is bound, while the process may still be root.
+        Bind, unless L{listen} was called before, while the process may still be root.
 
-        @raise SystemExit: status 1, after one line that says what is taken.
+        @raise CannotListenError: see L{listen}.
         """
         super().privilegedStartService()
-        try:
+        if not self._listening:
             self.listen()
-        except CannotListenError as error:
-            where = writeHost(error.interface, error.port) if error.interface else error.port
-            self._giveUp(f"skypetrunk: cannot listen on {where}: {error.socketError}")
-
-    def _giveUp(self, text: str) -> None:
-        print(text, file=sys.stderr)
-        raise SystemExit(1)
 
     def listen(self) -> None:
         """
-        Bind the listeners and the control socket.
+        Bind the listeners and the control socket, so that the caller can report what fails.
 
-        @raise CannotListenError: one is taken.
+        @raise CannotListenError: one is taken; none stays bound.
         """
-        for pbx in self.pbxes.values():
-            pbx.listen()
-        if self._control is not None:
-            self._control.listen()
+        self._listening = True
+        try:
+            for pbx in self.pbxes.values():
+                pbx.listen()
+            if self._control is not None:
+                self._control.listen()
+        except Exception:
+            self._listening = False
+            for pbx in self.pbxes.values():
+                pbx.transports.stop()
+            raise
 
     def startService(self) -> None:
         """Look for the carriers."""
@@ -152,14 +155,24 @@ class Skypetrunk(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await self.manager.drain(DRAIN_SECONDS)
-        for carrier in self.carriers.values():
-            await carrier.stop()
-        for pbx in self.pbxes.values():
-            await pbx.stop()
+        await self._ended("the calls", lambda: self.manager.drain(DRAIN_SECONDS))
+        await gatherResults([self._ended(each.name, each.stop) for each in self._neighbours])
         if self._control is not None:
-            await self._control.stopService()
-        await _ensured(super().stopService())
+            await self._ended("the control socket", self._control.stopService)
+        await self._ended("the log", super().stopService)
+        self._listening = False
+
+    def _ended(self, what: str, stop: Callable[[], Any]) -> Deferred[None]:
+        """Fires when C{stop} is done, at the latest after its bound, and never fails: others follow."""
+
+        def failed(failure: Failure) -> None:
+            if failure.check(TimeoutError):
+                self._log.warn("{what}: not ended within {bound} s", what=what, bound=CLOSE_SECONDS)
+            else:
+                self._log.failure("while ending {what}", failure, what=what)
+
+        ending: Deferred[None] = maybeDeferred(stop)
+        return ending.addTimeout(CLOSE_SECONDS, self._reactor).addErrback(failed).addCallback(lambda _: None)
 
     # IControlled
 
@@ -198,8 +211,3 @@ def _both(one: MessageObserver | None, other: MessageObserver | None) -> Message
         other(sent, message, channel)
 
     return observe
-
-
-async def _ensured(result: Any) -> None:
-    if isinstance(result, Deferred):
-        await result

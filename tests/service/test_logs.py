@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from skypetrunk.service.logs import LogFilter
 
@@ -15,7 +16,12 @@ class LogFilterTests(SynchronousTestCase):
         """What an observer gets of four events."""
         publisher = LogPublisher()
         texts: list[str] = []
-        publisher.addObserver(lambda event: texts.append(str(event["log_format"])))
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            texts.append(str(event["log_format"]))
+
+        publisher.addObserver(observe)
         service = LogFilter(publisher, debug)
         service.startService()
         ours = Logger(namespace="skypetrunk.x", observer=publisher)

@@ -106,6 +106,5 @@ class RegionalCarrier:
     calledFrom: str = "p-called-party-id"
     fromUser: str = "caller"
     numberForm: str = "plus"
-    optionsUnusable: int = 480
     wildcards: bool = False
     staticRSA: bool = False
