@@ -58,6 +58,13 @@ class Caller:
         self._run = os.urandom(4).hex().encode()
         self.failed = 0
 
+    def isReady(self) -> bool:
+        """Is OPTIONS answered with 200?  A trunk does so while it can carry calls."""
+        asked = self._call()
+        self._send(b"OPTIONS", asked, 1)
+        self._receive(0.1, hangUp=False)
+        return asked.over
+
     def place(self, count: int, rate: float, hold: bool) -> list[Call]:
         """
         Place calls.
@@ -103,11 +110,15 @@ class Caller:
         self._socket.close()
 
     def _invite(self) -> Call:
+        call = self._call()
+        self._send(b"INVITE", call, 1, messages.description(self._host, call.audio, None))
+        return call
+
+    def _call(self) -> Call:
         call = Call(b"%b-%d@bench" % (self._run, next(self._numbers)), next(self._mediaPorts))
         call.target = b"sip:+442079460002@" + self._target
         call.to = b"<%b>" % call.target
         self._calls[call.identifier] = call
-        self._send(b"INVITE", call, 1, messages.description(self._host, call.audio, None))
         return call
 
     def _send(self, method: bytes, call: Call, number: int, body: bytes = b"") -> None:
@@ -147,8 +158,8 @@ class Caller:
         status, (number, method) = int(message[8:11]), messages.cseq(message)
         if status < 200:
             return
-        if method == b"BYE":
-            call.over = True
+        if method in (b"BYE", b"OPTIONS"):
+            call.over = method == b"BYE" or status == 200
             del self._calls[call.identifier]
             return
         call.to = messages.to(message)

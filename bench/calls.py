@@ -40,9 +40,8 @@ def measure() -> Figure:
             measured["sippy"] = stack.enter_context(_sippy())
         except Missing as missing:
             notes["sippy"] = str(missing)
-        for program, caller in measured.values():
+        for _, caller in measured.values():
             caller.place(20, RATE, hold=False)  # the first ones import, compile and fill caches
-            program.written()
         for _ in range(RUNS):
             for name, (program, caller) in measured.items():
                 try:

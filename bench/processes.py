@@ -60,19 +60,6 @@ def _isFree(address: str, port: int) -> bool:
     return True
 
 
-def waitUntil(done: Callable[[], bool], seconds: float, what: str) -> None:
-    """
-    Ask again and again.
-
-    @raise Failed: not C{done} within C{seconds}.
-    """
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            raise Failed(f"{what}: not within {seconds:g} s")
-        time.sleep(0.02)
-
-
 class Program:
     """One process, and its log file."""
 
@@ -99,15 +86,22 @@ class Program:
             )
 
     def written(self) -> str:
-        """
-        What it has written so far.
+        """What it has written so far."""
+        return self.log.read_text("utf-8", "replace")
 
-        @raise Failed: it has ended.
+    def waitUntil(self, ready: Callable[[], bool], seconds: float) -> None:
         """
-        text = self.log.read_text("utf-8", "replace")
-        if self._process.poll() is not None:
-            raise Failed(f"{self.name} ended with status {self._process.returncode}:\n{text[-2000:]}")
-        return text
+        Wait until it is.
+
+        @raise Failed: it has ended, or is not within C{seconds}.
+        """
+        end = time.monotonic() + seconds
+        while not ready():
+            status = self._process.poll()
+            if status is not None or time.monotonic() > end:
+                reason = f"not within {seconds:g} s" if status is None else f"ended with status {status}"
+                raise Failed(f"{self.name}: {reason}:\n{self.written()[-2000:]}")
+            time.sleep(0.02)
 
     def seconds(self) -> float:
         """CPU seconds used so far by all its threads, in user and kernel."""

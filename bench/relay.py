@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.media import FRAMES, Load
-from bench.processes import Failed, Missing, Program, find, waitUntil
+from bench.processes import Failed, Missing, Program, find
 from bench.rtpengine import rtpengine
 from bench.table import Figure, Row, ratio
 from bench.trunk import HOST, Trunk
@@ -100,7 +100,7 @@ def _floor(calls: int) -> Iterator[tuple[Program, Load]]:
             raise Missing(f"gcc cannot compile floor.c: {compiled.stderr[-200:]}")
         program = Program([str(binary), str(calls)], Path(directory), "floor.out")
         try:
-            waitUntil(lambda: program.written().count("\n") == calls, 5, "the C relay is ready")
+            program.waitUntil(lambda: program.written().count("\n") == calls, 5)
             ports = [line.split() for line in program.written().splitlines()]
             load.connect([(HOST, int(one)) for one, _ in ports], [(HOST, int(other)) for _, other in ports])
             yield program, load

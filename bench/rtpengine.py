@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import messages
 from bench.carrier import KEY
 from bench.media import Load
-from bench.processes import Failed, Program, find, takePorts, waitUntil
+from bench.processes import Failed, Program, find, takePorts
 from bench.trunk import HOST
 
 _SUITE = re.compile(rb"a=crypto:(\d+) AES_CM_128_HMAC_SHA1_80 ")
@@ -82,7 +82,7 @@ def rtpengine(calls: int) -> Iterator[tuple[Program, Load]]:
         options += [f"--port-min={first}", f"--port-max={first + calls * 4 + 7}"]
         program = Program([command, *options], Path(directory), "rtpengine")
         try:
-            waitUntil(lambda: bool(program.written() or True) and control.isReady(), 5, "rtpengine answers")
+            program.waitUntil(control.isReady, 5)
             plain, secure = [], []
             for number, (one, other) in enumerate(zip(load.plainPorts, load.securePorts, strict=True)):
                 call = {"call-id": f"call{number}", "from-tag": "a", "ICE": "remove", "DTLS": "off"}

@@ -5,28 +5,16 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from types import TracebackType
 
 import skypetrunk
 from bench.caller import Caller
 from bench.carrier import DOMAIN, Carrier
-from bench.processes import Program, takePorts, waitUntil
+from bench.processes import Program, takePorts
 
 HOST = "127.0.0.1"
-
-_PROFILE = """
-title = "The carrier of the benchmark"
-register = {register}
-expires = 3600
-suites = ["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"]
-called_from = "request-uri"
-from_user = "account"
-number_form = "as-dialled"
-options_unusable = 503
-wildcards = false
-static_rsa = false
-"""
 
 _CONFIGURATION = """
 [[trunk]]
@@ -85,7 +73,10 @@ class Trunk:
         port, first = takePorts(HOST), takePorts(HOST, calls * 4 + 8)
         (directory / "secret").write_text("of the benchmark\n")
         (directory / "secret").chmod(0o600)
-        (directory / "profile.toml").write_text(_PROFILE.format(register=str(challenging).lower()))
+        profile = (resources.files("skypetrunk.profiles") / "generic.toml").read_text()
+        if not challenging:
+            profile = profile.replace("register = true", "register = false")
+        (directory / "profile.toml").write_text(profile)
         (directory / "trunk.toml").write_text(
             _CONFIGURATION.format(
                 domain=DOMAIN,
@@ -112,8 +103,7 @@ class Trunk:
     def __enter__(self) -> Trunk:
         """Wait until calls can be placed."""
         try:
-            ready = "registered" if "register = true" in self._profile() else "connected"
-            waitUntil(lambda: ready in self.program.written().lower(), 15, "the trunk is connected")
+            self.program.waitUntil(self.caller.isReady, 15)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -126,6 +116,3 @@ class Trunk:
         self.caller.close()
         self.carrier.stop()
         self._scratch.cleanup()
-
-    def _profile(self) -> str:
-        return (Path(self._scratch.name) / "profile.toml").read_text()
