@@ -27,7 +27,7 @@ from zope.interface import implementer
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.lab.numbers import TEST_NUMBERS
 from skypetrunk.service.logs import LogFilter
-from skypetrunk.tools.demonstration import Demonstration, DemonstrationFailed
+from skypetrunk.tools.demonstration import OWN_NUMBER, Demonstration, DemonstrationFailed
 from skypetrunk.tools.evidence import problems
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.report import report, shownPath
@@ -130,6 +130,8 @@ class _Run:
         self._terminal.clear()
         if isinstance(self._result, Failure):
             return self._told(self._result)
+        if self._result == _INTERRUPTED:
+            self._terminal.write("Interrupted; everything was stopped.")
         return self._result
 
     def _begin(self) -> None:
@@ -228,8 +230,9 @@ def _instructions(demonstration: Demonstration) -> Iterator[str]:
     assert lab is not None
     yield "Trunk and carrier are still running. Point a softphone on this machine at them:"
     yield f"  proxy or server   {trunk.host}:{trunk.port}, UDP, without registration"
-    yield "  user              any name, no password; codec G.711 (PCMA or PCMU), plain RTP"
+    yield f"  user              {OWN_NUMBER}, no password; codec G.711 (PCMA or PCMU), plain RTP"
     yield f"  local SIP port    {phone.port} on {phone.host}, so that calls from the carrier find it"
+    yield f"  media address     {phone.host}: its SDP must name the address that its sound comes from"
     yield "  numbers to call"
     for digits, behaviour in TEST_NUMBERS.items():
         yield f"    +{digits}   {behaviour.value}"

@@ -37,13 +37,15 @@ from skypetrunk.tools.report import shownPath
 from skypetrunk.tools.terminal import Terminal
 from skypetrunk.wire.secret import Secret
 
-__all__ = ["Demonstration", "DemonstrationFailed", "Tones"]
+__all__ = ["OWN_NUMBER", "Demonstration", "DemonstrationFailed", "Tones"]
+
+OWN_NUMBER = "+442079460100"
+"""What the carrier calls when it calls the PBX."""
 
 _ADDRESS = "127.0.0.1"
 _ACCOUNT = "99051000000001"
 _EXTENSION = "1001"
 _CALLED = "+442079460002"
-_OURS = "+442079460100"
 _CALLER = "+442079460200"
 
 _CIPHER = "ECDHE-RSA-AES128-GCM-SHA256"
@@ -295,11 +297,11 @@ class Demonstration:
 
     async def callIn(self) -> None:
         """From the carrier to the phone; the carrier hangs up."""
-        title = f"Call in: {_CALLER} calls {_OURS}"
+        title = f"Call in: {_CALLER} calls {OWN_NUMBER}"
 
         def place() -> Call:
             try:
-                return self.lab.carrier.dial(_OURS, _CALLER)
+                return self.lab.carrier.dial(OWN_NUMBER, _CALLER)
             except ControlRefused as problem:
                 raise DemonstrationFailed(f"the carrier cannot call: {problem}") from problem
 

@@ -179,7 +179,7 @@ def callProblems(call: CallEvidence) -> Iterator[str]:
     for heard in call.heard:
         tone, where = heard.tone, "at the carrier" if heard.outward else "at the PBX"
         if not tone.recognised:
-            others = f", {tone.foreign} with another call's tone" if tone.foreign else ""
+            others = f", {tone.foreign} with another tone" if tone.foreign else ""
             yield (
                 f"the tone of {tone.frequency} Hz was not recognised {where}: "
                 f"it is in {tone.right} of {tone.frames} frames{others}."

@@ -17,8 +17,8 @@ from skypetrunk.wire.sdp import parseSDP
 
 __all__ = ["Ladder", "Rung", "Section"]
 
-_LEFT, _RIGHT = 34, 50
-"""Columns between the neighbours; with the times a line has 99."""
+_LEFT, _RIGHT = 38, 50
+"""Columns between the neighbours; with the times a line has 100."""
 
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 

@@ -71,8 +71,8 @@ def _wrapped(first: str, text: str) -> Iterator[str]:
 
 
 def _handshake(record: HandshakeRecord, style: Style) -> Iterator[str]:
-    cipher = f"{record.version or 'no version'}, {record.cipher or 'no cipher'}"
-    yield style.bold("The TLS handshake, in the 15 steps of the Skype Connect datasheet") + f"  ({cipher})"
+    chosen = f"{record.version or 'no version'}, {record.cipher or 'no cipher'}"
+    yield style.bold(f"The TLS handshake ({chosen}), in the 15 steps of the datasheet")
     flights: set[int | None] = set()
     for step in record.steps:
         yield _step(step, style, step.flight in flights)

@@ -77,6 +77,7 @@ class Terminal:
         self._live = stream.isatty() and environ.get("TERM", "dumb") != "dumb"
         self._monotonic = monotonic
         self._status: str | None = None
+        self._shown = ""
         self._began = 0.0
         unicode = (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
         self.style = Style(self._live and not environ.get("NO_COLOR"), unicode)
@@ -94,7 +95,9 @@ class Terminal:
             text = f"  {self._status} ... {f'{seconds:.0f} s' if seconds >= 1 else ''}"
             # A line that wraps could not be taken back
             columns = min(_WIDEST, shutil.get_terminal_size().columns) - 1
-            self._write(_CLEAR + self.style.dim(text[:columns]))
+            if text != self._shown:
+                self._shown = text
+                self._write(_CLEAR + self.style.dim(text[:columns]))
 
     def done(self, text: str) -> None:
         """The step went well."""
@@ -114,6 +117,7 @@ class Terminal:
         if self._live and self._status is not None:
             self._write(_CLEAR)
         self._status = None
+        self._shown = ""
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
