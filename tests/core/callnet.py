@@ -17,7 +17,7 @@ from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.core.sides import PBXSide, Side, TrunkSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
-from skypetrunk.errors import NoTarget, PortsExhausted
+from skypetrunk.errors import MalformedMessage, NoTarget, PortsExhausted
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
@@ -134,7 +134,6 @@ class Profile:
     calledFrom: str = "request-uri"
     fromUser: str = "account"
     numberForm: str = "as-dialled"
-    optionsUnusable: int = 503
     wildcards: bool = False
     staticRSA: bool = False
 
@@ -212,6 +211,7 @@ class Neighbour:
     A PBX or carrier played by a test.
 
     @ivar channel: what was sent to it.
+    @ivar twist: set it, and it makes the octets of each message that the neighbour says.
     """
 
     def __init__(self, side: Side, channel: RecordingChannel, finder: Finder, host: str) -> None:
@@ -219,6 +219,7 @@ class Neighbour:
         self.channel = channel
         self.finder = finder
         self.host = host
+        self.twist: Callable[[Request | Response], bytes] | None = None
         self._numbers = count(1)
         self._branches = count(1)
         self._said: dict[tuple[str, int], Request] = {}
@@ -231,7 +232,14 @@ class Neighbour:
         """A message of the neighbour, read from its octets."""
         if isinstance(message, Request) and message.method == "INVITE":
             self._said[message.callID, message.cseq.number] = message
-        read = parseMessage(message.encode(), stream=self.channel.reliable)
+        octets = message.encode() if self.twist is None else self.twist(message)
+        try:
+            read = parseMessage(octets, stream=self.channel.reliable)
+        except MalformedMessage:
+            # The transport layer answers it.
+            if self.twist is None:
+                raise
+            return
         self.side.transactions.messageReceived(read, self.channel)
 
     def got(self) -> list[str | int]:
@@ -461,7 +469,8 @@ class CallNet:
 
     def settle(self) -> None:
         """Let every timer of finished calls run out; peers say nothing any more."""
-        for _ in range(600):
-            if not self.clock.getDelayedCalls():
+        for _ in range(1000):
+            waiting = self.clock.getDelayedCalls()
+            if not waiting:
                 return
-            self.clock.advance(0.5)
+            self.clock.advance(max(min(call.getTime() for call in waiting) - self.clock.seconds(), 0.0))
