@@ -76,6 +76,9 @@ def main(options: Options) -> int:
         log = directory / "demo.log"
         with open(log, "w", encoding="utf-8") as file:
             return _Run(reactor, options, directory, _Diary(log, file)).run()
+    except BrokenPipeError:
+        # For the command itself: whoever read has gone
+        raise
     except (OSError, CannotListenError) as error:
         print(f"skypetrunk demo: {_said(error)}", file=sys.stderr)
     return 1
@@ -215,7 +218,10 @@ class _Run:
 def _said(error: Exception) -> str:
     """What the system refused, in one line."""
     if isinstance(error, CannotListenError):
-        return f"cannot listen on {error.interface}:{error.port}: {error.socketError}"
+        # Of a UNIX socket the port is its path
+        unix = isinstance(error.port, str | bytes)
+        where = os.fsdecode(error.port) if unix else f"{error.interface}:{error.port}"
+        return f"cannot listen on {where}: {error.socketError}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -148,7 +148,7 @@ def _media(call: CallEvidence, style: Style) -> Iterator[str]:
             yield _flow(flow, style, [len(head) + 2 for head in heads])
         late = sum(flow.unread for flow in call.flows)
         if late:
-            yield style.dim(f"    {late} came after the last that was read: on their way when the call ended")
+            yield style.dim(f"    {late} sent behind the last that was read: the call was over")
     if plain is not None:
         yield (
             f"  PBX's side:     plain RTP; {plain.received.packets} packets received,"

@@ -155,6 +155,24 @@ class RunTests(DemoTestCase):
         self.assertEqual(missing, ["5", "6", "8", "10", "12"])
         self.assertEqual(len(list((self.directory / "modern" / "x" / "y").glob("*.wav"))), 4)
 
+    def test_tooLong(self) -> None:
+        """A control socket whose path is too long: one line."""
+        process = self.start("x" * 100, "--keep", "-d", "y" * 100)
+        out, err = process.communicate(timeout=_BOUND)
+        self.assertEqual((process.returncode, out), (1, ""))
+        path = f"{'y' * 100}/trunk/carrier.sock"
+        self.assertEqual(err, f"skypetrunk demo: cannot listen on {path}: AF_UNIX path too long\n")
+
+    def test_readerGone(self) -> None:
+        """What reads has read enough: no word about it, and nothing is left running."""
+        process = self.start("gone")
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.wait(_BOUND), 141)
+        self.assertEqual(process.stderr.read(), "")
+        process.stderr.close()
+
     def test_interrupted(self) -> None:
         """Ctrl-C in a call, and while it is kept: soon over, without a word too many."""
         early, kept = self.start("early"), self.start("kept", "--keep")

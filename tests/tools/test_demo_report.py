@@ -180,7 +180,7 @@ class ReportTests(SynchronousTestCase):
                 " " * 25 + "protected  authenticated  refused  lost  RTCP protected  authenticated",
                 "    trunk > carrier" + _row(203, 203, 0, 0, 1, 1),
                 "    carrier > trunk" + _row(202, 201, 0, 0, 1, 1),
-                "    1 came after the last that was read: on their way when the call ended",
+                "    1 sent behind the last that was read: the call was over",
                 "  PBX's side:     plain RTP; 200 packets received, 0 lost, 201 sent",
                 "  tones recognised at their far ends, in frames of 20 ms:",
                 "    + PBX > carrier   450 Hz in 199 of 200 frames (100.0 %)  at-450.wav",
