@@ -30,6 +30,7 @@ from skypetrunk.service.logs import LogFilter
 from skypetrunk.tools.demonstration import OWN_NUMBER, Demonstration, DemonstrationFailed
 from skypetrunk.tools.evidence import problems
 from skypetrunk.tools.options import CommandOptions
+from skypetrunk.tools.practice import Practice
 from skypetrunk.tools.report import report, shownPath
 from skypetrunk.tools.terminal import Terminal
 
@@ -186,9 +187,9 @@ class _Run:
         return status
 
     async def _kept(self) -> None:
-        await self._demonstration.stopPhone()
+        await self._demonstration.practice.stopPhone()
         self._terminal.write()
-        for line in _instructions(self._demonstration):
+        for line in _instructions(self._demonstration.practice):
             self._terminal.write(line)
         try:
             await Deferred[None]()
@@ -227,12 +228,12 @@ def _said(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _instructions(demonstration: Demonstration) -> Iterator[str]:
+def _instructions(practice: Practice) -> Iterator[str]:
     """How to use what was left running."""
-    pbx = demonstration.configuration.pbxes[0]
+    pbx = practice.configuration.pbxes[0]
     trunk, phone = pbx.listen[0], pbx.address
     command = sys.argv[0] if Path(sys.argv[0]).name == "skypetrunk" else "skypetrunk"
-    lab = demonstration.lab.settings.control
+    lab = practice.lab.settings.control
     assert lab is not None
     yield "Trunk and carrier are still running. Point a softphone on this machine at them:"
     yield f"  proxy or server   {trunk.host}:{trunk.port}, UDP, without registration"
@@ -246,5 +247,5 @@ def _instructions(demonstration: Demonstration) -> Iterator[str]:
     yield "The carrier calls in, for 10 s, when you say in another terminal:"
     yield f"  {command} lab-call --socket {shownPath(lab)} --seconds 10"
     yield "What the trunk is doing:"
-    yield f"  {command} status --config {shownPath(demonstration.configuration.path)}"
+    yield f"  {command} status --config {shownPath(practice.configuration.path)}"
     yield "Ctrl-C ends it."

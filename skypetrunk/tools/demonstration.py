@@ -1,55 +1,32 @@
-"""
-The demonstration itself: practice carrier, trunk and phone over real sockets, and two calls.
-
-The trunk is the one a user would run, from a configuration file that is left behind to be read.
-"""
+"""The demonstration itself: two calls between practice carrier and phone, by way of the trunk."""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from skypetrunk.interfaces import CallEnded, CallRequest, IDialogObserver, LegStatistics
 from skypetrunk.lab.audio import examine, writeWAV
-from skypetrunk.lab.authority import writePrivately
 from skypetrunk.lab.calls import Call, Phase
-from skypetrunk.lab.phone import Phone
-from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.session import AudioSession
-from skypetrunk.lab.settings import CarrierSettings
-from skypetrunk.net.identity import keyPin
-from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.service.control import ControlRefused
-from skypetrunk.service.trunk import Skypetrunk, randomToken
 from skypetrunk.tools.evidence import CallEvidence, Evidence, Heard
 from skypetrunk.tools.ladder import Ladder
+from skypetrunk.tools.practice import ACCOUNT, ADDRESS, EXTENSION, Practice, Tones
 from skypetrunk.tools.report import shownPath
 from skypetrunk.tools.terminal import Terminal
-from skypetrunk.wire.secret import Secret
 
-__all__ = ["OWN_NUMBER", "Demonstration", "DemonstrationFailed", "Tones"]
+__all__ = ["OWN_NUMBER", "Demonstration", "DemonstrationFailed"]
 
 OWN_NUMBER = "+442079460100"
 """What the carrier calls when it calls the PBX."""
 
-_ADDRESS = "127.0.0.1"
-_ACCOUNT = "99051000000001"
-_EXTENSION = "1001"
 _CALLED = "+442079460002"
 _CALLER = "+442079460200"
-
-_CIPHER = "ECDHE-RSA-AES128-GCM-SHA256"
-"""Ephemeral keys, signed: the one kind of TLS 1.2 suite that has all 15 steps."""
 
 _TALK = 4.0
 """Seconds of each call: enough for a report of RTCP, and for a share of frames that means something."""
@@ -59,67 +36,9 @@ _PATIENCE = 8.0
 
 _POLL = 0.05
 
-_CONFIGURATION = """\
-# The trunk of "skypetrunk demo". Carrier, PBX, keys and certificates are on this machine and thrown away.
-
-[[trunk]]
-name = "carrier"
-profile = "skype-connect"
-username = "{account}"
-password_file = "password"
-
-[trunk.tls]
-ca_file = "ca.pem"
-pins = ["{pin}"]
-certificate = "client.pem"
-key = "client.key"
-
-[[pbx]]
-name = "pbx"
-listen = ["udp:{address}:{listen}"]
-address = "{phone}"
-allow = ["{address}"]
-
-[media]
-address = "{address}"
-
-[dns]
-servers = ["{address}:{dns}"]
-
-[numbers]
-country = "GB"
-"""
-
-_CONTROL = """
-[control]
-socket = "trunk.sock"
-"""
-
 
 class DemonstrationFailed(Exception):
     """Something did not come about; the text is a sentence without its full stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tones:
-    """
-    What is played, in Hz: four tones of which none is an overtone of another.
-
-    @ivar outCaller: by the phone, in the call that it places.
-    @ivar outCalled: by the carrier in that call.
-    @ivar inCaller: by the carrier, in the call that it places.
-    @ivar inCalled: by the phone in that call.
-    """
-
-    outCaller: int = 450
-    outCalled: int = 650
-    inCaller: int = 1250
-    inCalled: int = 850
-
-    def others(self, frequency: int) -> Sequence[int]:
-        """All but one."""
-        every = (self.outCaller, self.outCalled, self.inCaller, self.inCalled)
-        return [each for each in every if each != frequency]
 
 
 @implementer(IDialogObserver)
@@ -145,13 +64,9 @@ class Demonstration:
     One run.
 
     @ivar calls: what was shown so far.
-    @ivar lab: the practice carrier, once it runs.
+    @ivar practice: what it is shown with.
     @ivar stopping: it is being taken down, or is.
     """
-
-    configuration: Configuration
-    trunk: Skypetrunk
-    lab: Lab
 
     def __init__(
         self,
@@ -171,16 +86,13 @@ class Demonstration:
         self.calls: list[CallEvidence] = []
         self.stopping = False
         self._reactor = reactor
-        self._recordings = directory
         # Apart, so that a trunk.toml of the user's own is never replaced
-        self._directory = directory / "trunk"
+        self.practice = Practice(reactor, directory / "trunk", tones, tls, control)
+        self._recordings = directory
         self._terminal = terminal
-        self._tls = tls
-        self._control = control
         self._tones = tones
         self._ladder = Ladder(reactor.seconds)
         self._ended = _Ended()
-        self._stops: list[Callable[[], Any]] = []
         self._peer = ""
         self._granted = 0
 
@@ -194,20 +106,20 @@ class Demonstration:
         @raise CannotListenError: a port is in use.
         @raise OSError: a file cannot be written.
         """
-        terminal = self._terminal
+        terminal, practice = self._terminal, self.practice
         terminal.begin("Starting the practice carrier")
-        self._startLab()
+        practice.startCarrier()
         terminal.done(
-            f"Practice carrier: certificates made, DNS on {_ADDRESS}:{self.lab.names.port},"
-            f" SIP over TLS on {_ADDRESS}:{self.lab.port}"
+            f"Practice carrier: certificates made, DNS on {ADDRESS}:{practice.lab.names.port},"
+            f" SIP over TLS on {ADDRESS}:{practice.lab.port}"
         )
-        self._startPhone()
+        practice.startPhone()
         self._ladder.begin("Registration")
-        self._startTrunk()
-        where = ", ".join(map(str, self.trunk.pbxes["pbx"].transports.listening))
-        terminal.done(f"Trunk: runs with {shownPath(self.configuration.path)}, for the PBX on {where}")
+        practice.startTrunk(self._ended, self._ladder.observe)
+        where = ", ".join(map(str, practice.trunk.pbxes["pbx"].transports.listening))
+        terminal.done(f"Trunk: runs with {shownPath(practice.configuration.path)}, for the PBX on {where}")
         terminal.begin("Looking for the carrier")
-        carrier = self.trunk.carriers["carrier"]
+        carrier = practice.trunk.carriers["carrier"]
         await self._until(
             lambda: carrier.side.up,
             lambda: f"The trunk could not register: {carrier.status()['problem'] or 'no answer'}",
@@ -218,82 +130,18 @@ class Demonstration:
         terminal.done(
             f"TLS: {handshake.version} {handshake.cipher}, the carrier proved to be {handshake.domain}"
         )
-        terminal.done(f"Registered: as {_ACCOUNT}, for {self._granted} s")
-
-    def _startLab(self) -> None:
-        secret = os.urandom(12).hex()
-        carrier = CarrierSettings(
-            {_ACCOUNT: Secret(secret)},
-            answeringTone=self._tones.outCalled,
-            callingTone=self._tones.inCaller,
-        )
-        settings = LabSettings(
-            carrier,
-            self._directory,
-            address=_ADDRESS,
-            port=0,
-            dnsPort=0,
-            tls=self._tls,
-            ciphers=_CIPHER,
-            clientCertificate="required",
-            control=self._directory / "carrier.sock" if self._control else None,
-        )
-        self.lab = Lab(self._reactor, settings)
-        self.lab.listen()
-        self._stops.append(self.lab.stopService)
-        self.lab.startService()
-        client = self.lab.authority.issue("skypetrunk demo")
-        writePrivately(self._directory / "password", secret.encode("ascii"))
-        writePrivately(self._directory / "client.pem", b"".join(client.chain))
-        writePrivately(self._directory / "client.key", client.key)
-
-    def _startPhone(self) -> None:
-        self.phone = Phone(
-            self._reactor,
-            randomToken,
-            os.urandom,
-            _EXTENSION,
-            self._tones.outCaller,
-            self._tones.inCalled,
-            host=_ADDRESS,
-        )
-        self.phone.listen()
-        self._stops.append(self.phone.stop)
-
-    def _startTrunk(self) -> None:
-        leaf = x509.load_pem_x509_certificate(self.lab.identity.chain[0])
-        text = _CONFIGURATION.format(
-            account=_ACCOUNT,
-            address=_ADDRESS,
-            pin=keyPin(leaf),
-            listen=_freePort(),
-            phone=self.phone.address,
-            dns=self.lab.names.port,
-        )
-        path = self._directory / "trunk.toml"
-        writePrivately(path, (text + _CONTROL if self._control else text).encode("utf-8"))
-        self.configuration, _ = loadConfiguration(path, {})
-        self.trunk = Skypetrunk(
-            self.configuration,
-            self._reactor,
-            observers=[self._ended],
-            messageObserver=self._ladder.observe,
-        )
-        self.trunk.listen()
-        # Before the carrier: it takes its registration back and says goodbye
-        self._stops.append(self.trunk.stopService)
-        self.trunk.startService()
+        terminal.done(f"Registered: as {ACCOUNT}, for {self._granted} s")
 
     # Calls
 
     async def callOut(self) -> None:
         """From the phone to the carrier; the phone hangs up."""
-        title = f"Call out: extension {_EXTENSION} calls {_CALLED}"
+        title = f"Call out: extension {EXTENSION} calls {_CALLED}"
 
         def place() -> Call:
-            return self.phone.dial(_CALLED, self.configuration.pbxes[0].listen[0])
+            return self.practice.phone.dial(_CALLED, self.practice.configuration.pbxes[0].listen[0])
 
-        await self._tried(title, place, lambda: self.lab.carrier.agent.calls, outward=True)
+        await self._tried(title, place, lambda: self.practice.lab.carrier.agent.calls, outward=True)
 
     async def callIn(self) -> None:
         """From the carrier to the phone; the carrier hangs up."""
@@ -301,11 +149,11 @@ class Demonstration:
 
         def place() -> Call:
             try:
-                return self.lab.carrier.dial(OWN_NUMBER, _CALLER)
+                return self.practice.lab.carrier.dial(OWN_NUMBER, _CALLER)
             except ControlRefused as problem:
                 raise DemonstrationFailed(f"the carrier cannot call: {problem}") from problem
 
-        await self._tried(title, place, lambda: self.phone.agent.calls, outward=False)
+        await self._tried(title, place, lambda: self.practice.phone.agent.calls, outward=False)
 
     async def _tried(
         self, title: str, place: Callable[[], Call], taken: Callable[[], Sequence[Call]], outward: bool
@@ -398,7 +246,7 @@ class Demonstration:
 
         @param unforeseen: errors that were logged.
         """
-        carrier, trunk = self.trunk.carriers["carrier"], self.configuration.trunks[0]
+        carrier, trunk = self.practice.trunk.carriers["carrier"], self.practice.configuration.trunks[0]
         handshake, roots = carrier.flows.handshake(), trunk.tls.caFile
         assert handshake is not None and roots is not None
         return Evidence(
@@ -414,22 +262,14 @@ class Demonstration:
             log,
         )
 
-    async def stopPhone(self) -> None:
-        """Make room for another phone at its address."""
-        self._stops.remove(self.phone.stop)
-        await self.phone.stop()
-
     async def stop(self) -> None:
-        """Take everything down, what was started last first.  A second call changes nothing."""
+        """Take everything down.  A second call changes nothing."""
         if self.stopping:
             return
         self.stopping = True
         if any(section.rungs for section in self._ladder.sections):
             self._ladder.begin("Goodbye")
-        while self._stops:
-            stopped = self._stops.pop()()
-            if isinstance(stopped, Deferred):
-                await stopped
+        await self.practice.stop()
 
 
 def _isOver(call: Call) -> bool:
@@ -439,18 +279,3 @@ def _isOver(call: Call) -> bool:
 def _session(call: Call) -> AudioSession:
     assert call.session is not None
     return call.session
-
-
-def _freePort() -> int:
-    """
-    A UDP port that nobody has now.
-
-    @raise CannotListenError: there is none.
-    """
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((_ADDRESS, 0))
-            port: int = probe.getsockname()[1]
-            return port
-    except OSError as error:
-        raise CannotListenError(_ADDRESS, 0, error) from error
