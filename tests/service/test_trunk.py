@@ -1,0 +1,326 @@
+"""The whole trunk between a phone and the practice carrier: calls, their ends, and its own."""
+
+from __future__ import annotations
+
+from twisted.internet.error import CannotListenError
+from twisted.logger import LogLevel
+
+from skypetrunk.lab.audio import examine
+from skypetrunk.lab.calls import Call, Phase
+from skypetrunk.service.control import ControlRefused, HangUp, PlaceCall, ask, askStatus
+from skypetrunk.service.trunk import Skypetrunk
+from skypetrunk.wire.message import Response
+from tests.service.scene import ACCOUNT, BUSY, CLEAR, HANGS_UP, NO_ANSWER, TONE, UNUSED, SceneCase
+
+
+class CallTests(SceneCase):
+    """Calls that are answered."""
+
+    async def test_out(self) -> None:
+        """A call out, ended by the phone: each side hears the other's tone, and nothing is left of it."""
+        scene = await self.begin()
+        near, far = await scene.callOut()
+        await scene.hearing(near, far, more=50)
+        near.hangUp()
+        await scene.over(near, far)
+        assert near.session is not None and far.session is not None
+        for session, own in ((near.session, 650), (far.session, 400)):
+            heard = examine(session.recording(), own, [each for each in (400, 650) if each != own])
+            self.assertGreaterEqual(heard.right, 45)
+            self.assertEqual(heard.foreign, 0)
+        record = scene.status["ended"][-1]
+        self.assertEqual((record["by"], record["called"], record["from"]), ("caller", TONE, "office"))
+        secure = next(leg for leg in record["media"] if leg["secure"])
+        self.assertEqual(secure["received"]["authenticated"], secure["received"]["packets"])
+        self.assertEqual(secure["received"]["refused"], {})
+        # One BYE to the carrier, none back to who said it first.
+        self.assertEqual(len({each.callID for each in scene.requests("BYE", transport="TLS")}), 1)
+        self.assertEqual(scene.requests("BYE", transport="UDP"), [])
+        await scene.until(lambda: scene.status["transactions"] == 0, "no transaction is left")
+
+    async def test_outEndedByCarrier(self) -> None:
+        """A call out, ended by the carrier."""
+        scene = await self.begin()
+        near, far = await scene.callOut()
+        await scene.hearing(near, far)
+        far.hangUp()
+        await scene.over(near, far)
+        self.assertEqual(scene.status["ended"][-1]["by"], "callee")
+        self.assertEqual(scene.requests("BYE", transport="TLS"), [])
+
+    async def test_hangsUp(self) -> None:
+        """The carrier's number that hangs up by itself."""
+        scene = await self.begin()
+        near, far = await scene.callOut(HANGS_UP)
+        await scene.over(near, far)
+        self.assertGreater(near.duration, 2.5)
+
+    async def test_in(self) -> None:
+        """A call in, ended by the carrier: the phone is called under the number, by the caller."""
+        scene = await self.begin()
+        near, far = await scene.callIn()
+        self.assertEqual((near.number, near.caller), ("+442079460100", "+493012345678"))
+        await scene.hearing(near, far, more=50)
+        far.hangUp()
+        await scene.over(near, far)
+        assert near.session is not None
+        self.assertGreaterEqual(examine(near.session.recording(), 950, [1400]).right, 45)
+        self.assertEqual(scene.status["ended"][-1]["by"], "caller")
+
+    async def test_inEndedByPhone(self) -> None:
+        """A call in, ended by the phone."""
+        scene = await self.begin()
+        near, far = await scene.callIn()
+        await scene.hearing(near, far)
+        near.hangUp()
+        await scene.over(near, far)
+        self.assertEqual(scene.status["ended"][-1]["by"], "callee")
+
+    async def test_both(self) -> None:
+        """Two calls at once, one each way; the status shows both, and the operator ends one of them."""
+        scene = await self.begin()
+        out = await scene.callOut()
+        near, far = await scene.callIn()
+        await scene.hearing(*out, near, far)
+        path = scene.directory / "control"
+        state = await askStatus(self.reactor, path)
+        self.assertEqual([call["from"] for call in state["up"]], ["office", "carrier"])
+        self.assertEqual((state["calls"], state["mediaPorts"]), (2, 8))
+        await ask(self.reactor, path, HangUp, call=state["up"][0]["call"])
+        for call in out:
+            await call.when(Phase.ENDED)
+        await scene.hearing(near, far)
+        self.assertEqual(scene.status["ended"][-1]["cause"], "ended by the operator")
+        near.hangUp()
+        await scene.over(near, far)
+        for command, arguments in (
+            (HangUp, {"call": "none"}),
+            (PlaceCall, {"number": "1", "caller": "2"}),
+        ):
+            with self.assertRaises(ControlRefused):
+                await ask(self.reactor, path, command, **arguments)
+
+
+class NoCallTests(SceneCase):
+    """Calls that are not answered."""
+
+    async def refused(self, number: str, **options: object) -> Call:
+        """A call of the phone that ends without an answer."""
+        self.scene = await self.begin(**options)
+        call = self.scene.phone.dial(number, self.scene.proxy)
+        await call.when(Phase.ENDED)
+        await self.scene.idle()
+        return call
+
+    async def test_busy(self) -> None:
+        """486 crosses."""
+        self.assertEqual((await self.refused(BUSY)).status, 486)
+
+    async def test_unused(self) -> None:
+        """404 crosses, and everything of the call has an end by itself."""
+        self.assertEqual((await self.refused(UNUSED)).status, 404)
+        await self.scene.until(lambda: self.scene.status["transactions"] == 0, "no transaction is left")
+
+    async def test_noAnswer(self) -> None:
+        """The carrier gives up: 480."""
+        self.assertEqual((await self.refused(NO_ANSWER, patience=0.3)).status, 480)
+
+    async def test_givenUp(self) -> None:
+        """The phone gives up: CANCEL reaches the carrier, the phone gets 487."""
+        scene = await self.begin()
+        near = scene.phone.dial(NO_ANSWER, scene.proxy)
+        await near.when(Phase.RINGING)
+        [far] = scene.lab.carrier.agent.calls
+        near.hangUp()
+        await scene.over(near, far)
+        self.assertEqual(near.status, 487)
+        self.assertEqual(len(scene.requests("CANCEL", transport="TLS")), 1)
+        self.assertEqual(scene.status["ended"][-1]["cause"], "cancelled")
+
+    async def test_refusesSRTP(self) -> None:
+        """A carrier that answers in the clear is refused with a clear reason, and hears no packet."""
+        call = await self.refused(CLEAR)
+        self.assertEqual(call.status, 488)
+        self.assertLogged("the answer of carrier is refused", "RTP/AVP", level=LogLevel.warn)
+        self.assertEqual(len(self.scene.requests("BYE", transport="TLS")), 2)  # the second with credentials
+        secure = next(leg for leg in self.scene.status["ended"][-1]["media"] if leg["secure"])
+        self.assertEqual(secure["sent"]["packets"], 0)
+
+    async def test_emergency(self) -> None:
+        """An emergency number goes back to the PBX's own line, and nothing of it to the carrier."""
+        call = await self.refused("999")
+        self.assertEqual(call.status, 503)
+        self.assertEqual(self.scene.status["emergencies"], 1)
+        self.assertEqual(self.scene.requests("INVITE"), [])
+        self.assertLogged("an emergency call from office", level=LogLevel.warn)
+
+    async def test_phoneRefuses(self) -> None:
+        """A call in that the phone does not answer: CANCEL crosses."""
+        scene = await self.begin()
+        scene.phone.ringing = None
+        called = scene.phone.whenCalled()
+        far = scene.lab.carrier.dial("+442079460100", "1")
+        near = await called
+        await far.when(Phase.RINGING)
+        far.hangUp()
+        await scene.over(near, far)
+        self.assertEqual(len(scene.requests("CANCEL", transport="UDP")), 1)
+
+
+class RegistrationTests(SceneCase):
+    """The trunk and its carrier."""
+
+    async def test_wrongPassword(self) -> None:
+        """State, reason, and a log line that says what is wrong; calls go back with a cause."""
+        scene = self.build(trunkPassword="another")
+        scene.start()
+        await scene.until(lambda: scene.carrier["problem"] and "40" in scene.carrier["problem"], "refused")
+        self.assertEqual((scene.carrier["state"], scene.carrier["up"]), ("connected", False))
+        self.assertIn("password", scene.carrier["problem"])
+        self.assertLogged("cannot register", ACCOUNT, "password", level=LogLevel.error)
+        call = scene.phone.dial(TONE, scene.proxy)
+        await call.when(Phase.ENDED)
+        self.assertEqual(call.status, 503)
+        answer = scene.phoneSaw[-2][1]
+        assert isinstance(answer, Response)
+        self.assertIn("cause=34", answer.header("Reason") or "")
+
+    async def test_restart(self) -> None:
+        """The carrier's end of the flow goes: the trunk comes back, and a call keeps its media."""
+        scene = await self.begin()
+        near, far = await scene.callOut()
+        scene.dropFlow()
+        await scene.until(lambda: scene.carrier["state"] == "down", "down")
+        self.assertEqual(scene.carrier["expires"], None)
+        self.assertIn("lost", scene.carrier["problem"].lower())
+        await scene.hearing(near, far)
+        await scene.registered()
+        self.assertEqual(scene.carrier["problem"], None)
+        await scene.hearing(near, far)
+        near.hangUp()
+        await scene.over(near, far)
+        again = await scene.callIn()
+        again[0].hangUp()
+        await scene.over(*again)
+
+    async def test_lapse(self) -> None:
+        """A registration that runs out without a refresh takes the trunk out of service at that moment."""
+        scene = await self.begin(granted=2)
+        scene.muteCarrier()
+        await scene.until(lambda: not scene.carrier["up"], "out of service", 2.5)
+        self.assertEqual((scene.carrier["state"], scene.carrier["expires"]), ("connected", None))
+        self.assertIn("ran out", scene.carrier["problem"])
+        self.assertLogged("carrier: the registration ran out", level=LogLevel.error)
+        call = scene.phone.dial(TONE, scene.proxy)
+        await call.when(Phase.ENDED)
+        self.assertEqual(call.status, 503)
+
+
+class StopTests(SceneCase):
+    """The end of the service."""
+
+    async def test_callsUp(self) -> None:
+        """With calls up: BYE on both legs of each, the registration removed, soon, and nothing is left."""
+        scene = await self.begin()
+        ends = [*await scene.callOut(), *await scene.callIn()]
+        start = self.reactor.seconds()
+        await scene.stopTrunk()
+        self.assertLess(self.reactor.seconds() - start, 2.0)
+        for call in ends:
+            await call.when(Phase.ENDED)
+        self.assertEqual(scene.lab.carrier.registrar.bindings(), ())
+        for transport in ("UDP", "TLS"):
+            byes = {each.callID for each in scene.requests("BYE", transport=transport)}
+            self.assertEqual(len(byes), 2, transport)
+        removal = scene.requests("REGISTER")[-1]
+        self.assertEqual(removal.header("Expires"), "0")
+        for key in ("calls", "dialogs", "mediaPorts", "transactions"):
+            self.assertEqual(scene.status[key], 0, key)
+        self.assertFalse((scene.directory / "control").exists())
+        await scene.until(lambda: not scene.lab.connections, "closed", 3)
+
+    async def test_ringing(self) -> None:
+        """While it rings: CANCEL there, 503 here."""
+        scene = await self.begin()
+        near = scene.phone.dial(NO_ANSWER, scene.proxy)
+        await near.when(Phase.RINGING)
+        [far] = scene.lab.carrier.agent.calls
+        await scene.stopTrunk()
+        await near.when(Phase.ENDED)
+        await far.when(Phase.ENDED)
+        self.assertEqual(near.status, 503)
+        self.assertEqual(len(scene.requests("CANCEL", transport="TLS")), 1)
+
+    async def test_silentPhone(self) -> None:
+        """A phone that answers no BYE cannot hold it up beyond the bound."""
+        scene = await self.begin()
+        await scene.callOut()
+        await scene.phone.stop()
+        start = self.reactor.seconds()
+        await scene.stopTrunk()
+        self.assertLess(self.reactor.seconds() - start, 8.0)
+        self.assertEqual(scene.status["transactions"], 0)
+
+    async def test_silentCarrier(self) -> None:
+        """Nor can a carrier that answers nothing."""
+        scene = await self.begin()
+        scene.muteCarrier()
+        start = self.reactor.seconds()
+        await scene.stopTrunk()
+        self.assertLess(self.reactor.seconds() - start, 8.0)
+        self.assertEqual(scene.carrier["state"], "down")
+
+    async def test_neverStarted(self) -> None:
+        """A trunk that was only made, or only bound, stops too, and every port is free again."""
+        scene = self.build(targets=["127.0.0.1:9"])
+        await scene.trunk.stopService()
+        scene.trunk.privilegedStartService()
+        await scene.trunk.stopService()
+        scene.trunk.listen()
+        scene.trunk.startService()
+        await scene.trunk.stopService()
+
+    async def test_whileConnecting(self) -> None:
+        """A trunk whose carrier does not answer at all stops at once."""
+        scene = self.build(targets=["127.0.0.1:9"])
+        scene.start()
+        await scene.until(lambda: "refused" in str(scene.carrier["problem"]), "no connection")
+        self.assertEqual(scene.carrier["state"], "down")
+        start = self.reactor.seconds()
+        await scene.stopTrunk()
+        self.assertLess(self.reactor.seconds() - start, 1.0)
+
+    async def test_secondListener(self) -> None:
+        """Where one address is taken, none stays bound."""
+        scene = await self.begin()
+        second = Skypetrunk(scene.configuration, self.reactor)
+        self.assertRaises(CannotListenError, second.listen)
+        await second.stopService()
+        await scene.stopTrunk()
+        second.listen()
+        await second.stopService()
+
+
+class TwoTrunksTests(SceneCase):
+    """Two of everything in one process."""
+
+    async def test_apart(self) -> None:
+        """Each has its own carrier, calls and end; the one knows nothing of the other."""
+        one = await self.begin()
+        two = await self.begin(account="99051000000002", password="quite another")
+        first = await one.callOut()
+        second = await two.callIn()
+        await one.hearing(*first, *second)
+        for scene in (one, two):
+            self.assertEqual((scene.status["calls"], scene.status["mediaPorts"]), (1, 4))
+            self.assertEqual(len(scene.lab.carrier.agent.calls), 1)
+        await one.stopTrunk()
+        for call in first:
+            await call.when(Phase.ENDED)
+        self.assertEqual(one.status["calls"], 0)
+        await two.hearing(*second)
+        self.assertEqual((two.status["calls"], two.carrier["state"]), (1, "registered"))
+        second[0].hangUp()
+        await two.over(*second)
+        self.assertEqual([each["from"] for each in one.status["ended"]], ["office"])
+        self.assertEqual([each["from"] for each in two.status["ended"]], ["carrier"])
