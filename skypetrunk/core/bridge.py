@@ -8,7 +8,6 @@ CANCEL and the end travel back.  Nothing else crosses: each leg has its own dial
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import maybeDeferred
@@ -17,10 +16,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from skypetrunk.core.answers import NO_CIRCUIT, acrossStatus, reasonHeader
+from skypetrunk.core.exchange import Exchange, description
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg, Workshop
-from skypetrunk.core.session import SDP_TYPE, AudioStream, Session
+from skypetrunk.core.session import Session
 from skypetrunk.core.sides import Caller, Side
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
@@ -52,24 +52,6 @@ class BridgeOwner(Protocol):
 
     def bridgeGone(self, bridge: Bridge) -> None:
         """Nothing of the call is left on the wire."""
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """
-    An INVITE on its way across.
-
-    @ivar late: it has no offer; that comes in the 2xx, the answer in the ACK.
-    @ivar success: the 2xx whose ACK waits for the asking side's answer.
-    """
-
-    asking: Leg
-    server: InviteServer
-    answering: Leg | None
-    late: bool
-    offer: AudioStream | None = None
-    answer: AudioStream | None = None
-    success: Response | None = None
 
 
 class Bridge:
@@ -105,7 +87,7 @@ class Bridge:
         self._near: Leg | None = None
         self._far: Leg | None = None
         self._legs: set[Leg] = set()
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
         self._ringing: IDelayedCall | None = None
         self._answeredAt: float | None = None
         self._ended = False
@@ -131,19 +113,13 @@ class Bridge:
             self._source.calls -= 1
             raise
         self._near = near
-        self._exchange = _Exchange(near, server, None, late=not transaction.request.body)
-        if transaction.request.body:
-            try:
-                self._exchange.offer = near.session.offerReceived(transaction.request.body)
-            except RemoteError as error:
-                self._log.warn(
-                    "{call}: the offer from {side} is refused: {reason}",
-                    call=self.request.call,
-                    side=self._source.name,
-                    reason=str(error),
-                )
-                self._refuse(error.status or 488, "caller", str(error))
-                return
+        self._exchange = Exchange(near, server)
+        try:
+            self._exchange.receiveOffer()
+        except RemoteError as error:
+            self._warn("the offer", near, error)
+            self._refuse(error.status or 488, "caller", str(error))
+            return
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
         admitted = maybeDeferred(self._policy.admit, self.request)
         admitted.addCallbacks(self._admitted, self._notAdmitted)
@@ -190,9 +166,9 @@ class Bridge:
             except PortsExhausted as error:
                 status, reason = 503, str(error)
                 break
-            self._far = exchange.answering = far
+            self._far = far
             self._plane.join(self._near.session.media, far.session.media)
-            offer = b"" if exchange.offer is None else far.session.makeOffer(exchange.offer)
+            offer = exchange.sendTo(far)
             self._log.info(
                 "{call}: {source} calls {called} by way of {side}",
                 call=self.request.call,
@@ -235,14 +211,16 @@ class Bridge:
         if not settled or other is None or other.busy:
             leg.refuse(server, 491)
             return
-        body = server.request.body
+        exchange = Exchange(leg, server)
         try:
-            offer = other.session.makeOffer(leg.session.offerReceived(body)) if body else b""
+            exchange.receiveOffer()
         except RemoteError as error:
+            self._warn("the new offer", leg, error)
             leg.session.forget()
             leg.refuse(server, error.status or 488)
             return
-        self._exchange = _Exchange(leg, server, other, late=not body)
+        self._exchange = exchange
+        offer = exchange.sendTo(other)
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
         other.reinvite(offer)
 
@@ -251,18 +229,11 @@ class Bridge:
         exchange = self._exchange
         if exchange is None or leg is not exchange.answering or self._answeredAt is not None:
             return
-        body, early = b"", _description(response)
-        if early and not exchange.late:
-            try:
-                exchange.answer = leg.session.answerReceived(early)
-                body = exchange.asking.session.makeAnswer(exchange.answer)
-            except RemoteError as error:
-                self._log.warn(
-                    "{call}: early media of {side} is refused: {reason}",
-                    call=self.request.call,
-                    side=leg.side.name,
-                    reason=str(error),
-                )
+        try:
+            body = exchange.progress(response)
+        except RemoteError as error:
+            self._warn("the early media", leg, error)
+            body = b""
         exchange.asking.progress(exchange.server, response.status, body)
 
     def legAccepted(self, leg: Leg, response: Response) -> None:
@@ -273,34 +244,18 @@ class Bridge:
             leg.hangUp()
             return
         self._stopRinging()
-        asking, given = exchange.asking, _description(response)
+        asking = exchange.asking
         try:
-            if exchange.late:
-                body = asking.session.makeOffer(leg.session.offerReceived(given))
-            else:
-                if given:
-                    exchange.answer = leg.session.answerReceived(given)
-                if exchange.answer is None:
-                    raise RemoteError("the 2xx holds no answer", 502)
-                body = asking.session.makeAnswer(exchange.answer)
+            body = exchange.accept(response)
         except RemoteError as error:
-            self._log.warn(
-                "{call}: the answer of {side} is refused: {reason}",
-                call=self.request.call,
-                side=leg.side.name,
-                reason=str(error),
-            )
+            self._warn("the answer", leg, error)
             leg.acknowledge(response)
             self._end("trunk", str(error), error.status or 488)
             asking.refuse(exchange.server, error.status or 488)
             self._hangUp()
             return
-        if exchange.late:
-            exchange.success = response
-        else:
+        if not exchange.late:
             leg.acknowledge(response)
-            leg.session.answered()
-            asking.session.answerSent()
             self._exchange = None
         asking.accept(exchange.server, body)
         if self._answeredAt is None:
@@ -316,15 +271,13 @@ class Bridge:
         answering = exchange.answering
         assert answering is not None
         try:
-            body = answering.session.makeAnswer(leg.session.answerReceived(_description(ack)))
+            body = exchange.acknowledge(ack)
         except RemoteError as error:
             answering.acknowledge(exchange.success)
             self._end("trunk", f"no usable answer in the ACK: {error}", None)
             self._hangUp()
             return
         answering.acknowledge(exchange.success, body)
-        leg.session.answered()
-        answering.session.answerSent()
 
     def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
         """CANCEL crosses; a first INVITE was the whole call."""
@@ -344,14 +297,9 @@ class Bridge:
         """The other side had changed the session already: its media goes where it now wants it."""
         try:
             if not self._ended:
-                leg.session.answerReceived(_description(response))
+                leg.session.answerReceived(description(response))
         except RemoteError as error:
-            self._log.warn(
-                "{call}: a crossing answer of {side} is refused: {reason}",
-                call=self.request.call,
-                side=leg.side.name,
-                reason=str(error),
-            )
+            self._warn("a crossing answer", leg, error)
         leg.session.forget()
 
     def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
@@ -377,13 +325,21 @@ class Bridge:
             reason=reason,
         )
         self._far = exchange.answering = None
-        exchange.answer = None
         self._statistics.append(leg.session.media.release())
         if status in _TRY_NEXT or (status == 408 and not leg.anyProvisional):
             self._tryNext(status if response is not None else 503, reason, response)
         else:
             by = "trunk" if response is None else "callee"
             self._refuse(acrossStatus(status), by, reason)
+
+    def _warn(self, what: str, leg: Leg, error: RemoteError) -> None:
+        self._log.warn(
+            "{call}: {what} of {side} is refused: {reason}",
+            call=self.request.call,
+            what=what,
+            side=leg.side.name,
+            reason=str(error),
+        )
 
     def _other(self, leg: Leg) -> Leg | None:
         return self._far if leg is self._near else self._near
@@ -441,8 +397,3 @@ class Bridge:
         leg.side.calls -= 1
         if not self._legs:
             self._owner.bridgeGone(self)
-
-
-def _description(message: Request | Response) -> bytes:
-    """The session description in a message; empty if there is none, or a body of another kind."""
-    return message.body if message.contentType in (None, SDP_TYPE) else b""

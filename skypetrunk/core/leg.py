@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from automat import TypeMachineBuilder
 from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk import __version__
@@ -19,7 +18,7 @@ from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
-from skypetrunk.core.machines import indexed
+from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.core.session import SDP_TYPE, Session
 from skypetrunk.core.sides import CallAddresses, Side
@@ -85,87 +84,7 @@ class LegOwner(Protocol):
         """Nothing of the leg is left on the wire."""
 
 
-class _Inputs(Protocol):
-    def answer(self) -> None: ...
-    def confirm(self) -> None: ...
-    def refuse(self) -> None: ...
-    def hangUp(self) -> None: ...
-    def end(self) -> None: ...
-
-
-class _Leg:
-    """What the machine makes a leg do."""
-
-    def cancelInvite(self) -> None:
-        """Take our pending INVITE back."""
-
-    def sendBye(self) -> None:
-        """BYE (RFC 3261 section 15.1.1)."""
-
-    def goAway(self) -> None:
-        """Nothing of this leg is left on the wire."""
-
-
-def _build() -> Callable[[_Leg], _Inputs]:
-    builder = TypeMachineBuilder(_Inputs, _Leg)
-    setup = builder.state("setup")
-    answered = builder.state("answered")
-    confirmed = builder.state("confirmed")
-    cancelling = builder.state("cancelling")
-    closing = builder.state("closing")
-    leaving = builder.state("leaving")
-    gone = builder.state("gone")
-
-    def goAway(inputs: _Inputs, leg: _Leg) -> None:
-        leg.goAway()
-
-    def sendBye(inputs: _Inputs, leg: _Leg) -> None:
-        leg.sendBye()
-
-    # answer: we sent a 2xx and wait for its ACK.
-    setup.upon(_Inputs.answer).to(answered).returns(None)
-    confirmed.upon(_Inputs.answer).to(answered).returns(None)
-    answered.upon(_Inputs.answer).loop().returns(None)
-
-    # confirm: ACK received, ACK given up, or a 2xx received.
-    setup.upon(_Inputs.confirm).to(confirmed).returns(None)
-    answered.upon(_Inputs.confirm).to(confirmed).returns(None)
-    confirmed.upon(_Inputs.confirm).loop().returns(None)
-    # RFC 3261 section 15: the callee sends BYE only after the ACK came (or will not come).
-    closing.upon(_Inputs.confirm).to(leaving)(sendBye)
-    cancelling.upon(_Inputs.confirm).loop().returns(None)
-
-    # refuse: the INVITE of this state got a final response other than 2xx, sent or received.
-    setup.upon(_Inputs.refuse).to(gone)(goAway)
-    cancelling.upon(_Inputs.refuse).to(gone)(goAway)
-
-    # hangUp
-    @setup.upon(_Inputs.hangUp).to(cancelling)
-    def cancelInvite(inputs: _Inputs, leg: _Leg) -> None:
-        leg.cancelInvite()
-
-    answered.upon(_Inputs.hangUp).to(closing).returns(None)
-    confirmed.upon(_Inputs.hangUp).to(leaving)(sendBye)
-
-    # end: BYE received or finished, INVITE refused
-    for state in (setup, answered, confirmed, cancelling, closing, leaving):
-        state.upon(_Inputs.end).to(gone)(goAway)
-
-    for state in (answered, confirmed, closing, leaving, gone):
-        state.upon(_Inputs.refuse).loop().returns(None)
-    for state in (cancelling, closing, leaving, gone):
-        state.upon(_Inputs.answer).loop().returns(None)
-        state.upon(_Inputs.hangUp).loop().returns(None)
-    for state in (leaving, gone):
-        state.upon(_Inputs.confirm).loop().returns(None)
-    gone.upon(_Inputs.end).loop().returns(None)
-    return builder.build()
-
-
-_machine = indexed(_build())
-
-
-class Leg(_Leg):
+class Leg(Ends):
     """
     One dialog with one side.
 
@@ -182,7 +101,7 @@ class Leg(_Leg):
         self._authentication = Authentication(side.credentials, workshop.token)
         self._owner = owner
         self._workshop = workshop
-        self._inputs = _machine(self)
+        self._inputs = startLeg(self)
         self._pending: InviteServer | None = None
         self._unacknowledged: dict[int, InviteServer] = {}
         self._client: InviteClient | None = None
@@ -275,6 +194,10 @@ class Leg(_Leg):
     def inviteAcknowledged(self, server: InviteServer, ack: Request) -> None:
         """L{InviteServer}: the ACK came."""
         self._owner.legAcknowledged(self, server, ack)
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """BYE may be sent, as soon as every 2xx of ours has its ACK (RFC 3261 section 15)."""
         if not self._unacknowledged:
             self._inputs.confirm()
 
@@ -317,14 +240,9 @@ class Leg(_Leg):
         self._startClient(lambda channel: request, dialog.nextHop)
 
     def _startClient(self, makeRequest: Callable[[IMessageChannel], Request], nextHop: SIPURI) -> None:
+        side, authentication = self.side, self._authentication
         self._client = InviteClient(
-            makeRequest,
-            nextHop,
-            self,
-            self.side.transactions,
-            self.side.finder,
-            self._authentication,
-            self._nextSequence,
+            makeRequest, nextHop, self, side.transactions, side.finder, authentication, self._nextSequence
         )
         self._client.start()
 
@@ -374,7 +292,7 @@ class Leg(_Leg):
             self._workshop.register(self)
         else:
             self.dialog.refreshTarget(response)
-        self._inputs.confirm()
+        self._confirm()
         self._owner.legAccepted(self, response)
 
     def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
@@ -437,13 +355,9 @@ class Leg(_Leg):
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
         request = dialog.makeRequest("BYE", dialog.reserveSequence(), [Header("User-Agent", AGENT)])
+        side = self.side
         RequestClient(
-            request,
-            self.side.transactions,
-            self.side.finder,
-            self._authentication,
-            dialog.reserveSequence,
-            done,
+            request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done
         ).start(dialog.nextHop)
 
     def goAway(self) -> None:
@@ -469,15 +383,8 @@ class Leg(_Leg):
         lines.append(Header("Server", AGENT))
         if body:
             lines.append(Header("Content-Type", SDP_TYPE))
-        return responseTo(
-            request,
-            status,
-            None,
-            tuple(lines),
-            body,
-            toTag=self.dialog.local.tag,
-            recordRoute=status < 300,
-        )
+        tag = self.dialog.local.tag
+        return responseTo(request, status, None, tuple(lines), body, tag, recordRoute=status < 300)
 
 
 def _inviteHeaders(body: bytes) -> list[Header]:

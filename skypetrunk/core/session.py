@@ -160,7 +160,7 @@ class Session:
                 continue
             crypto = _cryptoLines(line)
             try:
-                _remoteOf(line)
+                _remoteOf(line, self.media.address.host)
                 if self._keys is not None:
                     self._keys.answer(crypto)
             except (KeyAgreementFailed, MalformedSDP) as failure:
@@ -196,7 +196,7 @@ class Session:
 
     def _settle(self, line: MediaDescription, pair: KeyPair | None, sending: bool) -> None:
         # The address first: the media leg may refuse it, and then nothing has changed.
-        self.media.setRemote(_remoteOf(line))
+        self.media.setRemote(_remoteOf(line, self.media.address.host))
         self.media.setSending(sending)
         if pair is not None and self._keys is not None:
             self._keys.agree(pair)
@@ -256,19 +256,25 @@ def _streamOf(line: MediaDescription) -> AudioStream:
     return AudioStream(line.formats, tuple(attributes), direction)
 
 
-def _remoteOf(line: MediaDescription) -> MediaAddress | None:
+def _remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
     """
     Where the peer receives, C{None} on hold by C{c=0.0.0.0}.
 
-    @raise MalformedSDP: a host name, which would have to be looked up on nothing but the peer's word.
+    @param ours: our own address: packets do not cross from one family to the other.
+    @raise MalformedSDP: of the other family; or a host name, which would have to be looked up on
+        nothing but the peer's word.
     """
     host = line.address
     if host is None or line.isHold:
         return None
     try:
-        ip_address(host)
+        theirs = ip_address(host)
     except ValueError:
         raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}") from None
+    theirs = getattr(theirs, "ipv4_mapped", None) or theirs
+    version = ip_address(ours).version
+    if theirs.version != version:
+        raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}")
     return MediaAddress(host, line.port, line.rtcpPort or line.port)
 
 

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core import invite_client, leg
+from skypetrunk.core import invite_client, leg_machine
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.request_client import RequestClient
@@ -96,7 +96,7 @@ class InviteClientTests(ClientCase):
     def test_everyInputIsDecided(self) -> None:
         """Each state knows what to do with each input, in the client and in the leg."""
         self.assertEqual(undecided(invite_client._machine), [])
-        self.assertEqual(undecided(leg._machine), [])
+        self.assertEqual(undecided(leg_machine.startLeg), [])
 
     def test_interface(self) -> None:
         """It is what the transactions tell."""

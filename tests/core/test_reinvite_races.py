@@ -86,6 +86,19 @@ class ReinviteRaces(Race):
         self.net.clock.pump([0.5] * 16)
         self.assertEqual(self.caller.got(), [])
 
+    def test_answeredBeforeAck(self) -> None:
+        """The caller answers our re-INVITE before its ACK of the first 2xx: BYE still waits for that."""
+        near, far = self.call()
+        self.answer(far)
+        accepted = self.caller.response(200)
+        self.callee.back(far, "INVITE", 1, body=self.description(self.callee, 2))
+        self.callerAnswers()
+        self.caller.got()
+        self.callee.back(far, "BYE", 2)
+        self.assertEqual(self.caller.got(), [])
+        self.caller.ack(near, accepted)
+        self.assertEqual(self.caller.got(), ["BYE"])
+
     def test_2xxResentUntilAck(self) -> None:
         """The 2xx to a re-INVITE is sent again until its ACK, and BYE waits for it as well."""
         again, far, accepted, first = self.reinvited()

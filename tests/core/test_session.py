@@ -296,6 +296,7 @@ class AnswerTests(SynchronousTestCase):
             (False, "", "192.0.2.1"),
             (False, SAVP, "192.0.2.1"),
             (False, PCMA, "media.example"),
+            (False, PCMA, "2001:db8::1"),
             (True, PCMA, "192.0.2.1"),
             (True, SAVP, "media.example"),
             (True, SAVP.replace("inline:", "outline:"), "192.0.2.1"),

@@ -1,0 +1,85 @@
+"""
+One INVITE on its way across the bridge, with its offer and answer (RFC 3264, RFC 6337 patterns 1 and 2).
+
+The two legs are named by what they do here: the asking one received the INVITE, the answering one
+sends it on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.session import SDP_TYPE, AudioStream
+from skypetrunk.errors import RemoteError
+from skypetrunk.wire.message import Request, Response
+
+
+@dataclass(slots=True)
+class Exchange:
+    """
+    Each method raises L{RemoteError} for a description that cannot be taken.
+
+    @ivar late: the INVITE has no offer; that comes in the 2xx, the answer in the ACK.
+    @ivar success: the 2xx whose ACK waits for the asking side's answer.
+    """
+
+    asking: Leg
+    server: InviteServer
+    answering: Leg | None = None
+    late: bool = False
+    success: Response | None = None
+    _offer: AudioStream | None = None
+    _answer: AudioStream | None = None
+
+    def receiveOffer(self) -> None:
+        """Read the INVITE's offer, if it has one."""
+        body = description(self.server.request)
+        self.late = not body
+        if body:
+            self._offer = self.asking.session.offerReceived(body)
+
+    def sendTo(self, answering: Leg) -> bytes:
+        """C{answering} is to send the INVITE on; what was answered by another one counts no more."""
+        self.answering = answering
+        self._answer = None
+        return b"" if self._offer is None else answering.session.makeOffer(self._offer)
+
+    def progress(self, response: Response) -> bytes:
+        """The description to go with a provisional response: early media, or none."""
+        body = description(response)
+        if not body or self.late or self.answering is None:
+            return b""
+        self._answer = self.answering.session.answerReceived(body)
+        return self.asking.session.makeAnswer(self._answer)
+
+    def accept(self, response: Response) -> bytes:
+        """The description of our 2xx.  Unless the offer is late, the exchange is over with it."""
+        assert self.answering is not None
+        body = description(response)
+        if self.late:
+            offer = self.asking.session.makeOffer(self.answering.session.offerReceived(body))
+            self.success = response
+            return offer
+        if body:
+            self._answer = self.answering.session.answerReceived(body)
+        if self._answer is None:
+            raise RemoteError("the 2xx holds no answer", 502)
+        answer = self.asking.session.makeAnswer(self._answer)
+        self.answering.session.answered()
+        self.asking.session.answerSent()
+        return answer
+
+    def acknowledge(self, ack: Request) -> bytes:
+        """The answer for the ACK of the 2xx that held the offer; the exchange is over with it."""
+        assert self.answering is not None
+        answer = self.answering.session.makeAnswer(self.asking.session.answerReceived(description(ack)))
+        self.asking.session.answered()
+        self.answering.session.answerSent()
+        return answer
+
+
+def description(message: Request | Response) -> bytes:
+    """The session description in a message; empty if there is none, or a body of another kind."""
+    return message.body if message.contentType in (None, SDP_TYPE) else b""
