@@ -216,7 +216,6 @@ class Bridge:
             exchange.receiveOffer()
         except RemoteError as error:
             self._warn("the new offer", leg, error)
-            leg.session.forget()
             leg.refuse(server, error.status or 488)
             return
         self._exchange = exchange

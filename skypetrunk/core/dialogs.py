@@ -46,6 +46,16 @@ class Routes(Protocol):
         """
 
 
+_KNOWN = frozenset(
+    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "UPDATE", "PRACK", "PUBLISH")
+)
+
+
+def _notTaken(method: str) -> int:
+    """Recognised and not supported, or not recognised (RFC 3261 sections 8.2.1 and 21.5.2)."""
+    return 405 if method in _KNOWN else 501
+
+
 @implementer(IDialogManager)
 class DialogManager:
     """
@@ -120,7 +130,7 @@ class DialogManager:
         elif request.method == "BYE":
             transaction.respond(self._response(request, 481))
         else:
-            transaction.respond(self._response(request, 405, [ALLOW]))
+            transaction.respond(self._response(request, _notTaken(request.method), [ALLOW]))
 
     def _inspect(self, request: Request) -> Response | None:
         """What RFC 3261 section 8.2 refuses in any request, in its order."""
@@ -153,7 +163,7 @@ class DialogManager:
         elif request.method == "OPTIONS":
             leg.respond(transaction, 200, [ALLOW, Header("Accept", SDP_TYPE)])
         else:
-            leg.respond(transaction, 405, [ALLOW])
+            leg.respond(transaction, _notTaken(request.method), [ALLOW])
 
     def _find(self, side: Side, request: Request) -> Leg | None:
         remote = request.fromAddress.tag or ""

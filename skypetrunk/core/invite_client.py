@@ -277,7 +277,7 @@ class InviteClient:
             self._inputs.progressed(response)
         elif response.status < 300:
             self._successReceived(response)
-        elif transaction is self._core.transaction:
+        else:
             retry = self._answerChallenge(response) if response.status in (401, 407) else None
             if retry is not None:
                 self._inputs.challenged(retry)

@@ -292,6 +292,18 @@ class CallTests(SynchronousTestCase):
         net.second.answers(second, 486)
         self.assertEqual(net.pbx.got(), [486])
 
+    def test_failoverAfterEarlyMedia(self) -> None:
+        """What the first trunk answered early is no answer of the second: a 200 without one is 502."""
+        net = CallNet(second=True)
+        assert net.second is not None
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        first = net.carrier.request("INVITE")
+        net.carrier.answers(first, 183, sdp(SAVP, "203.0.113.9"))
+        net.carrier.answers(first, 503)
+        net.second.answers(net.second.request("INVITE"), 200)
+        self.assertEqual(net.second.got(), ["INVITE", "ACK", "BYE"])
+        self.assertEqual(net.pbx.got(), [100, 183, 502])
+
     def test_trunkDown(self) -> None:
         """Down, or out of reach: the next; none left: 503 with a cause that makes the PBX go elsewhere."""
         net = CallNet(second=True)

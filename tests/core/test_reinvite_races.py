@@ -174,12 +174,15 @@ class ReinviteRaces(Race):
         self.assertEqual([event[0] for event in self.calleeMedia().events[before:]][0], "remote")
 
     def test_cancelledAndBusy(self) -> None:
-        """Until the callee has answered the CANCELled one, another re-INVITE is 491."""
-        again, _, accepted, _ = self.reinvited()
+        """Until the callee has answered the CANCELled one, another re-INVITE is 491, on either leg."""
+        again, _, accepted, first = self.reinvited()
         self.caller.cancel(again)
         self.caller.got()
         self.caller.within(again, accepted, "INVITE", 3, self.description(self.caller, 3))
         self.assertEqual(self.caller.got(), [100, 491])
+        self.callee.got()
+        self.callee.back(first, "INVITE", 1, body=self.description(self.callee, 3))
+        self.assertEqual(self.callee.got(), [100, 491])
 
     def test_unanswered(self) -> None:
         """A re-INVITE that is never answered, though 100 came, is taken back after 180 s; the call stays."""
@@ -367,6 +370,18 @@ class LateOfferRaces(Race):
         self.callee.got()
         self.answer(far)
         self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+
+    def test_reinviteCancelledTooLate(self) -> None:
+        """The offer that crosses the CANCEL of an offerless re-INVITE is no answer to an older offer."""
+        near, accepted, _ = self.established()
+        before = [list(leg.events) for leg in self.net.plane.legs]
+        again = self.caller.within(near, accepted, "INVITE", 2)
+        far = self.callee.request("INVITE")
+        self.callee.got()
+        self.caller.cancel(again)
+        self.answer(far)
+        self.assertEqual(self.callee.got(), ["ACK"])
+        self.assertEqual([list(leg.events) for leg in self.net.plane.legs], before)
 
     def test_reinviteRefused(self) -> None:
         """An offerless re-INVITE that is refused changes nothing."""
