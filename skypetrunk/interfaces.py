@@ -3,11 +3,13 @@ The joints of the house: every place where one layer hands work to another.
 
 They are also the extension points.  Values that cross a joint are frozen
 dataclasses of L{skypetrunk.wire} or of this module, never interfaces.
+
+The module is longer than others, so that a vendor finds every joint in one place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -274,7 +276,7 @@ class ICarrierProfile(Interface):
     register: bool = Attribute("bool: REGISTER, or a trunk known by its address")
     expires: int = Attribute("int: seconds asked for in REGISTER")
     suites: tuple[str, ...] = Attribute("SRTP suites in order of preference")
-    calledFrom: str = Attribute("where inbound calls carry the called number: request-uri, to, p-called-party-id")
+    calledFrom: str = Attribute("where inbound calls have the number: request-uri, to, p-called-party-id")
     fromUser: str = Attribute("outbound From user: account (always the account) or caller")
     numberForm: str = Attribute("outbound called number: as-dialled, plus (+CC), 00 (00CC) or bare (CC)")
     wildcards: bool = Attribute("bool: wildcard certificates are accepted (RFC 5922 refuses them)")
@@ -353,6 +355,9 @@ class IMediaLeg(Interface):
 
     def setSending(sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer; RTCP and keep-alives go on."""
+
+    def setPayloadTypes(numbers: Collection[int]) -> None:
+        """The payload types that were offered: what the leg sends of its own has another one."""
 
     def setLocalKey(suite: str, key: MasterKey) -> None:
         """

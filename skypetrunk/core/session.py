@@ -7,7 +7,7 @@ direction of one audio stream.  Addresses, ports, keys and the origin line are t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -117,7 +117,8 @@ class Session:
         pair = self._keys.answered(_cryptoLines(audio)) if self._keys is not None else None
         stream = _streamOf(audio)
         direction = _limited(stream.direction, self._offered.media[self._audio].direction)
-        self._settle(audio, pair, sending=direction in _RECEIVES)
+        offered = self._offered.media[self._audio]
+        self._settle(audio, pair, sending=direction in _RECEIVES, formats=offered.formats)
         return replace(stream, direction=direction)
 
     def _tolerates(self, rule: str) -> bool:
@@ -185,7 +186,7 @@ class Session:
             ours, pair = self._keys.answer(self._crypto)
             crypto = (ours,)
         direction = _limited(stream.direction, _streamOf(line).direction)
-        self._settle(line, pair, sending=direction in _SENDS)
+        self._settle(line, pair, sending=direction in _SENDS, formats=line.formats)
         return self._write(replace(stream, direction=direction), crypto).encode()
 
     def answerSent(self) -> None:
@@ -194,9 +195,13 @@ class Session:
 
     # Both
 
-    def _settle(self, line: MediaDescription, pair: KeyPair | None, sending: bool) -> None:
+    def _settle(
+        self, line: MediaDescription, pair: KeyPair | None, sending: bool, formats: Sequence[str]
+    ) -> None:
+        """@param formats: of the offer, be it ours or theirs."""
         # The address first: the media leg may refuse it, and then nothing has changed.
         self.media.setRemote(_remoteOf(line, self.media.address.host))
+        self.media.setPayloadTypes({int(number) for number in formats if number.isdecimal()})
         self.media.setSending(sending)
         if pair is not None and self._keys is not None:
             self._keys.agree(pair)
@@ -234,9 +239,7 @@ class Session:
         )
         if description != self._written:
             self._version += 1
-            description = replace(
-                description, origin=replace(description.origin, version=str(self._version))
-            )
+            description = replace(description, origin=replace(description.origin, version=str(self._version)))
             self._written = description
         return description
 

@@ -7,7 +7,7 @@ endpoint does, and its reports then fit the carrier's stream without translation
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -80,6 +80,9 @@ class PlainLeg(MediaLeg):
         kept = unchanged(compound, self._cname)
         if kept:
             self._transmitRTCP(kept, destination)
+
+    def setPayloadTypes(self, numbers: Collection[int]) -> None:
+        """Nothing of our own is sent here."""
 
     def setLocalKey(self, suite: str, key: MasterKey) -> None:
         """There is no key here."""

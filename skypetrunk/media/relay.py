@@ -8,7 +8,7 @@ must see of the other side's packets is the sending leg's own work.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -214,6 +214,10 @@ class MediaLeg(ABC):
     @abstractmethod
     def sendRTCP(self, compound: bytes) -> None:
         """The other side's peer sent an RTCP compound.  Raises L{PacketRefused} for what is malformed."""
+
+    @abstractmethod
+    def setPayloadTypes(self, numbers: Collection[int]) -> None:
+        """The payload types that were offered."""
 
     @abstractmethod
     def setLocalKey(self, suite: str, key: MasterKey) -> None:

@@ -75,9 +75,9 @@ class SecureLeg(MediaLeg):
             return self._inbound.suite
         return self._suite
 
-    def setPayloadTypes(self, negotiated: Collection[int]) -> None:
-        """The payload types in use: keep-alives take the highest other one (127 at first)."""
-        free = [number for number in range(127, 95, -1) if number not in negotiated]
+    def setPayloadTypes(self, numbers: Collection[int]) -> None:
+        """Keep-alives take the highest dynamic type that was not offered (127 at first)."""
+        free = [number for number in range(127, 95, -1) if number not in numbers]
         self._keepAliveType = free[0] if free else 127
 
     def setLocalKey(self, suite: str, key: MasterKey) -> None:

@@ -5,7 +5,7 @@ TLS.  A test plays the neighbours' messages, and reads what was sent to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 
 from attrs import frozen
@@ -70,6 +70,10 @@ class RecordingMediaLeg:
     def setSending(self, sending: bool) -> None:
         """Record it."""
         self.events.append(("sending", sending))
+
+    def setPayloadTypes(self, numbers: Collection[int]) -> None:
+        """Record it."""
+        self.events.append(("payload types", frozenset(numbers)))
 
     def setLocalKey(self, suite: str, key: MasterKey) -> None:
         """Record it."""

@@ -110,6 +110,12 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(far.last("remote key"), "AES_CM_128_HMAC_SHA1_80")
         self.assertEqual(offer.media[0].port, far.address.port)
 
+    def test_payloadTypes(self) -> None:
+        """Both legs know the payload types of their offer, so that keep-alives never take one of them."""
+        net = CallNet()
+        net.outboundCall()
+        self.assertEqual([leg.last("payload types") for leg in net.plane.legs], [frozenset({0, 8, 101})] * 2)
+
     def test_nothingCrosses(self) -> None:
         """
         A border element: nothing that names the PBX is in what the carrier gets, and the reverse,
