@@ -52,7 +52,8 @@ class Caller:
         self._socket.connect(target)
         self._host, self._port = self._socket.getsockname()
         self._target = b"%b:%d" % (target[0].encode(), target[1])
-        self._mediaPorts = itertools.cycle(mediaPorts)
+        self._mediaPorts = mediaPorts
+        self._places = itertools.cycle(range(len(mediaPorts)))
         self._calls: dict[bytes, Call] = {}
         self._numbers = itertools.count(1)
         self._run = os.urandom(4).hex().encode()
@@ -60,7 +61,7 @@ class Caller:
 
     def isReady(self) -> bool:
         """Is OPTIONS answered with 200?  A trunk does so while it can carry calls."""
-        asked = self._call()
+        asked = self._call(0)
         self._send(b"OPTIONS", asked, 1)
         self._receive(0.1, hangUp=False)
         return asked.over
@@ -110,13 +111,14 @@ class Caller:
         self._socket.close()
 
     def _invite(self) -> Call:
-        call = self._call()
+        call = self._call(next(self._places))
         self._send(b"INVITE", call, 1, messages.description(self._host, call.audio, None))
         return call
 
-    def _call(self) -> Call:
-        call = Call(b"%b-%d@bench" % (self._run, next(self._numbers)), next(self._mediaPorts))
-        call.target = b"sip:+442079460002@" + self._target
+    def _call(self, place: int) -> Call:
+        """A call to the number that the carrier answers with its media port of the same place."""
+        call = Call(b"%b-%d@bench" % (self._run, next(self._numbers)), self._mediaPorts[place])
+        call.target = b"sip:%b%d@%b" % (messages.NUMBER, place, self._target)
         call.to = b"<%b>" % call.target
         self._calls[call.identifier] = call
         return call

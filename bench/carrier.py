@@ -34,12 +34,12 @@ class Carrier:
 
     def __init__(self, host: str, port: int, mediaPorts: Sequence[int], challenging: bool = False) -> None:
         """
-        @param mediaPorts: the audio ports of its answers, in turn.
+        @param mediaPorts: the audio ports of its answers, by place.
         @param challenging: each INVITE and BYE without credentials gets 407, as Skype's did.
         """
         self.address = (host, port)
         self.media: dict[int, tuple[str, int]] = {}
-        self._ports = itertools.cycle(mediaPorts)
+        self._ports = mediaPorts
         self._challenging = challenging
         self._nonces = itertools.count()
         self._crypto: bytes | None = None
@@ -124,7 +124,7 @@ class Carrier:
         host, port = self.address
         transport = b";transport=tls" if self._crypto else b""
         headers = b"Contact: <sip:carrier@%b:%d%b>\r\n" % (host.encode(), port, transport)
-        audio = next(self._ports)
+        audio = self._ports[messages.place(request)]
         wanted = messages.media(request)
         if wanted is not None:
             self.media[audio] = wanted

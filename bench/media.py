@@ -78,15 +78,12 @@ class _Stream:
             self.packets.append(packet if self._session is None else self._session.protect(packet))
             self.sequence += 1
 
-    def delay(self, packet: bytes, now: float) -> float | None:
-        """How long ago this packet of the stream was sent, by its place; C{None} for none of ours."""
-        if packet[1] & 0x7F != _PCMU:
-            return None  # a keep-alive
+    def delay(self, packet: bytes, now: float) -> float:
+        """How long ago this packet was sent, by its place in the stream."""
         sequence = int.from_bytes(packet[2:4], "big")
         if self.first is None:
             self.first = sequence
-        place = (sequence - self.first) & 0xFFFF
-        return now - self.times[place] if place < len(self.times) else None
+        return now - self.times[(sequence - self.first) & 0xFFFF]
 
 
 class Load:
@@ -102,7 +99,6 @@ class Load:
         ports = [each.getsockname()[1] for each in self._sockets]
         self.plainPorts, self.securePorts = ports[0::2], ports[1::2]
         self._streams: list[_Stream] = []
-        self._keepSecure = True
 
     @staticmethod
     def _open() -> socket.socket:
@@ -155,10 +151,10 @@ class Load:
         for descriptor, _ in poll.poll(seconds):
             one, stream = others[descriptor]
             with contextlib.suppress(OSError):
-                delay = stream.delay(one.recv(2048), time.perf_counter())
-                if delay is not None:
+                packet = one.recv(2048)
+                if packet[1] & 0x7F == _PCMU:  # the others are keep-alives
                     result.received += 1
-                    result.delays.append(delay)
+                    result.delays.append(stream.delay(packet, time.perf_counter()))
 
     @staticmethod
     def _drain(one: socket.socket) -> None:

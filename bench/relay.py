@@ -68,7 +68,6 @@ def carried(calls: int) -> Iterator[tuple[Program, Load]]:
     try:
         with Trunk(calls, callerPorts=load.plainPorts, carrierPorts=load.securePorts) as trunk:
             up = trunk.caller.place(calls, 50, hold=True)
-            # Calls may have got ports of the carrier in another order than ours of the caller.
             plain = {each.audio: each.media for each in up}
             secure = trunk.carrier.media
             load.connect(

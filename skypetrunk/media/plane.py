@@ -15,6 +15,7 @@ from zope.interface import implementer
 from skypetrunk.errors import PortsExhausted
 from skypetrunk.interfaces import IMediaLeg, IMediaPlane
 from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.poller import mediaReactor
 from skypetrunk.media.ports import PortRange
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.secure import SecureLeg
@@ -47,7 +48,7 @@ class MediaPlane:
         @param entropy: that many random octets: C{os.urandom}.
         @raise ValueError: not literal, or no pair in the range.
         """
-        self._reactor = reactor
+        self._reactor = mediaReactor(reactor)
         self._clock = clock
         self._address = address
         self._entropy = entropy

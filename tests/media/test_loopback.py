@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from skypetrunk.interfaces import IMediaLeg, MediaAddress
-from skypetrunk.media import MediaPlane
+from skypetrunk.media import MediaPlane, plane
 from skypetrunk.wire.rtp import parseRTP
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
 
@@ -154,3 +154,12 @@ class LoopbackIPv6Tests(LoopbackTests):
     """The same over IPv6."""
 
     host = "::1"
+
+
+class LoopbackWithoutEpollTests(LoopbackTests):
+    """The same on a system whose sockets the reactor has to watch one by one."""
+
+    def setUp(self) -> None:
+        """There is no epoll."""
+        self.patch(plane, "mediaReactor", lambda reactor: reactor)
+        super().setUp()
