@@ -16,7 +16,7 @@ from skypetrunk.core import (
     client_machines,
     invite_client,
     invite_server,
-    leg,
+    leg_machine,
     registration_machine,
     server_machines,
 )
@@ -83,7 +83,7 @@ def machines() -> tuple[Machine, ...]:
             invite_client._machine,
         ),
         _read("INVITE received", "Until its 2xx is acknowledged.", invite_server._machine),
-        _read("Leg", "One dialog of a call, and how it ends.", leg._machine),
+        _read("Leg", "One dialog of a call, and how it ends.", leg_machine.startLeg),
     )
 
 
