@@ -83,12 +83,7 @@ class _Attempt:
 
 
 class Registration:
-    """
-    One account, registered over one channel at a time.
-
-    @ivar path: Path of the last answer (RFC 3327).
-    @ivar serviceRoute: Service-Route of the last answer (RFC 3608).
-    """
+    """One account, registered over one channel at a time."""
 
     log = Logger()
 
@@ -106,8 +101,6 @@ class Registration:
         @param token: makes random text for Call-ID, tag and cnonce.
         @param random: 0 to 1, spreads the attempts of many customers after an outage.
         """
-        self.path: tuple[str, ...] = ()
-        self.serviceRoute: tuple[str, ...] = ()
         self.clock = clock
         self._transactions = transactions
         self._account = account
@@ -185,8 +178,6 @@ class Registration:
         if seconds <= 0:
             self._fail("it granted 0 seconds", response.status, RETRY_SLOWLY, None)
             return
-        self.path = _listed(response, "Path")
-        self.serviceRoute = _listed(response, "Service-Route")
         self._machine.granted(seconds)
 
     def _grantedBy(self, response: Response) -> int:
@@ -272,7 +263,6 @@ class Registration:
             Header("CSeq", f"{self._nextSequence()} REGISTER"),
             Header("Contact", f"{contact};expires={expires}"),
             Header("Expires", str(expires)),
-            Header("Supported", "path"),
             Header("User-Agent", account.userAgent),
         ]
         return Request("REGISTER", uri, (*headers, *self._authentication.headersFor("REGISTER", uri)))
@@ -356,13 +346,6 @@ class Registration:
         self.drop()
         with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
             self._observer.lost(reason)
-
-
-def _listed(response: Response, name: str) -> tuple[str, ...]:
-    try:
-        return response.values(name)
-    except MalformedMessage:
-        return ()
 
 
 def _number(text: str | None) -> int | None:
