@@ -9,7 +9,11 @@ from twisted.logger import Logger
 from skypetrunk.interfaces import IMessageChannel
 from skypetrunk.wire.message import Request, Response
 
-_KEYS = re.compile(r"(?i)(inline:)[^\r\n]*")
+# Suite and tag of a good line stay; of any other line about keys nobody knows where the key stands.
+_KEYS = re.compile(
+    r"(?im)^(a=crypto:(?:\d+ \w{1,40} inline:)?|a=key-mgmt:(?:\w{1,10} )?|k=(?:\w{1,10}:)?)[^\r\n]*"
+    r"|(inline:)[^\r\n]*"
+)
 _PROOFS = re.compile(r'(?i)\b(response|rspauth|cnonce)\s*=\s*("[^"]*"|[^\s,]+)')
 
 _log = Logger(namespace="skypetrunk.trace")
@@ -20,7 +24,7 @@ def redacted(message: Request | Response) -> str:
     text = message.encode().decode("utf-8", "backslashreplace")
     head, blank, body = text.partition("\r\n\r\n")
     head = _PROOFS.sub(r"\1=<hidden>", head)
-    return head + blank + _KEYS.sub(r"\1<hidden>", body)
+    return head + blank + _KEYS.sub(r"\1\2<hidden>", body)
 
 
 def traceMessage(sent: bool, message: Request | Response, channel: IMessageChannel) -> None:

@@ -17,7 +17,7 @@ from twisted.logger import LogLevel
 from skypetrunk.net import flows
 from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.wire.message import Response
-from tests.service.hostile import Datagrams, Stream, mutated
+from tests.net.hostile import Datagrams, Stream, mutated
 from tests.service.scene import ACCOUNT, BUSY, Scene, SceneCase
 from tests.wire.test_torture import ENTRIES, octets
 

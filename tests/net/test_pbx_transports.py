@@ -1,0 +1,370 @@
+"""The PBX side's transports, over real sockets on loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import ip_network
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SkipTest, TestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.errors import ChannelFailed, NoTarget
+from skypetrunk.interfaces import IChannelFinder, IMessageChannel
+from skypetrunk.net.pbx_transports import PBXTransports
+from skypetrunk.wire.address import TransportAddress, parseAddress
+from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.uri import SIPURI, parseURI
+from tests.net.hostile import Datagrams, Stream
+
+REQUEST = (
+    b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\n"
+    b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n"
+    b"Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class Recorder:
+    """
+    Stands for the transactions.
+
+    @ivar received: messages, with their channels.
+    @ivar lost: channels that are gone.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[tuple[Request | Response, IMessageChannel]] = []
+        self.lost: list[IMessageChannel] = []
+
+    def messageReceived(self, message: Request | Response, channel: IMessageChannel) -> None:
+        """Keep it."""
+        self.received.append((message, channel))
+
+    def channelLost(self, channel: IMessageChannel, reason: Exception) -> None:
+        """Keep it."""
+        self.lost.append(channel)
+
+
+class TransportsCase(TestCase):
+    """
+    A PBX's transports.
+
+    @ivar recorder: what they hand on.
+    """
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        """Nothing listens yet."""
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        self.recorder = Recorder()
+
+    def listen(
+        self,
+        *addresses: str,
+        pbx: str = "udp:127.0.0.1:9",
+        allow: tuple[str, ...] = ("127.0.0.1",),
+    ) -> PBXTransports:
+        """Transports that listen at ports of the system's."""
+        tokens = count(1)
+        transports = PBXTransports(
+            self.reactor,
+            self.reactor,
+            lambda: f"t{next(tokens)}",
+            [TransportAddress(*address) for address in map(_split, addresses)],
+            parseAddress(pbx),
+            [ip_network(each) for each in allow],
+        )
+        transactions: Any = self.recorder
+        transports.listen(transactions)
+        self.addCleanup(transports.stop)
+        return transports
+
+    async def found(self, transports: PBXTransports, uri: str) -> IMessageChannel:
+        """The channel to C{uri}."""
+        parsed = parseURI(uri)
+        assert isinstance(parsed, SIPURI)
+        return await transports.find(parsed)
+
+    async def until(self, done: Callable[[], object]) -> None:
+        """Wait for something, not for long."""
+        for _ in range(500):
+            if done():
+                return
+            await deferLater(self.reactor, 0.01)
+        self.fail("it did not come about")
+
+    async def stream(self, address: TransportAddress, source: str = "127.0.0.1") -> Stream:
+        """A connection of somebody."""
+        endpoint = TCP4ClientEndpoint(self.reactor, address.host, address.port, bindAddress=(source, 0))
+        stream: Stream = await connectProtocol(endpoint, Stream())
+        self.addCleanup(self.gone, stream)
+        return stream
+
+    async def gone(self, stream: Stream) -> None:
+        """Wait for its end."""
+        transport: Any = stream.transport
+        transport.abortConnection()
+        await self.until(lambda: stream.closed)
+
+    def datagrams(self, source: str = "127.0.0.1") -> tuple[Datagrams, int]:
+        """A UDP socket of somebody, and its port."""
+        protocol = Datagrams()
+        port = self.reactor.listenUDP(0, protocol, interface=source)
+        self.addCleanup(port.stopListening)
+        return protocol, port.getHost().port
+
+    def server(self, host: str = "127.0.0.1") -> tuple[list[Stream], int]:
+        """A PBX that takes TCP connections: those it got, and its port."""
+        streams: list[Stream] = []
+
+        class Streams(Factory):
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> Stream:
+                stream = Stream()
+                streams.append(stream)
+                return stream
+
+        port = self.reactor.listenTCP(0, Streams(), interface=host)
+        self.addCleanup(port.stopListening)
+
+        async def end() -> None:
+            for each in streams:
+                await self.gone(each)
+
+        self.addCleanup(end)
+        return streams, port.getHost().port
+
+
+class FindTests(TransportsCase):
+    """Where requests to the PBX go (RFC 3261 section 8.1.2)."""
+
+    async def test_datagrams(self) -> None:
+        """A literal host; C{maddr} before it; the configured address for a name and a stranger."""
+        transports = self.listen("udp:127.0.0.1:0", pbx="udp:127.0.0.1:5070", allow=("127.0.0.0/8",))
+        self.assertTrue(verifyObject(IChannelFinder, transports))
+        for uri, wanted in (
+            ("sip:1001@127.0.0.2:5090", "udp:127.0.0.2:5090"),
+            ("sip:1001@127.0.0.2", "udp:127.0.0.2:5060"),
+            ("sip:1001@127.0.0.2:5090;maddr=127.0.0.3", "udp:127.0.0.3:5090"),
+            ("sip:1001@pbx.example:5090", "udp:127.0.0.1:5070"),
+            ("sip:1001@pbx.example;maddr=127.0.0.3", "udp:127.0.0.3:5060"),
+            ("sip:1001@127.0.0.2;maddr=pbx.example", "udp:127.0.0.1:5070"),
+            ("sip:1001@192.0.2.1:5090", "udp:127.0.0.1:5070"),
+            ("sip:1001@127.0.0.2:5090;maddr=192.0.2.1", "udp:127.0.0.1:5070"),
+            ("sip:1001@127.0.0.2:5090;transport=sctp", "udp:127.0.0.2:5090"),
+            ("sip:1001@127.0.0.2:5090;transport=UDP", "udp:127.0.0.2:5090"),
+        ):
+            channel = await self.found(transports, uri)
+            self.assertTrue(verifyObject(IMessageChannel, channel))
+            self.assertEqual(str(channel.peer), wanted, uri)
+            self.assertEqual(channel.localAddress, transports.listening[0])
+
+    async def test_sends(self) -> None:
+        """What is found leads there, from the address that listens."""
+        transports = self.listen("udp:127.0.0.1:0")
+        pbx, port = self.datagrams()
+        channel = await self.found(transports, f"sip:1001@127.0.0.1:{port}")
+        channel.send(_request())
+        await self.until(lambda: pbx.heard)
+        self.assertTrue(pbx.heard[0].startswith(b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\n"))
+
+    async def test_connects(self) -> None:
+        """Over TCP a connection is made, from the address that listens, and used again."""
+        transports = self.listen("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
+        streams, port = self.server()
+        uri = f"sip:1001@127.0.0.1:{port};transport=tcp"
+        channel = await self.found(transports, uri)
+        self.assertEqual(str(channel.peer), f"tcp:127.0.0.1:{port}")
+        self.assertIs(await self.found(transports, uri), channel)
+        channel.send(_request())
+        await self.until(lambda: streams and streams[0].heard)
+        self.assertEqual(len(streams), 1)
+        streams[0].say(REQUEST)
+        await self.until(lambda: self.recorder.received)
+        self.assertIs(self.recorder.received[0][1], channel)
+
+    async def test_reuse(self) -> None:
+        """The PBX's own connection is the way back to it, whatever port its Contact names."""
+        transports = self.listen("tcp:127.0.0.1:0", pbx="tcp:127.0.0.1:9")
+        stream = await self.stream(transports.listening[0])
+        stream.say(REQUEST)
+        await self.until(lambda: self.recorder.received)
+        channel = await self.found(transports, "sip:1001@127.0.0.1:5099;transport=tcp")
+        self.assertIs(channel, self.recorder.received[0][1])
+
+    async def test_lost(self) -> None:
+        """The transactions are told that a connection ended; the next is a new one."""
+        transports = self.listen("tcp:127.0.0.1:0")
+        streams, port = self.server()
+        uri = f"sip:1001@127.0.0.1:{port};transport=tcp"
+        channel = await self.found(transports, uri)
+        await self.until(lambda: streams)
+        transport: Any = streams[0].transport
+        transport.loseConnection()
+        await self.until(lambda: self.recorder.lost)
+        self.assertEqual(self.recorder.lost, [channel])
+        self.assertRaises(ChannelFailed, channel.send, _request())
+        again = await self.found(transports, uri)
+        self.assertIsNot(again, channel)
+        again.send(_request())
+        await self.until(lambda: len(streams) == 2 and streams[1].heard)
+
+    async def test_fallBack(self) -> None:
+        """Where a Contact leads nowhere, requests go to the configured address."""
+        pbx, port = self.datagrams()
+        transports = self.listen("udp:127.0.0.1:0", "tcp:127.0.0.1:0", pbx=f"udp:127.0.0.1:{port}")
+        channel = await self.found(transports, f"sip:1001@127.0.0.1:{_closed()};transport=tcp")
+        self.assertEqual(str(channel.peer), f"udp:127.0.0.1:{port}")
+        transports = self.listen("udp:127.0.0.1:0", pbx=f"udp:127.0.0.1:{port}", allow=("127.0.0.1", "::1"))
+        channel = await self.found(transports, "sip:1001@[::1]:5090")
+        self.assertEqual(str(channel.peer), f"udp:127.0.0.1:{port}")
+
+    async def test_unreachable(self) -> None:
+        """The configured address cannot be reached either: an error that names it."""
+        port = _closed()
+        transports = self.listen("tcp:127.0.0.1:0", pbx=f"tcp:127.0.0.1:{port}")
+        for uri in ("sip:1001@pbx.example", f"sip:1001@127.0.0.1:{_closed()}"):
+            with self.assertRaises(NoTarget) as caught:
+                await self.found(transports, uri)
+            self.assertIn(f"tcp:127.0.0.1:{port}", str(caught.exception))
+
+    async def test_IPv6(self) -> None:
+        """Both families at once, each from its own socket."""
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+                trial.bind(("::1", 0))
+        except OSError:
+            raise SkipTest("there is no ::1 here") from None
+        transports = self.listen("udp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0", allow=("127.0.0.1", "::1"))
+        self.assertEqual([each.host for each in transports.listening], ["127.0.0.1", "::1", "::1"])
+        pbx, port = self.datagrams("::1")
+        channel = await self.found(transports, f"sip:1001@[::1]:{port}")
+        channel.send(_request())
+        await self.until(lambda: pbx.heard)
+        transport: Any = pbx.transport
+        transport.write(REQUEST, ("::1", transports.listening[1].port))
+        await self.until(lambda: self.recorder.received)
+        self.assertIs(self.recorder.received[0][1], channel)
+        streams, port = self.server("::1")
+        channel = await self.found(transports, f"sip:1001@[::1]:{port};transport=tcp")
+        self.assertEqual((str(channel.peer), channel.localAddress.host), (f"tcp:[::1]:{port}", "::1"))
+        await self.until(lambda: streams)
+
+
+class StrangerTests(TransportsCase):
+    """Who is heard."""
+
+    async def test_datagrams(self) -> None:
+        """A stranger gets no answer, whatever it says, and is counted."""
+        transports = self.listen("udp:127.0.0.1:0", allow=("127.0.0.1",))
+        where = (transports.listening[0].host, transports.listening[0].port)
+        stranger, _ = self.datagrams("127.0.0.2")
+        friend, _ = self.datagrams()
+        for protocol in (stranger, friend):
+            transport: Any = protocol.transport
+            transport.write(REQUEST, where)
+            transport.write(REQUEST.replace(b"CSeq: 1", b"CSeq: x"), where)
+        await self.until(lambda: friend.heard)
+        self.assertEqual(friend.statuses(), [400])
+        self.assertEqual((stranger.heard, transports.strangers, transports.malformed), ([], 2, 1))
+        self.assertEqual(len(self.recorder.received), 1)
+
+    async def test_streams(self) -> None:
+        """A stranger's connection is closed without a word, and counted."""
+        transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.1",))
+        stranger = await self.stream(transports.listening[0], "127.0.0.2")
+        friend = await self.stream(transports.listening[0])
+        stranger.say(REQUEST)
+        friend.say(REQUEST.replace(b"CSeq: 1", b"CSeq: x") + REQUEST)
+        await self.until(lambda: stranger.closed and self.recorder.received)
+        self.assertEqual((stranger.heard, transports.strangers, transports.malformed), (b"", 1, 1))
+        self.assertEqual(friend.statuses(), [400])
+        self.assertFalse(friend.closed)
+
+
+class LifeTests(TransportsCase):
+    """Beginning and end."""
+
+    async def test_taken(self) -> None:
+        """Where one address is taken, none stays bound."""
+        first = self.listen("tcp:127.0.0.1:0").listening[0]
+        free = _closed()
+        with self.assertRaises(CannotListenError):
+            self.listen(f"udp:127.0.0.1:{free}", f"tcp:127.0.0.1:{first.port}")
+        await deferLater(self.reactor, 0)
+        self.assertEqual(str(self.listen(f"udp:127.0.0.1:{free}").listening[0]), f"udp:127.0.0.1:{free}")
+
+    async def test_stop(self) -> None:
+        """Ports and connections are closed when it says so, and nothing is found any more."""
+        transports = self.listen("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
+        stream = await self.stream(transports.listening[1])
+        stream.say(REQUEST)
+        await self.until(lambda: self.recorder.received)
+        await transports.stop()
+        self.assertEqual(len(self.recorder.lost), 1)
+        await self.until(lambda: stream.closed)
+        for uri in ("sip:1001@127.0.0.1:5090", "sip:1001@127.0.0.1:5090;transport=tcp"):
+            with self.assertRaises(NoTarget):
+                await self.found(transports, uri)
+        for address in transports.listening:
+            self.listen(str(address))
+        await transports.stop()
+
+    async def test_stopWhileConnecting(self) -> None:
+        """A connection that is on its way is given up."""
+        # Its queue is full: further connections are neither taken nor refused.
+        with socket.socket() as deaf, socket.socket() as filler:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(0)
+            filler.connect(deaf.getsockname())
+            port = deaf.getsockname()[1]
+            transports = self.listen("tcp:127.0.0.1:0", pbx=f"tcp:127.0.0.1:{port}")
+            found = transports.find(SIPURI("sip", None, None, "127.0.0.1", port))
+            outcome: Counter[str] = Counter()
+            found.addCallbacks(
+                lambda channel: None, lambda failure: outcome.update([type(failure.value).__name__])
+            )
+            await deferLater(self.reactor, 0.05)
+            stopped: Deferred[None] = transports.stop()
+            await stopped
+            self.assertEqual(outcome, {"NoTarget": 1})
+
+    async def test_neverListened(self) -> None:
+        """One that never listened stops, and finds nothing."""
+        transports = PBXTransports(
+            self.reactor, self.reactor, str, [], parseAddress("tcp:127.0.0.1:9"), [ip_network("127.0.0.1")]
+        )
+        with self.assertRaises(NoTarget):
+            await self.found(transports, "sip:1001@127.0.0.1")
+        self.assertEqual((transports.strangers, transports.malformed), (0, 0))
+        await transports.stop()
+
+
+def _split(text: str) -> tuple[str, str, int]:
+    transport, _, rest = text.partition(":")
+    host, _, port = rest.rpartition(":")
+    return transport.upper(), host.strip("[]"), int(port)
+
+
+def _closed() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
+
+
+def _request() -> Request:
+    return Request("OPTIONS", "sip:a@127.0.0.1", ())

@@ -1,0 +1,91 @@
+"""The book of calls, and the line that says what a media leg saw."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.interfaces import CallEnded, CallRequest, DirectionStatistics, IDialogObserver, LegStatistics
+from skypetrunk.service.records import KEPT, CallBook, evidence
+
+SECURE = LegStatistics(
+    "1/carrier",
+    True,
+    "AES_CM_128_HMAC_SHA1_80",
+    DirectionStatistics(packets=10, authenticated=10, lost=2, rtcpPackets=1, refused=(("replay", 3),)),
+    DirectionStatistics(packets=7, authenticated=7),
+)
+PLAIN = LegStatistics(
+    "1/office", False, None, DirectionStatistics(packets=7), DirectionStatistics(packets=10)
+)
+
+
+class CallBookTests(SynchronousTestCase):
+    """Calls that come and go."""
+
+    def setUp(self) -> None:
+        """An empty book."""
+        self.clock = Clock()
+        self.book = CallBook(self.clock.seconds)
+
+    def begin(self, call: str) -> None:
+        """A call starts."""
+        self.book.callStarted(CallRequest(call, "1001", "+44", "office", ("carrier",)))
+
+    def test_up(self) -> None:
+        """Rings, is answered, is over; always ready for JSON."""
+        self.assertTrue(verifyObject(IDialogObserver, self.book))
+        self.begin("a")
+        self.clock.advance(2)
+        self.book.callAnswered("a")
+        self.begin("b")
+        self.clock.advance(1)
+        self.assertEqual(
+            json.loads(json.dumps(self.book.up())),
+            [
+                {
+                    "call": "a",
+                    "from": "office",
+                    "caller": "1001",
+                    "called": "+44",
+                    "age": 3,
+                    "answered": True,
+                },
+                {
+                    "call": "b",
+                    "from": "office",
+                    "caller": "1001",
+                    "called": "+44",
+                    "age": 1,
+                    "answered": False,
+                },
+            ],
+        )
+        self.book.callEnded(CallEnded("a", "hung up", None, "caller", 1.0), [SECURE, PLAIN])
+        self.assertEqual([call["call"] for call in self.book.up()], ["b"])
+        [record] = json.loads(json.dumps(list(self.book.ended)))
+        self.assertEqual((record["called"], record["cause"], record["duration"]), ("+44", "hung up", 1.0))
+        self.assertEqual([leg["received"]["refused"] for leg in record["media"]], [{"replay": 3}, {}])
+        self.assertEqual(self.book.started, 2)
+
+    def test_bounded(self) -> None:
+        """The last calls are kept, not all; one that was never heard of does no harm."""
+        for number in range(KEPT + 5):
+            self.book.callAnswered(f"{number}")
+            self.book.callEnded(CallEnded(f"{number}", "gone", 503, "trunk", 0.0), ())
+        self.assertEqual([self.book.ended[0]["call"], len(self.book.ended)], ["5", KEPT])
+
+    def test_evidence(self) -> None:
+        """One line with what was proved."""
+        self.assertEqual(
+            evidence(SECURE),
+            "1/carrier: AES_CM_128_HMAC_SHA1_80: 10 authenticated, 10 packets received, 2 lost, 3 refused"
+            " (replay); 7 sent; RTCP 1 received, 0 sent",
+        )
+        self.assertEqual(
+            evidence(PLAIN),
+            "1/office: plain RTP: 7 packets received, 0 lost; 10 sent; RTCP 0 received, 0 sent",
+        )
