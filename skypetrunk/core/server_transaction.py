@@ -5,7 +5,6 @@ One request received: RFC 3261 section 17.2.  When it does what is in L{skypetru
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -15,7 +14,7 @@ from zope.interface import implementer
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction, ITransactionUser
-from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.message import Request, Response, responseTo
 
 
@@ -81,19 +80,11 @@ def replyChannel(request: Request, channel: IMessageChannel) -> IMessageChannel:
     host, port = via.received or via.host, via.rport or via.port or 5060
     maddr = via.maddr
     # A name would have to be resolved first, on nothing but the request's word.
-    if maddr is not None and _isLiteral(maddr):
+    if maddr is not None and isLiteral(maddr):
         host, port = maddr, via.port or 5060
     peer = channel.peer
     address = TransportAddress(peer.transport, host, port)
     return channel if address == peer else channel.toward(address)
-
-
-def _isLiteral(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @implementer(IServerTransaction)

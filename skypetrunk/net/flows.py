@@ -21,16 +21,17 @@ from zope.interface import implementer
 from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITargetLocator, ITransactions, Target
 from skypetrunk.net.handshake import HandshakeRecord
-from skypetrunk.net.locate import DEFAULT_PORT, isLiteral
+from skypetrunk.net.locate import DEFAULT_PORT
 from skypetrunk.net.signalling import MessageObserver, StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
-from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.uri import SIPURI
 
 #: The way to one target.
 Connector = Callable[[Target], TLSClientEndpoint]
 
-#: Seconds until the first new attempt, and the most between two: what a carrier's restart may cost.
+#: Seconds until the first new attempt, and between two after many: what a carrier's restart may cost.
+#: Chance makes each of them half as long to half as long again.
 FIRST_RETRY, LAST_RETRY = 1.0, 120.0
 
 #: Seconds a connection must have lasted for its loss to count as the first failure.

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import ITargetLocator, Target
 from skypetrunk.net.identity import asciiDomain
+from skypetrunk.wire.address import isLiteral
 
 #: SIP over TLS (RFC 3261 section 18.1).
 DEFAULT_PORT = 5061
@@ -67,25 +68,6 @@ def orderRecords(records: Sequence[ServiceRecord], draw: Callable[[int], int]) -
             left.remove(record)
             ordered.append(record)
     return tuple(ordered)
-
-
-def isLiteral(host: str) -> bool:
-    """Is it an IPv4 or IPv6 address (without brackets)?"""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def parseTarget(text: str) -> Target:
-    """
-    A target as configured: C{192.0.2.10:5061}, C{[2001:db8::1]:5061}, or without a port.
-
-    @raise ValueError: it is none; names are not accepted.
-    """
-    host, port = _hostPort(text, DEFAULT_PORT)
-    return Target(host, port, host)
 
 
 def buildResolver(reactor: Any, servers: Sequence[str] = ()) -> IResolver:
@@ -208,9 +190,12 @@ class Locator:
 
 @implementer(ITargetLocator)
 class FixedTargets:
-    """Targets from the configuration instead of DNS, for one domain; others are located as usual."""
+    """Targets from the configuration instead of SRV, for one domain; others are located as usual."""
 
-    def __init__(self, domain: str, targets: Sequence[Target], others: ITargetLocator) -> None:
+    def __init__(self, domain: str, targets: Sequence[tuple[str, int]], others: ITargetLocator) -> None:
+        """
+        @param targets: host (a literal address, or a name that C{others} looks up) and port, in order.
+        """
         self._domain = asciiDomain(domain)
         self._targets = tuple(targets)
         self._others = others
@@ -218,8 +203,20 @@ class FixedTargets:
     def locate(self, domain: str, port: int | None = None) -> Deferred[Sequence[Target]]:
         """See L{ITargetLocator.locate}."""
         if domain.rstrip(".").lower() == self._domain:
-            return succeed(self._targets)
+            return Deferred.fromCoroutine(self._locate())
         return self._others.locate(domain, port)
+
+    async def _locate(self) -> Sequence[Target]:
+        found: list[Target] = []
+        problems: list[str] = []
+        for host, port in self._targets:
+            try:
+                found += await self._others.locate(host, port)
+            except NoTarget as problem:
+                problems.append(str(problem))
+        if not found:
+            raise NoTarget("; ".join(problems))
+        return found
 
 
 class _Unanswered(Exception):

@@ -15,7 +15,6 @@ from zope.interface import implementer
 
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITransactions
-from skypetrunk.net.locate import isLiteral
 from skypetrunk.net.signalling import (
     DatagramSignalling,
     MessageObserver,
@@ -24,7 +23,7 @@ from skypetrunk.net.signalling import (
     StreamSignallingFactory,
     allowed,
 )
-from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.uri import SIPURI
 
 DEFAULT_PORT = 5060

@@ -6,19 +6,21 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from skypetrunk.profiles.tables import Table
-from skypetrunk.wire.address import TransportAddress, parseAddress
+from skypetrunk.wire.address import TransportAddress, isLiteral, parseAddress
+
+__all__ = [
+    "isHostName",
+    "isLiteral",
+    "readLiteral",
+    "readName",
+    "readNetwork",
+    "readPorts",
+    "readSIPAddress",
+    "splitHostPort",
+]
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-
-
-def isLiteral(host: str) -> bool:
-    """Is C{host} an IPv4 or IPv6 address (without brackets)?"""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def isHostName(host: str) -> bool:

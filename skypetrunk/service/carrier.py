@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,7 +23,6 @@ from skypetrunk.interfaces import (
     INumberPlan,
     IRegistrationObserver,
     ITargetLocator,
-    Target,
 )
 from skypetrunk.net.certificates import (
     OwnCertificate,
@@ -34,6 +33,7 @@ from skypetrunk.net.certificates import (
 )
 from skypetrunk.net.flows import TrunkFlows, tlsConnector
 from skypetrunk.net.identity import IdentityPolicy
+from skypetrunk.net.locate import FixedTargets
 from skypetrunk.net.signalling import MessageObserver
 from skypetrunk.net.tls import ClientTLS
 from skypetrunk.service.routing import Account
@@ -42,34 +42,6 @@ from skypetrunk.wire.uri import SIPURI
 
 UNREGISTER_SECONDS = 2.0
 """How long the carrier has to confirm that our registration is removed when we stop."""
-
-
-@implementer(ITargetLocator)
-class ConfiguredTargets:
-    """The targets of the configuration instead of DNS, for one domain; names among them are looked up."""
-
-    def __init__(self, domain: str, targets: Sequence[tuple[str, int]], locator: ITargetLocator) -> None:
-        self._domain = domain
-        self._targets = targets
-        self._locator = locator
-
-    def locate(self, domain: str, port: int | None = None) -> Deferred[Sequence[Target]]:
-        """See L{ITargetLocator.locate}."""
-        if domain != self._domain:
-            return self._locator.locate(domain, port)
-        return Deferred.fromCoroutine(self._locate())
-
-    async def _locate(self) -> Sequence[Target]:
-        found: list[Target] = []
-        problems: list[str] = []
-        for host, port in self._targets:
-            try:
-                found += await self._locator.locate(host, port)
-            except NoTarget as problem:
-                problems.append(str(problem))
-        if not found:
-            raise NoTarget("; ".join(problems))
-        return found
 
 
 @implementer(IChannelFinder, IRegistrationObserver)
@@ -125,7 +97,7 @@ class Carrier:
         targets = configuration.targets
         self.flows = TrunkFlows(
             configuration.domain,
-            ConfiguredTargets(configuration.domain, targets, locator) if targets else locator,
+            FixedTargets(configuration.domain, targets, locator) if targets else locator,
             tlsConnector(reactor, tls),
             self.transactions,
             reactor,

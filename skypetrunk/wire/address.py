@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 
 _TRANSPORTS = ("UDP", "TCP", "TLS")
 
@@ -28,6 +28,15 @@ class TransportAddress:
 
     def __str__(self) -> str:
         return f"{self.transport.lower()}:{self.hostPort}"
+
+
+def isLiteral(host: str) -> bool:
+    """Is C{host} an IPv4 or IPv6 address (without brackets), which nobody has to be asked for?"""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def parseAddress(text: str) -> TransportAddress:
@@ -55,4 +64,4 @@ def parseAddress(text: str) -> TransportAddress:
     return TransportAddress(transport.upper(), host, int(port))
 
 
-__all__ = ["TransportAddress", "parseAddress"]
+__all__ = ["TransportAddress", "isLiteral", "parseAddress"]

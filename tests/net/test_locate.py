@@ -24,9 +24,7 @@ from skypetrunk.net.locate import (
     Locator,
     ServiceRecord,
     buildResolver,
-    isLiteral,
     orderRecords,
-    parseTarget,
 )
 from skypetrunk.wire.uri import SIPURI, parseURI
 from tests.net.zone import Zone, ZoneResolver, silence
@@ -252,34 +250,36 @@ class FixedTests(SynchronousTestCase):
     """Targets from the configuration."""
 
     def test_fixed(self) -> None:
-        """They stand for the trunk's domain, in the order given; other names go to DNS."""
-        dnsLocator = Locator(ZoneResolver({"gw.carrier.example": [("A", "192.0.2.8")]}), zero)
-        targets = [parseTarget("192.0.2.10:5071"), parseTarget("[2001:db8::1]:5061")]
-        locator = FixedTargets(DOMAIN, targets, dnsLocator)
+        """
+        They stand for the trunk's domain, in the order given; a name among them is looked up, without
+        SRV as it has a port, and one that has no address is passed over.  Other domains go to DNS.
+        """
+        resolver = ZoneResolver({"gw.carrier.example": [("A", "192.0.2.8")]})
+        names = [("no.example", 5061), ("gw.carrier.example", 5062)]
+        targets = [("192.0.2.10", 5071), *names, ("2001:db8::1", 5061)]
+        locator = FixedTargets(DOMAIN, targets, Locator(resolver, zero))
         self.assertTrue(verifyObject(ITargetLocator, locator))
-        self.assertEqual(self.successResultOf(locator.locate("Carrier.Example.")), tuple(targets))
+        self.assertEqual(
+            self.successResultOf(locator.locate("Carrier.Example.")),
+            [
+                Target("192.0.2.10", 5071, "192.0.2.10"),
+                Target("192.0.2.8", 5062, "gw.carrier.example"),
+                Target("2001:db8::1", 5061, "2001:db8::1"),
+            ],
+        )
+        self.assertEqual([query for query in resolver.queries if query.startswith("SRV")], [])
         self.assertEqual(
             self.successResultOf(locator.locate("gw.carrier.example", 5063)),
             [Target("192.0.2.8", 5063, "gw.carrier.example")],
         )
 
-    def test_parseTarget(self) -> None:
-        """Literal addresses, with or without a port."""
-        self.assertEqual(parseTarget("192.0.2.1"), Target("192.0.2.1", 5061, "192.0.2.1"))
-        self.assertEqual(parseTarget("192.0.2.1:7"), Target("192.0.2.1", 7, "192.0.2.1"))
-        self.assertEqual(parseTarget("2001:db8::1"), Target("2001:db8::1", 5061, "2001:db8::1"))
-        self.assertEqual(parseTarget("[2001:db8::1]"), Target("2001:db8::1", 5061, "2001:db8::1"))
-        for bad in (
-            "",
-            "a.example:5061",
-            "192.0.2.1:",
-            "192.0.2.1:0",
-            "192.0.2.1:65536",
-            "::1:x",
-            "[::1]5061",
-        ):
-            self.assertRaises(ValueError, parseTarget, bad)
-        self.assertFalse(isLiteral("[::1]"))
+    def test_none(self) -> None:
+        """None of them has an address: each is named, and no others are tried in their place."""
+        resolver = ZoneResolver({f"_sips._tcp.{DOMAIN}": [("SRV", 0, 0, 5061, "gw.carrier.example")]})
+        locator = FixedTargets(DOMAIN, [("a.example", 1), ("b.example", 2)], Locator(resolver, zero))
+        problem = self.failureResultOf(locator.locate(DOMAIN), NoTarget).value
+        self.assertIn("a.example", str(problem))
+        self.assertIn("b.example", str(problem))
 
     def test_buildResolver(self) -> None:
         """Configured servers are asked and no others; without any, the system's."""
@@ -287,7 +287,13 @@ class FixedTests(SynchronousTestCase):
         assert isinstance(configured, client.Resolver)
         self.assertEqual(configured.servers, [("127.0.0.1", 5353), ("192.0.2.53", 53), ("::1", 54)])
         self.assertIsNone(configured.resolv)
-        self.assertRaises(ValueError, buildResolver, MemoryReactor(), ["ns.example"])
+        for literal in ("2001:db8::1", "[2001:db8::1]"):
+            known = buildResolver(MemoryReactor(), [literal])
+            assert isinstance(known, client.Resolver)
+            self.assertEqual(known.servers, [("2001:db8::1", 53)])
+        bad = ["", "ns.example", "ns.example:53", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "::1:x"]
+        for each in (*bad, "[::1]53"):
+            self.assertRaises(ValueError, buildResolver, MemoryReactor(), [each])
         system = buildResolver(Clock())
         self.assertIsInstance(system, ResolverChain)
         self.assertTrue(verifyObject(IResolver, system))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.wire.address import TransportAddress, parseAddress
+from skypetrunk.wire.address import TransportAddress, isLiteral, parseAddress
 
 
 class AddressTests(SynchronousTestCase):
@@ -27,6 +27,13 @@ class AddressTests(SynchronousTestCase):
         """IPv6 gets brackets."""
         self.assertEqual(TransportAddress("TLS", "::1", 5061).hostPort, "[::1]:5061")
         self.assertEqual(TransportAddress("TLS", "192.0.2.1", 5061).hostPort, "192.0.2.1:5061")
+
+    def test_literal(self) -> None:
+        """Addresses without brackets; everything else is a name, or nothing."""
+        for host in ("192.0.2.1", "::1", "2001:db8::1"):
+            self.assertTrue(isLiteral(host), host)
+        for host in ("", "[::1]", "a.example", "192.0.2", "192.0.2.300", "192.0.2.1:5060"):
+            self.assertFalse(isLiteral(host), host)
 
     def test_refused(self) -> None:
         """What is wrong is named, with what would be right."""
