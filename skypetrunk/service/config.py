@@ -38,7 +38,8 @@ PORTS = (20000, 29999)
 """Default of C{media.ports}."""
 
 # sun_path holds 108 octets with the final zero (unix(7)).
-_LONGEST_SOCKET = 107
+LONGEST_SOCKET = 107
+"""Octets of the path of a control socket."""
 
 # RTP and RTCP, on the PBX's side and on the carrier's.
 _PORTS_OF_A_CALL = 4
@@ -169,8 +170,8 @@ def _readControl(table: Table, directory: Path) -> Control:
     if text is None:
         return Control()
     path = directory / text
-    if len(os.fsencode(path)) > _LONGEST_SOCKET:
-        table.wrong("socket", f"{path} is too long", f"at most {_LONGEST_SOCKET} octets")
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
+        table.wrong("socket", f"{path} is too long", f"at most {LONGEST_SOCKET} octets")
     elif not path.parent.is_dir():
         table.wrong("socket", f"there is no directory {path.parent}", "a path in one that exists")
     return Control(path)
@@ -178,6 +179,7 @@ def _readControl(table: Table, directory: Path) -> Control:
 
 __all__ = [
     "DNS",
+    "LONGEST_SOCKET",
     "Configuration",
     "Control",
     "Limits",

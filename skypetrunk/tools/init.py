@@ -11,9 +11,11 @@ from twisted.python import usage
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.profiles import loadProfile, profileNames, readProfile
-from skypetrunk.service.config import loadConfiguration
+from skypetrunk.service.config import LONGEST_SOCKET, loadConfiguration
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.template import Answers, completeAddress, isSIPAddress, ownAddress, render
+
+_SOCKET = "skypetrunk.sock"
 
 
 class Options(CommandOptions):
@@ -184,6 +186,7 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
         servers=options.servers,
         country=questions.text("country", "Country where the PBX stands, two letters").upper(),
         outsideLine=options["outside-line"],
+        socket=_SOCKET if len(os.fsencode(directory / _SOCKET)) <= LONGEST_SOCKET else None,
     ), password
 
 

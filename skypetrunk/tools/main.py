@@ -7,6 +7,7 @@ the exit status.  They are imported when they are asked for: a help text should 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -83,6 +84,8 @@ def main() -> None:
     except BrokenPipeError:
         # The reader (head, less) has gone; so has whoever would see an error.
         sys.stderr.close()
+        # What is still buffered would fail once more when the interpreter ends, with a status of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
 
 

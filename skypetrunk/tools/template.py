@@ -19,6 +19,7 @@ class Answers:
     What the file says.
 
     @ivar profile: C{profileName} is what the file calls it.
+    @ivar socket: name of the control socket; C{None} where its path would be too long.
     @ivar password: key and value, as in C{("password_file", "trunk.secret")}; C{None} for none.
     """
 
@@ -38,6 +39,7 @@ class Answers:
     servers: Sequence[str]
     country: str
     outsideLine: str | None
+    socket: str | None
 
     def withPassword(self, key: str, value: str) -> Answers:
         """The same with another source of the password."""
@@ -145,7 +147,7 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key("emergency", None, "in addition to the country's own", '["117"]')
     yield ""
     yield "[control]"
-    yield _key("socket", "skypetrunk.sock", "UNIX socket for skypetrunk status, mode 0600")
+    yield _key("socket", answers.socket, "UNIX socket for skypetrunk status", '"/run/skypetrunk.sock"')
 
 
 def _trunk(answers: Answers) -> Iterator[str]:

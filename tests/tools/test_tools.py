@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 import io
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -167,7 +169,10 @@ class CheckTests(ToolTestCase):
         Path("ca.pem").write_bytes(makeCertificate("Root")[0])
         more = 'targets = ["192.0.2.10"]\n[trunk.tls]\nca_file = "ca.pem"\n[trunk.limits]\ncalls = 5\n[[pbx]]'
         text = SHORT.replace("[[pbx]]", more).replace('"DE"', '"DE"\noutside_line = "0"\nemergency = ["117"]')
-        text += '[control]\nsocket = "s"\n[dns]\nservers = ["192.0.2.53"]\n'
+        # Trial's own directory may be too deep for a socket.
+        shallow = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, shallow)
+        text += f'[control]\nsocket = "{shallow}/s"\n[dns]\nservers = ["192.0.2.53"]\n'
         text += '[[route]]\nfrom = "office"\nto = ["carrier"]\ncalled = ["+44", "+49"]\n'
         Path("trunk.toml").write_text(text.replace("[media]", '[media]\nadvertise = "203.0.113.7"'))
         status, out, err = self.run_("check")
