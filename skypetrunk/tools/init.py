@@ -142,7 +142,11 @@ def main(options: Options) -> int:
     if not output.absolute().parent.is_dir():
         raise usage.UsageError(f"there is no directory {output.absolute().parent}")
     questions = _Questions(options)
-    answers, password = _collect(options, questions, output)
+    try:
+        answers, password = _collect(options, questions, output)
+    except EOFError:
+        print(file=sys.stderr)  # the question's own line is not ended
+        raise usage.UsageError("no answer was given, nothing is written") from None
     if questions.missing:
         raise usage.UsageError(f"missing: {', '.join(questions.missing)}")
     written = _write(answers, password, output, options["force"])

@@ -10,7 +10,7 @@ from twisted.python import usage
 
 class Options(usage.Options):
     """
-    Hands everything to twistd, which knows the trunk's options.
+    Hands everything to twistd, after a look at it: twistd's word for a mistake would be its own usage.
 
     @ivar arguments: the trunk's own command line.
     """
@@ -18,15 +18,23 @@ class Options(usage.Options):
     arguments: list[str]
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Keep the command line, unless it asks for help."""
-        self.arguments = list(options or ())
-        if "--help" in self.arguments:
-            from skypetrunk.service.tap import Options as TrunkOptions
+        """
+        Keep the command line.
 
-            trunk = TrunkOptions()
-            trunk.synopsis = "Usage: skypetrunk run [options]"
-            print(trunk)
-            raise SystemExit(0)
+        @raise UsageError: the trunk has no such option.
+        """
+        from skypetrunk.service.tap import Options as TrunkOptions
+
+        class CommandLine(TrunkOptions):
+            """The trunk's options, without what it does with them."""
+
+            synopsis = "Usage: skypetrunk run [options]"
+
+            def postOptions(self) -> None:
+                """The configuration is read when the trunk runs."""
+
+        self.arguments = list(options or ())
+        CommandLine().parseOptions(self.arguments)
 
 
 def main(options: Options) -> int:

@@ -84,7 +84,7 @@ class CommandTests(ToolTestCase):
 
     def test_version(self) -> None:
         """The version is ours, also behind a command."""
-        for arguments in (("--version",), ("check", "--version"), ("init", "--version")):
+        for arguments in (("--version",), ("init", "--version"), ("run", "--version")):
             self.assertEqual(self.run_(*arguments), (0, f"skypetrunk {__version__}\n", ""))
 
     def test_mistakes(self) -> None:
@@ -93,6 +93,8 @@ class CommandTests(ToolTestCase):
             (("chek",), "skypetrunk: Unknown command: chek\n"),
             (("check", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
             (("check", "a", "b"), "skypetrunk: Wrong number of arguments.\n"),
+            (("run", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
+            (("run", "trunk.toml"), "skypetrunk: Wrong number of arguments.\n"),
         ):
             self.assertEqual(self.run_(*arguments), (2, "", line))
         status, out, err = self.run_()
@@ -115,10 +117,9 @@ class RunTests(ToolTestCase):
     def test_arguments(self) -> None:
         """The trunk's own options reach it as they are."""
         options = command.Options()
-        options.parseOptions(["run", "--config", "office.toml", "--unknown"])
+        options.parseOptions(["run", "--config", "office.toml", "--debug"])
         assert isinstance(options.subOptions, run.Options)
-        self.assertEqual(options.subOptions.arguments, ["--config", "office.toml", "--unknown"])
-
+        self.assertEqual(options.subOptions.arguments, ["--config", "office.toml", "--debug"])
 
     def test_asTwistd(self) -> None:
         """It ends as twistd does: a mistake in the configuration is one line, and 2."""
@@ -366,6 +367,20 @@ class InitTests(ToolTestCase):
         )
         for args, line in lines:
             self.assertEqual(self.run_(*self.arguments, *args), (2, "", line))
+
+    def test_noAnswer(self) -> None:
+        """Whoever closes standard input (Ctrl-D) at a question gets one line, and nothing is written."""
+
+        def answer(question: str) -> str:
+            raise EOFError
+
+        self.patch(builtins, "input", answer)
+        err = io.StringIO()
+        for name, stream in (("stdin", _Terminal()), ("stdout", _Terminal()), ("stderr", err)):
+            self.patch(sys, name, stream)
+        self.assertEqual(command.run(["init"]), 2)
+        self.assertEqual(err.getvalue(), "\nskypetrunk: no answer was given, nothing is written\n")
+        self.assertEqual(os.listdir(), [])
 
     def test_questions(self) -> None:
         """On a terminal it asks for what is missing, and takes a default for an empty answer."""
