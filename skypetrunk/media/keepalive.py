@@ -48,7 +48,8 @@ class KeepAlive:
             self._call = self._clock.callLater(INTERVAL, self._tick)
 
     def stop(self) -> None:
-        """No more of them."""
+        """No more of them; who sent them is let go."""
+        self._send = _nowhere
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -61,3 +62,7 @@ class KeepAlive:
             if self._send():
                 self.last = now
         self._call = self._clock.callLater(wait, self._tick)
+
+
+def _nowhere() -> bool:
+    return False

@@ -90,7 +90,7 @@ class MediaPlane:
     def _bind(self, port: int, leg: MediaLeg) -> list[IListeningPort] | None:
         bound: list[IListeningPort] = []
         try:
-            for number, protocol in ((port, leg.rtpPort), (port + 1, leg.rtcpPort)):
+            for number, protocol in enumerate(leg.openPorts(), port):
                 # One octet more than the limit, so that a packet cut off here is seen to be too long.
                 bound.append(
                     self._reactor.listenUDP(

@@ -41,9 +41,17 @@ class MediaPort(DatagramProtocol):
 
     noisy = False
 
-    def __init__(self, leg: MediaLeg, receive: Receive) -> None:
-        self._leg = leg
+    def __init__(
+        self, receive: Receive, refuse: Callable[[str], None], failed: Callable[[], None]
+    ) -> None:
+        """
+        @param receive: takes each datagram; raises L{PacketRefused}.
+        @param refuse: told why a packet was refused.
+        @param failed: called while an exception that nobody foresaw is handled.
+        """
         self._receive = receive
+        self._refuse = refuse
+        self._failed = failed
         self.send: Callable[[bytes, Address], object] = self._unbound
 
     def startProtocol(self) -> None:
@@ -61,12 +69,16 @@ class MediaPort(DatagramProtocol):
         try:
             self._receive(datagram, addr)
         except PacketRefused as refusal:
-            self._leg.received.refuse(refusal.reason)
+            self._refuse(refusal.reason)
         except Exception:
-            self._leg.packetFailed()
+            self._failed()
 
     def connectionRefused(self) -> None:
         """The peer's port is closed: it may open yet."""
+
+    def forget(self) -> None:
+        """The leg is over.  While both refer to each other, both would wait for the garbage collector."""
+        self._receive, self._failed, self.send = _unheard, _nothing, self._unbound
 
     @staticmethod
     def _unbound(datagram: bytes, addr: Address) -> object:
@@ -97,8 +109,8 @@ class MediaLeg(ABC):
         self.name = name
         self.received = Counters()
         self.sent = Counters()
-        self.rtpPort = MediaPort(self, self.rtpReceived)
-        self.rtcpPort = MediaPort(self, self.rtcpReceived)
+        self.rtpPort: MediaPort
+        self.rtcpPort: MediaPort
         self._seconds = clock.seconds
         self._giveBack = giveBack
         self._other: MediaLeg | None = None
@@ -108,6 +120,13 @@ class MediaLeg(ABC):
         self._family = 4
         # Short-lived and random: says nothing of us or of the other side (RFC 7022).
         self._cname = entropy(12).hex().encode("ascii")
+
+    def openPorts(self) -> tuple[MediaPort, MediaPort]:
+        """New ports, not yet bound: one that the reactor closes cannot be bound again at once."""
+        refuse, failed = self.received.refuse, self.packetFailed
+        self.rtpPort = MediaPort(self.rtpReceived, refuse, failed)
+        self.rtcpPort = MediaPort(self.rtcpReceived, refuse, failed)
+        return self.rtpPort, self.rtcpPort
 
     def bound(self, host: str, advertised: str, port: int) -> None:
         """Both ports are bound on C{host}; C{advertised} is what the peer is told."""
@@ -161,6 +180,8 @@ class MediaLeg(ABC):
             self.join(None)
             self._ended()
             self._giveBack()
+            self.rtpPort.forget()
+            self.rtcpPort.forget()
         return self.statistics()
 
     def packetFailed(self) -> None:
@@ -233,3 +254,11 @@ class MediaLeg(ABC):
 
     def _ended(self) -> None:  # noqa: B027
         """The leg is being released: let go of timers and keys, where there are any."""
+
+
+def _unheard(datagram: bytes, addr: Address) -> None:
+    """A datagram after the end."""
+
+
+def _nothing() -> None:
+    """Nothing is left to tell."""

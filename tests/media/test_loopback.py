@@ -139,6 +139,18 @@ class LoopbackTests(TestCase):
         self.send(self.carrier, self.secure, self.srtp.protect(rtp(1010)))
         await self.pbx.wait(1)
 
+    async def test_busyPair(self) -> None:
+        """A pair whose second port is another program's is passed over, the first one given back."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        first = self.plain.address.port + 4
+        with socket.socket(family, socket.SOCK_DGRAM) as other:
+            other.bind((self.host, first + 1))
+            self.assertGreater(self.leg(False).address.port, first)
+        self.assertEqual(self.plane.openPorts, 6)
+        await deferLater(reactor, 0)  # type: ignore[arg-type]
+        with socket.socket(family, socket.SOCK_DGRAM) as other:
+            other.bind((self.host, first))
+
     async def test_large(self) -> None:
         """A packet longer than any of media is refused as such, not cut off."""
         self.send(self.carrier, self.secure, bytes(9000))

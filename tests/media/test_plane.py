@@ -4,8 +4,10 @@ Tests of L{skypetrunk.media.plane}.
 
 from __future__ import annotations
 
+import gc
 from errno import EADDRNOTAVAIL
 from typing import Any
+from weakref import ref
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorUDP
@@ -134,3 +136,17 @@ class PlaneTests(SynchronousTestCase):
             one.release()
             other.release()
         self.assertEqual((plane.openPorts, network.ports), (0, {}))
+
+    def test_nothingRefersBack(self) -> None:
+        """A leg that was released goes at once: contexts and keys do not wait for the garbage collector."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for secure in (False, True):
+            call = Call()
+            leg = call.secure if secure else call.plain
+            call.fromPBX(rtp(1))
+            gone = ref(leg)
+            for each in (call.plain, call.secure):
+                each.release()
+            del leg, each, call
+            self.assertIsNone(gone())
