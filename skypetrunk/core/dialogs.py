@@ -84,7 +84,7 @@ class DialogManager:
         @param entropy: random octets, as L{os.urandom}.
         """
         self._clock = clock
-        self._workshop = Workshop(clock, timers, token, self._register, self._unregister)
+        self._workshop = Workshop(clock, timers, token, entropy, self._register, self._unregister)
         self._token = token
         self._entropy = entropy
         self._plane = plane

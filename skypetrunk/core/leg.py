@@ -39,6 +39,7 @@ class Workshop:
     What every leg works with.
 
     @ivar token: makes random text for tags and Call-IDs.
+    @ivar entropy: random octets.
     @ivar register: makes a leg's dialog known, so that requests find it; called again when it changes.
     @ivar unregister: the leg is gone.
     """
@@ -46,6 +47,7 @@ class Workshop:
     clock: IReactorTime
     timers: Timers
     token: Callable[[], str]
+    entropy: Callable[[int], bytes]
     register: Callable[[Leg], None]
     unregister: Callable[[Leg], None]
 
@@ -132,7 +134,9 @@ class Leg(Ends):
         if not self.dialog.sequenceAccepted(request):
             transaction.respond(self._response(request, 500))
         elif self._pending is not None:
-            transaction.respond(self._response(request, 500, [Header("Retry-After", "1")]))
+            # RFC 3261 section 14.2: "a randomly chosen value of between 0 and 10 seconds".
+            seconds = self._workshop.entropy(1)[0] % 11
+            transaction.respond(self._response(request, 500, [Header("Retry-After", str(seconds))]))
         elif self._client is not None:
             # Glare (section 14.1): the peer is to try again a little later.
             transaction.respond(self._response(request, 491))

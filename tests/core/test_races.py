@@ -147,7 +147,7 @@ class SetupRaces(Race):
         self.callee.answers(far, 180)
         self.caller.within(near, self.caller.response(180), "INVITE", 2, self.description(self.caller, 2))
         refusal = self.caller.response(500)
-        self.assertIsNotNone(refusal.header("Retry-After"))
+        self.assertIn(int(refusal.header("Retry-After") or -1), range(11))
         self.answer(far)
         self.assertEqual(self.caller.response(200).cseq.number, 1)
 

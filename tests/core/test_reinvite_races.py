@@ -55,13 +55,13 @@ class ReinviteRaces(Race):
         self.assertEqual(self.callee.response(200).cseq.number, 2)
 
     def test_secondINVITEBeforeAnswer(self) -> None:
-        """A second re-INVITE before the first was answered: 500 with Retry-After (section 14.2)."""
+        """A second re-INVITE before the first was answered: 500, Retry-After 0 to 10 s (section 14.2)."""
         near, accepted, _ = self.established()
         self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2))
         far = self.callee.request("INVITE")
         self.caller.got()
         self.caller.within(near, accepted, "INVITE", 3, self.description(self.caller, 3))
-        self.assertIsNotNone(self.caller.response(500).header("Retry-After"))
+        self.assertIn(int(self.caller.response(500).header("Retry-After") or -1), range(11))
         self.answer(far)
         self.assertEqual(self.caller.response(200).cseq.number, 2)
 
