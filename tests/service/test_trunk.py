@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError
 from twisted.logger import LogLevel
 
@@ -10,7 +11,8 @@ from skypetrunk.lab.calls import Call, Phase
 from skypetrunk.service.control import ControlRefused, HangUp, PlaceCall, ask, askStatus
 from skypetrunk.service.trunk import Skypetrunk
 from skypetrunk.wire.message import Response
-from tests.service.scene import ACCOUNT, BUSY, CLEAR, HANGS_UP, NO_ANSWER, TONE, UNUSED, SceneCase
+from tests.net.hostile import Datagrams, Stream
+from tests.service.scene import ACCOUNT, BUSY, CLEAR, HANGS_UP, NO_ANSWER, TONE, UNUSED, Scene, SceneCase
 
 
 class CallTests(SceneCase):
@@ -165,6 +167,57 @@ class NoCallTests(SceneCase):
         far.hangUp()
         await scene.over(near, far)
         self.assertEqual(len(scene.requests("CANCEL", transport="UDP")), 1)
+
+
+class NeighbourTests(SceneCase):
+    """What a PBX sees beside calls."""
+
+    async def options(self, scene: Scene, source: str = "127.0.0.1") -> Datagrams:
+        """An OPTIONS from a host."""
+        peer = Datagrams()
+        port = self.reactor.listenUDP(0, peer, interface=source)
+        self.addCleanup(port.stopListening)
+        assert peer.transport is not None
+        peer.transport.connect(scene.proxy.host, scene.proxy.port)
+        peer.say(
+            b"OPTIONS sip:trunk@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK%d\r\n"
+            b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\n"
+            b"Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n" % (id(peer), id(peer))
+        )
+        return peer
+
+    async def test_options(self) -> None:
+        """200 only while a call could leave; before and after 503, or what the configuration says."""
+        for lines, status in (([], 503), (["options_unusable = 480"], 480)):
+            scene = self.build(lines=lines)
+            scene.trunk.listen()
+            peer = await self.options(scene)
+            await scene.until(lambda each=peer: each.heard, "an answer")  # type: ignore[misc]
+            self.assertEqual(peer.statuses(), [status])
+            scene.start()
+            await scene.registered()
+            peer = await self.options(scene)
+            await scene.until(lambda each=peer: each.heard, "an answer")  # type: ignore[misc]
+            self.assertEqual(peer.statuses(), [200])
+            scene.dropFlow()
+            await scene.until(lambda each=scene: not each.carrier["up"], "down")  # type: ignore[misc]
+            peer = await self.options(scene)
+            await scene.until(lambda each=peer: each.heard, "an answer")  # type: ignore[misc]
+            self.assertEqual(peer.statuses(), [status])
+
+    async def test_strangers(self) -> None:
+        """Whoever is not allowed gets no answer, and is counted in the status."""
+        scene = await self.begin()
+        stranger = await self.options(scene, "127.0.0.2")
+        friend = await self.options(scene)
+        await scene.until(lambda: friend.heard, "an answer")
+        self.assertEqual(stranger.heard, [])
+        endpoint = TCP4ClientEndpoint(
+            self.reactor, scene.proxy.host, scene.proxy.port, bindAddress=("127.0.0.2", 0)
+        )
+        stream: Stream = await connectProtocol(endpoint, Stream())
+        await scene.until(lambda: stream.closed, "closed")
+        self.assertEqual((stream.heard, scene.status["pbxes"]["office"]["strangers"]), (b"", 2))
 
 
 class RegistrationTests(SceneCase):
