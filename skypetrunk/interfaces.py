@@ -36,9 +36,7 @@ class IMessageChannel(Interface):
 
     reliable: bool = Attribute("bool: the transport delivers or reports (RFC 3261 section 17)")
     secure: bool = Attribute("bool: the peer proved its identity; keys may be sent")
-    localAddress: TransportAddress = Attribute(
-        "TransportAddress: what Via and Contact show, the advertised one where NAT stands between"
-    )
+    localAddress: TransportAddress = Attribute("TransportAddress: ours, what Via and Contact show")
     peer: TransportAddress = Attribute("TransportAddress: where messages go")
 
     def send(message: Request | Response) -> None:

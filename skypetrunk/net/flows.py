@@ -155,7 +155,6 @@ class TrunkFlows:
         token: Callable[[], str],
         random: Callable[[], float],
         *,
-        advertise: str | None = None,
         observer: MessageObserver | None = None,
         up: Callable[[IMessageChannel], None] | None = None,
         down: Callable[[Exception], None] | None = None,
@@ -164,7 +163,6 @@ class TrunkFlows:
         @param connector: makes verified connections only; see L{tlsConnector}.
         @param token: random text for tags.
         @param random: from 0 to 1.
-        @param advertise: the host that Via and Contact show, where NAT stands between.
         @param up: told of each new flow, at once.
         @param down: told that the flow was lost.
         """
@@ -189,7 +187,6 @@ class TrunkFlows:
                 token,
                 transport="TLS",
                 secure=True,
-                advertise=advertise,
                 observer=observer,
                 connected=connected,
                 lost=lost,

@@ -121,8 +121,7 @@ class StreamSignalling(Protocol):
         assert self.transport is not None
         self._open = True
         self.peer = _streamAddress(self.factory.transport, self.transport.getPeer())
-        local = _streamAddress(self.factory.transport, self.transport.getHost())
-        self.localAddress = _advertised(local, self.factory.advertise)
+        self.localAddress = _streamAddress(self.factory.transport, self.transport.getHost())
         if ITCPTransport.providedBy(self.transport):
             # Messages are small and wait for each other; a dead peer should be noticed.
             self.transport.setTcpNoDelay(True)
@@ -195,7 +194,6 @@ class StreamSignallingFactory(Factory):
 
     @ivar transport: C{"TLS"} or C{"TCP"}.
     @ivar secure: the peers of these connections have proved their identity.
-    @ivar advertise: the host that Via and Contact show, or C{None} for the connection's own.
     @ivar reception: what is done with a message; its C{malformed} counts those that were none.
     @ivar strangers: connections refused because of C{allow}.
     @ivar channels: the open connections.
@@ -211,7 +209,6 @@ class StreamSignallingFactory(Factory):
         *,
         transport: str,
         secure: bool = False,
-        advertise: str | None = None,
         allow: Networks | None = None,
         limits: Limits = DEFAULT_LIMITS,
         observer: MessageObserver | None = None,
@@ -227,7 +224,6 @@ class StreamSignallingFactory(Factory):
         self.clock = clock
         self.transport = transport
         self.secure = secure
-        self.advertise = advertise
         self.limits = limits
         self.reception = _Reception(transactions, token, observer)
         self.strangers = 0
@@ -277,7 +273,7 @@ class DatagramChannel:
 
     @property
     def localAddress(self) -> TransportAddress:
-        """The socket's, or the advertised one."""
+        """The socket's."""
         return self.signalling.localAddress
 
     def send(self, message: Request | Response) -> None:
@@ -306,7 +302,6 @@ class DatagramSignalling(DatagramProtocol):
         transactions: ITransactions,
         token: Callable[[], str],
         *,
-        advertise: str | None = None,
         allow: Networks | None = None,
         observer: MessageObserver | None = None,
     ) -> None:
@@ -317,7 +312,6 @@ class DatagramSignalling(DatagramProtocol):
         self.reception = _Reception(transactions, token, observer)
         self.dropped: Counter[str] = Counter()
         self.localAddress = TransportAddress("UDP", "", 0)
-        self._advertise = advertise
         self._allow = allow
         self._channels: OrderedDict[tuple[str, int], DatagramChannel] = OrderedDict()
 
@@ -325,7 +319,7 @@ class DatagramSignalling(DatagramProtocol):
         """The socket is bound."""
         assert self.transport is not None
         bound: Any = self.transport.getHost()
-        self.localAddress = _advertised(TransportAddress("UDP", bound.host, bound.port), self._advertise)
+        self.localAddress = TransportAddress("UDP", bound.host, bound.port)
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         """One datagram.  Never raises."""
@@ -366,7 +360,3 @@ class DatagramSignalling(DatagramProtocol):
 
 def _streamAddress(transport: str, address: IAddress) -> TransportAddress:
     return TransportAddress(transport, getattr(address, "host", ""), getattr(address, "port", 0))
-
-
-def _advertised(local: TransportAddress, host: str | None) -> TransportAddress:
-    return local if host is None else TransportAddress(local.transport, host, local.port)

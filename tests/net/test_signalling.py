@@ -122,16 +122,13 @@ class StreamTests(SignallingTestCase):
         self.channel = self.build(self.factory)
         self.channel.makeConnection(self.transport)
 
-    def makeFactory(
-        self, limits: Limits = DEFAULT_LIMITS, advertise: str | None = None
-    ) -> StreamSignallingFactory:
+    def makeFactory(self, limits: Limits = DEFAULT_LIMITS) -> StreamSignallingFactory:
         """A factory that tells this test everything."""
         return StreamSignallingFactory(
             self.transactions,
             self.clock,
             lambda: "our-tag",
             transport="TCP",
-            advertise=advertise,
             allow=NETWORKS,
             limits=limits,
             observer=self.observe,
@@ -160,12 +157,6 @@ class StreamTests(SignallingTestCase):
         self.assertTrue(self.channel.reliable)
         self.assertFalse(self.channel.secure)
         self.assertEqual(self.events, [("connected", self.channel)])
-
-    def test_advertise(self) -> None:
-        """The advertised host takes the place of our own."""
-        channel = self.build(self.makeFactory(advertise="203.0.113.7"))
-        channel.makeConnection(self.transport)
-        self.assertEqual(channel.localAddress, TransportAddress("TCP", "203.0.113.7", 5060))
 
     def test_receive(self) -> None:
         """Messages reach the transactions with their channel, wherever the octets were cut."""
@@ -426,10 +417,10 @@ class DatagramTests(SignallingTestCase):
         super().setUp()
         self.signalling = self.make()
 
-    def make(self, advertise: str | None = None) -> DatagramSignalling:
+    def make(self) -> DatagramSignalling:
         """One with a socket of its own."""
         signalling = DatagramSignalling(
-            self.transactions, lambda: "our-tag", advertise=advertise, allow=NETWORKS, observer=self.observe
+            self.transactions, lambda: "our-tag", allow=NETWORKS, observer=self.observe
         )
         self.udp = FakeUDP()
         signalling.makeConnection(self.udp)  # type: ignore[arg-type]
@@ -451,11 +442,6 @@ class DatagramTests(SignallingTestCase):
         self.assertIsNot(anew, channel)
         self.assertEqual(anew, channel)
         self.assertEqual(len({anew, channel}), 1)
-
-    def test_advertise(self) -> None:
-        """The advertised host takes the place of our own."""
-        channel = self.make("203.0.113.7").channel("192.0.2.1", 5070)
-        self.assertEqual(channel.localAddress, TransportAddress("UDP", "203.0.113.7", 5060))
 
     def test_receive(self) -> None:
         """A datagram reaches the transactions with the channel back."""
