@@ -331,6 +331,7 @@ class MutationTests(HostileCase):
             call.hangUp()
             if random.random() < 0.5:
                 scene.dropFlow()
+        self.assertGreater(len([line for line in self.logged() if "malformed" in line]), 20)
         scene.dropFlow()
         await scene.until(lambda: scene.phone.agent.calls == (), "every call has an end")
         await self.fine(scene)

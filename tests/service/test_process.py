@@ -263,7 +263,7 @@ class RunTests(ProcessCase):
         first = self.running("--debug")
         self.options()
         self.until(lambda: "OPTIONS sip:trunk@127.0.0.1 SIP/2.0" in self.read("log"), "the message")
-        self.assertIn("SIP/2.0 503 ", self.read("log"))
+        self.until(lambda: "SIP/2.0 503 " in self.read("log"), "the answer")
         first.terminate()
         first.wait(10)
         self.running()

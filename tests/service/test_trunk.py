@@ -10,6 +10,7 @@ from skypetrunk.lab.audio import examine
 from skypetrunk.lab.calls import Call, Phase
 from skypetrunk.service.control import ControlRefused, HangUp, PlaceCall, ask, askStatus
 from skypetrunk.service.trunk import Skypetrunk
+from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.message import Response
 from tests.net.hostile import Datagrams, Stream
 from tests.service.scene import ACCOUNT, BUSY, CLEAR, HANGS_UP, NO_ANSWER, TONE, UNUSED, Scene, SceneCase
@@ -77,6 +78,19 @@ class CallTests(SceneCase):
         near.hangUp()
         await scene.over(near, far)
         self.assertEqual(scene.status["ended"][-1]["by"], "callee")
+
+    async def test_contactElsewhere(self) -> None:
+        """A carrier whose Contact leads nowhere: what follows takes the connection that it came by."""
+        scene = await self.begin(maddr=False)
+        node = scene.lab.carrier.node
+        scene.lab.carrier.node = TransportAddress("TLS", "127.0.0.9", 9)
+        for call in (scene.callOut, scene.callIn):
+            near, far = await call()
+            near.hangUp()
+            await scene.over(near, far)
+        self.assertEqual(len(scene.requests("REGISTER")), 2)
+        self.assertTrue(any("127.0.0.9 cannot be reached" in line for line in self.logged(LogLevel.warn)))
+        scene.lab.carrier.node = node
 
     async def test_both(self) -> None:
         """Two calls at once, one each way; the status shows both, and the operator ends one of them."""
@@ -255,6 +269,17 @@ class RegistrationTests(SceneCase):
         again = await scene.callIn()
         again[0].hangUp()
         await scene.over(*again)
+
+    async def test_endWhileDown(self) -> None:
+        """A call that ends while there is no way to the carrier leaves nothing behind either."""
+        scene = await self.begin()
+        near, _ = await scene.callOut()
+        scene.dropFlow()
+        await scene.until(lambda: scene.carrier["state"] == "down", "down")
+        near.hangUp()
+        await scene.over(near)
+        await scene.until(lambda: scene.status["transactions"] == 0, "no transaction is left")
+        await scene.registered()
 
     async def test_lapse(self) -> None:
         """A registration that runs out without a refresh takes the trunk out of service at that moment."""
