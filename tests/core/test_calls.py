@@ -358,6 +358,15 @@ class CallTests(SynchronousTestCase):
             self.assertEqual(net.carrier.got(), [])
             self.assertEqual(net.manager.emergencies, 1)
             self.assertEqual(net.plane.legs, [])
+        net = CallNet()
+        invite = net.pbx.invite("sip:404@198.51.100.1", sdp())
+        net.pbx.got()
+        for called in ("<sip:112@198.51.100.1>", "<tel:112>"):
+            via = str(invite.topVia).replace("branch=", f"branch=z9hG4bK{len(called)}")
+            net.pbx.says(invite.withHeader("To", called).withHeader("Via", via).withHeader("Call-ID", called))
+            self.assertIn("Q.850;cause=34", net.pbx.response(503).header("Reason") or "")
+            net.pbx.got()
+        self.assertEqual(net.manager.emergencies, 2)
 
     def test_policy(self) -> None:
         """A policy refuses at once or later, with its status and cause; a failing policy denies."""
