@@ -1,6 +1,7 @@
 """The control protocol, over a UNIX socket of the test's own."""
 
 import os
+import socket
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -115,3 +116,18 @@ class ControlTests(TestCase):
         second = ControlServer(self.reactor, self.path, Recorder())  # type: ignore[arg-type]
         self.assertRaises(CannotListenError, second.listen)
         self.assertTrue(self.path.is_socket())
+
+    async def test_leftover(self) -> None:
+        """The socket of a process that is gone is replaced; another file at its place is not."""
+        path = self.path.with_name("left")
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.bind(str(path))
+        self.assertTrue(path.is_socket())
+        server = ControlServer(self.reactor, path, self.controlled)  # type: ignore[arg-type]
+        server.startService()
+        self.assertEqual(await askStatus(self.reactor, path), self.controlled.state)
+        await server.stopService()
+        self.assertFalse(path.exists())
+        path.write_text("mine")
+        self.assertRaises(CannotListenError, server.listen)
+        self.assertEqual(path.read_text(), "mine")
