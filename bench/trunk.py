@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -54,21 +55,25 @@ class Trunk:
         self,
         calls: int,
         *,
-        callerPorts: Sequence[int] = (9,),
-        carrierPorts: Sequence[int] = (9,),
+        callerPorts: Sequence[int] = (),
+        carrierPorts: Sequence[int] = (),
         challenging: bool = False,
         wrapper: Sequence[str] = (),
     ) -> None:
         """
         @param calls: at most, at the same time.
-        @param callerPorts: audio ports of the caller, in turn.
-        @param carrierPorts: audio ports of the carrier, in turn.
+        @param callerPorts: audio ports of the caller, in turn; without any, one where nobody listens.
+        @param carrierPorts: audio ports of the carrier, as many.
         @param challenging: registration, and every INVITE and BYE is challenged.
         @param wrapper: a command that runs another one: a profiler.
         """
         self._scratch = tempfile.TemporaryDirectory(prefix="skypetrunk-bench-")
         directory = Path(self._scratch.name)
-        self.carrier = Carrier(HOST, takePorts(HOST), carrierPorts, challenging)
+        # Bound, as each packet to a closed port would cost an ICMP message.
+        self._sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sink.bind((HOST, 0))
+        sink = (self._sink.getsockname()[1],)
+        self.carrier = Carrier(HOST, takePorts(HOST), carrierPorts or sink, challenging)
         caFile = self.carrier.startTLS(directory)
         port, first = takePorts(HOST), takePorts(HOST, calls * 4 + 8)
         (directory / "secret").write_text("of the benchmark\n")
@@ -98,7 +103,7 @@ class Trunk:
             "skypetrunk",
             {"PYTHONPATH": root},
         )
-        self.caller = Caller(HOST, (HOST, port), callerPorts)
+        self.caller = Caller(HOST, (HOST, port), callerPorts or sink)
 
     def __enter__(self) -> Trunk:
         """Wait until calls can be placed."""
@@ -115,4 +120,5 @@ class Trunk:
         self.program.stop()
         self.caller.close()
         self.carrier.stop()
+        self._sink.close()
         self._scratch.cleanup()
