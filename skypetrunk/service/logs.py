@@ -21,7 +21,15 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-_PORT_LINES = (" starting on ", "Starting protocol ", "Stopping protocol ", "(UDP Port ", "(TCP Port ")
+_PORT_LINES = (
+    " starting on ",
+    "Starting protocol ",
+    "Stopping protocol ",
+    "(UDP Port ",
+    "(TCP Port ",
+    # AMP: two lines for each question of a tool.
+    "_Control connection ",
+)
 
 
 @implementer(ILogFilterPredicate)

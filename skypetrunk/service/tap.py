@@ -44,7 +44,7 @@ class Options(usage.Options):
             print(error, file=sys.stderr)
             raise SystemExit(2) from None
         for warning in warnings:
-            print(warning, file=sys.stderr)
+            print(f"warning: {warning}", file=sys.stderr)
 
 
 def makeService(options: Options) -> IService:
