@@ -105,13 +105,21 @@ class CallRefused(RemoteError):
     A call that policy refuses.
 
     @ivar cause: Q.850 cause for the Reason header (RFC 3326), or C{None}.
+    @ivar retryAfter: seconds after which it is worth asking again (RFC 3261 section 20.33), or C{None}.
     """
 
     status = 403
 
-    def __init__(self, text: str, status: int | None = None, cause: int | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        status: int | None = None,
+        cause: int | None = None,
+        retryAfter: int | None = None,
+    ) -> None:
         super().__init__(text, status)
         self.cause = cause
+        self.retryAfter = retryAfter
 
 
 class PacketRefused(RemoteError):

@@ -95,7 +95,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
         known = self.known(self.problems(f"{NOWHERE} = 1\n{text}"))
         tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control"}
         self.assertTrue(tables <= known)
-        keys = known - tables - {"trunk.tls", "trunk.media", "trunk.limits"}
+        keys = known - tables - {"trunk.tls", "trunk.media", "trunk.limits", "pbx.limits"}
         page = self.page.read_text("utf-8")
         trunk, _, profile = page.partition("\nCarrier profiles\n")
         self.assertEqual(described(trunk), keys)

@@ -161,12 +161,18 @@ class Bridge:
             if not side.usable():
                 reason = f"{side.name} is not usable"
                 continue
+            refusal = None if side.guard is None else side.guard.refusal(side.name, self.request)
+            if refusal is not None:
+                reason = str(refusal)
+                continue
             try:
                 far = self._makeLeg(side)
             except PortsExhausted as error:
                 status, reason = 503, str(error)
                 break
             self._far = far
+            if side.guard is not None:
+                side.guard.taken(side.name, self.request)
             self._plane.join(self._near.session.media, far.session.media)
             offer = exchange.sendTo(far)
             self._log.info(

@@ -19,7 +19,7 @@ from skypetrunk.core.leg import AGENT, ALLOW, Leg, Workshop
 from skypetrunk.core.session import SDP_TYPE
 from skypetrunk.core.sides import PBXSide, Side, userOf
 from skypetrunk.core.timers import Timers
-from skypetrunk.errors import PortsExhausted, RemoteError
+from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
@@ -78,10 +78,12 @@ class DialogManager:
         policy: ICallPolicy,
         routes: Routes,
         observers: Sequence[IDialogObserver] = (),
+        gate: ICallPolicy | None = None,
     ) -> None:
         """
         @param token: makes random text for tags, Call-IDs and the names of calls.
         @param entropy: random octets, as L{os.urandom}.
+        @param gate: asked before anything is taken for a call, unlike C{policy}; it answers at once.
         """
         self._clock = clock
         self._workshop = Workshop(clock, timers, token, entropy, self._register, self._unregister)
@@ -91,6 +93,7 @@ class DialogManager:
         self._numbers = numbers
         self._policy = policy
         self._routes = routes
+        self._gate = gate
         self._observers = tuple(observers)
         self.emergencies = 0
         self.sides: dict[str, Side] = {}
@@ -235,10 +238,6 @@ class DialogManager:
             self._log.warn("no route for a call from {side} to {called}", side=side.name, called=called)
             transaction.respond(self._response(request, 404))
             return
-        if side.full:
-            headers = [reasonHeader(NO_CIRCUIT, "as many calls as allowed are up")]
-            transaction.respond(self._response(request, 503, headers))
-            return
         asked = CallRequest(
             call=self._token()[:8],
             caller=caller.user,
@@ -246,6 +245,10 @@ class DialogManager:
             source=side.name,
             destinations=tuple(way.name for way in destinations),
         )
+        refusal = self._refusal(side, asked)
+        if refusal is not None:
+            self._respondRefused(transaction, asked, refusal)
+            return
         bridge = Bridge(
             asked,
             caller,
@@ -267,6 +270,32 @@ class DialogManager:
             transaction.respond(self._response(request, status))
             self.bridgeEnded(bridge, CallEnded(asked.call, str(error), status, "trunk", 0.0), ())
             self.bridgeGone(bridge)
+
+    def _refusal(self, side: Side, asked: CallRequest) -> CallRefused | None:
+        """Why there is no room for this call, before anything is taken for it."""
+        try:
+            if self._gate is not None:
+                self._gate.admit(asked)
+        except CallRefused as refusal:
+            return refusal
+        return CallRefused("as many calls as allowed are up", 503, NO_CIRCUIT) if side.overfull else None
+
+    def _respondRefused(
+        self, transaction: IServerTransaction, asked: CallRequest, refusal: CallRefused
+    ) -> None:
+        status = refusal.status or 403
+        self._log.warn(
+            "a call from {source} to {called} is refused with {status}, cause {cause}: {reason}",
+            source=asked.source,
+            called=asked.called,
+            status=status,
+            cause=refusal.cause,
+            reason=str(refusal),
+        )
+        headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
+        if refusal.retryAfter is not None:
+            headers.append(Header("Retry-After", str(refusal.retryAfter)))
+        transaction.respond(self._response(transaction.request, status, headers))
 
     def _isEmergency(self, request: Request, called: str) -> bool:
         """In the Request-URI or in To, whatever the dialled form and scheme."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
 
+from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
+    CallRequest,
     ICarrierProfile,
     IChannelFinder,
     ICredentials,
@@ -59,6 +61,16 @@ class Caller:
     display: str | None
 
 
+class Guard(Protocol):
+    """Keeps the limits of neighbours."""
+
+    def refusal(self, name: str, request: CallRequest) -> CallRefused | None:
+        """Why the neighbour C{name} may not take its part in C{request} now."""
+
+    def taken(self, name: str, request: CallRequest) -> None:
+        """C{request} goes to the neighbour C{name} now."""
+
+
 @implementer(ITransactionUser)
 class Side:
     """
@@ -69,12 +81,16 @@ class Side:
     @ivar suites: SRTP suites allowed, in order; empty on a plain side.
     @ivar transactions: set once when the side is wired.
     @ivar calls: legs that exist now.
+    @ivar burst: calls from it above the limit of those at the same time.
+    @ivar guard: keeps its other limits.
     """
 
     transactions: ITransactions
     secure = False
     suites: Sequence[str] = ()
     credentials: ICredentials | None = None
+    burst = 0
+    guard: Guard | None = None
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """
@@ -94,6 +110,11 @@ class Side:
     def full(self) -> bool:
         """As many calls as allowed are up."""
         return self.limit is not None and self.calls >= self.limit
+
+    @property
+    def overfull(self) -> bool:
+        """As many calls as it may have while it makes some of them itself."""
+        return self.limit is not None and self.calls >= self.limit + self.burst
 
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
         """How a call to C{called} is addressed towards this neighbour."""

@@ -50,6 +50,7 @@ class Carrier:
     One trunk.
 
     @ivar side: as the calls see it.
+    @ivar limits: of its calls.
     @ivar flows: its connections.
     """
 
@@ -85,6 +86,8 @@ class Carrier:
             configuration.media.suites,
             configuration.limits.calls,
         )
+        self.limits = configuration.limits
+        self.side.burst = self.limits.burst
         self.transactions = Transactions(reactor, self.side, token, timers)
         self.side.transactions = self.transactions
         tls = ClientTLS(

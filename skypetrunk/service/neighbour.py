@@ -22,6 +22,7 @@ class PBX:
 
     @ivar name: as configured.
     @ivar side: as the calls see it.
+    @ivar limits: of its calls.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class PBX:
             configuration.optionsUnusable,
             configuration.emergencyStatus,
         )
+        self.limits = configuration.limits
+        self.side.limit = self.limits.calls
         self.transactions = Transactions(reactor, self.side, token, timers)
         self.side.transactions = self.transactions
 

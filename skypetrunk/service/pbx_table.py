@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from skypetrunk.profiles.tables import Table
 from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
+from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.settings import MediaConfiguration, PBXConfiguration
 from skypetrunk.wire.address import TransportAddress
 
@@ -47,6 +48,7 @@ def readPBX(table: Table) -> PBXConfiguration:
         allow=tuple(allow),
         optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         emergencyStatus=table.integer("emergency_status", 400, 699, 503),
+        limits=readLimits(table.table("limits")),
     )
 
 

@@ -48,12 +48,27 @@ class TrunkMedia:
 @frozen
 class Limits:
     """
-    Bounds of a trunk.
+    Bounds of a trunk or PBX; C{None} and empty for none.
 
-    @ivar calls: simultaneous calls, or C{None} without a bound.
+    @ivar calls: simultaneous calls.
+    @ivar incomingBurst: per cent more calls of those that a carrier makes.
+    @ivar callsPerSecond: new calls, both directions together.
+    @ivar minutesPerDay: of calls to trunks, from midnight to midnight, UTC.
+    @ivar allow: prefixes of numbers that may be called over a trunk.
+    @ivar deny: prefixes of those that may not; the longest of both decides.
     """
 
-    calls: int | None
+    calls: int | None = None
+    incomingBurst: int = 0
+    callsPerSecond: int | None = None
+    minutesPerDay: int | None = None
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    @property
+    def burst(self) -> int:
+        """Calls above C{calls}, of those that a carrier makes."""
+        return (self.calls or 0) * self.incomingBurst // 100
 
 
 @frozen
@@ -96,6 +111,7 @@ class PBXConfiguration:
     allow: tuple[IPv4Network | IPv6Network, ...]
     optionsUnusable: int = 503
     emergencyStatus: int = 503
+    limits: Limits = Limits()  # noqa: RUF009 (a frozen value)
 
 
 @frozen

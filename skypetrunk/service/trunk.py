@@ -27,6 +27,7 @@ from skypetrunk.net.signalling import MessageObserver
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
+from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.records import CallBook
 from skypetrunk.service.routing import AdmitAll, RouteTable
@@ -83,6 +84,7 @@ class Skypetrunk(MultiService):
         self.plane = MediaPlane(reactor, reactor, media.address, media.advertise, media.ports, os.urandom)
         plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         sides: dict[str, Any] = {}
+        self.limits = CallLimits(plan, reactor.seconds)
         self.manager = DialogManager(
             reactor,
             timers,
@@ -92,7 +94,8 @@ class Skypetrunk(MultiService):
             plan,
             AdmitAll(),
             RouteTable(configuration.routes, sides, plan),
-            [self.book, *observers],
+            [self.book, self.limits, *observers],
+            gate=self.limits,
         )
         watch = _both(traceMessage if debug else None, messageObserver)
         draw = random.SystemRandom()
@@ -107,6 +110,7 @@ class Skypetrunk(MultiService):
         }
         self._neighbours: tuple[Carrier | PBX, ...] = (*self.carriers.values(), *self.pbxes.values())
         for neighbour in self._neighbours:
+            self.limits.add(neighbour.side, neighbour.limits)
             sides[neighbour.side.name] = neighbour.side
             self.manager.addSide(neighbour.side)
         self._control: ControlServer | None = None
@@ -186,10 +190,15 @@ class Skypetrunk(MultiService):
             "transactions": sum(each.transactions.pending for each in self._neighbours),
             "started": self.book.started,
             "emergencies": self.manager.emergencies,
-            "trunks": {name: carrier.status() for name, carrier in self.carriers.items()},
-            "pbxes": {name: pbx.status() for name, pbx in self.pbxes.items()},
+            "trunks": self._statuses(self.carriers),
+            "pbxes": self._statuses(self.pbxes),
             "up": self.book.up(),
             "ended": list(self.book.ended),
+        }
+
+    def _statuses(self, neighbours: Mapping[str, Carrier | PBX]) -> Mapping[str, object]:
+        return {
+            name: {**each.status(), "limits": self.limits.status(name)} for name, each in neighbours.items()
         }
 
     def placeCall(self, number: str, caller: str) -> Deferred[PlacedCall]:

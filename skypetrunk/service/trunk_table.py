@@ -10,8 +10,9 @@ from skypetrunk.errors import ConfigurationError
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import isHostName, readName, splitHostPort
+from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.secrets import readPassword
-from skypetrunk.service.settings import Limits, TrunkConfiguration, TrunkMedia
+from skypetrunk.service.settings import TrunkConfiguration, TrunkMedia
 from skypetrunk.service.tls_table import readTLS
 
 
@@ -30,7 +31,6 @@ def readTrunk(
     if not re.fullmatch(r"[^\s@:;<>\"]*", username):
         right = "the account alone, without sip: and @domain"
         table.wrong("username", f'is "{username}"', right)
-    calls = table.table("limits").integer("calls", 1, 100000, 0)
     media = table.table("media")
     # Where the profile is wrong the generic one keeps the types honest until the problems are raised.
     kept = loadProfile("generic") if profile is None else profile
@@ -46,7 +46,7 @@ def readTrunk(
             srtp=media.choice("srtp", ("required",), "required"),
             suites=readSuites(media, kept.suites),
         ),
-        limits=Limits(calls or kept.calls),
+        limits=readLimits(table.table("limits"), kept.calls, incoming=True),
     )
 
 

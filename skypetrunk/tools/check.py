@@ -9,6 +9,7 @@ from pathlib import Path
 
 from skypetrunk.service.config import (
     Configuration,
+    Limits,
     PBXConfiguration,
     TrunkConfiguration,
     loadConfiguration,
@@ -86,8 +87,7 @@ def _trunk(trunk: TrunkConfiguration) -> str:
     if tls.certificate:
         parts.append(f"own certificate {tls.certificate}")
     parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)})")
-    if trunk.limits.calls is not None:
-        parts.append(f"at most {trunk.limits.calls} calls")
+    parts.extend(_limits(trunk.limits))
     return "; ".join(parts)
 
 
@@ -95,4 +95,20 @@ def _pbx(pbx: PBXConfiguration) -> str:
     """Where we listen, where calls go, who may call."""
     listen = ", ".join(map(str, pbx.listen))
     allow = ", ".join(map(str, pbx.allow))
-    return f"listens on {listen}; calls go to {pbx.address}; calls may come from {allow}"
+    parts = [f"listens on {listen}", f"calls go to {pbx.address}", f"calls may come from {allow}"]
+    return "; ".join([*parts, *_limits(pbx.limits)])
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    """What is not without bound."""
+    if limits.calls is not None:
+        burst = f", {limits.burst} more of the carrier's" if limits.burst else ""
+        yield f"at most {limits.calls} calls{burst}"
+    if limits.callsPerSecond is not None:
+        yield f"at most {limits.callsPerSecond} new calls in a second"
+    if limits.minutesPerDay is not None:
+        yield f"at most {limits.minutesPerDay} minutes a day"
+    if limits.allow:
+        yield f"only to {', '.join(limits.allow)}"
+    if limits.deny:
+        yield f"not to {', '.join(limits.deny)}"

@@ -81,13 +81,20 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
             f", {tls.get('version')} {tls.get('cipher')}, proved by {tls.get('proof')}" if trunk["up"] else ""
         )
         problem = f": {trunk['problem']}" if trunk["problem"] else ""
-        yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {trunk['calls']} calls"
+        calls = f"{trunk['calls']} calls{_refused(trunk)}"
+        yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {calls}"
     for name, pbx in state.get("pbxes", {}).items():
         yield (
             f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
-            f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages"
+            f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
         )
     yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start"
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"
         yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"
+
+
+def _refused(neighbour: Mapping[str, Any]) -> str:
+    """Calls that its limits kept out, if there are any."""
+    refused = neighbour.get("limits", {}).get("refused", {})
+    return "".join(f", {count} refused ({limit})" for limit, count in refused.items())

@@ -126,6 +126,9 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key("options_unusable", None, "answer to OPTIONS while the trunk is not usable", "503")
     yield _key("emergency_status", None, "answer to emergency numbers", "503")
     yield ""
+    yield "[pbx.limits]"
+    yield from _limits("20")
+    yield ""
     yield "# Calls go from the PBX to the trunk and back. With several trunks or PBXes each way is written,"
     yield "# and the first that fits wins:"
     yield "# [[route]]"
@@ -174,4 +177,13 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("suites", profile.suites, "in order of preference")
     yield ""
     yield "[trunk.limits]"
-    yield _key("calls", None, "simultaneous calls", str(profile.calls or 30))
+    yield from _limits(str(profile.calls or 30))
+    yield _key("incoming_burst", None, "per cent more of the carrier's own calls", "20")
+
+
+def _limits(calls: str) -> Iterator[str]:
+    yield _key("calls", None, "simultaneous calls", calls)
+    yield _key("calls_per_second", None, "new calls", "5")
+    yield _key("minutes_per_day", None, "of calls to carriers; bounds what fraud can cost", "1000")
+    yield _key("allow", None, "prefixes that may be called", '["+44"]')
+    yield _key("deny", None, "that may not; the longest prefix of both decides", '["+44909", "+882"]')

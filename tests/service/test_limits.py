@@ -1,0 +1,309 @@
+"""Limits: what they let through, with what they refuse the rest, and that nothing is taken for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.core.dialogs import DialogManager
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import CallEnded, CallRequest, ICallPolicy, IDialogObserver
+from skypetrunk.service.limits import CallLimits, DayMeter, TokenBucket
+from skypetrunk.service.settings import Limits
+from skypetrunk.wire.message import Response
+from tests.core.callnet import SAVP, CallNet, Plan, sdp
+from tests.service.configurations import COMPLETE, SHORT, ConfigurationTestCase
+
+
+class TokenBucketTests(SynchronousTestCase):
+    """L{TokenBucket}."""
+
+    def test_rate(self) -> None:
+        """A second's worth at once, then as fast as time goes."""
+        clock = Clock()
+        bucket = TokenBucket(2, clock.seconds)
+        taken = []
+        for passed in (0, 0, 0, 0.4, 0.1, 0, 10, 0, 0):
+            clock.advance(passed)
+            taken.append(bucket.ready())
+            if taken[-1]:
+                bucket.take()
+        self.assertEqual(taken, [True, True, False, False, True, False, True, True, False])
+
+    def test_clockSetBack(self) -> None:
+        """A clock that jumps back gives no tokens, and takes none."""
+        now = [100.0]
+        bucket = TokenBucket(1, lambda: now[0])
+        bucket.take()
+        now[0] = 0.0
+        self.assertFalse(bucket.ready())
+        now[0] = 1.0
+        self.assertTrue(bucket.ready())
+
+
+class DayMeterTests(SynchronousTestCase):
+    """L{DayMeter}."""
+
+    def test_minutes(self) -> None:
+        """Calls that are up count, each for itself; at midnight it begins anew."""
+        clock = Clock()
+        clock.advance(86400 * 3 - 120)
+        meter = DayMeter(clock.seconds)
+        meter.answered("one")
+        clock.advance(60)
+        meter.answered("two")
+        clock.advance(30)
+        self.assertEqual(meter.minutes, 2.0)
+        meter.ended("one")
+        self.assertEqual(meter.minutes, 2.0)
+        clock.advance(60)
+        self.assertEqual(meter.minutes, 0.5)
+        meter.ended("two")
+        meter.ended("never answered")
+        self.assertEqual(meter.minutes, 0.5)
+
+
+class CallLimitsTests(SynchronousTestCase):
+    """L{CallLimits} with the dialog manager that asks them."""
+
+    def build(self, second: bool = False, **limits: Limits) -> CallNet:
+        """Neighbours of which these have limits."""
+        net = CallNet(second=second)
+        self.limits = CallLimits(Plan(), net.clock.seconds)
+        net.manager = DialogManager(
+            net.clock,
+            net.manager._workshop.timers,
+            net.manager._token,
+            net._random,
+            net.plane,
+            Plan(),
+            net.policy,
+            net,
+            [net.observer, self.limits],
+            gate=self.limits,
+        )
+        for neighbour in (net.pbx, net.carrier, net.second):
+            if neighbour is not None:
+                net.manager.addSide(neighbour.side)
+                self.limits.add(neighbour.side, limits.get(neighbour.side.name, Limits()))
+        return net
+
+    def refused(self, net: CallNet, number: str = "+4420") -> tuple[int, str]:
+        """The status and Reason that a call gets; nothing was taken for it."""
+        legs = len(net.plane.legs)
+        started = len(net.observer.events)
+        neighbour = net.pbx
+        neighbour.got()
+        neighbour.invite(f"sip:{number}@198.51.100.1", sdp())
+        final = neighbour.channel.sent[-1].message
+        assert isinstance(final, Response)
+        neighbour.ackRefusal(final.status)
+        self.assertEqual((len(net.plane.legs), len(net.observer.events)), (legs, started))
+        return final.status, final.header("Reason") or ""
+
+    def test_interfaces(self) -> None:
+        """It is what it says."""
+        limits = CallLimits(Plan(), Clock().seconds)
+        self.assertTrue(verifyObject(ICallPolicy, limits))
+        self.assertTrue(verifyObject(IDialogObserver, limits))
+
+    def test_unlimited(self) -> None:
+        """Without limits every call goes on; a neighbour nobody knows has none."""
+        net = self.build()
+        for _ in range(20):
+            net.outboundCall()
+        self.assertEqual(self.limits.status("office"), {"refused": {}, "minutes": 0.0})
+        self.assertIsNone(self.limits.admit(CallRequest("c", "1", "2", "nobody", ("nothing",))))  # type: ignore[func-returns-value]
+
+    def test_calls(self) -> None:
+        """One call more than the PBX may have is 503, cause 34; when one ends there is room again."""
+        net = self.build(office=Limits(calls=1))
+        near, _ = net.outboundCall()
+        answer = net.pbx.response(200)
+        status, reason = self.refused(net)
+        self.assertEqual(status, 503)
+        self.assertIn("Q.850;cause=34", reason)
+        self.assertEqual(self.limits.status("office")["refused"], {"calls": 1})
+        net.pbx.within(near, answer, "BYE", 2)
+        net.carrier.answers(net.carrier.request("BYE"), 200)
+        net.outboundCall()
+
+    def test_incomingBurst(self) -> None:
+        """The carrier may make more calls than are made to it."""
+        net = self.build(carrier=Limits(calls=2, incomingBurst=50))
+        net.outboundCall()
+        net.outboundCall()
+        self.assertEqual(self.refused(net)[0], 503)
+        net.inboundCall()
+        net.carrier.invite("sip:account@198.51.100.2:40000", sdp(SAVP, "203.0.113.9"))
+        self.assertIn("cause=34", net.carrier.response(503).header("Reason") or "")
+
+    def test_rate(self) -> None:
+        """Too many in a second are 503, cause 42, without Retry-After: the next may be in time."""
+        net = self.build(carrier=Limits(callsPerSecond=2))
+        net.outboundCall()
+        net.outboundCall()
+        status, reason = self.refused(net)
+        self.assertEqual(status, 503)
+        self.assertIn("Q.850;cause=42", reason)
+        net.clock.advance(0.5)
+        net.outboundCall()
+        self.assertEqual(self.limits.status("carrier")["refused"], {"rate": 1})
+
+    def test_rateOfSource(self) -> None:
+        """The PBX's own rate; what is refused takes nothing of it."""
+        net = self.build(office=Limits(callsPerSecond=1))
+        net.outboundCall()
+        for _ in range(3):
+            self.assertEqual(self.refused(net)[0], 503)
+        net.clock.advance(1)
+        net.outboundCall()
+
+    def test_minutes(self) -> None:
+        """When the day's minutes are used up calls are 403, cause 21, until midnight UTC."""
+        net = self.build(office=Limits(minutesPerDay=10))
+        near, _ = net.outboundCall()
+        net.clock.advance(599)
+        net.outboundCall()
+        net.clock.advance(1)
+        status, reason = self.refused(net)
+        self.assertEqual(status, 403)
+        self.assertIn("Q.850;cause=21", reason)
+        self.assertEqual(self.limits.status("office"), {"refused": {"minutes": 1}, "minutes": 10.0})
+        # Calls from the carrier cost nothing.
+        net.inboundCall()
+        net.clock.advance(86400 - 600)
+        net.outboundCall()
+
+    def test_minutesOfTheTrunkThatTookIt(self) -> None:
+        """A call that went on to the second trunk is paid there."""
+        net = self.build(second=True)
+        assert net.second is not None
+        near = net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        net.carrier.answers(net.carrier.request("INVITE"), 503)
+        net.second.answers(net.second.request("INVITE"), 200, sdp(SAVP, "203.0.113.9"))
+        net.pbx.ack(near, net.pbx.response(200))
+        net.clock.advance(30)
+        for name, minutes in (("office", 0.5), ("carrier", 0.0), ("second", 0.5)):
+            self.assertEqual(self.limits.status(name)["minutes"], minutes, name)
+        net.pbx.within(near, net.pbx.response(200), "BYE", 2)
+        net.clock.advance(60)
+        self.assertEqual(self.limits.status("second")["minutes"], 0.5)
+
+    def test_prefixes(self) -> None:
+        """The longest prefix decides; with a list of what is allowed the rest is not."""
+        cases: list[tuple[Limits, dict[str, bool]]] = [
+            (
+                Limits(allow=("+44", "+4990012"), deny=("+449", "+49")),
+                {
+                    "+4420": True,
+                    "004420": True,
+                    "+44909": False,
+                    "+4930": False,
+                    "+49900123": True,
+                    "+1": False,
+                },
+            ),
+            (Limits(deny=("+882", "0900")), {"+4420": True, "+88216": False, "0900123": False}),
+            (Limits(allow=("+",), deny=("+881",)), {"+1": True, "+8816": False, "100": False}),
+        ]
+        for limits, numbers in cases:
+            for neighbour in ("office", "carrier"):
+                for number, allowed in numbers.items():
+                    net = self.build(office=limits) if neighbour == "office" else self.build(carrier=limits)
+                    if allowed:
+                        net.pbx.invite(f"sip:{number}@198.51.100.1", sdp())
+                        self.assertEqual(net.carrier.got(), ["INVITE"], number)
+                    else:
+                        status, reason = self.refused(net, number)
+                        self.assertEqual(status, 403, number)
+                        self.assertIn("Q.850;cause=21", reason)
+
+    def test_nextDestination(self) -> None:
+        """A trunk that may not be used for a number is passed over; none left is a refusal."""
+        net = self.build(second=True, carrier=Limits(deny=("+44",)))
+        assert net.second is not None
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.assertEqual((net.carrier.got(), net.second.got()), ([], ["INVITE"]))
+        net = self.build(second=True, carrier=Limits(deny=("+44",)))
+        assert net.second is not None
+        self.limits.add(net.second.side, Limits(deny=("+4420",)))
+        self.assertEqual(self.refused(net)[0], 403)
+
+    def test_incomingIsNoDestination(self) -> None:
+        """What may be called says nothing about calls from the carrier."""
+        net = self.build(carrier=Limits(allow=("+1",)), office=Limits(allow=("+1",)))
+        net.inboundCall()
+
+    def test_refusalsKeepNothing(self) -> None:
+        """A thousand refused calls leave nothing behind."""
+        net = self.build(office=Limits(deny=("+",)))
+        for _ in range(1000):
+            self.refused(net)
+        net.settle()
+        self.assertEqual(set(net.leftovers().values()), {0})
+
+    def test_retryAfter(self) -> None:
+        """A refusal that says when to come again says so in Retry-After (RFC 3261 section 20.33)."""
+
+        def admit(request: CallRequest) -> None:
+            raise CallRefused("later", 503, 42, retryAfter=7)
+
+        net = self.build()
+        gate: Any = self.limits
+        gate.admit = admit
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.assertEqual(net.pbx.response(503).header("Retry-After"), "7")
+
+    def test_unknownCall(self) -> None:
+        """The end of a call that was never seen to begin changes nothing."""
+        net = self.build()
+        self.limits.callAnswered("x")
+        self.limits.callEnded(CallEnded("x", "", None, "trunk", 0.0), ())
+        self.assertEqual(self.limits.status(net.pbx.side.name)["minutes"], 0.0)
+
+
+class TableTests(ConfigurationTestCase):
+    """C{[trunk.limits]} and C{[pbx.limits]}."""
+
+    def test_all(self) -> None:
+        """Every key."""
+        lines = 'calls_per_second = 5\nminutes_per_day = 600\nallow = ["+"]\ndeny = ["+882", "0900"]\n'
+        limits = Limits(30, 0, 5, 600, ("+",), ("+882", "0900"))
+        configuration, _ = self.load(
+            COMPLETE.replace("calls = 30\n", f"calls = 30\nincoming_burst = 20\n{lines}")
+        )
+        trunk = configuration.trunks[0].limits
+        self.assertEqual((trunk.incomingBurst, trunk.burst, trunk.deny), (20, 6, ("+882", "0900")))
+        text = COMPLETE.replace("[[route]]", f"[pbx.limits]\ncalls = 30\n{lines}\n[[route]]", 1)
+        self.assertEqual(self.load(text)[0].pbxes[0].limits, limits)
+
+    def test_wrong(self) -> None:
+        """What is said about mistakes."""
+        self.assertProblem(
+            "calls = 30",
+            'calls = 30\nallow = ["+44"]\ndeny = ["+44", "x"]',
+            'trunk.skype.limits.deny: "x" is no prefix of a number; would be right: "+44", or digits',
+            'trunk.skype.limits.deny: "+44" stands in allow too; would be right: in one of them',
+        )
+        self.assertProblem(
+            "[media]",
+            "[trunk.limits]\nincoming_burst = 20\n[media]",
+            "trunk.carrier.limits.incoming_burst: stands without calls; would be right: calls = 30 beside it",
+            base=_shortWithTrunkLast(),
+        )
+        self.assertProblem(
+            "[[route]]",
+            "[pbx.limits]\nincoming_burst = 20\n[[route]]",
+            "pbx.office.limits.incoming_burst: is not known; would be right: calls or allow or deny or "
+            "calls_per_second or minutes_per_day",
+        )
+
+
+def _shortWithTrunkLast() -> str:
+    trunk, rest = SHORT.split("[[pbx]]")
+    pbx, media = rest.split("[media]")
+    return f"[[pbx]]{pbx}{trunk}[media]{media}"
