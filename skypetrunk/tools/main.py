@@ -25,6 +25,7 @@ _COMMANDS = (
     ("init", "Write a configuration from a carrier profile."),
     ("check", "Check a configuration and say what it does."),
     ("status", "Ask a running trunk what it is doing."),
+    ("inspect", "Say what the trunk makes of captured SIP messages."),
     ("lab-call", "Let the practice carrier call the trunk."),
 )
 

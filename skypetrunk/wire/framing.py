@@ -78,6 +78,11 @@ class StreamFramer:
         """What ended this stream: raised by L{receive} or about to be raised by the next call of it."""
         return self._failure
 
+    @property
+    def unfinished(self) -> bytes:
+        """What came of a message that is not complete."""
+        return bytes(self._buffer)
+
     def receive(self, data: bytes) -> list[Frame]:
         """
         Take the next octets.

@@ -72,7 +72,7 @@ def _readHeaders(lines: list[str]) -> tuple[tuple[Header, ...], dict[str, list[s
     return tuple(headers), index, problem
 
 
-def _readHead(head: bytes) -> tuple[Request | Response, str | None]:
+def readHead(head: bytes) -> tuple[Request | Response, str | None]:
     """
     The start line and headers of a message, and the first thing that is wrong with them.
 
@@ -152,7 +152,7 @@ def _withMessage(error: MalformedMessage, message: Message | None) -> MalformedM
 def salvage(head: bytes) -> Request | None:
     """The request that begins with C{head}, as far as it can be answered, or C{None}."""
     try:
-        message, _ = _readHead(head)
+        message, _ = readHead(head)
     except MalformedMessage:
         return None
     return message if isinstance(message, Request) and message.header("via") else None
@@ -169,7 +169,7 @@ def parseMessage(data: bytes, *, stream: bool = False) -> Request | Response:
     while data.startswith(b"\r\n", start):  # RFC 3261 section 7.5
         start += 2
     end = data.find(b"\r\n\r\n", start)
-    message, problem = _readHead(data[start:end] if end >= 0 else data[start:].rstrip(b"\r\n"))
+    message, problem = readHead(data[start:end] if end >= 0 else data[start:].rstrip(b"\r\n"))
     if message.version != "SIP/2.0" and _version(message.version):
         # RFC 3261 section 21.5.6; before all else, as another version has other rules.
         _refuse(f"version {message.version}", message, 505)
@@ -293,6 +293,7 @@ __all__ = [
     "Request",
     "Response",
     "parseMessage",
+    "readHead",
     "reasonPhrase",
     "responseTo",
     "salvage",

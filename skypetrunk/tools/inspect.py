@@ -1,0 +1,156 @@
+"""C{skypetrunk inspect}: what the trunk makes of SIP messages that were captured."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, BinaryIO
+
+from twisted.python import usage
+
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.tools.options import CommandOptions
+from skypetrunk.wire.framing import StreamFramer
+from skypetrunk.wire.inspection import Inspection, inspectMessage, inspectRefused
+
+#: A longer datagram cannot be: its length has 16 bits.
+_DATAGRAM = 65535
+
+_hidePasswords = re.compile(r"(sips?:[^:@\s<>]*+):[^@\s<>]*+@", re.IGNORECASE).sub
+
+_SHOWN = ("Via", "Route", "Record-Route", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards")
+
+
+class Options(CommandOptions):
+    """The command line."""
+
+    synopsis = "[options] FILE..."
+    longdesc = (
+        "Reads SIP messages as they came from the network, one in each FILE, or from standard input where"
+        " FILE is -. Prints for each whether the trunk takes it, or with what status it refuses it, routing"
+        " headers, a summary of its SDP, and what is wrong with it, with the section of the RFC. Exits with 0"
+        " if all are valid, with 1 if one is not, with 2 if a file cannot be read. SRTP keys and passwords"
+        " are left out, but JSON has every header."
+    )
+    optFlags = [
+        ["json", None, "One JSON object for each message, on a line of its own."],
+        ["stream", None, "Each file is what came over TCP or TLS: messages cut by Content-Length."],
+    ]
+
+    def parseArgs(self, *files: str) -> None:
+        """At least one."""
+        if not files:
+            raise usage.UsageError("which file? - is standard input")
+        self.files = files
+
+
+def main(options: Options) -> int:
+    """Inspect all files, and print."""
+    status = 0
+    for name in options.files:
+        try:
+            with _open(name) as file:
+                for inspection in _stream(file) if options["stream"] else _datagram(file):
+                    if not inspection.valid:
+                        status = max(status, 1)
+                    for line in [_json(name, inspection)] if options["json"] else _summary(name, inspection):
+                        print(line)
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            print(f"skypetrunk: {_printable(name)}: cannot be read: {problem.strerror}", file=sys.stderr)
+            status = 2
+    return status
+
+
+def _open(name: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")
+
+
+def _datagram(file: BinaryIO) -> Iterator[Inspection]:
+    data = file.read(_DATAGRAM + 1)
+    if len(data) > _DATAGRAM:
+        yield inspectRefused(data, MalformedMessage(f"no datagram: it has more than {_DATAGRAM} octets"))
+    else:
+        yield inspectMessage(data)
+
+
+def _stream(file: BinaryIO) -> Iterator[Inspection]:
+    """All messages of a stream, and what ends it if that is not the end of one."""
+    framer = StreamFramer()
+    found = False
+    data = b"-"
+    while data and framer.failure is None:
+        data = file.read(_DATAGRAM)
+        unfinished = framer.unfinished + data
+        try:
+            frames = framer.receive(data)
+        except MalformedMessage:
+            break
+        for frame in frames:
+            if isinstance(frame, bytes):
+                found = True
+                yield inspectMessage(frame, stream=True)
+                unfinished = unfinished[unfinished.find(frame) + len(frame):]
+    if framer.failure is not None:
+        yield inspectRefused(unfinished, framer.failure)
+    elif framer.unfinished:
+        problem = MalformedMessage("the stream ends before its last message; a trunk would wait")
+        yield inspectRefused(framer.unfinished, problem)
+    elif not found:
+        yield inspectRefused(b"", MalformedMessage("no SIP message"))
+
+
+def _json(name: str, inspection: Inspection) -> str:
+    """One message on one line, in ASCII: octets that are no UTF-8 are lone surrogates."""
+    shown: dict[str, Any] = {
+        "file": name,
+        "verdict": "valid" if inspection.valid else "invalid",
+        "status": inspection.status,
+        "fields": inspection.fields,
+        "problems": [{"text": each.text, "section": each.section} for each in inspection.problems],
+    }
+    return json.dumps(shown)
+
+
+def _summary(name: str, inspection: Inspection) -> Iterator[str]:
+    """One message in lines for people."""
+    if inspection.valid:
+        verdict = "valid"
+    elif inspection.status is None:
+        verdict = "invalid, dropped without an answer"
+    else:
+        verdict = f"invalid, answered with {inspection.status}"
+    yield _printable(f"{name}: {verdict}")
+    message = inspection.message
+    if message is not None:
+        yield _printable(f"  {message.startLine()}")
+        for header in _SHOWN:
+            for value in message.values(header):
+                yield _printable(f"  {header}: {value}")
+    if inspection.description is not None:
+        for media in inspection.description.media:
+            formats = " ".join(media.formats)
+            # Of a crypto line its tag and suite; the rest is the key.
+            suites = ", ".join(line.split()[1] for line in media.crypto if len(line.split()) > 1)
+            keys = f", keys for {suites}" if suites else ""
+            yield _printable(
+                f"  SDP: {media.kind} {media.port} {media.protocol} {formats}, {media.direction},"
+                f" at {media.address}{keys}"
+            )
+    for problem in inspection.problems:
+        yield _printable(f"  problem: {problem}")
+
+
+def _printable(text: str) -> str:
+    """C{text} without passwords, and without what a terminal would obey or could not show."""
+    octets = _hidePasswords(r"\1:<hidden>@", text).encode("utf-8", "surrogateescape")
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in octets.decode("utf-8", "backslashreplace")
+    )
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
