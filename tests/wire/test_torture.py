@@ -1,7 +1,7 @@
 """
 The torture messages of RFC 4475, each with its verdict, its fields and what differs on a stream.
 
-What cannot pass here is listed with its reason in C{tests/vectors/sip_torture/exceptions.json}.
+What cannot pass is listed with its reason in C{tests/vectors/sip_torture/exceptions.json}: nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.testing import RecordingChannel, RecordingClientUser, RecordingTransactionUser
 from skypetrunk.wire.framing import PING, PONG, StreamFramer
 from skypetrunk.wire.grammar import unescape
 from skypetrunk.wire.headers import NameAddr, Via, parseNameAddr
@@ -124,6 +127,31 @@ def wrongFields(message: Request | Response, fields: dict[str, Any]) -> str | No
     return None
 
 
+def droppedLater(response: Response) -> str | None:
+    """
+    What is wrong with the transaction layer's reading of a response that is well formed and not for us
+    (RFC 4475 section 3.3.10, RFC 3261 sections 8.1.3.3 and 18.1.2): whether or not a request of ours waits
+    for one with its branch.
+    """
+    clock = Clock()
+    via = response.topVia
+    assert via.branch is not None
+    token = via.branch
+    for waiting in (False, True):
+        channel = RecordingChannel(clock, localAddress=f"udp:{via.host}:{via.port or 5060}")
+        layer, user = Transactions(clock, RecordingTransactionUser(), lambda: token), RecordingClientUser()
+        if waiting:
+            request = Request("INVITE", "sip:user@example.edu", tuple(response.headers[2:6]))
+            layer.sendRequest(request, channel, user)
+            # Our branches are unique in a way that RFC 2543's are not.
+            response = response.withTopVia(channel.requests[0].topVia)
+        layer.messageReceived(response, channel)
+        layer.stop()
+        if user.events or layer.dropped != 1:
+            return f"taken by the transaction layer, with {'one' if waiting else 'no'} request waiting"
+    return None
+
+
 def problem(entry: dict[str, Any]) -> str | None:
     """What is wrong with our reading of one message as a datagram."""
     data = octets(entry["name"])
@@ -142,7 +170,8 @@ def problem(entry: dict[str, Any]) -> str | None:
         responseTo(error.message, error.status, toTag="t").encode()
         return wrongFields(error.message, fields)
     if entry["verdict"] == "discard":
-        return "taken instead of dropped"
+        assert isinstance(message, Response)
+        return wrongFields(message, fields) or droppedLater(message)
     if entry["verdict"] == "reject" and not entry.get("lenient_ok"):
         return "taken instead of refused"
     if len(message.body) != entry["body_octets"]:
