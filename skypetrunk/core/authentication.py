@@ -1,10 +1,13 @@
 """
-Answers to digest challenges: RFC 3261 section 22, on the client's side.
+Answers to digest challenges: RFC 3261 section 22, on the client's side; and the server's own proof
+(RFC 7616 section 3.5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from hmac import compare_digest
 
 from twisted.logger import Logger
 
@@ -14,8 +17,10 @@ from skypetrunk.wire.digest import (
     Challenge,
     Credentials,
     chooseChallenges,
+    digestResponse,
     parseChallenges,
     parseCredentials,
+    parseParameters,
     respond,
 )
 from skypetrunk.wire.message import Header, Request, Response
@@ -23,6 +28,9 @@ from skypetrunk.wire.secret import Secret
 
 # Names of a challenge and its answer, from user agents (401) and from proxies (407).
 _HEADERS = (("WWW-Authenticate", "Authorization"), ("Proxy-Authenticate", "Proxy-Authorization"))
+
+# What says that credentials were right: RFC 7616 section 3.5, RFC 7615 section 4.
+_INFOS = (("Authentication-Info", "Authorization"), ("Proxy-Authentication-Info", "Proxy-Authorization"))
 
 # A peer that asks for one realm after the other would have us try for ever.
 _REALMS = 8
@@ -37,15 +45,17 @@ class _Nonce:
 
     @ivar count: how often its nonce was used.
     @ivar renewed: it came because the nonce before it was stale.
+    @ivar offered: it came as nextnonce, after the password had been found right.
     """
 
-    __slots__ = ("challenge", "count", "password", "renewed", "user")
+    __slots__ = ("challenge", "count", "offered", "password", "renewed", "user")
 
     def __init__(self, challenge: Challenge, user: str, password: Secret, renewed: bool) -> None:
         self.challenge = challenge
         self.user = user
         self.password = password
         self.renewed = renewed
+        self.offered = False
         self.count = 0
 
 
@@ -103,6 +113,52 @@ class Authentication:
         headers = self._headers(request.method, request.uri, request.body, answered + kept)
         return _replaced(request, nextSequence(), headers)
 
+    def accepted(self, request: Request, response: Response) -> bool | None:
+        """
+        Read what C{response}, a 2xx to C{request}, says about our credentials: the next nonce to use, and
+        the proof that the server knows the password too (RFC 7616 section 3.5).
+
+        @return: was that proof right?  C{None}: there was none.  Of what comes with a wrong proof nothing is
+            used; the peer itself was proved by TLS.
+        """
+        proved: bool | None = None
+        sent: dict[_Key, Credentials] | None = None
+        for infoName, name in _INFOS:
+            value = response.header(infoName)
+            if value is None:
+                continue
+            try:
+                info = parseParameters(value)
+            except MalformedMessage as problem:
+                self.log.debug("{header} cannot be read: {problem}", header=infoName, problem=str(problem))
+                continue
+            sent = _sentCredentials(request) if sent is None else sent
+            for key, credentials in sent.items():
+                # It names no realm: of several answers the one with its cnonce is meant.
+                known = self._nonces.get(key)
+                if (
+                    key[0] != name
+                    or known is None
+                    or known.challenge.nonce != credentials.nonce
+                    or info.get("cnonce", credentials.cnonce) != credentials.cnonce
+                ):
+                    continue
+                right = _isProof(info, credentials, known.password, response.body)
+                if right is not None:
+                    proved = right and proved is not False
+                if right is False:
+                    self.log.warn(
+                        "{header}: the server does not prove the password of realm {realm}",
+                        header=infoName,
+                        realm=key[1],
+                    )
+                elif info.get("nextnonce"):
+                    known.challenge = replace(known.challenge, nonce=info["nextnonce"], stale=False)
+                    known.offered = True
+                    known.renewed = False
+                    known.count = 0
+        return proved
+
     def headersFor(self, method: str, uri: str, body: bytes = b"") -> tuple[Header, ...]:
         """
         Credentials for a request that is not sent yet.  ACK and CANCEL repeat those of the last
@@ -130,7 +186,8 @@ class Authentication:
             # The password is right.  A nonce that is stale at its first use may be bad luck, two are a loop.
             return firstUse and ours is not None and ours.renewed
         # Some servers forget to say stale: a nonce that was used again, and is replaced, proves nothing yet.
-        return firstUse
+        # Nor does one that they gave for the next request, however late that came.
+        return firstUse and not (ours is not None and ours.offered)
 
     def _remember(self, key: _Key, challenge: Challenge) -> bool:
         """
@@ -186,6 +243,20 @@ def _sentCredentials(request: Request) -> dict[_Key, Credentials]:
                 continue
             sent[name, credentials.realm] = credentials
     return sent
+
+
+def _isProof(info: dict[str, str], sent: Credentials, password: Secret, body: bytes) -> bool | None:
+    """Is C{rspauth} what who knows the password says to C{sent}?  C{None}: there is none."""
+    proof = info.get("rspauth")
+    if proof is None:
+        return None
+    if info.get("nc", sent.nonceCount) != sent.nonceCount:
+        return False
+    try:
+        wanted = digestResponse(replace(sent, qop=info.get("qop", sent.qop)), password, "", body)
+    except ValueError:
+        return False
+    return compare_digest(wanted.encode(), proof.lower().encode("utf-8", "surrogatepass"))
 
 
 def _replaced(request: Request, sequence: int, credentials: tuple[Header, ...]) -> Request:

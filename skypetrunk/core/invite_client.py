@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.fitting import fitting
 from skypetrunk.core.machines import indexed
 from skypetrunk.errors import RemoteError, SkypetrunkError
 from skypetrunk.interfaces import (
@@ -109,6 +110,7 @@ def _build() -> Callable[[_Core], _Inputs]:
             inputs.failed(503, None, str(failure.value) or type(failure.value).__name__)
 
         found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, core.nextHop)
+        found.addCallback(lambda channel: fitting(core.makeRequest(channel), channel))
         found.addCallbacks(inputs.found, lost)
 
     @finding.upon(_Inputs.found).to(calling)
@@ -261,10 +263,12 @@ class InviteClient:
         assert sentTo is not None
         tag = response.toAddress.tag or ""
 
+        found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, nextHop)
+        found.addCallback(lambda channel: fitting(ack, channel))
+
         def send(channel: IMessageChannel) -> None:
             self._acks[tag] = (core.transactions.sendAck(ack, channel), channel)
 
-        found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, nextHop)
         found.addErrback(lambda failure: sentTo)
         found.addCallback(send)
         found.addErrback(lambda failure: core.log.failure("ACK cannot be sent", failure))
@@ -288,6 +292,7 @@ class InviteClient:
         tag = response.toAddress.tag or ""
         if tag not in self._acks:
             self._acks[tag] = None
+            self._core.authentication.accepted(self.request, response)
             self._inputs.accepted(response)
             return
         acknowledged = self._acks[tag]

@@ -157,7 +157,7 @@ class Registration:
             self._until = 0.0
             self._machine.left()
         elif response.status < 300:
-            self._accepted(response)
+            self._accepted(attempt.request, response)
         else:
             self._refused(response)
 
@@ -173,7 +173,8 @@ class Registration:
                 return self._request(self._asked)
         return None
 
-    def _accepted(self, response: Response) -> None:
+    def _accepted(self, request: Request, response: Response) -> None:
+        self._authentication.accepted(request, response)
         seconds = self._grantedBy(response)
         if seconds <= 0:
             self._fail("it granted 0 seconds", response.status, RETRY_SLOWLY, None)

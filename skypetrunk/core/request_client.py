@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.fitting import fitting
 from skypetrunk.errors import RemoteError, SkypetrunkError
 from skypetrunk.interfaces import (
     IChannelFinder,
@@ -61,6 +62,7 @@ class RequestClient:
     def start(self, nextHop: SIPURI) -> None:
         """Send the request to C{nextHop}."""
         found: Deferred[IMessageChannel] = maybeDeferred(self._finder.find, nextHop)
+        found.addCallback(lambda channel: fitting(self._request, channel))
         found.addCallback(self._send)
         found.addErrback(self._notFound)
 
@@ -91,6 +93,8 @@ class RequestClient:
                 self._request = retry
                 self._send(self._channel)
                 return
+        if response.status < 300:
+            self._authentication.accepted(self._request, response)
         self._finish(response.status)
 
     def timedOut(self, transaction: IClientTransaction) -> None:

@@ -5,15 +5,25 @@ Tests of L{skypetrunk.core.authentication}: RFC 3261 section 22, RFC 7616, RFC 8
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.testing import MemoryCredentials, countingToken
-from skypetrunk.wire.digest import Credentials, makeChallenge, parseCredentials, verify
+from skypetrunk.wire.digest import (
+    Credentials,
+    digestResponse,
+    makeChallenge,
+    parseChallenge,
+    parseCredentials,
+    verify,
+)
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.secret import Secret
 from tests.core.messages import answer, outgoing
+from tests.wire.vectors import readJSON
 
 PASSWORD = "marker-password"
 
@@ -236,3 +246,184 @@ class AuthenticationTests(SynchronousTestCase):
             [getattr(n, name) for n in self.authentication._nonces.values() for name in n.__slots__],
         )
         self.assertNotIn(PASSWORD, repr(shown))
+
+    # RFC 7616 section 3.5
+
+    def proved(self, request: Request, **changes: str) -> bool | None:
+        """A 200 to C{request} with the server's proof, changed as told; what is made of it."""
+        [credentials] = self.sent(request)
+        values = {
+            "rspauth": f'"{digestResponse(credentials, Secret(PASSWORD), "")}"',
+            "cnonce": f'"{credentials.cnonce}"',
+            "nc": str(credentials.nonceCount),
+            "qop": "auth",
+            **changes,
+        }
+        info = ", ".join(f"{name}={value}" for name, value in values.items() if value)
+        return self.authentication.accepted(request, answer(request, 200, Authentication_Info=info))
+
+    def test_rfc7616_3_5_nextnonce(self) -> None:
+        """The next nonce is used from then on, counted from one, by every request."""
+        retry = self.answered(outgoing(), makeChallenge("one", "n1", opaque="kept"))
+        for number in range(2, 5):
+            self.assertTrue(self.proved(retry, nextnonce=f'"n{number}"'))
+            retry = self.withHeaders(outgoing("BYE"))
+            self.assertEqual(self.counts(retry), [(f"n{number}", "00000001")])
+            self.assertEqual(self.sent(retry)[0].opaque, "kept")
+
+    def test_rfc7616_3_5_rspauth(self) -> None:
+        """Without proof nothing is said; with a wrong one nothing is taken from the same header."""
+        retry = self.answered(outgoing(), makeChallenge("one", "n1"))
+        self.assertIsNone(self.authentication.accepted(retry, answer(retry, 200)))
+        self.assertIsNone(self.proved(retry, rspauth=""))
+        self.assertTrue(self.proved(retry))
+        for wrong in (
+            {"rspauth": f'"{"0" * 32}"'},
+            {"rspauth": '"\udcff"'},
+            {"nc": "00000002"},
+            {"qop": "auth-int"},
+            {"qop": "auth-conf"},
+        ):
+            self.assertIs(self.proved(retry, nextnonce='"stolen"', **wrong), False, wrong)
+        again = self.withHeaders(outgoing("BYE"))
+        self.assertEqual(self.counts(again), [("n1", "00000002")])
+
+    def test_rfc7616_3_5_not_ours(self) -> None:
+        """What answers other credentials, an older nonce, or cannot be read, changes nothing."""
+        retry = self.answered(outgoing(), makeChallenge("one", "n1"))
+        self.assertIsNone(self.proved(retry, cnonce='"other"', nextnonce='"x"'))
+        for value in ('nextnonce="', "", "nextnonce", 'nextnonce=""'):
+            self.assertIsNone(
+                self.authentication.accepted(retry, answer(retry, 200, Authentication_Info=value))
+            )
+            self.assertIsNone(
+                self.authentication.accepted(
+                    outgoing(), answer(retry, 200, Authentication_Info='nextnonce="x"')
+                )
+            )
+        info = answer(retry, 200, Proxy_Authentication_Info='nextnonce="x"')
+        self.assertIsNone(self.authentication.accepted(retry, info))
+        self.assertTrue(self.proved(retry, nextnonce='"n2"'))
+        self.assertIsNone(self.proved(retry, nextnonce='"n3"'))
+        self.assertEqual(self.counts(self.withHeaders(outgoing("BYE"))), [("n2", "00000001")])
+
+    def test_rfc7615_4_proxy(self) -> None:
+        """Proxies have a header of their own; of two realms the one with the cnonce is meant."""
+        retry = self.answered(outgoing(), makeChallenge("one", "n1"), makeChallenge("two", "m1"), proxy=True)
+        _, second = self.sent(retry, "Proxy-Authorization")
+        info = f'nextnonce="m2", cnonce="{second.cnonce}"'
+        self.authentication.accepted(retry, answer(retry, 200, Proxy_Authentication_Info=info))
+        again = self.withHeaders(outgoing("BYE"))
+        self.assertEqual(
+            self.counts(again, "Proxy-Authorization"), [("n1", "00000002"), ("m2", "00000001")]
+        )
+
+    def test_rfc7616_3_5_late(self) -> None:
+        """A next nonce that is too old when it is used gets one more try, also where nobody says stale."""
+        retry = self.answered(outgoing(), makeChallenge("one", "n1"))
+        self.proved(retry, nextnonce='"n2"')
+        retry = self.answered(self.withHeaders(outgoing("BYE")), makeChallenge("one", "n3"))
+        self.assertEqual(self.counts(retry), [("n3", "00000001")])
+        self.refused(retry, makeChallenge("one", "n4"))
+
+    def test_rfc7616_3_5_auth_int(self) -> None:
+        """With auth-int the proof covers the body of the answer."""
+        retry = self.answered(outgoing(), makeChallenge("one", "n1", qop="auth-int"))
+        [credentials] = self.sent(retry)
+        proof = digestResponse(credentials, Secret(PASSWORD), "", b"good")
+        for body, right in ((b"good", True), (b"bad", False)):
+            response = answer(retry, 200, Authentication_Info=f'rspauth="{proof}"')
+            response = response.withBody(body, "text/plain")
+            self.assertIs(self.authentication.accepted(retry, response), right)
+
+
+class VectorTests(SynchronousTestCase):
+    """The lists of C{digest/digest.json} that are about who sends the requests."""
+
+    VECTORS: dict[str, list[dict[str, Any]]] = readJSON("digest/digest.json")
+
+    def authentication(self, user: str = "u", password: str = PASSWORD, cnonce: str = "c") -> Authentication:
+        """One that knows a password for every realm."""
+        return Authentication(MemoryCredentials({"*": (user, password)}), lambda: cnonce)
+
+    def test_selection(self) -> None:
+        """What is answered of several challenges, and what follows from a second one (then)."""
+        followed = []
+        for vector in self.VECTORS["selection"]:
+            authentication = self.authentication()
+            request = outgoing("REGISTER")
+            before = vector.get("previous_attempt_nonce", "old" if "stale" in vector["id"] else None)
+            if before is not None:
+                first = answer(request, 401, WWW_Authenticate=makeChallenge("r", before))
+                retry = authentication.answer(request, first, lambda: 8)
+                assert retry is not None
+                request = retry
+            response = answer(request, 401)
+            for line in vector["challenges"]:
+                response = response.addingHeader("WWW-Authenticate", line)
+            retry = authentication.answer(request, response, lambda: 9)
+            if vector["use"] is None:
+                self.assertIsNone(retry, vector["id"])
+                continue
+            if vector["id"] == "same-nonce-again":
+                self.assertIn("stop (no loop)", vector["then"])
+                self.assertIsNone(retry)
+                followed.append(vector["id"])
+                continue
+            assert retry is not None, vector["id"]
+            used = [parseCredentials(value) for value in retry.values("Authorization")]
+            lines = vector["use"] if isinstance(vector["use"], list) else [vector["use"]]
+            wanted = [parseChallenge(vector["challenges"][line]) for line in lines]
+            self.assertEqual(
+                [(each.realm, each.nonce, each.algorithm) for each in used],
+                [(each.realm, each.nonce, each.algorithm) for each in wanted if each is not None],
+                vector["id"],
+            )
+            for each in used:
+                self.assertIn(each.qop, vector.get("qop_choices", ["auth"]))
+                self.assertTrue(verify(each, Secret(PASSWORD), "REGISTER"))
+            if "then" in vector:
+                self.assertIn("retry at once with the new nonce and nc=00000001", vector["then"])
+                self.assertEqual(used[0].nonceCount, "00000001")
+                followed.append(vector["id"])
+        self.assertEqual(followed, [vector["id"] for vector in self.VECTORS["selection"] if "then" in vector])
+
+    def test_authenticationInfo(self) -> None:
+        """The server is proved, and the next request uses nonce n2 with nc=00000001."""
+        for vector in self.VECTORS["authentication_info"]:
+            self.assertEqual(vector["expect"], "server proven; next request uses nonce n2 with nc=00000001")
+            authentication = self.authentication(vector["username"], vector["password"], vector["cnonce"])
+            request = replace(outgoing("REGISTER"), uri=vector["uri"])
+            challenge = makeChallenge(vector["realm"], vector["nonce"], vector["algorithm"], vector["qop"])
+            response = answer(request, 401, WWW_Authenticate=challenge)
+            retry = authentication.answer(request, response, lambda: 8)
+            assert retry is not None
+            name, _, value = vector["header"].partition(": ")
+            self.assertIs(authentication.accepted(retry, answer(retry, 200).addingHeader(name, value)), True)
+            [header] = authentication.headersFor("REGISTER", vector["uri"])
+            following = parseCredentials(header.value)
+            self.assertEqual((following.nonce, following.nonceCount), ("n2", "00000001"))
+
+    def test_exchanges(self) -> None:
+        """Each server's challenge is answered as it wants it, and the next request too."""
+        for vector in self.VECTORS["exchanges"]:
+            if "sha512" in vector["id"]:
+                # About a client that lacks SHA-512-256; the tests of the digest itself run it.
+                continue
+            cnonces = iter([request["params"].get("cnonce", "unused") for request in vector["requests"]])
+            authentication = Authentication(
+                MemoryCredentials({"*": (vector["username"], vector["password"])}),
+                lambda cnonces=cnonces: next(cnonces),  # type: ignore[misc]
+            )
+            request = replace(outgoing(vector["method"]), uri=vector["uri"])
+            response = answer(request, vector["status"])
+            for line in vector["challenges"]:
+                response = response.addingHeader(*line.split(": ", 1))
+            retry = authentication.answer(request, response, lambda: 8)
+            self.assertEqual(retry is None, not vector["requests"], vector["id"])
+            if retry is None:
+                continue
+            first, second = (request["header"].split(": ", 1) for request in vector["requests"])
+            self.assertEqual(retry.header(first[0]), first[1], vector["id"])
+            [header] = authentication.headersFor(vector["method"], vector["uri"])
+            self.assertEqual([header.name, header.value], second, vector["id"])

@@ -146,6 +146,14 @@ class InviteClientTests(ClientCase):
         self.assertIsNotNone(invites[2].header("Proxy-Authorization"))
         self.assertEqual(self.user.events, [])
 
+    def test_nextNonce(self) -> None:
+        """The nonce that came with the 2xx is used from then on (RFC 7616 section 3.5)."""
+        self.client.start()
+        self.answered(401, WWW_Authenticate=DIGEST)
+        self.answered(200, Authentication_Info='nextnonce="n2"')
+        [header] = self.authentication.headersFor("BYE", "sip:x")
+        self.assertIn('nonce="n2"', header.value)
+
     def test_unreadableChallenge(self) -> None:
         """A challenge that cannot be read is final, as is one without a password."""
         for value in ("Digest", "Digest realm=", "", 'Basic realm="x"', DIGEST.replace("carrier", "other")):
@@ -236,6 +244,15 @@ class RequestClientTests(ClientCase):
         self.answered(401, WWW_Authenticate=DIGEST.replace("n1", "n2"))
         self.assertEqual([sent.cseq.number for sent in self.channel.requests], [7, 8])
         self.assertEqual(self.done, [401])
+
+    def test_nextNonce(self) -> None:
+        """The nonce that came with the 2xx is used from then on (RFC 7616 section 3.5)."""
+        self.client.start(self.hop)
+        self.answered(401, WWW_Authenticate=DIGEST)
+        self.answered(200, Authentication_Info='nextnonce="n2"')
+        self.assertEqual(self.done, [200])
+        [header] = self.authentication.headersFor("BYE", "sip:x")
+        self.assertIn('nonce="n2"', header.value)
 
     def test_unreadableChallenge(self) -> None:
         """A challenge that cannot be read is final."""

@@ -102,6 +102,16 @@ class RegistrationTests(SynchronousTestCase):
         """No timer and no transaction."""
         self.assertEqual((self.layer.pending, self.clock.getDelayedCalls()), (0, []))
 
+    def test_nextNonce(self) -> None:
+        """The nonce given for the next request is used in the refresh (RFC 7616 section 3.5)."""
+        self.registration.start(self.channel)
+        self.challenged("n1")
+        self.answered(200, Contact=f"{self.contact()};expires=3600", Authentication_Info='nextnonce="n2"')
+        self.channel.clear()
+        self.clock.advance(3600)
+        credentials = parseCredentials(self.channel.requests[0].header("Authorization") or "")
+        self.assertEqual((credentials.nonce, credentials.nonceCount), ("n2", "00000001"))
+
     # Requests
 
     def test_table(self) -> None:
