@@ -51,6 +51,13 @@ class IMessageChannel(Interface):
         """The same socket towards another destination; a stream channel returns itself."""
 
 
+class ISizedChannel(IMessageChannel):
+    """A channel that is not right for large requests, as UDP."""
+
+    def fitting(octets: int) -> Deferred[IMessageChannel]:
+        """The channel for a request of this size: itself, or a connection to the same peer.  Never fails."""
+
+
 class IChannelFinder(Interface):
     """Knows how to reach the next hop of one side (a trunk or a PBX)."""
 

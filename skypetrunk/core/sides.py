@@ -169,6 +169,7 @@ class PBXSide(Side):
 
     @ivar optionsUnusable: status that answers its OPTIONS while no trunk is usable.
     @ivar emergencyStatus: status that sends an emergency call back to its own line.
+    @ivar streamPort: where we take TCP connections, if we do.
     """
 
     def __init__(
@@ -189,6 +190,15 @@ class PBXSide(Side):
         self._local = local
         self.optionsUnusable = optionsUnusable
         self.emergencyStatus = emergencyStatus
+        self.streamPort: int | None = None
+
+    def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
+        """Our Contact: a connection that we opened has a port where nobody listens."""
+        contact = super().contactFor(user, channel)
+        if channel.localAddress.transport == "TCP" and self.streamPort is not None:
+            assert isinstance(contact.uri, SIPURI)
+            return NameAddr(None, contact.uri.replace(port=self.streamPort))
+        return contact
 
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
         """number@pbx; the caller lives at our own address, so that it can be called back."""

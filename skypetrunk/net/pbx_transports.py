@@ -32,6 +32,9 @@ DEFAULT_PORT = 5060
 CONNECT_SECONDS = 5.0
 """A PBX stands on the same network; one that has not answered by then will not."""
 
+REFUSED_SECONDS = 60.0
+"""How long a UDP peer that took no connection is not asked for another: a silent one costs a call 5 s."""
+
 
 @implementer(IChannelFinder)
 class PBXTransports:
@@ -72,6 +75,7 @@ class PBXTransports:
         self._streams: StreamSignallingFactory | None = None
         self._connecting: set[Deferred[Any]] = set()
         self._stopped: Deferred[None] | None = None
+        self._refused: dict[TransportAddress, float] = {}
 
     @property
     def strangers(self) -> int:
@@ -107,7 +111,9 @@ class PBXTransports:
         try:
             for address in self._listen:
                 if address.transport == "UDP":
-                    datagrams = DatagramSignalling(transactions, token, allow=allow, observer=observer)
+                    datagrams = DatagramSignalling(
+                        transactions, token, allow=allow, observer=observer, connect=self._connect
+                    )
                     port = self._reactor.listenUDP(
                         address.port,
                         datagrams,
@@ -195,6 +201,27 @@ class PBXTransports:
             if ip_address(datagrams.localAddress.host).version == family:
                 return succeed(datagrams.channel(address.host, address.port))
         return fail(NoTarget(f"{address}: no UDP address of this family is in listen"))
+
+    def _connect(self, peer: TransportAddress) -> Deferred[IMessageChannel]:
+        """A connection to where C{peer} takes datagrams, for a request that is too large for one."""
+        address = TransportAddress("TCP", peer.host, peer.port)
+        streams = self._streams
+        if streams is None or self._stopped is not None:
+            return fail(NoTarget(f"{address}: not listening"))
+        version = ip_address(peer.host).version
+        if not any(
+            own.transport == "TCP" and ip_address(own.host).version == version for own in self._listen
+        ):
+            return fail(NoTarget("no TCP address of this family is in listen"))
+        now = self._clock.seconds()
+        if self._refused.get(address, now) > now:
+            return fail(NoTarget(f"{address} takes no connections"))
+
+        def failed(failure: Failure) -> Failure:
+            self._refused[address] = self._clock.seconds() + REFUSED_SECONDS
+            return failure
+
+        return self._stream(address, streams).addErrback(failed)
 
     def _stream(
         self, address: TransportAddress, streams: StreamSignallingFactory

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.errors import ChannelFailed, MalformedMessage
-from skypetrunk.interfaces import IMessageChannel, ITransactions
+from skypetrunk.interfaces import IMessageChannel, ISizedChannel, ITransactions
 from skypetrunk.net.tls import closeWithin
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
@@ -32,6 +33,9 @@ MessageObserver = Callable[[bool, Request | Response, IMessageChannel], None]
 Networks = Sequence[IPv4Network | IPv6Network]
 
 DEFAULT_LIMITS = Limits()
+
+LARGEST_REQUEST = 1300
+"""Octets of a request by UDP, where nobody knows the MTU (RFC 3261 section 18.1.1)."""
 
 #: Channels of UDP peers that are kept; one more and the longest unused is made anew when needed.
 _CHANNELS_KEPT = 1000
@@ -253,7 +257,7 @@ class StreamSignallingFactory(Factory):
             self._lost(channel, reason)
 
 
-@implementer(IMessageChannel)
+@implementer(ISizedChannel)
 @dataclass(frozen=True, slots=True)
 class DatagramChannel:
     """One UDP socket towards one peer.  Two with the same socket and peer are equal."""
@@ -284,6 +288,10 @@ class DatagramChannel:
         """See L{IMessageChannel.toward}."""
         return self.signalling.channel(peer.host, peer.port)
 
+    def fitting(self, octets: int) -> Deferred[IMessageChannel]:
+        """See L{ISizedChannel.fitting}."""
+        return self.signalling.fitting(octets, self)
+
 
 class DatagramSignalling(DatagramProtocol):
     """
@@ -304,15 +312,18 @@ class DatagramSignalling(DatagramProtocol):
         *,
         allow: Networks | None = None,
         observer: MessageObserver | None = None,
+        connect: Callable[[TransportAddress], Deferred[IMessageChannel]] | None = None,
     ) -> None:
         """
         @param token: random text for the To tag of answers to what is malformed.
         @param allow: who is heard; the others are dropped silently and counted.  C{None} for everybody.
+        @param connect: makes the connection to a peer that requests take which are too large for a datagram.
         """
         self.reception = _Reception(transactions, token, observer)
         self.dropped: Counter[str] = Counter()
         self.localAddress = TransportAddress("UDP", "", 0)
         self._allow = allow
+        self._connect = connect
         self._channels: OrderedDict[tuple[str, int], DatagramChannel] = OrderedDict()
 
     def startProtocol(self) -> None:
@@ -341,6 +352,22 @@ class DatagramSignalling(DatagramProtocol):
         else:
             self._channels.move_to_end(key)
         return channel
+
+    def fitting(self, octets: int, channel: DatagramChannel) -> Deferred[IMessageChannel]:
+        """A connection for what is too large (RFC 3261 section 18.1.1), where the peer takes one."""
+        if octets <= LARGEST_REQUEST or self._connect is None:
+            return succeed(channel)
+
+        def failed(failure: Failure) -> IMessageChannel:
+            self._log.warn(
+                "{peer}: a request of {octets} octets goes by UDP, where it may be lost: {problem}",
+                peer=channel.peer,
+                octets=octets,
+                problem=failure.getErrorMessage(),
+            )
+            return channel
+
+        return self._connect(channel.peer).addErrback(failed)
 
     def write(self, message: Request | Response, channel: DatagramChannel) -> None:
         """

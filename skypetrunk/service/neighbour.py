@@ -63,6 +63,8 @@ class PBX:
         @raise CannotListenError: one is taken.
         """
         self.transports.listen(self.transactions)
+        streams = [each.port for each in self.transports.listening if each.transport == "TCP"]
+        self.side.streamPort = streams[0] if streams else None
 
     async def stop(self) -> None:
         """Close the listeners; what is still on the wire is dropped."""

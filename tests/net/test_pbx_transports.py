@@ -14,11 +14,12 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
+from twisted.logger import LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ChannelFailed, NoTarget
-from skypetrunk.interfaces import IChannelFinder, IMessageChannel
+from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ISizedChannel
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Request, Response
@@ -261,6 +262,54 @@ class FindTests(TransportsCase):
         channel = await self.found(transports, f"sip:1001@[::1]:{port};transport=tcp")
         self.assertEqual((str(channel.peer), channel.localAddress.host), (f"tcp:[::1]:{port}", "::1"))
         await self.until(lambda: streams)
+
+
+class LargeTests(TransportsCase):
+    """Requests that are too large for a datagram (RFC 3261 section 18.1.1)."""
+
+    async def fitting(self, transports: PBXTransports, uri: str, octets: int) -> IMessageChannel:
+        """The channel for a request of this size, which C{uri} names."""
+        channel = await self.found(transports, uri)
+        self.assertTrue(verifyObject(ISizedChannel, channel))
+        return await ISizedChannel(channel).fitting(octets)
+
+    async def test_18_1_1_stream(self) -> None:
+        """More than 1300 octets go by TCP, to the port that takes datagrams."""
+        transports = self.listen("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
+        streams, port = self.server()
+        uri = f"sip:1001@127.0.0.1:{port}"
+        small = await self.fitting(transports, uri, 1300)
+        self.assertEqual(str(small.peer), f"udp:127.0.0.1:{port}")
+        large = await self.fitting(transports, uri, 1301)
+        self.assertEqual(str(large.peer), f"tcp:127.0.0.1:{port}")
+        large.send(_request())
+        await self.until(lambda: streams and streams[0].heard)
+        self.assertIs(await self.fitting(transports, uri, 5000), large)
+
+    async def test_18_1_1_refused(self) -> None:
+        """Where no connection is taken they go by UDP, and it is said; it is not tried again soon."""
+        transports = self.listen("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
+        uri = f"sip:1001@127.0.0.1:{_closed()}"
+        events: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)  # type: ignore[arg-type]
+        for problem in ("refused", "takes no connections"):
+            channel = await self.fitting(transports, uri, 1301)
+            self.assertEqual(channel.peer.transport, "UDP")
+            (warning,) = (eventAsText(event) for event in events if event["log_level"] is LogLevel.warn)
+            self.assertIn("1301 octets goes by UDP", warning)
+            self.assertIn(problem, warning)
+            events.clear()
+
+    async def test_18_1_1_noStreams(self) -> None:
+        """Without a TCP address of ours the PBX could not answer: UDP."""
+        transports = self.listen("udp:127.0.0.1:0")
+        streams, port = self.server()
+        channel = await self.fitting(transports, f"sip:1001@127.0.0.1:{port}", 1301)
+        self.assertEqual(channel.peer.transport, "UDP")
+        await transports.stop()
+        self.assertEqual((await ISizedChannel(channel).fitting(1301)).peer.transport, "UDP")
+        self.assertEqual(streams, [])
 
 
 class StrangerTests(TransportsCase):
