@@ -2,7 +2,7 @@
 All media sockets in one epoll, which is the single reader in the reactor.
 
 Each socket of a call as a port of Twisted's own costs a turn of the reactor's machinery for
-each packet, and half a millisecond to open and close.  This does the same for a third of it.
+each packet, and its own registration with the reactor.  Here one turn reads many sockets.
 """
 
 from __future__ import annotations
