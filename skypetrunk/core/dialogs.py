@@ -15,9 +15,10 @@ from zope.interface import implementer
 
 from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader
 from skypetrunk.core.bridge import Bridge
+from skypetrunk.core.emergency import isEmergencyCall, isServiceURN
 from skypetrunk.core.leg import AGENT, ALLOW, Leg, Workshop
 from skypetrunk.core.session import SDP_TYPE
-from skypetrunk.core.sides import PBXSide, Side, userOf
+from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
@@ -32,7 +33,7 @@ from skypetrunk.interfaces import (
     LegStatistics,
 )
 from skypetrunk.wire.message import Header, Request, Response, responseTo
-from skypetrunk.wire.uri import URI, OpaqueURI
+from skypetrunk.wire.uri import OpaqueURI
 
 
 class Routes(Protocol):
@@ -138,7 +139,7 @@ class DialogManager:
     def _inspect(self, request: Request) -> Response | None:
         """What RFC 3261 section 8.2 refuses in any request, in its order."""
         first = request.method == "INVITE" and request.toAddress.tag is None
-        if isinstance(request.requestURI, OpaqueURI) and not (first and _isServiceURN(request.requestURI)):
+        if isinstance(request.requestURI, OpaqueURI) and not (first and isServiceURN(request.requestURI)):
             return self._response(request, 416)
         if request.maxForwards == 0 and first:
             # Only what goes on counts as forwarded.
@@ -298,11 +299,8 @@ class DialogManager:
         transaction.respond(self._response(transaction.request, status, headers))
 
     def _isEmergency(self, request: Request, called: str) -> bool:
-        """In the Request-URI or in To, whatever the dialled form and scheme."""
-        forms = {called, userOf(request.requestURI), userOf(request.toAddress.uri)}
-        if _isServiceURN(request.requestURI) or _isServiceURN(request.toAddress.uri):
-            return True
-        return any(form and self._numbers.isEmergency(form) for form in forms)
+        """In the Request-URI or in To, or in what a PBX's side has found instead."""
+        return isEmergencyCall(request, self._numbers) or self._numbers.isEmergency(called)
 
     # BridgeOwner
 
@@ -386,8 +384,3 @@ class DialogManager:
         if self._drainTimer is not None and self._drainTimer.active():
             self._drainTimer.cancel()
         self._draining.callback(None)
-
-
-def _isServiceURN(uri: URI) -> bool:
-    """Is this C{urn:service:sos} or one of its branches (RFC 5031)?"""
-    return str(uri).lower().startswith("urn:service:sos")

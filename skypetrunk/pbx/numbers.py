@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 import phonenumbers
+from phonenumbers.phonemetadata import PhoneMetadata
 from zope.interface import implementer
 
 from skypetrunk.interfaces import INumberPlan
 
-# RFC 3966 section 5.1.1, and the blank that people write.
-_VISUAL = re.compile(r"[\s.()/-]")
+# RFC 3966 section 5.1.1, and the slash that people write; dashes and blanks are found by category.
+_VISUAL = frozenset(".()/\N{KATAKANA MIDDLE DOT}")
 
 # ITU-T E.164: at most 15 digits with the country code; none that can be called has less than 5.
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
@@ -32,6 +34,8 @@ class NumberPlan:
     The numbers of a country.
 
     Emergency numbers are matched whole: C{1125551234} is a number like any other where it exists.
+
+    @ivar countryCode: without a plus: C{"44"}.
     """
 
     def __init__(self, country: str, outsideLine: str = "", emergency: Iterable[str] = ()) -> None:
@@ -43,27 +47,74 @@ class NumberPlan:
         self._country = country
         self._outsideLine = outsideLine
         self._emergency = frozenset(emergency) | _ALSO.get(country, set())
-        self._countryCode = str(phonenumbers.country_code_for_region(country))
+        self.countryCode = str(phonenumbers.country_code_for_region(country))
+        metadata = PhoneMetadata.metadata_for_region(country)
+        prefix = (metadata.international_prefix if metadata is not None else None) or "00"
+        self._internationalPrefix = re.compile(rf"\+|{prefix}")
 
     def isEmergency(self, called: str) -> bool:
         """
         Is C{called} an emergency number, as dialled or behind the outside-line prefix?
 
-        A PBX that writes all numbers with a plus or the country code makes C{+112} or C{+49112} of
-        C{112}; neither can be another number, so they count too.
+        A PBX that writes all numbers with a plus, an international prefix or the country code makes
+        C{+112}, C{+49112}, C{0049112} or C{49112} of C{112}.  These count too unless there is such a number.
         """
-        return any(self._isListed(form) for form in self._forms(_VISUAL.sub("", called)))
+        digits = _digits(called)
+        # Some phones send the # that ends dialling.
+        return any(self._isMeant(form) for form in {digits, digits.rstrip("#")})
 
-    def _forms(self, digits: str) -> Iterator[str]:
+    def _isMeant(self, digits: str) -> bool:
+        if any(self._isListed(form) for form in self._outside(digits)):
+            return True
+        for form in self._outside(digits):
+            for inner, written in self._international(form):
+                # Only what is no real number may be read as one that a PBX has put together.
+                if any(map(self._isListed, self._outside(inner))) and not self.exists(written):
+                    return True
+        return False
+
+    def _outside(self, digits: str) -> Iterator[str]:
+        """As it stands, and without the outside-line prefix."""
         yield digits
         if self._outsideLine and digits.startswith(self._outsideLine):
             yield digits.removeprefix(self._outsideLine)
-        if digits.startswith("+"):
-            yield digits[1:]
-            yield digits[1:].removeprefix(self._countryCode)
+
+    def _international(self, digits: str) -> Iterator[tuple[str, str]]:
+        """
+        Without what a PBX puts before a number that it takes for a foreign or national one; beside it the
+        whole as it would be dialled.
+        """
+        found = self._internationalPrefix.match(digits)
+        rest = digits[found.end():] if found else digits
+        if found:
+            yield rest, "+" + rest
+        if rest.startswith(self.countryCode):
+            yield rest.removeprefix(self.countryCode), "+" + rest if found else digits
+
+    def exists(self, digits: str) -> bool:
+        """Is there such a number, dialled without the outside-line prefix or with a plus?"""
+        try:
+            return bool(phonenumbers.is_valid_number(phonenumbers.parse(digits, self._country)))
+        except phonenumbers.NumberParseException:
+            return False
 
     def _isListed(self, digits: str) -> bool:
         return digits in self._emergency or phonenumbers.is_emergency_number(digits, self._country)
+
+    def emergencyNumbers(self) -> tuple[str, ...]:
+        """All of them as dialled, without any prefix; the configuration's own among them."""
+        metadata = PhoneMetadata.short_metadata_for_region(self._country)
+        known = metadata.emergency if metadata is not None else None
+        if known is None or known.national_number_pattern is None:
+            return tuple(sorted(self._emergency))
+        fits = re.compile(known.national_number_pattern).fullmatch
+        listed = (
+            digits
+            for length in known.possible_length
+            for number in range(10**length)
+            if fits(digits := f"{number:0{length}}")
+        )
+        return tuple(sorted(self._emergency.union(listed)))
 
     def normalise(self, called: str) -> str:
         """
@@ -72,7 +123,7 @@ class NumberPlan:
         What is a valid number as it stands is read so: most PBXes remove the outside-line prefix
         themselves, and behind the German C{0} a C{0044} would else become a national C{044}.
         """
-        digits = _VISUAL.sub("", called)
+        digits = _digits(called)
         if _E164.fullmatch(digits):
             return digits
         if not re.fullmatch(r"[0-9]+", digits):
@@ -88,6 +139,23 @@ class NumberPlan:
             if phonenumbers.is_valid_number(number):
                 return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         return called
+
+
+def _digits(called: str) -> str:
+    """C{called} as on a keypad: digits of every script as 0 to 9, nothing that only guides the eye."""
+    if called.isascii() and called.isalnum():
+        return called
+    return "".join(map(_key, called))
+
+
+def _key(character: str) -> str:
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    # Zs, Zl, Zp blanks; Cc, Cf control and direction marks of what was copied; Pd dashes.
+    if character in _VISUAL or unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf", "Pd"):
+        return ""
+    # The wide forms of + * # (NFKC).
+    return unicodedata.normalize("NFKC", character)
 
 
 __all__ = ["NumberPlan"]

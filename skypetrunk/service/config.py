@@ -15,8 +15,10 @@ from pathlib import Path
 
 from phonenumbers.shortnumberinfo import SUPPORTED_SHORT_REGIONS
 
+from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.profiles.tables import Problems, Table, readTOML
 from skypetrunk.service.addresses import isLiteral, readLiteral, readPorts, splitHostPort
+from skypetrunk.service.emergency_check import warnShadows
 from skypetrunk.service.pbx_table import checkListeners, readPBX
 from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrouted
 from skypetrunk.service.settings import (
@@ -80,13 +82,17 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     media = _readMedia(mediaTable)
     checkListeners(pbxTables, pbxes, media)
     _warnMedia(mediaTable, media, dns, trunks)
+    numbers = _readNumbers(top.table("numbers"))
+    if numbers.country in SUPPORTED_SHORT_REGIONS:
+        plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+        warnShadows(problems, numbers, routes, plan)
     configuration = Configuration(
         trunks=trunks,
         pbxes=pbxes,
         routes=routes,
         media=media,
         dns=dns,
-        numbers=_readNumbers(top.table("numbers")),
+        numbers=numbers,
         control=_readControl(top.table("control"), directory),
         path=path,
     )

@@ -7,13 +7,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.pbx.numbers import NumberPlan
+from skypetrunk.profiles.tables import problem
 from skypetrunk.service.config import (
     Configuration,
     Limits,
+    Numbers,
     PBXConfiguration,
     TrunkConfiguration,
     loadConfiguration,
 )
+from skypetrunk.service.emergency_check import prove
 from skypetrunk.tools.options import CommandOptions
 
 
@@ -66,9 +71,27 @@ def summary(configuration: Configuration) -> Iterator[str]:
     line = f", outside line {numbers.outsideLine}" if numbers.outsideLine else ""
     more = f", and {', '.join(numbers.emergency)}" if numbers.emergency else ""
     yield f"numbers: {numbers.country}{line}; its emergency numbers{more} never go to a trunk"
+    yield _emergency(numbers)
     if configuration.control.socket is not None:
         yield f"control: {configuration.control.socket}"
     yield f"{configuration.path}: good"
+
+
+def _emergency(numbers: Numbers) -> str:
+    """
+    The proof that emergency numbers are recognised, whatever the rules for other numbers are.
+
+    @raise ConfigurationError: one is not: with that form.
+    """
+    plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+    asked, missed = prove(plan, plan, numbers.outsideLine)
+    if missed:
+        right = "other numbers.outside_line or numbers.emergency"
+        raise ConfigurationError(
+            tuple(problem("numbers", f"{form} could reach a trunk", right) for form in missed)
+        )
+    known = ", ".join(plan.emergencyNumbers())
+    return f"emergency: {known}; all {asked} written forms are kept from the trunks"
 
 
 def _trunk(trunk: TrunkConfiguration) -> str:

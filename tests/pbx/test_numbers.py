@@ -55,6 +55,32 @@ class EmergencyTests(SynchronousTestCase):
         self.assertTrue(NumberPlan("DE").isEmergency("+49112"))
         self.assertTrue(NumberPlan("US").isEmergency("+1911"))
 
+        self.assertTrue(NumberPlan("DE").isEmergency("0049112"))
+        self.assertTrue(NumberPlan("DE").isEmergency("49112"))
+        self.assertTrue(NumberPlan("US").isEmergency("011911"))
+        self.assertTrue(NumberPlan("US", "9").isEmergency("9+1911"))
+        self.assertTrue(NumberPlan("US", "9").isEmergency("+19911"))
+
+    def test_realNumbers(self) -> None:
+        """What is a number of its own with the country code or a plus is none."""
+        plan = NumberPlan("GB", "9", ["2079460018", "118"])
+        self.assertTrue(plan.isEmergency("2079460018"))
+        for number in ("+442079460018", "00442079460018", "9442079460018"):
+            self.assertFalse(plan.isEmergency(number), number)
+        self.assertTrue(plan.isEmergency("+44118"))
+
+    def test_scripts(self) -> None:
+        """Digits of any script, marks of what was copied, and the # that ends dialling."""
+        plan = NumberPlan("DE")
+        wide, arabic = "\uff11\uff11\uff12", "\u0661\u0661\u0662"
+        for number in (wide, arabic, "\u202a112\u202c", "1\u2011 1\u20132", "112#"):
+            self.assertTrue(plan.isEmergency(number), number)
+
+    def test_list(self) -> None:
+        """All numbers of a country, and those of the configuration."""
+        self.assertEqual(NumberPlan("GB", "9", ["117"]).emergencyNumbers(), ("112", "117", "999"))
+        self.assertEqual(NumberPlan("CN").emergencyNumbers(), ("110", "119", "120", "122"))
+
     def test_additional(self) -> None:
         """The configuration's own numbers count in the same forms."""
         plan = NumberPlan("GB", "9", ["5555"])
