@@ -15,6 +15,7 @@ from twisted.python import usage
 from skypetrunk import __version__
 from skypetrunk.lab.authority import FAULTS, writePrivately
 from skypetrunk.lab.numbers import FORMS, TEST_NUMBERS
+from skypetrunk.lab.service import CLIENT_CERTIFICATE, TLS_VERSIONS, Lab, LabSettings
 from skypetrunk.lab.session import SRTP_MODES, SRTPPolicy
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.wire.digest import ALGORITHMS
@@ -120,8 +121,6 @@ class Options(usage.Options):
                     problems.append(f"--{name}: {each!r} is none of {_listed(allowed)}")
             return values
 
-        from skypetrunk.lab.service import CLIENT_CERTIFICATE, TLS_VERSIONS
-
         choice("authentication", ("registration", "ip"))
         choice("challenge", ("all", "some"))
         choice("challenge-status", (401, 407))
@@ -189,13 +188,32 @@ country = "GB"
 
 
 def makeService(options: Options) -> IService:
-    """The lab of C{options}."""
+    """
+    The practice carrier of C{options}, with everything bound.
+
+    @raise SystemExit: status 1, after one line that says what is in use or cannot be written.
+    """
+    lab = makeLab(options)
+    # Before twistd becomes a daemon and writes its pid file, it can still be told plainly.
+    try:
+        lab.listen()
+        lab.writeConfiguration()
+    except CannotListenError as error:
+        _giveUp(f"cannot listen on {error.interface or ''}:{error.port}: {error.socketError}")
+    except OSError as error:
+        _giveUp(f"{error.filename}: {error.strerror}")
+    return lab
+
+
+def makeLab(options: Options) -> AnnouncedLab:
+    """
+    The practice carrier of C{options}, nothing bound yet.
+
+    @raise SystemExit: status 1, after one line: the password cannot be read or written.
+    """
     from twisted.internet import reactor
 
-    from skypetrunk.lab.service import Lab, LabSettings
-
     directory = Path(options["directory"]).absolute()
-    configuration = directory / "trunk.toml"
     try:
         passwordFile, password = _password(options, directory)
     except OSError as error:
@@ -234,28 +252,36 @@ def makeService(options: Options) -> IService:
         control=control.absolute(),
     )
 
-    class Announced(Lab):
-        """Binds early, while the process may still be root, and says what to do with it."""
+    return AnnouncedLab(reactor, settings, passwordFile, account)
 
-        def privilegedStartService(self) -> None:
-            """One line where something is in use or cannot be written."""
-            super().privilegedStartService()
-            try:
-                self.listen()
-                writePrivately(configuration, snippet(self, passwordFile, account).encode())
-            except CannotListenError as error:
-                _giveUp(f"cannot listen on {error.interface or ''}:{error.port}: {error.socketError}")
-            except OSError as error:
-                _giveUp(f"{error.filename}: {error.strerror}")
 
-        def startService(self) -> None:
-            """What to do with it, past the log; a daemon has no standard output."""
-            super().startService()
-            if sys.__stdout__ is not None:
-                print(_READY.format(configuration=configuration, control=control), file=sys.__stdout__)
-                print(snippet(self, passwordFile, account), file=sys.__stdout__, flush=True)
+class AnnouncedLab(Lab):
+    """
+    A practice carrier that says what to do with it.
 
-    return Announced(reactor, settings)
+    @ivar configuration: where the trunk's configuration for it is written.
+    """
+
+    def __init__(self, reactor: Any, settings: LabSettings, passwordFile: Path, account: str) -> None:
+        super().__init__(reactor, settings)
+        self.configuration = settings.directory / "trunk.toml"
+        self._passwordFile = passwordFile
+        self._account = account
+
+    def writeConfiguration(self) -> None:
+        """@raise OSError: the file cannot be written."""
+        writePrivately(self.configuration, self._snippet().encode())
+
+    def _snippet(self) -> str:
+        return snippet(self, self._passwordFile, self._account)
+
+    def startService(self) -> None:
+        """Past the log; a daemon has no standard output."""
+        super().startService()
+        if sys.__stdout__ is not None:
+            ready = _READY.format(configuration=self.configuration, control=self.settings.control)
+            print(ready, file=sys.__stdout__)
+            print(self._snippet(), file=sys.__stdout__, flush=True)
 
 
 def _giveUp(text: str) -> Any:

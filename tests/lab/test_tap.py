@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
 import stat
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
-from skypetrunk.lab.tap import Options, makeService, snippet
+from skypetrunk.lab.tap import Options, makeLab, makeService, snippet
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.wire.secret import Secret
 
@@ -23,9 +24,7 @@ class OptionsTests(SynchronousTestCase):
         """What a command line makes."""
         options = Options()
         options.parseOptions(["-d", self.mktemp(), *arguments])
-        made = makeService(options)
-        assert isinstance(made, Lab)
-        return made
+        return makeLab(options)
 
     def test_defaults(self) -> None:
         """Without options it is the carrier of the datasheet: SRTP required, everything challenged."""
@@ -84,6 +83,19 @@ class OptionsTests(SynchronousTestCase):
         lines = told.getvalue().splitlines()
         self.assertEqual(len(lines), 4)
         self.assertIn("skypetrunk-lab: --srtp: 'x' is none of required, optional, off", lines)
+
+    def test_portInUse(self) -> None:
+        """One line, status 1: nothing was started that would have to be stopped."""
+        with socket.socket() as taken, contextlib.redirect_stderr(io.StringIO()) as told:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            options = Options()
+            port = str(taken.getsockname()[1])
+            options.parseOptions(["-d", self.mktemp(), "--dns-port=0", "--control=x", "--port", port])
+            stopped = self.assertRaises(SystemExit, makeService, options)
+        self.assertEqual(stopped.code, 1)
+        self.assertRegex(told.getvalue(), rf"^skypetrunk-lab: cannot listen on 127\.0\.0\.1:{port}: .*in use")
+        self.assertEqual(told.getvalue().count("\n"), 1)
 
     def test_help(self) -> None:
         """Every option is explained, and every test number."""
