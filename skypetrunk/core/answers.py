@@ -1,46 +1,190 @@
-"""What the refusal of one leg becomes on the other."""
+"""
+What the refusal of one leg becomes on the other.
+
+L{ROWS} is the whole table; C{docs/answers.rst} shows it, and a test compares the two.  Towards a PBX it
+keeps one promise: a status of 500 to 599 speaks of the way, and the PBX should take another; any other
+speaks of the call itself, and another way would not help.
+"""
 
 from __future__ import annotations
 
-from skypetrunk.wire.grammar import quote
-from skypetrunk.wire.message import Header
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.wire.grammar import parseParameters, quote
+from skypetrunk.wire.message import Header, Request, Response
 
 NO_CIRCUIT = 34
 """Q.850 cause: no circuit or channel available; makes a PBX take its next route."""
 
-_ACROSS = {
-    # A challenge that we could not answer is our trouble, never the other side's.
-    401: 503,
-    407: 503,
-    # The other side's dialog is not this one's (RFC 3261 section 12).
-    481: 480,
-    # What was wrong with our own request cannot be mended by the other side.
-    400: 502,
-    405: 502,
-    414: 502,
-    415: 502,
-    416: 502,
-    420: 502,
-    421: 502,
-    482: 502,
-    483: 502,
-    487: 480,
-    505: 502,
-    513: 502,
-}
+OUT_OF_ORDER = 38
+"""Q.850 cause: network out of order."""
+
+LONGEST_PAUSE = 60
+"""
+Seconds of Retry-After beside a 503.  Whoever gets one may send nothing at all until then (RFC 3261
+section 21.5.4), also not what another trunk could carry, so the other side may not ask for long.
+"""
+
+_RETRY_AFTER = frozenset({404, 480, 486, 500, 503, 600, 603})
+"""Where RFC 3261 section 20.33 gives it a meaning that survives the crossing."""
+
+_seconds = re.compile(r"[ \t]*([0-9]{1,9})(?:[ \t;(]|$)").match
 
 
-def acrossStatus(status: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Row:
     """
-    The status that tells one leg of the other leg's refusal: the same one wherever it speaks of the
-    callee or of capacity, else one that speaks of us.
+    One kind of refusal.
+
+    @ivar meaning: in words.
+    @ivar statuses: the other leg's.
+    @ivar causes: the row is for these Q.850 causes only; empty for any and for none.
+    @ivar toPBX: what the PBX gets, C{None} for the same.
+    @ivar toCarrier: what the carrier gets, C{None} for the same.
+    @ivar cause: the Q.850 cause that we give; C{None} where the other leg's own crosses, if it gave one.
     """
-    if 300 <= status < 400:
-        # Redirection is not followed; the caller could not reach the contact either.
-        return 480
-    return _ACROSS.get(status, status)
+
+    meaning: str
+    statuses: tuple[int, ...]
+    causes: tuple[int, ...] = ()
+    toPBX: int | None = None
+    toCarrier: int | None = None
+    cause: int | None = None
+
+
+ROWS = (
+    Row("no route to the number", (404, 410, 480, 484, 500, 502, 504), (2, 3), 503, None, 3),
+    Row("congestion, by its cause", (404, 410, 480, 484), (34, 38, 41, 42, 44, 47), 503, 503, NO_CIRCUIT),
+    Row("busy", (486, 600)),
+    Row("unavailable, or no answer", (408, 480)),
+    Row("no such number", (404, 410, 484, 485, 604)),
+    Row("refused by the callee", (603,)),
+    Row("refused by or for the callee as unwanted", (607, 608), (), 603, None),
+    Row("forbidden by the carrier or PBX", (403, 433)),
+    Row("no credit", (402,), (), 503, 480, NO_CIRCUIT),
+    Row("congestion, or a failure on the way", (500, 503, 504)),
+    Row("a failure of the other side's own way", (502,)),
+    Row("media that the callee cannot take", (488, 606)),
+    Row("media, in other words", (406, 493, 580), (), 488, 488),
+    Row(
+        "our account or identity is not believed",
+        (401, 407, 428, 429, 436, 437, 438, 494),
+        (),
+        503,
+        503,
+        NO_CIRCUIT,
+    ),
+    Row(
+        "something wrong with our own request",
+        (400, 405, 411, 412, 413, 414, 415, 416, 417, 420, 421, 422, 423, 424, 425, 430, 439, 440, 469, 470)
+        + (482, 483, 489, 501, 505, 513, 555),
+        (),
+        502,
+        502,
+        OUT_OF_ORDER,
+    ),
+    Row("a redirection that is not followed", (300, 301, 302, 305, 380), (), 480, 480),
+    Row("a dialog or transaction of the other leg", (481, 487), (), 480, 480),
+    Row("a change at the same time from both sides", (491,)),
+)
+"""The first that fits counts.  What stands in none stays as it is, other 3xx become 480."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What one leg is told.
+
+    @ivar headers: Reason and Retry-After where there is something to say.
+    """
+
+    status: int
+    headers: tuple[Header, ...] = ()
+
+    @property
+    def ofTheWay(self) -> bool:
+        """Does it speak of the way, so that another one may do better?"""
+        return 500 <= self.status < 600
+
+
+def across(status: int, response: Response | None, toPBX: bool) -> Answer:
+    """
+    What one leg is told of the other leg's refusal.
+
+    @param response: the refusal, or C{None} where none came, and C{status} says so.
+    @param toPBX: it is the PBX that is told, else the carrier.
+    """
+    causes = () if response is None else tuple(causesOf(response))
+    for row in ROWS:
+        if status in row.statuses and (not row.causes or any(cause in row.causes for cause in causes)):
+            told = (row.toPBX if toPBX else row.toCarrier) or status
+            ours = row.cause if told != status or row.causes else None
+            break
+    else:
+        told, ours = (480 if status < 400 else status), None
+    headers = []
+    if ours is not None:
+        headers.append(Header("Reason", f"Q.850;cause={ours}"))
+    elif causes:
+        headers.append(Header("Reason", f"Q.850;cause={causes[0]}"))
+    if response is not None and told == status and told in _RETRY_AFTER:
+        headers.extend(_retryAfter(response))
+    return Answer(told, tuple(headers))
+
+
+def acrossStatus(status: int, toPBX: bool = True) -> int:
+    """The status alone."""
+    return across(status, None, toPBX).status
+
+
+def causesOf(message: Request | Response) -> Iterator[int]:
+    """The Q.850 causes in C{message} (RFC 3326); what breaks the grammar says nothing."""
+    for value in message.values("Reason"):
+        protocol, _, rest = value.partition(";")
+        if protocol.strip().lower() != "q.850":
+            continue
+        try:
+            cause = parseParameters(";" + rest).get("cause")
+        except MalformedMessage:
+            continue
+        # Q.850 section 2.2.5: seven bits; 0 stands for none.
+        if cause and cause.isascii() and cause.isdigit() and len(cause) <= 3 and 0 < int(cause) < 128:
+            yield int(cause)
+
+
+def reasonsAcross(message: Request | Response) -> tuple[Header, ...]:
+    """
+    What crosses of the Reason of a BYE or a refusal: its first Q.850 cause, never the text, which may name
+    machines and people of the other side.
+    """
+    return tuple(Header("Reason", f"Q.850;cause={cause}") for cause in list(causesOf(message))[:1])
+
+
+def _retryAfter(response: Response) -> Iterator[Header]:
+    found = _seconds(response.header("Retry-After") or "")
+    if found is not None:
+        seconds = int(found[1])
+        yield Header("Retry-After", str(min(seconds, LONGEST_PAUSE) if response.status == 503 else seconds))
 
 
 def reasonHeader(cause: int, text: str) -> Header:
     """A Reason header with a Q.850 cause (RFC 3326).  A policy's text may be anything."""
     return Header("Reason", f"Q.850;cause={cause};text={quote(' '.join(text.split()))}")
+
+
+__all__ = [
+    "LONGEST_PAUSE",
+    "NO_CIRCUIT",
+    "OUT_OF_ORDER",
+    "ROWS",
+    "Answer",
+    "Row",
+    "across",
+    "acrossStatus",
+    "causesOf",
+    "reasonHeader",
+    "reasonsAcross",
+]

@@ -15,13 +15,13 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from skypetrunk.core.answers import NO_CIRCUIT, acrossStatus, reasonHeader
+from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, reasonHeader
 from skypetrunk.core.exchange import Exchange, description
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg, Workshop
 from skypetrunk.core.session import Session
-from skypetrunk.core.sides import Caller, Side
+from skypetrunk.core.sides import Caller, PBXSide, Side
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -36,9 +36,6 @@ from skypetrunk.wire.message import Header, Request, Response
 RINGING_SECONDS = 180.0
 """How long a call may ring; RFC 3261 section 16.6 (timer C) wants more than three minutes of a proxy,
 a phone gives up long before."""
-
-_TRY_NEXT = frozenset({503})
-"""Refusals that speak of the way, not of the callee: the next destination is tried."""
 
 
 class BridgeOwner(Protocol):
@@ -184,8 +181,16 @@ class Bridge:
             )
             far.place(side.addresses(self._caller, self.request.called), offer, self._maxForwards)
             return
-        headers = [reasonHeader(NO_CIRCUIT, "no destination is usable")] if response is None else []
-        self._refuse(acrossStatus(status), "callee" if response is not None else "trunk", reason, headers)
+        answer = self._across(status, response)
+        if response is None:
+            answer = Answer(answer.status, (reasonHeader(NO_CIRCUIT, "no destination is usable"),))
+        by = "callee" if response is not None else "trunk"
+        self._refuse(answer.status, by, reason, answer.headers)
+
+    def _across(self, status: int, response: Response | None) -> Answer:
+        """What the asking side is told of the other's refusal."""
+        assert self._exchange is not None
+        return across(status, response, isinstance(self._exchange.asking.side, PBXSide))
 
     def _refuse(self, status: int, by: str, reason: str, headers: Sequence[Header] = ()) -> None:
         exchange = self._exchange
@@ -313,10 +318,11 @@ class Bridge:
         if exchange is None or leg is not exchange.answering or self._ended:
             return
         if self._answeredAt is not None:
+            answer = self._across(status, response)
             self._exchange = None
             self._stopRinging()
             exchange.asking.session.forget()
-            exchange.asking.refuse(exchange.server, acrossStatus(status))
+            exchange.asking.refuse(exchange.server, answer.status, answer.headers)
             if status in (408, 481):
                 # RFC 3261 section 12.2.1.2: the dialog is gone.
                 self._end("trunk", f"a re-INVITE was answered {status}", None)
@@ -331,11 +337,12 @@ class Bridge:
         )
         self._far = exchange.answering = None
         self._statistics.append(leg.session.media.release())
-        if status in _TRY_NEXT or (status == 408 and not leg.anyProvisional):
+        answer = self._across(status, response)
+        if answer.ofTheWay or (status == 408 and not leg.anyProvisional):
             self._tryNext(status if response is not None else 503, reason, response)
         else:
             by = "trunk" if response is None else "callee"
-            self._refuse(acrossStatus(status), by, reason)
+            self._refuse(answer.status, by, reason, answer.headers)
 
     def _warn(self, what: str, leg: Leg, error: RemoteError) -> None:
         self._log.warn(
@@ -357,7 +364,7 @@ class Bridge:
         self._end(by, cause, None if self._answeredAt is not None else 487)
         other = self._other(leg)
         if other is not None:
-            other.hangUp()
+            other.hangUp(leg.reasons)
 
     def hangUp(self, cause: str) -> None:
         """End the call from our side: 503 before it was answered, BYE after."""

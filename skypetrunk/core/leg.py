@@ -14,6 +14,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk import __version__
+from skypetrunk.core.answers import reasonsAcross
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog
 from skypetrunk.core.invite_client import InviteClient
@@ -93,6 +94,7 @@ class Leg(Ends):
     @ivar call: name of the call, for logs.
     @ivar session: its offers, answers and media.
     @ivar dialog: set from the first INVITE received, or the 2xx to ours.
+    @ivar reasons: what may cross of why the peer hung up.
     """
 
     def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
@@ -109,6 +111,8 @@ class Leg(Ends):
         self._client: InviteClient | None = None
         self._contact: NameAddr | None = None
         self._sequence = 0
+        self.reasons: tuple[Header, ...] = ()
+        self._reasons: tuple[Header, ...] = ()
 
     # INVITEs from the peer
 
@@ -332,6 +336,7 @@ class Leg(Ends):
             transaction.respond(self._response(request, 500))
             return
         transaction.respond(self._response(request, 200))
+        self.reasons = reasonsAcross(request)
         if self._pending is not None:
             self._pending.refuse(self._response(self._pending.request, 487))
             self._pending = None
@@ -346,8 +351,13 @@ class Leg(Ends):
         else:
             transaction.respond(self._response(transaction.request, 500))
 
-    def hangUp(self) -> None:
-        """End the leg: 487, CANCEL, or BYE as soon as it may be sent."""
+    def hangUp(self, reasons: Sequence[Header] = ()) -> None:
+        """
+        End the leg: 487, CANCEL, or BYE as soon as it may be sent.
+
+        @param reasons: Reason headers of the BYE.
+        """
+        self._reasons = tuple(reasons) or self._reasons
         if self._pending is not None:
             self.refuse(self._pending, 487)
         self._inputs.hangUp()
@@ -358,7 +368,8 @@ class Leg(Ends):
         self._bye(self.dialog, lambda status: self._inputs.end())
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
-        request = dialog.makeRequest("BYE", dialog.reserveSequence(), [Header("User-Agent", AGENT)])
+        headers = [*self._reasons, Header("User-Agent", AGENT)]
+        request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
         side = self.side
         RequestClient(
             request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done
