@@ -244,7 +244,7 @@ class DialogManager:
             caller=caller.user,
             called=called,
             source=side.name,
-            destinations=tuple(way.name for way in destinations),
+            destinations=tuple(dict.fromkeys(way.name for way in destinations)),
         )
         refusal = self._refusal(side, asked)
         if refusal is not None:

@@ -8,7 +8,7 @@ transactions, and hands on what it gets together with itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,6 +83,7 @@ class Side:
     @ivar calls: legs that exist now.
     @ivar burst: calls from it above the limit of those at the same time.
     @ivar guard: keeps its other limits.
+    @ivar ways: addresses that a call may try, one after the other.
     """
 
     transactions: ITransactions
@@ -91,6 +92,7 @@ class Side:
     credentials: ICredentials | None = None
     burst = 0
     guard: Guard | None = None
+    ways = 1
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """
@@ -170,6 +172,7 @@ class PBXSide(Side):
     @ivar optionsUnusable: status that answers its OPTIONS while no trunk is usable.
     @ivar emergencyStatus: status that sends an emergency call back to its own line.
     @ivar streamPort: where we take TCP connections, if we do.
+    @ivar choose: tells where the next call goes, where there is more than one address.
     """
 
     def __init__(
@@ -191,6 +194,7 @@ class PBXSide(Side):
         self.optionsUnusable = optionsUnusable
         self.emergencyStatus = emergencyStatus
         self.streamPort: int | None = None
+        self.choose: Callable[[], SIPURI] | None = None
 
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact: a connection that we opened has a port where nobody listens."""
@@ -202,7 +206,8 @@ class PBXSide(Side):
 
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
         """number@pbx; the caller lives at our own address, so that it can be called back."""
-        target = self._address.replace(user=escape(called, USER_CHARACTERS))
+        address = self._address if self.choose is None else self.choose()
+        target = address.replace(user=escape(called, USER_CHARACTERS))
         source = self._local.replace(user=escape(caller.user, USER_CHARACTERS))
         return CallAddresses(
             requestURI=target,

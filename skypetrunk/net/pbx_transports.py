@@ -55,16 +55,24 @@ class PBXTransports:
         address: TransportAddress,
         allow: Networks,
         observer: MessageObserver | None = None,
+        others: Sequence[TransportAddress] = (),
+        preferred: Callable[[], TransportAddress] | None = None,
+        unreachable: Callable[[TransportAddress, str], None] | None = None,
     ) -> None:
         """
         @param reactor: TCP and UDP.
         @param listen: where we listen, literal; the first of a transport also sends.
         @param address: where the PBX takes calls.
         @param allow: who is heard.
+        @param others: where it takes them too.
+        @param preferred: which of several addresses is the best now.
+        @param unreachable: told of each address where no connection was taken, and why.
         """
         self._reactor = reactor
         self._listen = tuple(listen)
-        self._address = address
+        self._own = (address, *others)
+        self._preferred = preferred or (lambda: address)
+        self._unreachable = unreachable
         self._allow = allow
         self._datagrams: list[DatagramSignalling] = []
         self._ports: list[IListeningPort] = []
@@ -162,8 +170,9 @@ class PBXTransports:
         name, for a host that may not call us, and for what cannot be reached.
         """
         wanted = self._wanted(uri)
+        address = self._preferred()
         found = self._reach(wanted)
-        if wanted == self._address:
+        if wanted == address or wanted in self._own:
             return found
 
         def fallBack(failure: Failure) -> Deferred[IMessageChannel]:
@@ -172,20 +181,20 @@ class PBXTransports:
             self._log.warn(
                 "{wanted} cannot be reached, its requests go to {address}: {problem}",
                 wanted=wanted,
-                address=self._address,
+                address=address,
                 problem=failure.getErrorMessage(),
             )
-            return self._reach(self._address)
+            return self._reach(address)
 
         return found.addErrback(fallBack)
 
     def _wanted(self, uri: SIPURI) -> TransportAddress:
         host = uri.maddr or uri.host
         if not isLiteral(host) or not allowed(host, self._allow):
-            return self._address
+            return self._preferred()
         transport = (uri.transport or "").upper()
         if transport not in ("UDP", "TCP"):
-            transport = self._address.transport
+            transport = self._preferred().transport
         return TransportAddress(transport, host, uri.port or DEFAULT_PORT)
 
     def _reach(self, address: TransportAddress) -> Deferred[IMessageChannel]:
@@ -242,6 +251,8 @@ class PBXTransports:
         def done(result: Any) -> Any:
             self._connecting.discard(connecting)
             if isinstance(result, Failure):
+                if self._unreachable is not None and self._stopped is None:
+                    self._unreachable(address, result.getErrorMessage())
                 return Failure(NoTarget(f"{address}: {result.getErrorMessage()}"))
             return result
 

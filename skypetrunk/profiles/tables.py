@@ -174,6 +174,13 @@ class Table:
             return None
         return tuple(value)
 
+    def textOrTexts(self, name: str, right: str, *, required: bool = False) -> tuple[str, ...] | None:
+        """A text, or a list of some, as L{text} and L{texts}."""
+        if isinstance(self._data.get(name), list):
+            return self.texts(name, right, required=required)
+        value = self.text(name, right, required=required)
+        return None if value is None else (value,)
+
     def table(self, name: str) -> Table:
         """A table inside this one; an empty one when it is missing."""
         data = self._take(name, dict, f"[{self.key(name)}]", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from skypetrunk.core.sides import PBXSide
@@ -10,10 +11,16 @@ from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.pbx.health import HealthTable
+from skypetrunk.service.health import HealthWatch, OptionsProbe, WatchedTransactions
 from skypetrunk.service.settings import PBXConfiguration
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.uri import SIPURI
+
+QUICK_T1 = 0.1
+"""T1 of a PBX with several addresses: on a private network it may be less than 0.5 s (RFC 3261 section
+17.1.1.1), and with 64*T1 a call finds out within 6.4 s that an address is dead."""
 
 
 class PBX:
@@ -34,6 +41,8 @@ class PBX:
         observer: MessageObserver | None,
     ) -> None:
         self.name = configuration.name
+        self.health = HealthTable(configuration.addresses, reactor.seconds)
+        watch = HealthWatch(configuration.name, self.health)
         self.transports = PBXTransports(
             reactor,
             reactor,
@@ -42,6 +51,9 @@ class PBX:
             configuration.address,
             configuration.allow,
             observer,
+            others=configuration.others,
+            preferred=self._best,
+            unreachable=watch.failed,
         )
         self.side = PBXSide(
             configuration.name,
@@ -53,8 +65,31 @@ class PBX:
         )
         self.limits = configuration.limits
         self.side.limit = self.limits.calls
+        self.side.choose = lambda: _uri(self._best())
+        self.side.ways = len(configuration.addresses)
+        if self.side.ways > 1:
+            timers = replace(timers, t1=min(timers.t1, QUICK_T1))
         self.transactions = Transactions(reactor, self.side, token, timers)
-        self.side.transactions = self.transactions
+        self.side.transactions = WatchedTransactions(self.transactions, watch)
+        self.probe: OptionsProbe | None = None
+        if configuration.optionsInterval:
+            self.probe = OptionsProbe(
+                reactor,
+                token,
+                self.side.transactions,
+                self.transports,
+                _uri(configuration.listen[0]),
+                [_uri(address) for address in configuration.addresses],
+                configuration.optionsInterval,
+            )
+
+    def _best(self) -> TransportAddress:
+        return self.health.order()[0]
+
+    def start(self) -> None:
+        """Ask for its health, if that is wanted."""
+        if self.probe is not None:
+            self.probe.start()
 
     def listen(self) -> None:
         """
@@ -68,6 +103,8 @@ class PBX:
 
     async def stop(self) -> None:
         """Close the listeners; what is still on the wire is dropped."""
+        if self.probe is not None:
+            self.probe.stop()
         self.transactions.stop()
         await self.transports.stop()
 
@@ -75,6 +112,7 @@ class PBX:
         """Addresses and counters, ready for JSON."""
         return {
             "listen": [str(address) for address in self.transports.listening],
+            "addresses": self.health.status(),
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
             "strangers": self.transports.strangers,

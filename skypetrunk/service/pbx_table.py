@@ -14,6 +14,9 @@ from skypetrunk.wire.address import TransportAddress
 # Stands in for an address that was wrong, which was noted: it is never handed out.
 _NOWHERE = TransportAddress("UDP", "127.0.0.1", 9)
 
+OPTIONS_SECONDS = 30
+"""Default of C{pbx.options_interval} where there is more than one address."""
+
 
 def readPBX(table: Table) -> PBXConfiguration:
     """The PBX in C{table}; what is wrong is noted in its problems."""
@@ -23,33 +26,48 @@ def readPBX(table: Table) -> PBXConfiguration:
         own = readSIPAddress(table, "listen", text)
         if own is not None:
             listen.append(own)
-    there = table.text("address", 'address = "udp:192.0.2.5:5060"', required=True)
-    address = None if there is None else readSIPAddress(table, "address", there)
-    if address is not None and listen:
-        _checkCanCall(table, address, listen)
+    addresses = _readAddresses(table, listen)
     allow = []
     for network in table.texts("allow", 'allow = ["192.0.2.0/24"]') or ():
         found = readNetwork(table, "allow", network)
         if found is not None:
             allow.append(found)
-    if address is not None:
-        host = ip_address(address.host)
-        if "allow" not in table:
-            allow.append(ip_network(host))
-        elif allow and not any(host in network for network in allow):
-            text = f"{host} is not among them: calls go there, none may come from there"
-            table.problems.warn(table.key("allow"), text)
-    if "allow" in table and not allow:
-        table.wrong("allow", "lets nobody call", f'allow = ["{(address or _NOWHERE).host}"]')
+    hosts = dict.fromkeys(ip_address(address.host) for address in addresses)
+    if "allow" not in table:
+        allow = [ip_network(host) for host in hosts]
+    elif not allow:
+        table.wrong("allow", "lets nobody call", f'allow = ["{(addresses or [_NOWHERE])[0].host}"]')
+    else:
+        for host in hosts:
+            if not any(host in network for network in allow):
+                text = f"{host} is not among them: calls go there, none may come from there"
+                table.problems.warn(table.key("allow"), text)
     return PBXConfiguration(
         name=name,
         listen=tuple(listen),
-        address=address or _NOWHERE,
+        address=addresses[0] if addresses else _NOWHERE,
         allow=tuple(allow),
         optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         emergencyStatus=table.integer("emergency_status", 400, 699, 503),
         limits=readLimits(table.table("limits")),
+        others=tuple(addresses[1:]),
+        optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
     )
+
+
+def _readAddresses(table: Table, listen: Sequence[TransportAddress]) -> list[TransportAddress]:
+    """Where calls go, each once."""
+    addresses: list[TransportAddress] = []
+    for text in table.textOrTexts("address", 'address = "udp:192.0.2.5:5060"', required=True) or ():
+        address = readSIPAddress(table, "address", text)
+        if address is None:
+            continue
+        if address in addresses:
+            table.wrong("address", f'"{address}" stands there twice', "each once")
+        elif listen:
+            _checkCanCall(table, address, listen)
+        addresses.append(address)
+    return addresses
 
 
 def _checkCanCall(table: Table, address: TransportAddress, listen: Sequence[TransportAddress]) -> None:

@@ -34,11 +34,15 @@ class RouteTable:
             return [self._sides[name] for name in names]
         for route in ours:
             if not route.called:
-                return [self._sides[name] for name in route.to]
+                return self._ways(route)
             normal = self._numbers.normalise(called)
             if any(normal.startswith(prefix) or called.startswith(prefix) for prefix in route.called):
-                return [self._sides[name] for name in route.to]
+                return self._ways(route)
         return []
+
+    def _ways(self, route: Route) -> Sequence[Side]:
+        """A side with several addresses stands there as many times: each attempt takes the best of them."""
+        return [side for name in route.to for side in [self._sides[name]] * self._sides[name].ways]
 
 
 @implementer(ICredentials)

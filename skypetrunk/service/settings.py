@@ -100,6 +100,8 @@ class PBXConfiguration:
 
     @ivar listen: UDP and TCP addresses we bind, all literal.
     @ivar address: where calls from the carrier go, literal.
+    @ivar others: where they go instead, in order.
+    @ivar optionsInterval: seconds between two OPTIONS to each address; 0 for none.
     @ivar allow: who may call.
     @ivar optionsUnusable: status for OPTIONS while no trunk is usable.
     @ivar emergencyStatus: status for an emergency number, which never goes to a trunk.
@@ -112,6 +114,13 @@ class PBXConfiguration:
     optionsUnusable: int = 503
     emergencyStatus: int = 503
     limits: Limits = Limits()  # noqa: RUF009 (a frozen value)
+    others: tuple[TransportAddress, ...] = ()
+    optionsInterval: int = 0
+
+    @property
+    def addresses(self) -> tuple[TransportAddress, ...]:
+        """All of them, in order."""
+        return (self.address, *self.others)
 
 
 @frozen

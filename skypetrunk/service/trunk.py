@@ -150,8 +150,8 @@ class Skypetrunk(MultiService):
         super().startService()
         if self._control is not None:
             self._control.startService()
-        for carrier in self.carriers.values():
-            carrier.start()
+        for neighbour in self._neighbours:
+            neighbour.start()
         self._log.info("skypetrunk {version} is running", version=__version__)
 
     def stopService(self) -> Deferred[None]:

@@ -118,7 +118,10 @@ def _pbx(pbx: PBXConfiguration) -> str:
     """Where we listen, where calls go, who may call."""
     listen = ", ".join(map(str, pbx.listen))
     allow = ", ".join(map(str, pbx.allow))
-    parts = [f"listens on {listen}", f"calls go to {pbx.address}", f"calls may come from {allow}"]
+    addresses = ", then ".join(map(str, pbx.addresses))
+    if pbx.optionsInterval:
+        addresses += f", asked by OPTIONS every {pbx.optionsInterval} s"
+    parts = [f"listens on {listen}", f"calls go to {addresses}", f"calls may come from {allow}"]
     return "; ".join([*parts, *_limits(pbx.limits)])
 
 

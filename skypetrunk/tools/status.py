@@ -88,6 +88,9 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
             f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
             f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
         )
+        for each in pbx.get("addresses", ()):
+            if each["reason"]:
+                yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"
     yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start"
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"

@@ -119,10 +119,11 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield "[[pbx]]"
     yield _key("name", "pbx", "unique; used in logs and routes")
     yield _key("listen", [answers.listen], "where the PBX sends its calls; literal addresses")
-    yield _key("address", answers.pbx, "where calls from the carrier go")
+    yield _key("address", answers.pbx, "where calls from the carrier go; several: in order")
     yield _key(
         "allow", answers.allow or [_hostOf(answers.pbx)], "who may call; others are dropped and counted"
     )
+    yield _key("options_interval", None, "seconds; asks each address for its health", "30")
     yield _key("options_unusable", None, "answer to OPTIONS while the trunk is not usable", "503")
     yield _key("emergency_status", None, "answer to emergency numbers", "503")
     yield ""

@@ -87,12 +87,14 @@ class Scene:
         debug: bool = False,
         lines: Sequence[str] = (),
         targets: Sequence[str] = (),
+        before: Sequence[str] = (),
         **carrier: Any,
     ) -> None:
         """
         @param trunkPassword: another one than the carrier knows.
         @param lines: further ones of the configuration's C{[[pbx]]}.
         @param targets: where the carrier is, instead of its DNS.
+        @param before: addresses of the PBX before that of the phone.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -117,6 +119,7 @@ class Scene:
         self.lab.listen()
         self.phone.listen()
         self.proxy = TransportAddress("UDP", "127.0.0.1", freePorts(_MEDIA_PORTS + 2))
+        self._before = before
         self._write(password if trunkPassword is None else trunkPassword, country, lines, targets)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
@@ -148,7 +151,7 @@ class Scene:
             "[[pbx]]",
             'name = "office"',
             f'listen = ["udp:{where}", "tcp:{where}"]',
-            f'address = "{self.phone.address}"',
+            f"address = {[*self._before, str(self.phone.address)]}",
             *lines,
             "[media]",
             'address = "127.0.0.1"',
