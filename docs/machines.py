@@ -19,6 +19,7 @@ from skypetrunk.core import (
     leg_machine,
     registration_machine,
     server_machines,
+    session_timer,
 )
 
 
@@ -83,6 +84,7 @@ def machines() -> tuple[Machine, ...]:
             invite_client._machine,
         ),
         _read("INVITE received", "Until its 2xx is acknowledged.", invite_server._machine),
+        _read("Session timer", "Of one leg (RFC 4028).", session_timer._machine),
         _read("Leg", "One dialog of a call, and how it ends.", leg_machine.startLeg),
     )
 

@@ -8,7 +8,6 @@ CANCEL and the end travel back.  Nothing else crosses: each leg has its own dial
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
@@ -16,11 +15,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, reasonHeader
-from skypetrunk.core.exchange import Exchange, description
+from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
+from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
-from skypetrunk.core.leg import Leg, Workshop
-from skypetrunk.core.session import Session
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Caller, PBXSide, Side
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
@@ -32,23 +33,6 @@ from skypetrunk.interfaces import (
     LegStatistics,
 )
 from skypetrunk.wire.message import Header, Request, Response
-
-RINGING_SECONDS = 180.0
-"""How long a call may ring; RFC 3261 section 16.6 (timer C) wants more than three minutes of a proxy,
-a phone gives up long before."""
-
-
-class BridgeOwner(Protocol):
-    """Who holds the calls."""
-
-    def bridgeAnswered(self, bridge: Bridge) -> None:
-        """Both sides are connected."""
-
-    def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
-        """The call is over, media is given back."""
-
-    def bridgeGone(self, bridge: Bridge) -> None:
-        """Nothing of the call is left on the wire."""
 
 
 class Bridge:
@@ -219,6 +203,8 @@ class Bridge:
         """A re-INVITE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section 14.1)."""
         other = self._other(leg)
         settled = self._answeredAt is not None and self._exchange is None and not self._ended
+        if settled and leg.answerRefresh(server):
+            return
         if not settled or other is None or other.busy:
             leg.refuse(server, 491)
             return

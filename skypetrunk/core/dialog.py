@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from skypetrunk.core.sides import CallAddresses
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.headers import CSeq, NameAddr
 from skypetrunk.wire.message import Header, Message, Request, Response
@@ -170,6 +171,33 @@ class Dialog:
         except MalformedMessage:
             # RFC 3261 wants a Contact here; without one the old target still stands.
             pass
+
+
+def firstInvite(
+    addresses: CallAddresses,
+    caller: NameAddr,
+    callID: str,
+    sequence: int,
+    contact: NameAddr,
+    maxForwards: int,
+    headers: Sequence[Header],
+    body: bytes,
+) -> Request:
+    """
+    An INVITE outside of any dialog, without Via (section 8.1.1).
+
+    @param caller: our From with its tag.
+    """
+    lines = [
+        Header("Max-Forwards", str(maxForwards)),
+        Header("From", str(caller)),
+        Header("To", str(addresses.called)),
+        Header("Call-ID", callID),
+        Header("CSeq", str(CSeq(sequence, "INVITE"))),
+        Header("Contact", str(contact)),
+        *headers,
+    ]
+    return Request("INVITE", str(addresses.requestURI), tuple(lines), body)
 
 
 def targetOf(message: Message) -> SIPURI:

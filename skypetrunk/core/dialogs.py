@@ -15,9 +15,10 @@ from zope.interface import implementer
 
 from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader
 from skypetrunk.core.bridge import Bridge
-from skypetrunk.core.emergency import isEmergencyCall, isServiceURN
-from skypetrunk.core.leg import AGENT, ALLOW, Leg, Workshop
-from skypetrunk.core.session import SDP_TYPE
+from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
+from skypetrunk.core.emergency import isEmergencyCall
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
@@ -33,7 +34,6 @@ from skypetrunk.interfaces import (
     LegStatistics,
 )
 from skypetrunk.wire.message import Header, Request, Response, responseTo
-from skypetrunk.wire.uri import OpaqueURI
 
 
 class Routes(Protocol):
@@ -45,16 +45,6 @@ class Routes(Protocol):
 
         @param called: the number as received.
         """
-
-
-_KNOWN = frozenset(
-    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "UPDATE", "PRACK", "PUBLISH")
-)
-
-
-def _notTaken(method: str) -> int:
-    """Recognised and not supported, or not recognised (RFC 3261 sections 8.2.1 and 21.5.2)."""
-    return 405 if method in _KNOWN else 501
 
 
 @implementer(IDialogManager)
@@ -122,9 +112,9 @@ class DialogManager:
 
     def _take(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
-        refusal = self._inspect(request)
+        refusal = refusalOf(request)
         if refusal is not None:
-            transaction.respond(refusal)
+            transaction.respond(self._response(request, *refusal))
         elif request.toAddress.tag is not None:
             self._inDialog(side, transaction)
         elif request.method == "INVITE":
@@ -134,26 +124,7 @@ class DialogManager:
         elif request.method == "BYE":
             transaction.respond(self._response(request, 481))
         else:
-            transaction.respond(self._response(request, _notTaken(request.method), [ALLOW]))
-
-    def _inspect(self, request: Request) -> Response | None:
-        """What RFC 3261 section 8.2 refuses in any request, in its order."""
-        first = request.method == "INVITE" and request.toAddress.tag is None
-        if isinstance(request.requestURI, OpaqueURI) and not (first and isServiceURN(request.requestURI)):
-            return self._response(request, 416)
-        if request.maxForwards == 0 and first:
-            # Only what goes on counts as forwarded.
-            return self._response(request, 483)
-        required = request.values("Require")
-        if required:
-            return self._response(request, 420, [Header("Unsupported", ", ".join(required))])
-        if request.method == "INVITE" and request.body:
-            kind = (request.contentType or "").lower()
-            if kind != SDP_TYPE:
-                return self._response(request, 415, [Header("Accept", SDP_TYPE)])
-            if (request.header("Content-Encoding") or "identity").lower() != "identity":
-                return self._response(request, 415, [Header("Accept-Encoding", "identity")])
-        return None
+            transaction.respond(self._response(request, notTaken(request.method), [ALLOW]))
 
     def _inDialog(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
@@ -165,9 +136,9 @@ class DialogManager:
         elif request.method == "BYE":
             leg.byeReceived(transaction)
         elif request.method == "OPTIONS":
-            leg.respond(transaction, 200, [ALLOW, Header("Accept", SDP_TYPE)])
+            leg.respond(transaction, 200, [ALLOW, SUPPORTED, ACCEPT])
         else:
-            leg.respond(transaction, _notTaken(request.method), [ALLOW])
+            leg.respond(transaction, notTaken(request.method), [ALLOW])
 
     def _find(self, side: Side, request: Request) -> Leg | None:
         remote = request.fromAddress.tag or ""
@@ -212,7 +183,7 @@ class DialogManager:
             ways = self._routes.destinations(side.name, "")
             if self._draining is not None or not any(way.usable() for way in ways):
                 return self._response(request, side.optionsUnusable)
-        return self._response(request, 200, [ALLOW, Header("Accept", SDP_TYPE)])
+        return self._response(request, 200, [ALLOW, SUPPORTED, ACCEPT])
 
     def _response(self, request: Request, status: int, headers: Sequence[Header] = ()) -> Response:
         lines = (*headers, Header("Server", AGENT))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
-from skypetrunk.core.session import SDP_TYPE, AudioStream
+from skypetrunk.core.session import AudioStream, description
 from skypetrunk.errors import RemoteError
 from skypetrunk.wire.message import Request, Response
 
@@ -78,8 +78,3 @@ class Exchange:
         self.asking.session.answered()
         self.answering.session.answerSent()
         return answer
-
-
-def description(message: Request | Response) -> bytes:
-    """The session description in a message; empty if there is none, or a body of another kind."""
-    return message.body if message.contentType in (None, SDP_TYPE) else b""

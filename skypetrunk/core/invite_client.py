@@ -50,6 +50,9 @@ class InviteClientUser(Protocol):
         @param status: the response's, else 408 (silence) or 503 (nothing could be reached).
         """
 
+    def inviteTooBrief(self, client: InviteClient, response: Response) -> Request | None:
+        """A 422 (RFC 4028 section 7.3): the INVITE to send instead, or C{None} to let it fail."""
+
 
 class _Inputs(Protocol):
     def find(self) -> None: ...
@@ -282,7 +285,7 @@ class InviteClient:
         elif response.status < 300:
             self._successReceived(response)
         else:
-            retry = self._answerChallenge(response) if response.status in (401, 407) else None
+            retry = self._retry(response)
             if retry is not None:
                 self._inputs.challenged(retry)
             else:
@@ -299,7 +302,12 @@ class InviteClient:
         if acknowledged is not None:
             self._core.transactions.sendAck(*acknowledged)
 
-    def _answerChallenge(self, response: Response) -> Request | None:
+    def _retry(self, response: Response) -> Request | None:
+        """The INVITE to send again with what a refusal wants, C{None} if it stands."""
+        if response.status == 422:
+            return self._core.user.inviteTooBrief(self, response)
+        if response.status not in (401, 407):
+            return None
         try:
             return self._core.authentication.answer(self.request, response, self._nextSequence)
         except RemoteError:

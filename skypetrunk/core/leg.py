@@ -8,111 +8,47 @@ nothing of the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
-from twisted.internet.interfaces import IReactorTime
-
-from skypetrunk import __version__
 from skypetrunk.core.answers import reasonsAcross
-from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.dialog import MAX_FORWARDS, Dialog
+from skypetrunk.core.capabilities import AGENT, ALLOW, SUPPORTED
+from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
-from skypetrunk.core.request_client import RequestClient
-from skypetrunk.core.session import SDP_TYPE, Session
+from skypetrunk.core.leg_owner import LegOwner, Workshop
+from skypetrunk.core.session import SDP_TYPE, Session, description
+from skypetrunk.core.session_timer import SessionTimer
 from skypetrunk.core.sides import CallAddresses, Side
-from skypetrunk.core.timers import Timers
+from skypetrunk.core.timers import glareDelay
+from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
-from skypetrunk.wire.headers import CSeq, NameAddr
-from skypetrunk.wire.message import Header, Request, Response, responseTo
+from skypetrunk.wire.headers import CSeq
+from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
-ALLOWED_METHODS = "INVITE, ACK, CANCEL, BYE, OPTIONS"
-ALLOW = Header("Allow", ALLOWED_METHODS)
-AGENT = f"skypetrunk/{__version__}"
+RETRY_SECONDS = 10.0
+"""How long after a refresh that failed the next one is tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Workshop:
+class Leg(LegDialog, Ends):
     """
-    What every leg works with.
+    One leg: its INVITEs, its session timer and its end; see L{LegDialog} for what it has.
 
-    @ivar token: makes random text for tags and Call-IDs.
-    @ivar entropy: random octets.
-    @ivar register: makes a leg's dialog known, so that requests find it; called again when it changes.
-    @ivar unregister: the leg is gone.
-    """
-
-    clock: IReactorTime
-    timers: Timers
-    token: Callable[[], str]
-    entropy: Callable[[int], bytes]
-    register: Callable[[Leg], None]
-    unregister: Callable[[Leg], None]
-
-
-class LegOwner(Protocol):
-    """Who is told what happens on a leg."""
-
-    def legInvited(self, leg: Leg, server: InviteServer) -> None:
-        """The peer sent a re-INVITE; answer it with C{server}."""
-
-    def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
-        """The peer took back the INVITE, or its connection broke; no answer is wanted any more."""
-
-    def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
-        """The ACK of our 2xx."""
-
-    def legProgressed(self, leg: Leg, response: Response) -> None:
-        """A provisional response to our INVITE."""
-
-    def legAccepted(self, leg: Leg, response: Response) -> None:
-        """The 2xx to our INVITE; L{Leg.acknowledge} is to be called."""
-
-    def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
-        """
-        Our INVITE was refused or went unanswered.  A first INVITE leaves no leg behind, another one
-        the session as it was.
-        """
-
-    def legCrossed(self, leg: Leg, response: Response) -> None:
-        """The 2xx to a re-INVITE that we took back too late; it was acknowledged."""
-
-    def legEnded(self, leg: Leg, cause: str) -> None:
-        """The peer hung up, or the dialog can go on no longer; the leg ends by itself."""
-
-    def legGone(self, leg: Leg) -> None:
-        """Nothing of the leg is left on the wire."""
-
-
-class Leg(Ends):
-    """
-    One dialog with one side.
-
-    @ivar call: name of the call, for logs.
-    @ivar session: its offers, answers and media.
-    @ivar dialog: set from the first INVITE received, or the 2xx to ours.
     @ivar reasons: what may cross of why the peer hung up.
     """
 
     def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
-        self.call = call
-        self.side = side
-        self.session = session
-        self.dialog: Dialog | None = None
-        self._authentication = Authentication(side.credentials, workshop.token)
+        super().__init__(call, side, session, workshop)
         self._owner = owner
-        self._workshop = workshop
         self._inputs = startLeg(self)
+        self._timer = SessionTimer(self, workshop.clock)
         self._pending: InviteServer | None = None
         self._unacknowledged: dict[int, InviteServer] = {}
         self._client: InviteClient | None = None
-        self._contact: NameAddr | None = None
-        self._sequence = 0
         self.reasons: tuple[Header, ...] = ()
-        self._reasons: tuple[Header, ...] = ()
+        self._refreshing: InviteClient | None = None
 
     # INVITEs from the peer
 
@@ -163,7 +99,8 @@ class Leg(Ends):
         self._unacknowledged[server.request.cseq.number] = server
         self.dialog.refreshTarget(server.request)
         self._inputs.answer()
-        server.accept(self._response(server.request, 200, (ALLOW,), body))
+        headers = (ALLOW, SUPPORTED, *self._timer.acceptedHeaders(server.request))
+        server.accept(self._response(server.request, 200, headers, body))
 
     def refuse(self, server: InviteServer, status: int, headers: Sequence[Header] = ()) -> None:
         """Refuse an INVITE; the refusal of the first one ends the leg."""
@@ -213,8 +150,7 @@ class Leg(Ends):
         """L{InviteServer}: no ACK in 64*T1; the session is ended (RFC 3261 section 13.3.1.4)."""
         self._unacknowledged.pop(server.request.cseq.number, None)
         self._inputs.confirm()
-        self._inputs.hangUp()
-        self._owner.legEnded(self, "the answer was never acknowledged")
+        self._giveUp("the answer was never acknowledged")
 
     # INVITEs to the peer
 
@@ -227,16 +163,8 @@ class Leg(Ends):
 
         def makeRequest(channel: IMessageChannel) -> Request:
             self._contact = self.side.contactFor(addresses.contactUser, channel)
-            lines = [
-                Header("Max-Forwards", str(maxForwards)),
-                Header("From", str(caller)),
-                Header("To", str(addresses.called)),
-                Header("Call-ID", callID),
-                Header("CSeq", str(CSeq(sequence, "INVITE"))),
-                Header("Contact", str(self._contact)),
-                *_inviteHeaders(body),
-            ]
-            return Request("INVITE", str(addresses.requestURI), tuple(lines), body)
+            headers = self._inviteHeaders(body, self._timer.requestHeaders())
+            return firstInvite(addresses, caller, callID, sequence, self._contact, maxForwards, headers, body)
 
         self._startClient(makeRequest, addresses.requestURI)
 
@@ -244,7 +172,8 @@ class Leg(Ends):
         """Send an INVITE within the dialog (RFC 3261 section 14.1)."""
         dialog = self.dialog
         assert dialog is not None
-        request = dialog.makeRequest("INVITE", dialog.reserveSequence(), _inviteHeaders(body), body)
+        headers = self._inviteHeaders(body, self._timer.requestHeaders())
+        request = dialog.makeRequest("INVITE", dialog.reserveSequence(), headers, body)
         self._startClient(lambda channel: request, dialog.nextHop)
 
     def _startClient(self, makeRequest: Callable[[IMessageChannel], Request], nextHop: SIPURI) -> None:
@@ -253,12 +182,6 @@ class Leg(Ends):
             makeRequest, nextHop, self, side.transactions, side.finder, authentication, self._nextSequence
         )
         self._client.start()
-
-    def _nextSequence(self) -> int:
-        if self.dialog is not None:
-            return self.dialog.reserveSequence()
-        self._sequence += 1
-        return self._sequence
 
     @property
     def busy(self) -> bool:
@@ -290,6 +213,8 @@ class Leg(Ends):
 
     def inviteProgressed(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: a provisional response."""
+        if client is self._refreshing:
+            return
         self._owner.legProgressed(self, response)
 
     def inviteAccepted(self, client: InviteClient, response: Response) -> None:
@@ -301,7 +226,11 @@ class Leg(Ends):
         else:
             self.dialog.refreshTarget(response)
         self._confirm()
-        self._owner.legAccepted(self, response)
+        self._timer.accepted(response)
+        if client is self._refreshing:
+            self._refreshed(response)
+        else:
+            self._owner.legAccepted(self, response)
 
     def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: a second fork, or an answer that crossed our CANCEL: ACK, then BYE."""
@@ -322,9 +251,75 @@ class Leg(Ends):
         """L{InviteClient}: refused, or no answer."""
         if self.dialog is not None:
             self.session.forget()
+        if client is self._refreshing:
+            self._refreshFailed(status)
+            return
         self._owner.legFailed(self, status, response, reason)
         self._client = None
         self._inputs.refuse()
+
+    def inviteTooBrief(self, client: InviteClient, response: Response) -> Request | None:
+        """L{InviteClient}: 422; the INVITE with a longer interval (RFC 4028 section 7.3)."""
+        if not self._timer.raised(response):
+            return None
+        request = client.request.withHeader("CSeq", str(CSeq(self._nextSequence(), "INVITE")))
+        for header in self._timer.requestHeaders():
+            request = request.withHeader(*header)
+        return request.withoutHeader("Authorization").withoutHeader("Proxy-Authorization")
+
+    # Session timer
+
+    def answerRefresh(self, server: InviteServer) -> bool:
+        """
+        Accept a re-INVITE that changes nothing, on this leg alone (RFC 4028 section 9).
+
+        @return: false if it changes something, or may.
+        """
+        body = description(server.request)
+        if not self.session.repeats(body, server.request.header("Session-Expires") is not None):
+            return False
+        self.accept(server, self.session.repeatAnswer(body))
+        return True
+
+    def sessionRefreshDue(self) -> None:
+        """L{SessionTimer}: an INVITE with the description that stands (RFC 4028 section 7.4)."""
+        if self.busy:
+            self._timer.postpone(RETRY_SECONDS)
+            return
+        self.reinvite(self.session.repeatOffer())
+        self._refreshing = self._client
+
+    def _refreshed(self, response: Response) -> None:
+        self._refreshing = None
+        self.acknowledge(response)
+        try:
+            self.session.offerRepeated(description(response))
+        except RemoteError as error:
+            self._giveUp(f"the refresh was answered with {error}")
+
+    def _refreshFailed(self, status: int) -> None:
+        self._refreshing = self._client = None
+        if status in (408, 481):
+            # RFC 4028 section 10, RFC 3261 section 12.2.1.2: the dialog is gone.
+            self._giveUp(f"the refresh was answered {status}")
+        elif status == 491:
+            chance = int.from_bytes(self._workshop.entropy(2), "big")
+            self._timer.postpone(glareDelay(self._sequence > 0, chance))
+        else:
+            self._timer.postpone(RETRY_SECONDS)
+
+    def sessionExpired(self) -> None:
+        """L{SessionTimer}: the session ends with BYE (RFC 4028 section 10)."""
+        self._giveUp("the session was not refreshed")
+
+    def _giveUp(self, cause: str) -> None:
+        self.hangUp()
+        self._owner.legEnded(self, cause)
+
+    def _stopRefreshing(self) -> None:
+        """The answer to a refresh that is under way changes nothing any more."""
+        self._timer.stop()
+        self._refreshing = None
 
     # The end
 
@@ -337,19 +332,12 @@ class Leg(Ends):
             return
         transaction.respond(self._response(request, 200))
         self.reasons = reasonsAcross(request)
+        self._stopRefreshing()
         if self._pending is not None:
             self._pending.refuse(self._response(self._pending.request, 487))
             self._pending = None
         self._owner.legEnded(self, "hung up")
         self._inputs.end()
-
-    def respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
-        """Answer another request within the dialog."""
-        assert self.dialog is not None
-        if self.dialog.sequenceAccepted(transaction.request):
-            transaction.respond(self._response(transaction.request, status, headers))
-        else:
-            transaction.respond(self._response(transaction.request, 500))
 
     def hangUp(self, reasons: Sequence[Header] = ()) -> None:
         """
@@ -358,6 +346,7 @@ class Leg(Ends):
         @param reasons: Reason headers of the BYE.
         """
         self._reasons = tuple(reasons) or self._reasons
+        self._stopRefreshing()
         if self._pending is not None:
             self.refuse(self._pending, 487)
         self._inputs.hangUp()
@@ -367,43 +356,12 @@ class Leg(Ends):
         assert self.dialog is not None
         self._bye(self.dialog, lambda status: self._inputs.end())
 
-    def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
-        headers = [*self._reasons, Header("User-Agent", AGENT)]
-        request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
-        side = self.side
-        RequestClient(
-            request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done
-        ).start(dialog.nextHop)
-
     def goAway(self) -> None:
         """Machine: nothing of this leg is left on the wire, but a re-INVITE that the end overtook."""
+        self._stopRefreshing()
         self.cancelInvite()
         for server in self._unacknowledged.values():
             server.stop()
         self._unacknowledged.clear()
         self._workshop.unregister(self)
         self._owner.legGone(self)
-
-    def _response(
-        self,
-        request: Request,
-        status: int,
-        headers: Sequence[Header] = (),
-        body: bytes = b"",
-    ) -> Response:
-        assert self.dialog is not None
-        lines = list(headers)
-        if request.method == "INVITE" and status < 300:
-            lines.append(Header("Contact", str(self.dialog.contact)))
-        lines.append(Header("Server", AGENT))
-        if body:
-            lines.append(Header("Content-Type", SDP_TYPE))
-        tag = self.dialog.local.tag
-        return responseTo(request, status, None, tuple(lines), body, tag, recordRoute=status < 300)
-
-
-def _inviteHeaders(body: bytes) -> list[Header]:
-    headers = [ALLOW, Header("User-Agent", AGENT)]
-    if body:
-        headers.append(Header("Content-Type", SDP_TYPE))
-    return headers

@@ -9,35 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
+from skypetrunk.core.audio_stream import (
+    RECEIVES,
+    SENDS,
+    AudioStream,
+    common,
+    cryptoLines,
+    limited,
+    remoteOf,
+    streamOf,
+)
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
-from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair, MediaAddress
+from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.offer_answer import RULES, brokenRules
-from skypetrunk.wire.sdes import CryptoAttribute, MalformedCrypto, UnsupportedCrypto, parseCrypto
+from skypetrunk.wire.sdes import CryptoAttribute
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
 
 SDP_TYPE = "application/sdp"
 
-_CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
-_SENDS = ("sendrecv", "sendonly")
-_RECEIVES = ("sendrecv", "recvonly")
-
+__all__ = ["SDP_TYPE", "AudioStream", "Session", "description"]
 
 @dataclass(frozen=True, slots=True)
-class AudioStream:
+class _Standing:
     """
-    What one leg tells the other of its audio.
+    What was agreed last: our description, the stream it was made of, and the peer's description.
 
-    @ivar formats: payload type numbers, in order of preference.
-    @ivar attributes: rtpmap, fmtp, ptime and maxptime lines.
-    @ivar direction: as the party that wrote it means it; hold by C{c=0.0.0.0} (RFC 2543) is
-        already turned into a direction.
+    @ivar offered: ours was the offer.
     """
 
-    formats: tuple[str, ...]
-    attributes: tuple[tuple[str, str | None], ...]
-    direction: str
+    written: SessionDescription
+    said: AudioStream
+    heard: SessionDescription
+    offered: bool
+
+    def suite(self, audio: int) -> str:
+        """The suite in use: whichever of the two was the answer has one crypto line."""
+        lines = [cryptoLines(each.media[audio]) for each in (self.written, self.heard)]
+        return min(lines, key=len)[0].suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +83,14 @@ class Session:
         self._offered: SessionDescription | None = None
         self._offer: SessionDescription | None = None
         self._crypto: tuple[CryptoAttribute, ...] = ()
+        self._said: AudioStream | None = None
+        self._heard: SessionDescription | None = None
+        self._standing: _Standing | None = None
+        self._repeated: str | None = None
 
     def forget(self) -> None:
         """The pending exchange came to nothing: what was agreed before stands (RFC 3261 section 14.1)."""
-        self._offered = None
+        self._offered = self._repeated = None
         self._offer = None
         if self._agreed is not None:
             self._slots, self._audio = self._agreed
@@ -89,6 +103,7 @@ class Session:
         if not self._slots:
             self._slots = (_Slot("audio", self._protocol, stream.formats),)
             self._audio = 0
+        self._said = stream
         self._offered = self._write(stream, crypto)
         return self._offered.encode()
 
@@ -114,20 +129,32 @@ class Session:
         if broken:
             kind = KeyAgreementFailed if any(rule.startswith("crypto") for rule in broken) else MalformedSDP
             raise kind(f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}")
-        pair = self._keys.answered(_cryptoLines(audio)) if self._keys is not None else None
-        stream = _streamOf(audio)
-        direction = _limited(stream.direction, self._offered.media[self._audio].direction)
+        pair = self._answeredPair(cryptoLines(audio))
+        stream = streamOf(audio)
+        direction = limited(stream.direction, self._offered.media[self._audio].direction)
         offered = self._offered.media[self._audio]
-        self._settle(audio, pair, sending=direction in _RECEIVES, formats=offered.formats)
+        self._settle(audio, pair, sending=direction in RECEIVES, formats=offered.formats)
+        self._heard = answer
         return replace(stream, direction=direction)
 
+    def _answeredPair(self, lines: Sequence[CryptoAttribute]) -> KeyPair | None:
+        if self._keys is None:
+            return None
+        if self._repeated is None:
+            return self._keys.answered(lines)
+        # The lines repeated may be older than the last offer that the keys know; the rules were checked.
+        if lines[0].suite != self._repeated:
+            raise KeyAgreementFailed(f"a refresh goes from {self._repeated} to {lines[0].suite}")
+        return self._keys.answer(lines)[1]
+
     def _tolerates(self, rule: str) -> bool:
-        """A direction is put right by L{_limited}; crypto lines under clear media mean nothing."""
+        """A direction is put right by L{limited}; crypto lines under clear media mean nothing."""
         return rule == "direction" or (self._keys is None and rule.startswith("crypto"))
 
     def answered(self) -> None:
         """The final answer is in; later ones are out of place."""
-        self._offered = None
+        self._stand()
+        self._offered = self._repeated = None
 
     # The peer offers
 
@@ -144,7 +171,7 @@ class Session:
         self._crypto = crypto
         self._audio = index
         self._slots = tuple(_Slot(line.kind, line.protocol, line.formats) for line in offer.media)
-        return _streamOf(offer.media[index])
+        return streamOf(offer.media[index])
 
     def _choose(self, offer: SessionDescription) -> tuple[int, tuple[CryptoAttribute, ...]]:
         """The first line of those that can be taken; the one in use before all others."""
@@ -159,9 +186,9 @@ class Session:
                         f"wanted {self._protocol}, the offer has {line.protocol}"
                     )
                 continue
-            crypto = _cryptoLines(line)
+            crypto = cryptoLines(line)
             try:
-                _remoteOf(line, self.media.address.host)
+                remoteOf(line, self.media.address.host)
                 if self._keys is not None:
                     self._keys.answer(crypto)
             except (KeyAgreementFailed, MalformedSDP) as failure:
@@ -185,13 +212,70 @@ class Session:
         if self._keys is not None:
             ours, pair = self._keys.answer(self._crypto)
             crypto = (ours,)
-        direction = _limited(stream.direction, _streamOf(line).direction)
-        self._settle(line, pair, sending=direction in _SENDS, formats=line.formats)
+        direction = limited(stream.direction, streamOf(line).direction)
+        self._settle(line, pair, sending=direction in SENDS, formats=line.formats)
+        self._said, self._heard = stream, offer
         return self._write(replace(stream, direction=direction), crypto).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
+        self._stand()
         self._offer = None
+
+    # Refreshes of what stands (RFC 4028)
+
+    def _stand(self) -> None:
+        if self._written is not None and self._said is not None and self._heard is not None:
+            offered = self._offered is not None
+            self._standing = _Standing(self._written, self._said, self._heard, offered)
+
+    def repeats(self, body: bytes, refresh: bool) -> bool:
+        """
+        Does the peer's offer change nothing?
+
+        @param refresh: it says of itself that it is a refresh: then some raise its version all the same.
+        """
+        if self._standing is None:
+            return False
+        try:
+            offer = parseSDP(body)
+        except MalformedSDP:
+            return False
+        heard = self._standing.heard
+        if refresh:
+            offer = replace(offer, origin=replace(offer.origin, version=heard.origin.version))
+        return offer == heard
+
+    def repeatAnswer(self, body: bytes) -> bytes:
+        """Our answer to an offer that L{repeats}: what this leg was told last, as far as it is offered."""
+        assert self._standing is not None
+        offered = self.offerReceived(body)
+        said = self._standing.said
+        answer = self.makeAnswer(common(said, offered.formats) if self._standing.offered else said)
+        self.answerSent()
+        return answer
+
+    def repeatOffer(self) -> bytes:
+        """Our description that stands, as an offer: the same octets unless another one was tried since."""
+        assert self._standing is not None
+        standing = self._standing.written
+        self._said = self._standing.said
+        if self._keys is not None:
+            self._repeated = self._standing.suite(self._audio)
+        self._offered = self._versioned(
+            replace(standing, origin=replace(standing.origin, version=str(self._version)))
+        )
+        return self._offered.encode()
+
+    def offerRepeated(self, body: bytes) -> None:
+        """
+        The answer to L{repeatOffer}.  Its address may have changed, and its key.
+
+        @raise MalformedSDP: it breaks RFC 3264.
+        @raise KeyAgreementFailed: it goes to another suite.
+        """
+        self.answerReceived(body)
+        self.answered()
 
     # Both
 
@@ -200,7 +284,7 @@ class Session:
     ) -> None:
         """@param formats: of the offer, be it ours or theirs."""
         # The address first: the media leg may refuse it, and then nothing has changed.
-        self.media.setRemote(_remoteOf(line, self.media.address.host))
+        self.media.setRemote(remoteOf(line, self.media.address.host))
         self.media.setPayloadTypes({int(number) for number in formats if number.isdecimal()})
         self.media.setSending(sending)
         if pair is not None and self._keys is not None:
@@ -237,6 +321,9 @@ class Session:
             connection=address.host,
             media=tuple(media),
         )
+        return self._versioned(description)
+
+    def _versioned(self, description: SessionDescription) -> SessionDescription:
         if description != self._written:
             self._version += 1
             description = replace(description, origin=replace(description.origin, version=str(self._version)))
@@ -244,58 +331,6 @@ class Session:
         return description
 
 
-def _streamOf(line: MediaDescription) -> AudioStream:
-    """The allow-listed part of an audio line; payload types that were not offered lose their lines."""
-    attributes = []
-    for name, value in line.attributes:
-        if name not in _CROSSING:
-            continue
-        if name in ("rtpmap", "fmtp") and (value or "").split(" ", 1)[0] not in line.formats:
-            continue
-        attributes.append((name, value))
-    direction = line.direction
-    if line.isHold:
-        direction = "sendonly" if direction in _SENDS else "inactive"
-    return AudioStream(line.formats, tuple(attributes), direction)
-
-
-def _remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
-    """
-    Where the peer receives, C{None} on hold by C{c=0.0.0.0}.
-
-    @param ours: our own address: packets do not cross from one family to the other.
-    @raise MalformedSDP: of the other family; or a host name, which would have to be looked up on
-        nothing but the peer's word.
-    """
-    host = line.address
-    if host is None or line.isHold:
-        return None
-    try:
-        theirs = ip_address(host)
-    except ValueError:
-        raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}") from None
-    theirs = getattr(theirs, "ipv4_mapped", None) or theirs
-    version = ip_address(ours).version
-    if theirs.version != version:
-        raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}")
-    return MediaAddress(host, line.port, line.rtcpPort or line.port)
-
-
-def _limited(answer: str, offer: str) -> str:
-    """The most of an answer's direction that its offer allows (RFC 3264 section 6.1)."""
-    sends = answer in _SENDS and offer in _RECEIVES
-    receives = answer in _RECEIVES and offer in _SENDS
-    return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
-        (sends, receives), "inactive"
-    )
-
-
-def _cryptoLines(line: MediaDescription) -> tuple[CryptoAttribute, ...]:
-    """The crypto lines that can be read; others are skipped (RFC 4568 section 5.1.2)."""
-    lines = []
-    for value in line.crypto:
-        try:
-            lines.append(parseCrypto(value))
-        except (MalformedCrypto, UnsupportedCrypto):
-            continue
-    return tuple(lines)
+def description(message: Request | Response) -> bytes:
+    """The session description in a message; empty if there is none, or a body of another kind."""
+    return message.body if message.contentType in (None, SDP_TYPE) else b""

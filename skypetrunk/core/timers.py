@@ -36,6 +36,16 @@ class Timers:
         return min(2 * interval, self.t2)
 
 
+def glareDelay(ours: bool, chance: int) -> float:
+    """
+    Seconds until an INVITE that was answered 491 is sent again, in steps of 10 ms (RFC 3261 section 14.1).
+
+    @param ours: the Call-ID is ours: 2.1 to 4 s; else up to 2 s.
+    @param chance: a random number of at least 16 bits.
+    """
+    return (210 + chance % 191) / 100 if ours else chance % 201 / 100
+
+
 class StateTimers:
     """
     What runs while a machine is in one state: the data of that state, handed to

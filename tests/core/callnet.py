@@ -309,7 +309,13 @@ class Neighbour:
         self.says(Request("CANCEL", invite.uri, _withMethod(invite.headers, "CANCEL")))
 
     def within(
-        self, invite: Request, response: Response, method: str, number: int, body: bytes = b""
+        self,
+        invite: Request,
+        response: Response,
+        method: str,
+        number: int,
+        body: bytes = b"",
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Request:
         """A request in the dialog that C{response} to the neighbour's C{invite} made; it is said."""
         target = str(response.contacts[0].uri)
@@ -321,6 +327,7 @@ class Neighbour:
             ("Call-ID", invite.callID),
             ("CSeq", f"{number} {method}"),
             ("Contact", f"<sip:1001@{self.host}:5070>"),
+            *headers,
         ]
         if body:
             lines.append(("Content-Type", "application/sdp"))
@@ -328,7 +335,15 @@ class Neighbour:
         self.says(request)
         return request
 
-    def back(self, invite: Request, method: str, number: int, tag: str = "far", body: bytes = b"") -> Request:
+    def back(
+        self,
+        invite: Request,
+        method: str,
+        number: int,
+        tag: str = "far",
+        body: bytes = b"",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Request:
         """A request of the neighbour in the dialog of an INVITE that it took; it is said."""
         lines = [
             ("Via", self._via()),
@@ -338,6 +353,7 @@ class Neighbour:
             ("Call-ID", invite.callID),
             ("CSeq", f"{number} {method}"),
             ("Contact", f"<sip:far@{self.host}:5071>"),
+            *headers,
         ]
         if body:
             lines.append(("Content-Type", "application/sdp"))

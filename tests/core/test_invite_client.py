@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core import invite_client, leg_machine
+from skypetrunk.core import invite_client, leg_machine, session_timer
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.request_client import RequestClient
@@ -51,6 +51,11 @@ class User:
     ) -> None:
         """Record it."""
         self.events.append(("failed", (status, response is not None, reason)))
+
+    def inviteTooBrief(self, client: InviteClient, response: Response) -> Request | None:
+        """Record it; the INVITE stays refused."""
+        self.events.append(("too brief", response.status))
+        return None
 
 
 class ClientCase(SynchronousTestCase):
@@ -97,6 +102,7 @@ class InviteClientTests(ClientCase):
         """Each state knows what to do with each input, in the client and in the leg."""
         self.assertEqual(undecided(invite_client._machine), [])
         self.assertEqual(undecided(leg_machine.startLeg), [])
+        self.assertEqual(undecided(session_timer._machine), [])
 
     def test_interface(self) -> None:
         """It is what the transactions tell."""

@@ -1,0 +1,28 @@
+"""Whom a bridge tells how its call goes, and how long a call may ring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from skypetrunk.interfaces import CallEnded, LegStatistics
+
+if TYPE_CHECKING:
+    from skypetrunk.core.bridge import Bridge
+
+RINGING_SECONDS = 180.0
+"""How long a call may ring; RFC 3261 section 16.6 (timer C) wants more than three minutes of a proxy,
+a phone gives up long before."""
+
+
+class BridgeOwner(Protocol):
+    """Who holds the calls."""
+
+    def bridgeAnswered(self, bridge: Bridge) -> None:
+        """Both sides are connected."""
+
+    def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
+        """The call is over, media is given back."""
+
+    def bridgeGone(self, bridge: Bridge) -> None:
+        """Nothing of the call is left on the wire."""

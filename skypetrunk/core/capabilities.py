@@ -1,0 +1,51 @@
+"""What this user agent can do, and says so: methods, extensions and bodies (RFC 3261 sections 8.2 and 20)."""
+
+from __future__ import annotations
+
+from skypetrunk import __version__
+from skypetrunk.core.emergency import isServiceURN
+from skypetrunk.core.session import SDP_TYPE
+from skypetrunk.core.session_timer import intervalTooSmall
+from skypetrunk.wire.message import Header, Request
+from skypetrunk.wire.uri import OpaqueURI
+
+AGENT = f"skypetrunk/{__version__}"
+
+ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
+
+SUPPORTED = Header("Supported", "timer")
+
+ACCEPT = Header("Accept", SDP_TYPE)
+
+_EXTENSIONS = frozenset(("timer",))
+
+_KNOWN = frozenset(
+    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "UPDATE", "PRACK", "PUBLISH")
+)
+
+
+def notTaken(method: str) -> int:
+    """Recognised and not supported, or not recognised (RFC 3261 sections 8.2.1 and 21.5.2)."""
+    return 405 if method in _KNOWN else 501
+
+
+def refusalOf(request: Request) -> tuple[int, list[Header]] | None:
+    """What RFC 3261 section 8.2 refuses in any request, in its order: status and headers."""
+    first = request.method == "INVITE" and request.toAddress.tag is None
+    if isinstance(request.requestURI, OpaqueURI) and not (first and isServiceURN(request.requestURI)):
+        return 416, []
+    if request.maxForwards == 0 and first:
+        # Only what goes on counts as forwarded.
+        return 483, []
+    unknown = [name for name in request.values("Require") if name.lower() not in _EXTENSIONS]
+    if unknown:
+        return 420, [Header("Unsupported", ", ".join(unknown))]
+    if request.method != "INVITE":
+        return None
+    if request.body:
+        if (request.contentType or "").lower() != SDP_TYPE:
+            return 415, [ACCEPT]
+        if (request.header("Content-Encoding") or "identity").lower() != "identity":
+            return 415, [Header("Accept-Encoding", "identity")]
+    least = intervalTooSmall(request)
+    return None if least is None else (422, [least])

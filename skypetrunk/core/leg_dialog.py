@@ -1,0 +1,84 @@
+"""
+What a leg has of its dialog: who it is there, its CSeq numbers, and the requests and responses made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.capabilities import AGENT, ALLOW, SUPPORTED
+from skypetrunk.core.dialog import Dialog
+from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.request_client import RequestClient
+from skypetrunk.core.session import SDP_TYPE, Session
+from skypetrunk.core.sides import Side
+from skypetrunk.interfaces import IServerTransaction
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Header, Request, Response, responseTo
+
+
+class LegDialog:
+    """
+    The dialog of one leg with one side.
+
+    @ivar call: name of the call, for logs.
+    @ivar session: its offers, answers and media.
+    @ivar dialog: set from the first INVITE received, or the 2xx to ours.
+    """
+
+    def __init__(self, call: str, side: Side, session: Session, workshop: Workshop) -> None:
+        self.call = call
+        self.side = side
+        self.session = session
+        self.dialog: Dialog | None = None
+        self._authentication = Authentication(side.credentials, workshop.token)
+        self._workshop = workshop
+        self._contact: NameAddr | None = None
+        self._sequence = 0
+        self._reasons: tuple[Header, ...] = ()
+
+    def _nextSequence(self) -> int:
+        if self.dialog is not None:
+            return self.dialog.reserveSequence()
+        self._sequence += 1
+        return self._sequence
+
+    def _inviteHeaders(self, body: bytes, more: Sequence[Header]) -> list[Header]:
+        headers = [ALLOW, SUPPORTED, *more, Header("User-Agent", AGENT)]
+        if body:
+            headers.append(Header("Content-Type", SDP_TYPE))
+        return headers
+
+    def respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
+        """Answer another request within the dialog."""
+        assert self.dialog is not None
+        if self.dialog.sequenceAccepted(transaction.request):
+            transaction.respond(self._response(transaction.request, status, headers))
+        else:
+            transaction.respond(self._response(transaction.request, 500))
+
+    def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
+        headers = [*self._reasons, Header("User-Agent", AGENT)]
+        request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
+        side = self.side
+        RequestClient(
+            request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done
+        ).start(dialog.nextHop)
+
+    def _response(
+        self,
+        request: Request,
+        status: int,
+        headers: Sequence[Header] = (),
+        body: bytes = b"",
+    ) -> Response:
+        assert self.dialog is not None
+        lines = list(headers)
+        if request.method == "INVITE" and status < 300:
+            lines.append(Header("Contact", str(self.dialog.contact)))
+        lines.append(Header("Server", AGENT))
+        if body:
+            lines.append(Header("Content-Type", SDP_TYPE))
+        tag = self.dialog.local.tag
+        return responseTo(request, status, None, tuple(lines), body, tag, recordRoute=status < 300)
