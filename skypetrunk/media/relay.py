@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.interfaces import IReactorTime, ISystemHandle
@@ -20,6 +20,7 @@ from zope.interface import implementer
 from skypetrunk.errors import MalformedSDP, PacketRefused
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
 from skypetrunk.media.statistics import Counters
+from skypetrunk.wire.address import literal
 
 if TYPE_CHECKING:
     from skypetrunk.media.source import Address
@@ -130,7 +131,7 @@ class MediaLeg(ABC):
 
     def bound(self, host: str, advertised: str, port: int) -> None:
         """Both ports are bound on C{host}; C{advertised} is what the peer is told."""
-        self._family = ip_address(host).version
+        self._family = literal(host).version
         self.address = MediaAddress(advertised, port, port + 1)
 
     def join(self, other: MediaLeg | None) -> None:
@@ -149,18 +150,18 @@ class MediaLeg(ABC):
             self._signal(None, None)
             return
         try:
-            literal = ip_address(address.host)
+            signalled = literal(address.host)
         except ValueError:
             # A name would be looked up, waiting, by the first packet sent there.
             raise MalformedSDP(f"media address {address.host!r} is not a literal address") from None
-        if isinstance(literal, IPv6Address) and literal.ipv4_mapped is not None:
-            literal = literal.ipv4_mapped
-        if literal.is_unspecified:
+        if isinstance(signalled, IPv6Address) and signalled.ipv4_mapped is not None:
+            signalled = signalled.ipv4_mapped
+        if signalled.is_unspecified:
             self._signal(None, None)
             return
-        if literal.version != self._family or literal.is_multicast:
-            raise MalformedSDP(f"media address {literal} cannot be reached from {self.address.host}")
-        host = str(literal)
+        if signalled.version != self._family or signalled.is_multicast:
+            raise MalformedSDP(f"media address {signalled} cannot be reached from {self.address.host}")
+        host = str(signalled)
         self._signal((host, address.port), (host, address.rtcpPort) if address.rtcpPort else None)
 
     def setSending(self, sending: bool) -> None:

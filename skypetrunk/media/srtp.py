@@ -94,17 +94,23 @@ class PublicGuard:
 
 @implementer(IPacketGuard)
 class InPlaceGuard:
-    """SRTP through pylibsrtp's private binding, in a buffer of our own."""
+    """SRTP through pylibsrtp's private binding, in one buffer for all: packets pass it one by one."""
+
+    _buffer: Any = None
+    _view: Any
+    _length: Any
 
     def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
         from pylibsrtp._binding import ffi, lib
 
+        cls = InPlaceGuard
+        if cls._buffer is None:
+            cls._buffer = ffi.new("char[]", DATAGRAM_LIMIT + _TRAILER)
+            cls._view = ffi.buffer(cls._buffer)
+            cls._length = ffi.new("int *")
         self.suite = suite
         self._session = _session(suite, key, outbound)  # frees the context when it goes
         self._context = self._session._srtp[0]
-        self._buffer = ffi.new("char[]", DATAGRAM_LIMIT + _TRAILER)
-        self._view = ffi.buffer(self._buffer)
-        self._length = ffi.new("int *")
         self._rtp: Any = lib.srtp_protect if outbound else lib.srtp_unprotect
         self._rtcp: Any = lib.srtp_protect_rtcp if outbound else lib.srtp_unprotect_rtcp
 

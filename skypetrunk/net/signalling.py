@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,7 +23,7 @@ from zope.interface import implementer
 from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, ISizedChannel, ITransactions
 from skypetrunk.net.tls import closeWithin
-from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.address import TransportAddress, literal
 from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
 from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
 
@@ -46,7 +46,7 @@ def allowed(host: str, networks: Networks | None) -> bool:
     if networks is None:
         return True
     try:
-        address = ip_address(host.partition("%")[0])
+        address = literal(host.partition("%")[0])
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)

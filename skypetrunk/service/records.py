@@ -19,9 +19,9 @@ KEPT = 100
 @implementer(IDialogObserver)
 class CallBook:
     """
-    Calls for the status.
+    Calls for the status.  What they become in JSON is made when somebody asks.
 
-    @ivar ended: records of the last calls, oldest first, ready for JSON.
+    @ivar started: calls so far.
     """
 
     _log = Logger()
@@ -32,7 +32,7 @@ class CallBook:
         """
         self._seconds = seconds
         self._up: dict[str, tuple[CallRequest, float, float | None]] = {}
-        self.ended: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._ended: deque[tuple[CallRequest | None, CallEnded, Sequence[LegStatistics]]] = deque(maxlen=KEPT)
         self.started = 0
 
     def callStarted(self, request: CallRequest) -> None:
@@ -49,13 +49,19 @@ class CallBook:
     def callEnded(self, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
         """See L{IDialogObserver}."""
         known = self._up.pop(ended.call, None)
-        record = asdict(ended)
-        if known is not None:
-            record |= _who(known[0])
-        record["media"] = [_leg(leg) for leg in media]
-        self.ended.append(record)
-        for leg in media:
-            self._log.info("{leg}", leg=evidence(leg))
+        self._ended.append((None if known is None else known[0], ended, tuple(media)))
+        if media:
+            self._log.info("{media}", media="\n".join(map(evidence, media)))
+
+    @property
+    def ended(self) -> list[dict[str, Any]]:
+        """Records of the last calls, oldest first, ready for JSON."""
+        return [
+            asdict(ended)
+            | ({} if request is None else _who(request))
+            | {"media": [_leg(leg) for leg in media]}
+            for request, ended, media in self._ended
+        ]
 
     def up(self) -> list[dict[str, Any]]:
         """The calls that are up, ready for JSON."""

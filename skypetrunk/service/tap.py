@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -74,4 +75,7 @@ def makeService(options: Options) -> IService:
         print(f"skypetrunk: cannot listen on {where}: {why}", file=sys.stderr)
         raise SystemExit(1) from None
     LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
+    # Modules and number plans stay for ever: walking through them again and again took a tenth of each call.
+    gc.collect()
+    gc.freeze()
     return trunk

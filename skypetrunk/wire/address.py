@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _TRANSPORTS = ("UDP", "TCP", "TLS")
 
@@ -30,10 +31,20 @@ class TransportAddress:
         return f"{self.transport.lower()}:{self.hostPort}"
 
 
+@lru_cache(maxsize=1000)
+def literal(host: str) -> IPv4Address | IPv6Address:
+    """
+    The address that C{host} is (without brackets).  A call asks a dozen times for the same few.
+
+    @raise ValueError: it is none.
+    """
+    return ip_address(host)
+
+
 def isLiteral(host: str) -> bool:
     """Is C{host} an IPv4 or IPv6 address (without brackets), which nobody has to be asked for?"""
     try:
-        ip_address(host)
+        literal(host)
     except ValueError:
         return False
     return True
@@ -64,4 +75,4 @@ def parseAddress(text: str) -> TransportAddress:
     return TransportAddress(transport.upper(), host, int(port))
 
 
-__all__ = ["TransportAddress", "isLiteral", "parseAddress"]
+__all__ = ["TransportAddress", "isLiteral", "literal", "parseAddress"]

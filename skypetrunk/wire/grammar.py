@@ -168,6 +168,7 @@ class Parameters:
 
     def with_(self, name: str, value: str | None = None) -> Parameters:
         """The same with C{name} set to C{value}, in its place or last.  @raise ValueError: as L{__init__}."""
+        (added,) = Parameters([(name, value)])
         folded = name.lower()
         pairs = []
         found = False
@@ -177,7 +178,7 @@ class Parameters:
             elif not found:
                 pairs.append((known, value))
                 found = True
-        return Parameters(pairs if found else [*pairs, (name, value)])
+        return _parameters(tuple(pairs if found else [*pairs, added]))
 
     def without(self, name: str) -> Parameters:
         """The same without C{name}."""

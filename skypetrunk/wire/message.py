@@ -284,7 +284,7 @@ def responseTo(
         lines.append(header)
     phrase = reasonPhrase(status) if reason is None else reason
     added = Response(status, phrase, tuple([Header(name, value) for name, value in headers]), body)
-    return added._copy((*lines, *added.headers))
+    return added._copy((*lines, *added.headers), "via")
 
 
 __all__ = [

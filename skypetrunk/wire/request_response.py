@@ -31,6 +31,19 @@ from skypetrunk.wire.uri import URI, parseURI
 
 T = TypeVar("T")
 
+# The typed properties, by the header that they read.
+_TYPED = {
+    "call-id": "callID",
+    "contact": "contacts",
+    "cseq": "cseq",
+    "from": "fromAddress",
+    "max-forwards": "maxForwards",
+    "record-route": "recordRoutes",
+    "route": "routes",
+    "to": "toAddress",
+    "via": "vias",
+}
+
 _noSpace = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
 
 
@@ -186,13 +199,17 @@ class Message:
 
     # Changed copies
 
-    def _copy(self, headers: tuple[Header, ...], body: bytes | None = None) -> Self:
-        """The same with headers that are known to be good."""
-        return make(
-            type(self),
-            {name: getattr(self, name) for name in self.__match_args__}
-            | {"headers": headers, "body": self.body if body is None else body},
-        )
+    def _copy(self, headers: tuple[Header, ...], changed: str, body: bytes | None = None) -> Self:
+        """
+        The same with headers that are known to be good, those of the name C{changed} other ones.
+        Typed values of the others that were read stay read.
+        """
+        fields = self.__dict__ | {"headers": headers}
+        fields.pop("_index", None)
+        fields.pop(_TYPED.get(changed, ""), None)
+        if body is not None:
+            fields["body"] = body
+        return make(type(self), fields)
 
     def withHeader(self, name: str, value: str) -> Self:
         """
@@ -212,20 +229,21 @@ class Message:
                 placed = True
         if not placed:
             kept.append(header)
-        return self._copy(tuple(kept))
+        return self._copy(tuple(kept), canonical)
 
     def addingHeader(self, name: str, value: str) -> Self:
         """The same with one more line, last.  @raise ValueError: as L{withHeader}."""
-        return self._copy((*self.headers, _checked(name, value)))
+        return self._copy((*self.headers, _checked(name, value)), canonicalName(name))
 
     def prependingHeader(self, name: str, value: str) -> Self:
         """The same with one more line, first.  @raise ValueError: as L{withHeader}."""
-        return self._copy((_checked(name, value), *self.headers))
+        return self._copy((_checked(name, value), *self.headers), canonicalName(name))
 
     def withoutHeader(self, name: str) -> Self:
         """The same without any line of that name."""
         canonical = canonicalName(name)
-        return self._copy(tuple([old for old in self.headers if canonicalName(old.name) != canonical]))
+        kept = [old for old in self.headers if canonicalName(old.name) != canonical]
+        return self._copy(tuple(kept), canonical)
 
     def withTopVia(self, via: Via) -> Self:
         """The same with its first Via value replaced; others, also those of the same line, stay."""
@@ -233,7 +251,10 @@ class Message:
         for at, (name, value) in enumerate(headers):
             if canonicalName(name) == "via":
                 headers[at] = _checked(name, ", ".join((str(via), *splitCommas(value)[1:])))
-                return self._copy(tuple(headers))
+                changed = self._copy(tuple(headers), "via")
+                if "vias" in self.__dict__:
+                    changed.__dict__["vias"] = (via, *self.vias[1:])
+                return changed
         raise ValueError("no Via to be replaced")
 
     def withBody(self, body: bytes, contentType: str | None = None) -> Self:
@@ -241,7 +262,7 @@ class Message:
         changed = self.withoutHeader("content-type") if contentType is None else self.withHeader(
             "Content-Type", contentType
         )
-        return changed._copy(changed.headers, body)
+        return changed._copy(changed.headers, "content-type", body)
 
     # Writing
 

@@ -65,9 +65,11 @@ def inPlace(new: Sequence[Line], written: Sequence[Line]) -> list[str]:
     line of its letter that is gone, attributes excepted: new ones go to the end.  Where
     that would change the order among the C{new} lines of one letter, C{new} stands.
     """
-    merged = _insert(*_merge(new, written)) if written else new
-    if _byLetter(merged) != _byLetter(new):
-        merged = new
+    merged = new
+    if written:
+        merged = _insert(*_merge(new, written))
+        if _byLetter(merged) != _byLetter(new):
+            merged = new
     return [f"{letter}={value}" for letter, value in merged]
 
 

@@ -91,6 +91,29 @@ class Building(SynchronousTestCase):
         )
         self.assertRaises(ValueError, Response(200, "OK", ()).withTopVia, Via("UDP", "h"))
 
+    def test_copiesReadAnew(self) -> None:
+        """A changed header is read anew, whatever was read before; the others are what they were."""
+        message = request(wire(INVITE))
+        self.typed(message)
+        changes = {
+            "v": "SIP/2.0/UDP c;branch=2",
+            "FROM": "<sip:c@d>;tag=2",
+            "t": "<sip:d@e>;tag=3",
+            "i": "other",
+            "CSeq": "9 INVITE",
+            "Max-Forwards": "7",
+            "m": "<sip:f@g>",
+            "Route": "<sip:r>",
+            "Record-Route": "<sip:s>",
+        }
+        for name, value in changes.items():
+            for change in (message.withHeader, message.addingHeader, message.prependingHeader):
+                copy = change(name, value)
+                fresh = Request(copy.method, copy.uri, copy.headers, copy.body)
+                self.assertEqual(self.typed(copy), self.typed(fresh), name)
+        copy = message.withTopVia(Via("TLS", "x", 5061, parseVia("SIP/2.0/UDP c;branch=2").params))
+        self.assertEqual(self.typed(copy), self.typed(Request(copy.method, copy.uri, copy.headers)))
+
     def test_withBody(self) -> None:
         """Body, type and length change together."""
         message = request(wire(INVITE))
