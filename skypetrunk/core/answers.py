@@ -142,7 +142,11 @@ def acrossStatus(status: int, toPBX: bool = True) -> int:
 
 def causesOf(message: Request | Response) -> Iterator[int]:
     """The Q.850 causes in C{message} (RFC 3326); what breaks the grammar says nothing."""
-    for value in message.values("Reason"):
+    try:
+        values = message.values("Reason")
+    except MalformedMessage:
+        return
+    for value in values:
         protocol, _, rest = value.partition(";")
         if protocol.strip().lower() != "q.850":
             continue

@@ -253,6 +253,7 @@ class Bridge:
         if not exchange.late:
             leg.acknowledge(response)
             self._exchange = None
+            asking.renewal = exchange.renewal
         asking.accept(exchange.server, body)
         if self._answeredAt is None:
             self._answeredAt = self._workshop.clock.seconds()

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from twisted.internet.interfaces import IDelayedCall
+
 from skypetrunk.core.answers import reasonsAcross
+from skypetrunk.core.audio_stream import AudioStream
 from skypetrunk.core.capabilities import AGENT, ALLOW, SUPPORTED
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient
@@ -37,6 +40,7 @@ class Leg(LegDialog, Ends):
     One leg: its INVITEs, its session timer and its end; see L{LegDialog} for what it has.
 
     @ivar reasons: what may cross of why the peer hung up.
+    @ivar renewal: a stream that the peer is to be offered as soon as every 2xx of ours has its ACK.
     """
 
     def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
@@ -48,7 +52,9 @@ class Leg(LegDialog, Ends):
         self._unacknowledged: dict[int, InviteServer] = {}
         self._client: InviteClient | None = None
         self.reasons: tuple[Header, ...] = ()
+        self.renewal: AudioStream | None = None
         self._refreshing: InviteClient | None = None
+        self._later: IDelayedCall | None = None
 
     # INVITEs from the peer
 
@@ -145,6 +151,8 @@ class Leg(LegDialog, Ends):
         """BYE may be sent, as soon as every 2xx of ours has its ACK (RFC 3261 section 15)."""
         if not self._unacknowledged:
             self._inputs.confirm()
+            if self.renewal is not None and not self.busy:
+                self._renew()
 
     def ackMissing(self, server: InviteServer) -> None:
         """L{InviteServer}: no ACK in 64*T1; the session is ended (RFC 3261 section 13.3.1.4)."""
@@ -289,11 +297,19 @@ class Leg(LegDialog, Ends):
         self.reinvite(self.session.repeatOffer())
         self._refreshing = self._client
 
+    def _renew(self) -> None:
+        """An INVITE of our own that changes the stream, on this leg alone."""
+        self._later = None
+        if self.renewal is not None and not self.busy:
+            self.reinvite(self.session.makeOffer(self.renewal))
+            self._refreshing = self._client
+
     def _refreshed(self, response: Response) -> None:
-        self._refreshing = None
+        self._refreshing = self.renewal = None
         self.acknowledge(response)
         try:
-            self.session.offerRepeated(description(response))
+            self.session.answerReceived(description(response))
+            self.session.answered()
         except RemoteError as error:
             self._giveUp(f"the refresh was answered with {error}")
 
@@ -302,11 +318,18 @@ class Leg(LegDialog, Ends):
         if status in (408, 481):
             # RFC 4028 section 10, RFC 3261 section 12.2.1.2: the dialog is gone.
             self._giveUp(f"the refresh was answered {status}")
-        elif status == 491:
+            return
+        delay = RETRY_SECONDS
+        if status == 491:
             chance = int.from_bytes(self._workshop.entropy(2), "big")
-            self._timer.postpone(glareDelay(self._sequence > 0, chance))
+            delay = glareDelay(self._sequence > 0, chance)
+        if self.renewal is None:
+            self._timer.postpone(delay)
+        elif status == 491:
+            self._later = self._workshop.clock.callLater(delay, self._renew)
         else:
-            self._timer.postpone(RETRY_SECONDS)
+            # The peer keeps what it has; what it hears of the other codec is its own affair.
+            self.renewal = None
 
     def sessionExpired(self) -> None:
         """L{SessionTimer}: the session ends with BYE (RFC 4028 section 10)."""
@@ -319,7 +342,10 @@ class Leg(LegDialog, Ends):
     def _stopRefreshing(self) -> None:
         """The answer to a refresh that is under way changes nothing any more."""
         self._timer.stop()
-        self._refreshing = None
+        self._refreshing = self.renewal = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
     # The end
 

@@ -267,16 +267,6 @@ class Session:
         )
         return self._offered.encode()
 
-    def offerRepeated(self, body: bytes) -> None:
-        """
-        The answer to L{repeatOffer}.  Its address may have changed, and its key.
-
-        @raise MalformedSDP: it breaks RFC 3264.
-        @raise KeyAgreementFailed: it goes to another suite.
-        """
-        self.answerReceived(body)
-        self.answered()
-
     # Both
 
     def _settle(

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.leg import AGENT
+from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.interfaces import (
     IChannelFinder,

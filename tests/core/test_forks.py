@@ -1,0 +1,152 @@
+"""Forks of the callee's side: several To tags are one dialog, one tag and one description for the caller."""
+
+from __future__ import annotations
+
+from skypetrunk.wire.message import Request
+from skypetrunk.wire.sdp import parseSDP
+from tests.core.races import Race
+
+ULAW = "0"
+ALAW = "8"
+
+
+class Forks(Race):
+    """RFC 3261 sections 12.1.2, 13.2.1 and 13.2.2.4."""
+
+    def branch(self, tag: str, port: int, formats: str = "8 101") -> bytes:
+        """What one branch of the callee answers: each has its own port, and may have its own codec."""
+        body = self.description(self.callee).decode()
+        line = next(line for line in body.split("\r\n") if line.startswith("m="))
+        protocol = line.split()[2]
+        return body.replace(line, f"m=audio {port} {protocol} {formats}").encode()
+
+    def early(self, far: Request, tag: str, port: int, formats: str = "8 101") -> None:
+        """Early media of one branch."""
+        self.callee.answers(far, 183, self.branch(tag, port, formats), tag=tag)
+
+    def port(self) -> int:
+        """Where media towards the callee goes."""
+        return self.net.plane.legs[1].last("remote").port  # type: ignore[attr-defined,no-any-return]
+
+    def test_oneDialog(self) -> None:
+        """Two branches ring, a third has early media: the caller sees one To tag and one description."""
+        _, far = self.call()
+        self.callee.answers(far, 180, tag="one")
+        self.callee.answers(far, 180, tag="two")
+        self.early(far, "three", 7000)
+        self.early(far, "four", 7100)
+        sent = [m for m in self.caller.channel.messages if not isinstance(m, Request) and m.status > 100]
+        self.assertEqual([m.status for m in sent], [180, 180, 183, 183])
+        self.assertEqual(len({m.toAddress.tag for m in sent}), 1)
+        self.assertEqual(len({m.body for m in sent if m.body}), 1)
+        self.assertEqual(self.port(), 7100)
+
+    def test_mediaFollowsTheAnswer(self) -> None:
+        """The branch that answers has the media, whichever spoke last; the 200 repeats the 183."""
+        near, far = self.call()
+        self.early(far, "one", 7000)
+        early = self.caller.response(183)
+        self.early(far, "two", 7100)
+        self.assertEqual(self.port(), 7100)
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        accepted = self.caller.response(200)
+        self.assertEqual(self.port(), 7000)
+        self.assertEqual((accepted.body, accepted.toAddress.tag), (early.body, early.toAddress.tag))
+        self.caller.ack(near, accepted)
+        self.assertEqual(self.callee.request("ACK").toAddress.tag, "one")
+        self.assertEqual(self.caller.got()[-1], 200, "nothing changed: no re-INVITE")
+
+    def test_answerWithoutDescription(self) -> None:
+        """The 200 of a branch without SDP: what that branch said in its 183 counts, not the other's."""
+        near, far = self.call()
+        self.early(far, "one", 7000)
+        self.early(far, "two", 7100)
+        self.callee.answers(far, 200, tag="one")
+        self.assertEqual(self.port(), 7000)
+        self.caller.ack(near, self.caller.response(200))
+
+    def test_secondAnswer(self) -> None:
+        """A second branch answers too: ACK and BYE to it alone, media stays (section 13.2.2.4)."""
+        near, far = self.call()
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        self.caller.ack(near, self.caller.response(200))
+        self.callee.got()
+        self.callee.answers(far, 200, self.branch("two", 7100), tag="two")
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+        self.assertEqual(self.callee.channel.summary(), [])
+        self.assertEqual(self.port(), 7000)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def answeredOtherwise(self) -> None:
+        """The branch with early media speaks A-law, the one that answers mu-law; the caller's ACK came."""
+        near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))
+        self.early(far, "one", 7000)
+        early = self.caller.response(183)
+        self.callee.answers(far, 200, self.branch("two", 7100, "0 101"), tag="two")
+        accepted = self.caller.response(200)
+        self.assertEqual(accepted.body, early.body, "an answer once given stays (section 13.2.1)")
+        self.caller.got()
+        self.assertEqual(self.port(), 7100)
+        self.caller.ack(near, accepted)
+
+    def test_otherCodec(self) -> None:
+        """The caller gets a re-INVITE with the codec of the branch that answered, right after its ACK."""
+        self.answeredOtherwise()
+        renewal = self.caller.request("INVITE")
+        self.assertEqual(parseSDP(renewal.body).media[0].formats, ("0", "101"))
+        body = self.description(self.caller, 2).replace(b" 8 0 101", b" 0 101").replace(b" 8 101", b" 0 101")
+        self.callee.got()
+        self.caller.answers(renewal, 200, body)
+        self.assertEqual(self.caller.got()[-1], "ACK")
+        self.assertEqual(self.callee.got(), [], "it does not cross")
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_otherCodecGlare(self) -> None:
+        """491 to that re-INVITE: again after the caller's time (section 14.1), up to 4 s."""
+        self.answeredOtherwise()
+        self.caller.answers(self.caller.request("INVITE"), 491)
+        self.caller.got()
+        self.net.clock.advance(4.0)
+        self.assertEqual(self.caller.got(), ["INVITE"])
+
+    def test_otherCodecGlareThenHangUp(self) -> None:
+        """The call ends while that waits: nothing is sent again."""
+        self.answeredOtherwise()
+        self.caller.answers(self.caller.request("INVITE"), 491)
+        self.net.manager.drain(1.0)
+        self.caller.got()
+        self.net.clock.advance(4.0)
+        self.assertNotIn("INVITE", self.caller.got())
+
+    def test_otherCodecRefused(self) -> None:
+        """The caller refuses it: the call stays as it is; the dialog is gone only by 408 and 481."""
+        self.answeredOtherwise()
+        self.caller.answers(self.caller.request("INVITE"), 488)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.net.clock.advance(20.0)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_otherCodecGone(self) -> None:
+        """481 to it ends the call."""
+        self.answeredOtherwise()
+        self.callee.got()
+        self.caller.answers(self.caller.request("INVITE"), 481)
+        self.assertEqual(self.callee.got(), ["BYE"])
+
+
+class InboundForks(Forks):
+    """The same where the carrier calls."""
+
+    outbound = False
+
+
+class TCPForks(Forks):
+    """The same with the PBX on TCP."""
+
+    transport = "tcp"
+
+
+class InboundTCPForks(InboundForks):
+    """The same where the carrier calls, with the PBX on TCP."""
+
+    transport = "tcp"
