@@ -185,8 +185,8 @@ class StreamFramer:
 
     def _exceeded(self, what: str, limit: int) -> None:
         error = LimitExceeded(f"{what} above {limit}")
-        head, _, _ = bytes(self._buffer[: self._limits.headerBlock]).rpartition(b"\r\n")
-        error.message = salvage(head)
+        head, complete, _ = bytes(self._buffer[: self._limits.headerBlock]).partition(b"\r\n\r\n")
+        error.message = salvage(head if complete else head.rpartition(b"\r\n")[0])
         raise error
 
 

@@ -41,11 +41,14 @@ class _Folded(Exception):
     """A header line goes on in the next one."""
 
 
-def _readHeaders(lines: list[str]) -> tuple[tuple[Header, ...], dict[str, list[str]], str | None]:
+def _readHeaders(
+    lines: list[str], unfolded: bool = False
+) -> tuple[tuple[Header, ...], dict[str, list[str]], str | None]:
     """
     Header lines (without the start line) as values, with their index and the first thing that is
     wrong with them.  Lines that cannot be read are left out, the others still serve for an answer.
 
+    @param unfolded: a line that still begins with white space, after an empty one, is none.
     @raise _Folded: the lines must be unfolded first.
     """
     headers: list[Header] = []
@@ -56,7 +59,7 @@ def _readHeaders(lines: list[str]) -> tuple[tuple[Header, ...], dict[str, list[s
         name, colon, value = line.partition(":")
         canonical = spelled(name)
         if canonical is None or not colon:
-            if line.startswith((" ", "\t")):
+            if line.startswith((" ", "\t")) and not unfolded:
                 raise _Folded()
             name = name.rstrip(LWS)
             if not (colon and isToken(name)):
@@ -85,7 +88,7 @@ def readHead(head: bytes) -> tuple[Request | Response, str | None]:
         headers, index, problem = _readHeaders(lines)
     except _Folded:
         start, *lines = _fold(" ", text).split("\r\n")
-        headers, index, problem = _readHeaders(lines)
+        headers, index, problem = _readHeaders(lines, True)
     rest = start + "".join(lines)
     if "\n" in rest or "\r" in rest:
         # Two elements that disagree about a bare CR or LF read two different messages.

@@ -203,6 +203,15 @@ class Limiting(SynchronousTestCase):
         error = self.assertRaises(LimitExceeded, StreamFramer().receive, b"x" * 10000)
         self.assertTrue(error.silent)
 
+    def test_answerableWithBody(self) -> None:
+        """The answer to too large a body is built of the headers alone, whatever the body begins with."""
+        for body in (b" x", b"\tx\r\n\r\n y", b"Via: SIP/2.0/TCP other\r\n"):
+            stream = HEAD + b"X: y\r\n z\r\nContent-Length: 99999999\r\n\r\n" + body
+            for pieces in ([stream], octet(stream)):
+                error = self.assertRaises(LimitExceeded, feed, StreamFramer(), pieces)
+                assert error.message is not None
+                self.assertEqual([name for name, _ in error.message.headers], ["Via", "X", "Content-Length"])
+
     def test_memory(self) -> None:
         """What failed is not kept."""
         framer = StreamFramer(Limits(line=100))

@@ -16,6 +16,7 @@ from skypetrunk.wire.message import (
     Request,
     Response,
     parseMessage,
+    readHead,
     reasonPhrase,
     responseTo,
     salvage,
@@ -328,6 +329,12 @@ class Refusing(SynchronousTestCase):
         self.assertEqual((saved.method, len(saved.vias)), ("INVITE", 3))
         for data in (b"", b"INVITE sip:h SIP/2.0", b"SIP/2.0 200 OK\r\nVia: x", b"\xff"):
             self.assertIsNone(salvage(data))
+
+    def test_emptyLineThenFold(self) -> None:
+        """A line that goes on where there is none before it is no header, and nothing worse."""
+        head = b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n\r\n x\r\nA: b"
+        message, problem = readHead(head)
+        self.assertEqual((message.header("A"), problem), ("b", "line 3 is no header"))
 
 
 class Answering(SynchronousTestCase):
