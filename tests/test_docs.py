@@ -68,6 +68,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
         """Every file that an example names."""
         super().setUp()
         self.write("trunk.secret", "secret\n")
+        self.write("office.secret", "secret\n")
         certificate, key = makeCertificate("client")
         self.write("client.pem", certificate)
         self.write("client.key", keyPEM(key, "pass"))

@@ -204,6 +204,10 @@ class DialogManager:
             headers = [reasonHeader(NO_CIRCUIT, "emergency numbers never leave by this trunk")]
             transaction.respond(self._response(request, side.emergencyStatus, headers))
             return
+        challenge = None if side.doorkeeper is None else side.doorkeeper(request)
+        if challenge is not None:
+            transaction.respond(challenge)
+            return
         caller = side.callerOf(request)
         destinations = self._routes.destinations(side.name, called) if called else ()
         if not destinations:

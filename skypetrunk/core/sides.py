@@ -28,7 +28,7 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.wire.grammar import Parameters, escape
 from skypetrunk.wire.headers import NameAddr, parseNameAddr
-from skypetrunk.wire.message import Request
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI, TelURI
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Side:
     @ivar calls: legs that exist now.
     @ivar burst: calls from it above the limit of those at the same time.
     @ivar guard: keeps its other limits.
+    @ivar doorkeeper: answers an INVITE from it that does not prove who sent it, and gives C{None} for others.
     @ivar ways: addresses that a call may try, one after the other.
     """
 
@@ -92,6 +93,7 @@ class Side:
     credentials: ICredentials | None = None
     burst = 0
     guard: Guard | None = None
+    doorkeeper: Callable[[Request], Response | None] | None = None
     ways = 1
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:

@@ -64,7 +64,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     trunkTables = top.tables("trunk", required=True)
     pbxTables = top.tables("pbx", required=True)
     trunks = tuple(readTrunk(table, directory, environ, fileIsPublic) for table in trunkTables)
-    pbxes = tuple(readPBX(table) for table in pbxTables)
+    pbxes = tuple(readPBX(table, directory) for table in pbxTables)
     sides = (*trunkTables, *pbxTables)
     trunkNames = tuple(trunk.name for trunk in trunks)
     pbxNames = tuple(pbx.name for pbx in pbxes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.pbx.doorkeeper import Doorkeeper
 from skypetrunk.pbx.health import HealthTable
 from skypetrunk.service.health import HealthWatch, OptionsProbe, WatchedTransactions
 from skypetrunk.service.settings import PBXConfiguration
@@ -65,6 +67,12 @@ class PBX:
         )
         self.limits = configuration.limits
         self.side.limit = self.limits.calls
+        self.doorkeeper: Doorkeeper | None = None
+        if configuration.password is not None:
+            self.doorkeeper = Doorkeeper(
+                configuration.username, configuration.password, reactor.seconds, token, os.urandom
+            )
+            self.side.doorkeeper = self.doorkeeper.check
         self.side.choose = lambda: _uri(self._best())
         self.side.ways = len(configuration.addresses)
         if self.side.ways > 1:
@@ -113,6 +121,7 @@ class PBX:
         return {
             "listen": [str(address) for address in self.transports.listening],
             "addresses": self.health.status(),
+            "unproved": {} if self.doorkeeper is None else dict(self.doorkeeper.refused),
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
             "strangers": self.transports.strangers,

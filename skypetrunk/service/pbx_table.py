@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 from skypetrunk.profiles.tables import Table
 from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
+from skypetrunk.service.secrets import readSecretFile
 from skypetrunk.service.settings import MediaConfiguration, PBXConfiguration
 from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.secret import Secret
 
 # Stands in for an address that was wrong, which was noted: it is never handed out.
 _NOWHERE = TransportAddress("UDP", "127.0.0.1", 9)
@@ -18,8 +21,12 @@ OPTIONS_SECONDS = 30
 """Default of C{pbx.options_interval} where there is more than one address."""
 
 
-def readPBX(table: Table) -> PBXConfiguration:
-    """The PBX in C{table}; what is wrong is noted in its problems."""
+def readPBX(table: Table, directory: Path) -> PBXConfiguration:
+    """
+    The PBX in C{table}; what is wrong is noted in its problems.
+
+    @param directory: where relative paths start.
+    """
     name = readName(table, "office")
     listen = []
     for text in table.texts("listen", 'listen = ["udp:192.0.2.1:5060"]', required=True) or ():
@@ -42,6 +49,7 @@ def readPBX(table: Table) -> PBXConfiguration:
             if not any(host in network for network in allow):
                 text = f"{host} is not among them: calls go there, none may come from there"
                 table.problems.warn(table.key("allow"), text)
+    username, password = _readAccount(table, directory)
     return PBXConfiguration(
         name=name,
         listen=tuple(listen),
@@ -50,9 +58,22 @@ def readPBX(table: Table) -> PBXConfiguration:
         optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         emergencyStatus=table.integer("emergency_status", 400, 699, 503),
         limits=readLimits(table.table("limits")),
+        username=username,
+        password=password,
         others=tuple(addresses[1:]),
         optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
     )
+
+
+def _readAccount(table: Table, directory: Path) -> tuple[str, Secret | None]:
+    """What the PBX proves itself with, if it must."""
+    username = table.text("username", 'username = "office"') or ""
+    path = table.text("password_file", 'password_file = "office.secret"')
+    for name, other in (("username", "password_file"), ("password_file", "username")):
+        if name in table and other not in table:
+            table.wrong(other, f"is missing beside {name}", "both, or none where the address is proof enough")
+    password = None if path is None else readSecretFile(table, "password_file", directory / path)
+    return username, password
 
 
 def _readAddresses(table: Table, listen: Sequence[TransportAddress]) -> list[TransportAddress]:

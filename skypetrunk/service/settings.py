@@ -101,6 +101,8 @@ class PBXConfiguration:
     @ivar listen: UDP and TCP addresses we bind, all literal.
     @ivar address: where calls from the carrier go, literal.
     @ivar others: where they go instead, in order.
+    @ivar username: who its calls must prove to come from; empty if they need not.
+    @ivar password: set where C{username} is.
     @ivar optionsInterval: seconds between two OPTIONS to each address; 0 for none.
     @ivar allow: who may call.
     @ivar optionsUnusable: status for OPTIONS while no trunk is usable.
@@ -116,6 +118,8 @@ class PBXConfiguration:
     limits: Limits = Limits()  # noqa: RUF009 (a frozen value)
     others: tuple[TransportAddress, ...] = ()
     optionsInterval: int = 0
+    username: str = ""
+    password: Secret | None = None
 
     @property
     def addresses(self) -> tuple[TransportAddress, ...]:

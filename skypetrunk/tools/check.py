@@ -122,6 +122,8 @@ def _pbx(pbx: PBXConfiguration) -> str:
     if pbx.optionsInterval:
         addresses += f", asked by OPTIONS every {pbx.optionsInterval} s"
     parts = [f"listens on {listen}", f"calls go to {addresses}", f"calls may come from {allow}"]
+    if pbx.username:
+        parts.append(f"its calls must prove to come from {pbx.username}")
     return "; ".join([*parts, *_limits(pbx.limits)])
 
 

@@ -88,6 +88,9 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
             f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
             f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
         )
+        unproved = pbx.get("unproved", {}).get("password", 0)
+        if unproved:
+            yield f"  {unproved} requests with a wrong user name or password"
         for each in pbx.get("addresses", ()):
             if each["reason"]:
                 yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"

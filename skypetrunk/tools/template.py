@@ -123,6 +123,8 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key(
         "allow", answers.allow or [_hostOf(answers.pbx)], "who may call; others are dropped and counted"
     )
+    yield _key("username", None, "if its calls must prove where they come from", '"office"')
+    yield _key("password_file", None, "with this password", '"office.secret"')
     yield _key("options_interval", None, "seconds; asks each address for its health", "30")
     yield _key("options_unusable", None, "answer to OPTIONS while the trunk is not usable", "503")
     yield _key("emergency_status", None, "answer to emergency numbers", "503")

@@ -297,6 +297,7 @@ class InitTests(ToolTestCase):
         self.assertGreater(len(keys), 12)
         certificate, key = makeCertificate("Root")
         Path("carrier-ca.pem").write_bytes(certificate)
+        Path("office.secret").write_text("secret")
         text = "\n".join(
             line.removeprefix("# ") if line in keys or line[2:3] == "[" else line for line in lines
         )
