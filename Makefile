@@ -5,6 +5,7 @@ PYTHON ?= python3
 TESTS ?= tests
 TRIAL ?=
 DEMO ?=
+FUZZ ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,12 +18,13 @@ WHEEL = $$(echo $(VENV)/dist/skypetrunk-*.whl)
 RUN_TRIAL = rm -rf $(VENV)/trial && mkdir $(VENV)/trial && ln -s ../../tests $(VENV)/trial/tests && cd $(VENV)/trial \
   && env -u PYTHONPATH PYTHONSAFEPATH= ../bin/python -m twisted.trial $(TRIAL)
 
-.PHONY: help demo test interop bench lint clean FORCE
+.PHONY: help demo test interop fuzz bench lint clean FORCE
 
 help:
 	@echo "make demo     a call out and a call in over TLS and SRTP on this machine, with evidence"
 	@echo "make test     the tests, on the installed wheel; no peers, no root"
 	@echo "make interop  the tests with real peers (kamailio, baresip, sipp ...), which must be installed"
+	@echo "make fuzz     every parser under a coverage-guided fuzzer, for less than a minute"
 	@echo "make bench    figures for speed and memory"
 	@echo "make lint     ruff, and mypy in its strict mode"
 	@echo "make clean    remove what the others made"
@@ -35,6 +37,10 @@ test: $(VENV)/installed $(VENV)/extra-test
 
 interop: $(VENV)/installed $(VENV)/extra-test
 	@export SKYPETRUNK_INTEROP=1; $(RUN_TRIAL) tests.interop
+
+fuzz: $(VENV)/installed $(VENV)/extra-fuzz
+	@mkdir -p $(VENV)/trial && ln -sfn ../../tests $(VENV)/trial/tests && cd $(VENV)/trial \
+	&& env -u PYTHONPATH PYTHONSAFEPATH= ../bin/python -m tests.fuzz.run $(FUZZ)
 
 bench: $(VENV)/installed
 	@$(BIN)/python bench/run.py
