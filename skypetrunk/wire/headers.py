@@ -133,6 +133,8 @@ def parseNameAddr(value: str) -> NameAddr:
     if value.startswith('"'):
         end = quotedEnd(value)
         display = unquote(value[:end])
+        if "\r" in display or "\n" in display:
+            raise MalformedMessage("a line break in a display name")
         opened = end
         while opened < len(value) and value[opened] in LWS:
             opened += 1

@@ -70,11 +70,11 @@ def _frames(name: str) -> tuple[_Frame, ...]:
 _PATTERNS = (
     *(b"a", b"1", b" ", b"\t", b",", b";", b'"', b"\\", b'\\"', b"<", b">", b"<>", b"=", b"@", b":", b"["),
     *(b"(", b"|", b"%", b"%41", b"%%4", b"\r", b"\n", b"\r\n", b"\r\n ", b" \r\n", b"\r\n\t \r\n"),
-    *(b"\r\n\r\n", b"\x00", b"\xff", b"\xc3\xa9", b";a", b";a=b", b";=", b"a=b;", b"&a=b", b'"",', b"<sip:a>,", b"a,"),
-    *(b'a="b",', b'"a" ', b"a=b, ", b"X: y\r\n", b"Via: a\r\n", b"a:\r\n b\r\n", b": \r\n", b"l:\r\n"),
-    *(b"Content-Length: 0\r\n", b"Route: <sip:a;lr>\r\n", b"m=audio 1 RTP/AVP 0\r\n", b"a=b\r\n"),
+    *(b"\r\n\r\n", b"\x00", b"\xff", b"\xc3\xa9", b";a", b";a=b", b";=", b"a=b;", b"&a=b", b'"",'),
+    *(b"<sip:a>,", b"a,", b'a="b",', b'"a" ', b"a=b, ", b"X: y\r\n", b"Via: a\r\n", b"a:\r\n b\r\n"),
+    *(b"l:\r\n", b"Content-Length: 0\r\n", b"Route: <sip:a;lr>\r\n", b"m=audio 1 RTP/AVP 0\r\n", b"a=b\r\n"),
     *(b"a=rtpmap:0 a/1\r\n", b"c=IN IP4 1.1.1.1\r\n", b"a=crypto:1 a b\r\n", b"inline:A|", b"|2^20|1:4"),
-    *(b";inline:" + b"A" * 40, b" UNENCRYPTED_SRTP", b"0 ", b"a/b "),
+    *(b": \r\n", b";inline:" + b"A" * 40, b" UNENCRYPTED_SRTP", b"0 ", b"a/b "),
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.wire.headers import STAR, CSeq
+from skypetrunk.wire.headers import STAR, CSeq, parseNameAddr
 from skypetrunk.wire.message import (
     Header,
     Request,
@@ -329,6 +329,16 @@ class Refusing(SynchronousTestCase):
         self.assertEqual((saved.method, len(saved.vias)), ("INVITE", 3))
         for data in (b"", b"INVITE sip:h SIP/2.0", b"SIP/2.0 200 OK\r\nVia: x", b"\xff"):
             self.assertIsNone(salvage(data))
+
+    def test_lineBreakInDisplayName(self) -> None:
+        """A bare CR or LF, also within quotes where white space is unusual, is answered with 400."""
+        for value in ('"a\nb" <sip:x>', '"a\rb"   <sip:x> ; y = z', '"\n"\t<sip:x>;tag=1'):
+            for name in ("To", "From", "Contact"):
+                data = wire(INVITE).replace(b"\r\nMax", f"\r\n{name}: {value}\r\nMax".encode(), 1)
+                error = self.assertRaises(MalformedMessage, parseMessage, data)
+                assert error.message is not None and error.status == 400
+                self.assertEqual(responseTo(error.message, 400, toTag="t").status, 400)
+        self.assertRaises(MalformedMessage, parseNameAddr, '"a\rb"   <sip:x> ; y = z')
 
     def test_emptyLineThenFold(self) -> None:
         """A line that goes on where there is none before it is no header, and nothing worse."""
