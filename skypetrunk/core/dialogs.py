@@ -121,6 +121,8 @@ class DialogManager:
             self._invited(side, transaction)
         elif request.method == "OPTIONS":
             transaction.respond(self._options(side, request))
+        elif request.method == "REGISTER" and side.registrar is not None:
+            transaction.respond(side.registrar(transaction))
         elif request.method == "BYE":
             transaction.respond(self._response(request, 481))
         else:

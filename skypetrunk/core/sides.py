@@ -84,6 +84,7 @@ class Side:
     @ivar burst: calls from it above the limit of those at the same time.
     @ivar guard: keeps its other limits.
     @ivar doorkeeper: answers an INVITE from it that does not prove who sent it, and gives C{None} for others.
+    @ivar registrar: answers a REGISTER from it, where it may register.
     @ivar ways: addresses that a call may try, one after the other.
     """
 
@@ -94,6 +95,7 @@ class Side:
     burst = 0
     guard: Guard | None = None
     doorkeeper: Callable[[Request], Response | None] | None = None
+    registrar: Callable[[IServerTransaction], Response] | None = None
     ways = 1
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
@@ -175,6 +177,7 @@ class PBXSide(Side):
     @ivar emergencyStatus: status that sends an emergency call back to its own line.
     @ivar streamPort: where we take TCP connections, if we do.
     @ivar choose: tells where the next call goes, where there is more than one address.
+    @ivar registered: tells whether its place is known, where it registers.
     """
 
     def __init__(
@@ -197,6 +200,11 @@ class PBXSide(Side):
         self.emergencyStatus = emergencyStatus
         self.streamPort: int | None = None
         self.choose: Callable[[], SIPURI] | None = None
+        self.registered: Callable[[], bool] | None = None
+
+    def usable(self) -> bool:
+        """Not full, and registered where it registers."""
+        return super().usable() and (self.registered is None or self.registered())
 
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact: a connection that we opened has a port where nobody listens."""

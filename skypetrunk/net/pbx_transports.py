@@ -52,20 +52,20 @@ class PBXTransports:
         clock: IReactorTime,
         token: Callable[[], str],
         listen: Sequence[TransportAddress],
-        address: TransportAddress,
+        address: TransportAddress | None,
         allow: Networks,
         observer: MessageObserver | None = None,
         others: Sequence[TransportAddress] = (),
-        preferred: Callable[[], TransportAddress] | None = None,
+        preferred: Callable[[], TransportAddress | None] | None = None,
         unreachable: Callable[[TransportAddress, str], None] | None = None,
     ) -> None:
         """
         @param reactor: TCP and UDP.
         @param listen: where we listen, literal; the first of a transport also sends.
-        @param address: where the PBX takes calls.
+        @param address: where the PBX takes calls, if that is fixed.
         @param allow: who is heard.
         @param others: where it takes them too.
-        @param preferred: which of several addresses is the best now.
+        @param preferred: which of several addresses is the best now; C{None} if none is known.
         @param unreachable: told of each address where no connection was taken, and why.
         """
         self._reactor = reactor
@@ -171,8 +171,10 @@ class PBXTransports:
         """
         wanted = self._wanted(uri)
         address = self._preferred()
+        if wanted is None:
+            return fail(NoTarget(f"{uri.host} may not be called, and the PBX is not registered"))
         found = self._reach(wanted)
-        if wanted == address or wanted in self._own:
+        if address is None or wanted == address or wanted in self._own:
             return found
 
         def fallBack(failure: Failure) -> Deferred[IMessageChannel]:
@@ -188,13 +190,14 @@ class PBXTransports:
 
         return found.addErrback(fallBack)
 
-    def _wanted(self, uri: SIPURI) -> TransportAddress:
+    def _wanted(self, uri: SIPURI) -> TransportAddress | None:
         host = uri.maddr or uri.host
+        preferred = self._preferred()
         if not isLiteral(host) or not allowed(host, self._allow):
-            return self._preferred()
+            return preferred
         transport = (uri.transport or "").upper()
         if transport not in ("UDP", "TCP"):
-            transport = self._preferred().transport
+            transport = "UDP" if preferred is None else preferred.transport
         return TransportAddress(transport, host, uri.port or DEFAULT_PORT)
 
     def _reach(self, address: TransportAddress) -> Deferred[IMessageChannel]:

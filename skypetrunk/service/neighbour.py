@@ -10,14 +10,18 @@ from typing import Any
 from skypetrunk.core.sides import PBXSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
+from skypetrunk.errors import NoTarget
+from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.net.signalling import MessageObserver
 from skypetrunk.pbx.doorkeeper import Doorkeeper
 from skypetrunk.pbx.health import HealthTable
+from skypetrunk.pbx.registrar import Registrar
 from skypetrunk.service.health import HealthWatch, OptionsProbe, WatchedTransactions
 from skypetrunk.service.settings import PBXConfiguration
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.grammar import Parameters
+from skypetrunk.wire.message import Response
 from skypetrunk.wire.uri import SIPURI
 
 QUICK_T1 = 0.1
@@ -54,13 +58,13 @@ class PBX:
             configuration.allow,
             observer,
             others=configuration.others,
-            preferred=self._best,
+            preferred=self._place,
             unreachable=watch.failed,
         )
         self.side = PBXSide(
             configuration.name,
             self.transports,
-            _uri(configuration.address),
+            _uri(configuration.address or configuration.listen[0]),
             _uri(configuration.listen[0]),
             configuration.optionsUnusable,
             configuration.emergencyStatus,
@@ -73,8 +77,13 @@ class PBX:
                 configuration.username, configuration.password, reactor.seconds, token, os.urandom
             )
             self.side.doorkeeper = self.doorkeeper.check
-        self.side.choose = lambda: _uri(self._best())
-        self.side.ways = len(configuration.addresses)
+        self.registrar: Registrar | None = None
+        if configuration.address is None:
+            self.registrar = Registrar(configuration.username, reactor.seconds, token)
+            self.side.registrar = self._register
+            self.side.registered = lambda: self._place() is not None
+        self.side.choose = self._target
+        self.side.ways = max(len(configuration.addresses), 1)
         if self.side.ways > 1:
             timers = replace(timers, t1=min(timers.t1, QUICK_T1))
         self.transactions = Transactions(reactor, self.side, token, timers)
@@ -91,8 +100,29 @@ class PBX:
                 configuration.optionsInterval,
             )
 
-    def _best(self) -> TransportAddress:
-        return self.health.order()[0]
+    def _place(self) -> TransportAddress | None:
+        """Where it is reached now."""
+        if self.registrar is None:
+            return self.health.order()[0]
+        binding = self.registrar.find()
+        return None if binding is None else binding.source
+
+    def _target(self) -> SIPURI:
+        """How it is addressed now."""
+        binding = None if self.registrar is None else self.registrar.find()
+        if binding is not None:
+            return binding.uri.replace(password=None, headers=())
+        place = self._place()
+        if place is None:
+            raise NoTarget(f"{self.name} is not registered")
+        return _uri(place)
+
+    def _register(self, transaction: IServerTransaction) -> Response:
+        """The answer to a REGISTER."""
+        request = transaction.request
+        assert self.registrar is not None
+        refusal = None if self.doorkeeper is None else self.doorkeeper.check(request)
+        return refusal or self.registrar.register(request, transaction.channel.peer)
 
     def start(self) -> None:
         """Ask for its health, if that is wanted."""
@@ -121,11 +151,24 @@ class PBX:
         return {
             "listen": [str(address) for address in self.transports.listening],
             "addresses": self.health.status(),
+            "registration": self._registration(),
             "unproved": {} if self.doorkeeper is None else dict(self.doorkeeper.refused),
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
             "strangers": self.transports.strangers,
             "malformed": self.transports.malformed,
+        }
+
+    def _registration(self) -> Mapping[str, object] | None:
+        if self.registrar is None:
+            return None
+        binding = self.registrar.find()
+        if binding is None:
+            return {"contact": None}
+        return {
+            "contact": str(binding.uri),
+            "source": str(binding.source),
+            "expires": self.registrar.left(binding),
         }
 
 

@@ -33,7 +33,10 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         own = readSIPAddress(table, "listen", text)
         if own is not None:
             listen.append(own)
-    addresses = _readAddresses(table, listen)
+    registers = table.boolean("register", False)
+    addresses = _readAddresses(table, listen, required=not registers)
+    if registers:
+        _checkRegisters(table)
     allow = []
     for network in table.texts("allow", 'allow = ["192.0.2.0/24"]') or ():
         found = readNetwork(table, "allow", network)
@@ -53,7 +56,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
     return PBXConfiguration(
         name=name,
         listen=tuple(listen),
-        address=addresses[0] if addresses else _NOWHERE,
+        address=None if registers else (addresses or [_NOWHERE])[0],
         allow=tuple(allow),
         optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         emergencyStatus=table.integer("emergency_status", 400, 699, 503),
@@ -76,10 +79,22 @@ def _readAccount(table: Table, directory: Path) -> tuple[str, Secret | None]:
     return username, password
 
 
-def _readAddresses(table: Table, listen: Sequence[TransportAddress]) -> list[TransportAddress]:
+def _checkRegisters(table: Table) -> None:
+    """Where it is, only the PBX knows; that it is the PBX, it must prove."""
+    for name in ("address", "options_interval"):
+        if name in table:
+            table.wrong("register", f"stands beside {name}", "one of them: calls go where it registered")
+    for name, right in (("username", 'username = "office"'), ("allow", 'allow = ["192.0.2.0/24"]')):
+        if name not in table:
+            table.wrong(name, "is missing beside register", right)
+
+
+def _readAddresses(
+    table: Table, listen: Sequence[TransportAddress], *, required: bool
+) -> list[TransportAddress]:
     """Where calls go, each once."""
     addresses: list[TransportAddress] = []
-    for text in table.textOrTexts("address", 'address = "udp:192.0.2.5:5060"', required=True) or ():
+    for text in table.textOrTexts("address", 'address = "udp:192.0.2.5:5060"', required=required) or ():
         address = readSIPAddress(table, "address", text)
         if address is None:
             continue

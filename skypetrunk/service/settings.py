@@ -99,7 +99,7 @@ class PBXConfiguration:
     One C{[[pbx]]}.
 
     @ivar listen: UDP and TCP addresses we bind, all literal.
-    @ivar address: where calls from the carrier go, literal.
+    @ivar address: where calls from the carrier go, literal; C{None}: where the PBX has registered.
     @ivar others: where they go instead, in order.
     @ivar username: who its calls must prove to come from; empty if they need not.
     @ivar password: set where C{username} is.
@@ -111,7 +111,7 @@ class PBXConfiguration:
 
     name: str
     listen: tuple[TransportAddress, ...]
-    address: TransportAddress
+    address: TransportAddress | None
     allow: tuple[IPv4Network | IPv6Network, ...]
     optionsUnusable: int = 503
     emergencyStatus: int = 503
@@ -123,8 +123,8 @@ class PBXConfiguration:
 
     @property
     def addresses(self) -> tuple[TransportAddress, ...]:
-        """All of them, in order."""
-        return (self.address, *self.others)
+        """All of them, in order; none where it registers."""
+        return () if self.address is None else (self.address, *self.others)
 
 
 @frozen

@@ -19,6 +19,7 @@ from skypetrunk.service.config import (
     loadConfiguration,
 )
 from skypetrunk.service.emergency_check import prove
+from skypetrunk.service.plugins import findPlugins
 from skypetrunk.tools.options import CommandOptions
 
 
@@ -46,6 +47,7 @@ def main(options: Options) -> int:
     @raise ConfigurationError: with every problem.
     """
     configuration, warnings = loadConfiguration(Path(options["config"]), os.environ)
+    findPlugins([plugin.name for plugin in configuration.plugins])
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for line in summary(configuration):
@@ -74,6 +76,8 @@ def summary(configuration: Configuration) -> Iterator[str]:
     yield _emergency(numbers)
     if configuration.control.socket is not None:
         yield f"control: {configuration.control.socket}"
+    for plugin in configuration.plugins:
+        yield f"plugin {plugin.name}: installed"
     yield f"{configuration.path}: good"
 
 
@@ -118,7 +122,7 @@ def _pbx(pbx: PBXConfiguration) -> str:
     """Where we listen, where calls go, who may call."""
     listen = ", ".join(map(str, pbx.listen))
     allow = ", ".join(map(str, pbx.allow))
-    addresses = ", then ".join(map(str, pbx.addresses))
+    addresses = ", then ".join(map(str, pbx.addresses)) or f"where {pbx.username} has registered"
     if pbx.optionsInterval:
         addresses += f", asked by OPTIONS every {pbx.optionsInterval} s"
     parts = [f"listens on {listen}", f"calls go to {addresses}", f"calls may come from {allow}"]

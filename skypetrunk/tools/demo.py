@@ -231,7 +231,7 @@ def _said(error: Exception) -> str:
 def _instructions(practice: Practice) -> Iterator[str]:
     """How to use what was left running."""
     pbx = practice.configuration.pbxes[0]
-    trunk, phone = pbx.listen[0], pbx.address
+    trunk, phone = pbx.listen[0], pbx.addresses[0]
     command = sys.argv[0] if Path(sys.argv[0]).name == "skypetrunk" else "skypetrunk"
     lab = practice.lab.settings.control
     assert lab is not None

@@ -88,6 +88,10 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
             f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
             f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
         )
+        registration = pbx.get("registration")
+        if registration is not None:
+            place = registration["contact"]
+            yield f"  registered at {place} for {registration['expires']} s" if place else "  not registered"
         unproved = pbx.get("unproved", {}).get("password", 0)
         if unproved:
             yield f"  {unproved} requests with a wrong user name or password"

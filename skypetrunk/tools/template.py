@@ -125,6 +125,7 @@ def _lines(answers: Answers) -> Iterator[str]:
     )
     yield _key("username", None, "if its calls must prove where they come from", '"office"')
     yield _key("password_file", None, "with this password", '"office.secret"')
+    yield _key("register", None, "true: it registers here, and has no address", "false")
     yield _key("options_interval", None, "seconds; asks each address for its health", "30")
     yield _key("options_unusable", None, "answer to OPTIONS while the trunk is not usable", "503")
     yield _key("emergency_status", None, "answer to emergency numbers", "503")

@@ -88,6 +88,7 @@ class Scene:
         lines: Sequence[str] = (),
         targets: Sequence[str] = (),
         before: Sequence[str] = (),
+        registers: str = "",
         **carrier: Any,
     ) -> None:
         """
@@ -95,6 +96,7 @@ class Scene:
         @param lines: further ones of the configuration's C{[[pbx]]}.
         @param targets: where the carrier is, instead of its DNS.
         @param before: addresses of the PBX before that of the phone.
+        @param registers: the password with which the PBX registers, instead of having an address.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -119,7 +121,13 @@ class Scene:
         self.lab.listen()
         self.phone.listen()
         self.proxy = TransportAddress("UDP", "127.0.0.1", freePorts(_MEDIA_PORTS + 2))
-        self._before = before
+        place = [f"address = {[*before, str(self.phone.address)]}"]
+        if registers:
+            (self.directory / "office.secret").write_text(registers)
+            (self.directory / "office.secret").chmod(0o600)
+            place = ["register = true", 'username = "office"', 'password_file = "office.secret"']
+            place.append('allow = ["127.0.0.1"]')
+        lines = [*place, *lines]
         self._write(password if trunkPassword is None else trunkPassword, country, lines, targets)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
@@ -151,7 +159,6 @@ class Scene:
             "[[pbx]]",
             'name = "office"',
             f'listen = ["udp:{where}", "tcp:{where}"]',
-            f"address = {[*self._before, str(self.phone.address)]}",
             *lines,
             "[media]",
             'address = "127.0.0.1"',
