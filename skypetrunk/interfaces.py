@@ -284,6 +284,12 @@ class ICarrierProfile(Interface):
     calledFrom: str = Attribute("where inbound calls have the number: request-uri, to, p-called-party-id")
     fromUser: str = Attribute("outbound From user: account (always the account) or caller")
     numberForm: str = Attribute("outbound called number: as-dialled, plus (+CC), 00 (00CC) or bare (CC)")
+    callerForm: str = Attribute("outbound calling number: as numberForm")
+    inboundForm: str = Attribute("how the carrier writes numbers: as numberForm")
+    callerFrom: str = Attribute("where inbound calls have the caller: from, p-asserted-identity, ...")
+    callerHeader: str = Attribute("outbound header for the caller beside From, or none")
+    anonymous: str = Attribute("outbound anonymous calls: from (nothing is shown), asserted or account")
+    diversion: str = Attribute("outbound header for diversions: none, diversion or history-info")
     wildcards: bool = Attribute("bool: wildcard certificates are accepted (RFC 5922 refuses them)")
     staticRSA: bool = Attribute("bool: TLS 1.2 suites without forward secrecy are accepted too")
 

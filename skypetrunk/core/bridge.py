@@ -17,12 +17,13 @@ from twisted.python.failure import Failure
 from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, reasonHeader
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.exchange import Exchange
+from skypetrunk.core.identity import Caller
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.session import Session, description
-from skypetrunk.core.sides import Caller, PBXSide, Side
+from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,

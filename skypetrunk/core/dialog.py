@@ -195,6 +195,7 @@ def firstInvite(
         Header("Call-ID", callID),
         Header("CSeq", str(CSeq(sequence, "INVITE"))),
         Header("Contact", str(contact)),
+        *addresses.headers,
         *headers,
     ]
     return Request("INVITE", str(addresses.requestURI), tuple(lines), body)

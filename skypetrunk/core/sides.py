@@ -14,6 +14,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
 
+from skypetrunk.core.identity import (
+    ANONYMOUS,
+    FROM,
+    PRIVATE,
+    Caller,
+    assertedCallerOf,
+    callerOf,
+    diversionHeaders,
+    identityHeader,
+    numberOf,
+    withVerstat,
+)
+from skypetrunk.core.number_form import AS_GIVEN, readNumber, writeNumber
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
     CallRequest,
@@ -28,8 +41,8 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.wire.grammar import Parameters, escape
 from skypetrunk.wire.headers import NameAddr, parseNameAddr
-from skypetrunk.wire.message import Request, Response
-from skypetrunk.wire.uri import SIPURI, TelURI
+from skypetrunk.wire.message import Header, Request, Response
+from skypetrunk.wire.uri import SIPURI
 
 if TYPE_CHECKING:
     from skypetrunk.core.dialogs import DialogManager
@@ -45,20 +58,14 @@ class CallAddresses:
 
     @ivar caller: our From, without tag.
     @ivar contactUser: user part of our Contact.
+    @ivar headers: what else the neighbour is told of the caller.
     """
 
     requestURI: SIPURI
     called: NameAddr
     caller: NameAddr
     contactUser: str
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, as the other side may be told: a user part or number, and a display name."""
-
-    user: str
-    display: str | None
+    headers: tuple[Header, ...] = ()
 
 
 class Guard(Protocol):
@@ -128,15 +135,11 @@ class Side:
 
     def callerOf(self, request: Request) -> Caller:
         """Who calls in an INVITE from this neighbour: its From (RFC 3261 section 8.1.1.3)."""
-        address = request.fromAddress
-        uri = address.uri
-        if isinstance(uri, SIPURI):
-            return Caller(uri.userUnescaped or "anonymous", address.display)
-        return Caller(uri.number if isinstance(uri, TelURI) else "anonymous", address.display)
+        return callerOf(request)
 
     def calledOf(self, request: Request) -> str:
         """The number called in an INVITE from this neighbour."""
-        return userOf(request.requestURI)
+        return numberOf(request.requestURI)
 
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact on C{channel} (RFC 3261 section 8.1.1.8)."""
@@ -188,16 +191,24 @@ class PBXSide(Side):
         local: SIPURI,
         optionsUnusable: int = 503,
         emergencyStatus: int = 503,
+        callerFrom: str = FROM,
+        numberForm: str = AS_GIVEN,
+        numbers: INumberPlan | None = None,
     ) -> None:
         """
         @param address: where it takes calls: host, port and transport.
         @param local: our own address towards it: host and port of the first listener.
+        @param callerFrom: which header says who calls.
+        @param numberForm: how it wants numbers; any but the first form needs C{numbers}.
         """
         super().__init__(name, finder)
         self._address = address
         self._local = local
         self.optionsUnusable = optionsUnusable
         self.emergencyStatus = emergencyStatus
+        self.callerFrom = callerFrom
+        self._numberForm = numberForm
+        self._numbers = numbers
         self.streamPort: int | None = None
         self.choose: Callable[[], SIPURI] | None = None
         self.registered: Callable[[], bool] | None = None
@@ -214,17 +225,41 @@ class PBXSide(Side):
             return NameAddr(None, contact.uri.replace(port=self.streamPort))
         return contact
 
+    def callerOf(self, request: Request) -> Caller:
+        """From where the configuration says; no other header of a PBX is believed."""
+        return callerOf(request, self.callerFrom)
+
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
-        """number@pbx; the caller lives at our own address, so that it can be called back."""
+        """
+        number@pbx; the caller lives at our own address, so that it can be called back, unless it is to be
+        anonymous (RFC 3323 section 5.1).
+        """
         address = self._address if self.choose is None else self.choose()
-        target = address.replace(user=escape(called, USER_CHARACTERS))
-        source = self._local.replace(user=escape(caller.user, USER_CHARACTERS))
+        target = address.replace(user=escape(self._written(called), USER_CHARACTERS))
+        to = NameAddr(None, target)
+        if caller.private:
+            return CallAddresses(target, to, ANONYMOUS, "anonymous", (PRIVATE,))
+        caller = caller.renumbered(self._written)
+        source = self._ours(caller.user)
+        headers = [*caller.signatures]
+        if caller.asserted is not None:
+            shown = withVerstat(self._ours(caller.asserted), caller.verstat, inUser=True)
+            headers.append(identityHeader("p-asserted-identity", shown, private=False))
+        headers.extend(diversionHeaders("diversion", caller.diversions, target, self._local))
+        shown = withVerstat(source, None if caller.asserted else caller.verstat, inUser=False)
         return CallAddresses(
             requestURI=target,
-            called=NameAddr(None, target),
-            caller=NameAddr(caller.display, source),
+            called=to,
+            caller=NameAddr(caller.display, shown),
             contactUser=escape(caller.user, USER_CHARACTERS),
+            headers=tuple(headers),
         )
+
+    def _ours(self, user: str) -> SIPURI:
+        return self._local.replace(user=escape(user, USER_CHARACTERS))
+
+    def _written(self, number: str) -> str:
+        return number if self._numbers is None else writeNumber(number, self._numberForm, self._numbers)
 
 
 class TrunkSide(Side):
@@ -258,43 +293,52 @@ class TrunkSide(Side):
         return self.up and not self.full
 
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
-        """number@domain; From is the account where the profile says so."""
-        number = self._carrierForm(called)
+        """
+        number@domain; From is the account where the profile says so.  An anonymous call shows nobody
+        (RFC 3323 section 4.1), but to a carrier that has to know, and hides it from the callee.
+        """
+        profile = self._profile
+        number = writeNumber(called, profile.numberForm, self._numbers)
         target = SIPURI("sip", escape(number, USER_CHARACTERS), None, self._domain, None, Parameters(), ())
-        user = self._account if self._profile.fromUser == "account" else caller.user
-        source = target.replace(user=escape(user, USER_CHARACTERS))
+        account = target.replace(user=escape(self._account, USER_CHARACTERS))
+        caller = caller.renumbered(lambda each: writeNumber(each, profile.callerForm, self._numbers))
+        source = target.replace(user=escape(caller.user, USER_CHARACTERS))
+        shown = NameAddr(None, account if profile.fromUser == "account" else source)
+        headers: list[Header] = []
+        if caller.private:
+            headers.append(PRIVATE)
+            shown = NameAddr(None, account) if profile.anonymous == "account" else ANONYMOUS
+        if profile.callerHeader != "none" and caller.user != "anonymous":
+            if not caller.private or profile.anonymous == "asserted":
+                headers.append(identityHeader(profile.callerHeader, source, caller.private))
+        if not caller.private:
+            headers.extend(diversionHeaders(profile.diversion, caller.diversions, target, target))
         return CallAddresses(
             requestURI=target,
             called=NameAddr(None, target),
-            caller=NameAddr(None, source),
-            contactUser=escape(self._account, USER_CHARACTERS),
+            caller=shown,
+            contactUser="anonymous" if shown is ANONYMOUS else account.user or "",
+            headers=tuple(headers),
         )
 
-    def _carrierForm(self, called: str) -> str:
-        form = self._profile.numberForm
-        if form == "as-dialled":
-            return called
-        number = self._numbers.normalise(called)
-        if not number.startswith("+"):
-            return called
-        return {"plus": number, "00": "00" + number[1:], "bare": number[1:]}[form]
+    def callerOf(self, request: Request) -> Caller:
+        """From where the profile says, with what the carrier vouches for."""
+        caller = assertedCallerOf(request, self._profile.callerFrom)
+        return caller.renumbered(self._read)
+
+    def _read(self, number: str) -> str:
+        return readNumber(number, self._profile.inboundForm)
 
     def calledOf(self, request: Request) -> str:
         """From where the profile says; the Request-URI where that header is missing."""
+        return self._read(self._calledIn(request))
+
+    def _calledIn(self, request: Request) -> str:
         where = self._profile.calledFrom
         if where == "to":
-            return userOf(request.toAddress.uri)
+            return numberOf(request.toAddress.uri)
         if where == "p-called-party-id":
             value = request.header("P-Called-Party-ID")
             if value is not None:
-                return userOf(parseNameAddr(value).uri)
-        return userOf(request.requestURI)
-
-
-def userOf(uri: object) -> str:
-    """The number or name in a URI, unescaped and without password or parameters."""
-    if isinstance(uri, SIPURI):
-        return (uri.userUnescaped or "").split(";", 1)[0]
-    if isinstance(uri, TelURI):
-        return uri.number
-    return ""
+                return numberOf(parseNameAddr(value).uri)
+        return numberOf(request.requestURI)

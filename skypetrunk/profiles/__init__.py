@@ -11,6 +11,8 @@ from pathlib import Path
 from attrs import frozen
 from zope.interface import implementer
 
+from skypetrunk.core.identity import CALLER_PLACES, FROM
+from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
 from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, readTOML
@@ -42,6 +44,12 @@ class CarrierProfile:
     calledFrom: str
     fromUser: str
     numberForm: str
+    callerForm: str
+    inboundForm: str
+    callerFrom: str
+    callerHeader: str
+    anonymous: str
+    diversion: str
     wildcards: bool
     staticRSA: bool
     calls: int | None
@@ -83,11 +91,19 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         suites=readSuites(table, SUITES),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),
-        numberForm=table.choice("number_form", ("as-dialled", "plus", "00", "bare"), "as-dialled"),
+        numberForm=table.choice("number_form", FORMS, AS_GIVEN),
+        callerForm=table.choice("caller_form", FORMS, AS_GIVEN),
+        inboundForm=table.choice("inbound_form", FORMS, AS_GIVEN),
+        callerFrom=table.choice("caller_from", CALLER_PLACES, FROM),
+        callerHeader=table.choice("caller_header", ("none", *CALLER_PLACES[1:]), "none"),
+        anonymous=table.choice("anonymous", ("from", "asserted", "account"), "from"),
+        diversion=table.choice("diversion", ("none", "diversion", "history-info"), "none"),
         wildcards=table.boolean("wildcards", False),
         staticRSA=table.boolean("static_rsa", False),
         calls=table.integer("calls", 1, 100000, 0) or None,
     )
+    if profile.anonymous == "asserted" and profile.callerHeader == "none":
+        table.wrong("anonymous", 'is "asserted", but caller_header is "none"', "a caller_header too")
     table.finish()
     problems.raiseAny()
     return profile

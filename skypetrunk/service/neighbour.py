@@ -11,7 +11,7 @@ from skypetrunk.core.sides import PBXSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import NoTarget
-from skypetrunk.interfaces import IServerTransaction
+from skypetrunk.interfaces import INumberPlan, IServerTransaction
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.net.signalling import MessageObserver
 from skypetrunk.pbx.doorkeeper import Doorkeeper
@@ -42,6 +42,7 @@ class PBX:
         self,
         configuration: PBXConfiguration,
         reactor: Any,
+        numbers: INumberPlan,
         token: Callable[[], str],
         timers: Timers,
         observer: MessageObserver | None,
@@ -68,6 +69,9 @@ class PBX:
             _uri(configuration.listen[0]),
             configuration.optionsUnusable,
             configuration.emergencyStatus,
+            configuration.callerFrom,
+            configuration.numberForm,
+            numbers,
         )
         self.limits = configuration.limits
         self.side.limit = self.limits.calls

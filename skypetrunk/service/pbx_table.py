@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from skypetrunk.core.identity import CALLER_PLACES, FROM
+from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.profiles.tables import Table
 from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
@@ -60,6 +62,8 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         allow=tuple(allow),
         optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         emergencyStatus=table.integer("emergency_status", 400, 699, 503),
+        callerFrom=table.choice("caller_from", CALLER_PLACES, FROM),
+        numberForm=table.choice("number_form", FORMS, AS_GIVEN),
         limits=readLimits(table.table("limits")),
         username=username,
         password=password,

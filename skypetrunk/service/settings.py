@@ -107,6 +107,8 @@ class PBXConfiguration:
     @ivar allow: who may call.
     @ivar optionsUnusable: status for OPTIONS while no trunk is usable.
     @ivar emergencyStatus: status for an emergency number, which never goes to a trunk.
+    @ivar callerFrom: which of its headers says who calls.
+    @ivar numberForm: how it wants the numbers of calls to it.
     """
 
     name: str
@@ -115,6 +117,8 @@ class PBXConfiguration:
     allow: tuple[IPv4Network | IPv6Network, ...]
     optionsUnusable: int = 503
     emergencyStatus: int = 503
+    callerFrom: str = "from"
+    numberForm: str = "as-dialled"
     limits: Limits = Limits()  # noqa: RUF009 (a frozen value)
     others: tuple[TransportAddress, ...] = ()
     optionsInterval: int = 0

@@ -106,7 +106,7 @@ class Skypetrunk(MultiService):
             for each in configuration.trunks
         }
         self.pbxes = {
-            each.name: PBX(each, reactor, randomToken, timers, watch) for each in configuration.pbxes
+            each.name: PBX(each, reactor, plan, randomToken, timers, watch) for each in configuration.pbxes
         }
         self._neighbours: tuple[Carrier | PBX, ...] = (*self.carriers.values(), *self.pbxes.values())
         for neighbour in self._neighbours:

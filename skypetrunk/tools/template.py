@@ -129,6 +129,8 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key("options_interval", None, "seconds; asks each address for its health", "30")
     yield _key("options_unusable", None, "answer to OPTIONS while the trunk is not usable", "503")
     yield _key("emergency_status", None, "answer to emergency numbers", "503")
+    yield _key("caller_from", None, "which header says who calls", '"p-asserted-identity"')
+    yield _key("number_form", None, "numbers of calls to it: plus, 00, bare", '"plus"')
     yield ""
     yield "[pbx.limits]"
     yield from _limits("20")

@@ -138,6 +138,12 @@ class Profile:
     calledFrom: str = "request-uri"
     fromUser: str = "account"
     numberForm: str = "as-dialled"
+    callerForm: str = "as-dialled"
+    inboundForm: str = "as-dialled"
+    callerFrom: str = "from"
+    callerHeader: str = "none"
+    anonymous: str = "from"
+    diversion: str = "none"
     wildcards: bool = False
     staticRSA: bool = False
 

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core.sides import Caller, PBXSide, Side, TrunkSide, userOf
+from skypetrunk.core.identity import Caller, numberOf
+from skypetrunk.core.sides import PBXSide, Side, TrunkSide
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.interfaces import ITransactionUser
 from skypetrunk.testing import MemoryCredentials, RecordingChannel
@@ -147,7 +148,7 @@ class CommonTests(SynchronousTestCase):
             request = incoming().withHeader("From", f"{value};tag=t")
             self.assertEqual(pbx().callerOf(request), wanted)
 
-    def test_userOf(self) -> None:
+    def test_numberOf(self) -> None:
         """The number in a URI: unescaped, without parameters of its own; empty where there is none."""
         for uri, wanted in (
             ("sip:%31%32@a", "12"),
@@ -156,7 +157,7 @@ class CommonTests(SynchronousTestCase):
             ("sip:a", ""),
             ("mailto:a@b", ""),
         ):
-            self.assertEqual(userOf(parseURI(uri)), wanted)
+            self.assertEqual(numberOf(parseURI(uri)), wanted)
 
     @given(st.text(), st.text(), st.one_of(st.none(), st.text()))
     def test_anything(self, called: str, user: str, display: str | None) -> None:
@@ -173,5 +174,5 @@ class CommonTests(SynchronousTestCase):
             if number:
                 made = side.addresses(side.callerOf(read), number)  # type: ignore[arg-type]
                 self.assertEqual(parseURI(str(made.requestURI)), made.requestURI)
-                self.assertEqual(userOf(made.requestURI), number)
+                self.assertEqual(numberOf(made.requestURI), number)
                 self.assertEqual(parseNameAddr(str(made.caller)).uri, made.caller.uri)

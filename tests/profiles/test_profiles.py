@@ -41,6 +41,7 @@ class PackagedTests(SynchronousTestCase):
         self.assertEqual(profile.suites, ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"))
         self.assertEqual((profile.calledFrom, profile.fromUser, profile.numberForm), ("to", "account", "00"))
         self.assertEqual(profile.calls, 300)
+        self.assertEqual((profile.anonymous, profile.callerHeader), ("account", "none"))
 
     def test_roots(self) -> None:
         """The roots that come with it are VeriSign's, each a root, each still valid when this was written."""
@@ -119,3 +120,18 @@ class ReadTests(SynchronousTestCase):
         problems = self.problems('title = "Mine"\nca_file = "none.pem"')
         self.assertEqual(len(problems), 1)
         self.assertIn("mine.toml: ca_file: there is no file ", problems[0])
+
+    def test_identity(self) -> None:
+        """Who calls, and how numbers are written; a header that must show the caller has to be named."""
+        profile = self.read(
+            'title = "A"\ncaller_form = "plus"\ninbound_form = "bare"\ncaller_from = "remote-party-id"\n'
+            'caller_header = "p-asserted-identity"\nanonymous = "asserted"\ndiversion = "history-info"\n'
+        )
+        self.assertEqual((profile.callerForm, profile.inboundForm), ("plus", "bare"))
+        self.assertEqual(profile.callerFrom, "remote-party-id")
+        self.assertEqual(profile.callerHeader, "p-asserted-identity")
+        self.assertEqual((profile.anonymous, profile.diversion), ("asserted", "history-info"))
+        with self.assertRaises(ConfigurationError) as caught:
+            self.read('title = "A"\nanonymous = "asserted"\ncaller_header = "from"\n')
+        self.assertEqual(len(caught.exception.problems), 2)
+        self.assertIn('caller_header is "none"', "".join(caught.exception.problems))

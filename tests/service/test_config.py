@@ -33,6 +33,8 @@ listen = ["tcp:[::1]:5062"]
 address = "tcp:[::1]:5070"
 options_unusable = 480
 emergency_status = 404
+caller_from = "p-asserted-identity"
+number_form = "00"
 
 [[trunk]]
 name = "second"
@@ -152,6 +154,7 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(branch.listen, (TransportAddress("TCP", "::1", 5062),))
         self.assertEqual(branch.allow, (ip_network("::1/128"),))
         self.assertEqual((branch.optionsUnusable, branch.emergencyStatus), (480, 404))
+        self.assertEqual((branch.callerFrom, branch.numberForm), ("p-asserted-identity", "00"))
         self.assertEqual(configuration.routes[0], Route("office", ("second", "carrier")))
 
 

@@ -106,5 +106,11 @@ class RegionalCarrier:
     calledFrom: str = "p-called-party-id"
     fromUser: str = "caller"
     numberForm: str = "plus"
+    callerForm: str = "plus"
+    inboundForm: str = "plus"
+    callerFrom: str = "p-asserted-identity"
+    callerHeader: str = "p-asserted-identity"
+    anonymous: str = "asserted"
+    diversion: str = "none"
     wildcards: bool = False
     staticRSA: bool = False
