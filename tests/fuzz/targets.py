@@ -6,6 +6,7 @@ Seeds of a target are the files in C{seeds/NAME}, and those of the test vectors 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def framing(data: bytes) -> None:
 def message(data: bytes) -> None:
     """A message is refused, with an answer that can be sent or in silence, or is written as it was read."""
     for stream in (False, True):
-        inspectMessage(data, stream=stream)
+        seen = inspectMessage(data, stream=stream)
+        json.dumps(seen.fields)
+        assert seen.valid or seen.problems, "refused without a reason"
         try:
             read = parseMessage(data, stream=stream)
         except MalformedMessage as e:
