@@ -18,6 +18,7 @@ from skypetrunk.core import (
     invite_server,
     leg_machine,
     registration_machine,
+    reliable_provisional,
     server_machines,
     session_timer,
 )
@@ -84,6 +85,11 @@ def machines() -> tuple[Machine, ...]:
             invite_client._machine,
         ),
         _read("INVITE received", "Until its 2xx is acknowledged.", invite_server._machine),
+        _read(
+            "Reliable provisional responses",
+            "Sent again until their PRACK (RFC 3262).",
+            reliable_provisional._machine,
+        ),
         _read("Session timer", "Of one leg (RFC 4028).", session_timer._machine),
         _read("Leg", "One dialog of a call, and how it ends.", leg_machine.startLeg),
     )

@@ -11,16 +11,19 @@ from skypetrunk.wire.uri import OpaqueURI
 
 AGENT = f"skypetrunk/{__version__}"
 
-ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
+ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK")
 
-SUPPORTED = Header("Supported", "timer")
+SUPPORTED = Header("Supported", "timer, 100rel")
+
+LATE_SUPPORTED = Header("Supported", "timer")
+"""Of an INVITE without offer: one in a reliable provisional response would want its answer in PRACK."""
 
 ACCEPT = Header("Accept", SDP_TYPE)
 
-_EXTENSIONS = frozenset(("timer",))
+_EXTENSIONS = frozenset(("timer", "100rel"))
 
 _KNOWN = frozenset(
-    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "UPDATE", "PRACK", "PUBLISH")
+    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "UPDATE", "PUBLISH")
 )
 
 

@@ -15,6 +15,7 @@ from automat import TypeMachineBuilder
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from skypetrunk.core.machines import indexed
+from skypetrunk.core.reliable_provisional import ReliableProvisionals
 from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.wire.message import Request, Response
@@ -31,6 +32,9 @@ class InviteServerUser(Protocol):
 
     def ackMissing(self, server: InviteServer) -> None:
         """No ACK came for 64*T1: the call is to be ended with BYE."""
+
+    def prackMissing(self, server: InviteServer) -> None:
+        """No PRACK came for 64*T1: the INVITE is to be refused (RFC 3262 section 3)."""
 
 
 class _Inputs(Protocol):
@@ -166,28 +170,49 @@ class InviteServer:
     @ivar request: the INVITE.
     """
 
-    __slots__ = ("request", "_inputs")
+    __slots__ = ("request", "_inputs", "_reliable")
 
     def __init__(
-        self, transaction: IServerTransaction, user: InviteServerUser, clock: IReactorTime, timers: Timers
+        self,
+        transaction: IServerTransaction,
+        user: InviteServerUser,
+        clock: IReactorTime,
+        timers: Timers,
+        sequence: int = 1,
     ) -> None:
+        """
+        @param sequence: the first RSeq, if the INVITE requires reliable provisional responses.
+        """
         self.request: Request = transaction.request
         self._inputs = _machine(_Core(self, transaction, user, clock, timers))
+        self._reliable: ReliableProvisionals | None = None
+        if "100rel" in {name.lower() for name in self.request.values("Require")}:
+            self._reliable = ReliableProvisionals(
+                self.request, self._inputs.progress, lambda: user.prackMissing(self), clock, timers, sequence
+            )
 
     def progress(self, response: Response) -> None:
-        """Send a provisional response; nothing after the final one."""
-        self._inputs.progress(response)
+        """Send a provisional response, reliably if the peer requires that; nothing after the final one."""
+        if self._reliable is not None:
+            self._reliable.send(response)
+        else:
+            self._inputs.progress(response)
 
     def accept(self, response: Response) -> None:
         """Send the 2xx, and again until its ACK."""
-        self._inputs.accept(response)
+        if self._reliable is not None:
+            self._reliable.finish(self._inputs.accept, response)
+        else:
+            self._inputs.accept(response)
 
     def refuse(self, response: Response) -> None:
         """Send a final response other than 2xx."""
+        self._stopReliable()
         self._inputs.refuse(response)
 
     def cancel(self, response: Response) -> None:
         """The peer takes the INVITE back: send C{response} (487), tell the user; too late after an answer."""
+        self._stopReliable()
         self._inputs.cancel(response)
 
     def ackReceived(self, ack: Request) -> None:
@@ -196,4 +221,13 @@ class InviteServer:
 
     def stop(self) -> None:
         """Send nothing more."""
+        self._stopReliable()
         self._inputs.stop()
+
+    def prackReceived(self, prack: Request) -> bool:
+        """Does a PRACK belong to this INVITE?"""
+        return self._reliable is not None and self._reliable.prackReceived(prack)
+
+    def _stopReliable(self) -> None:
+        if self._reliable is not None:
+            self._reliable.stop()

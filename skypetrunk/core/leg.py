@@ -22,7 +22,7 @@ from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.leg_owner import LegOwner, Workshop
 from skypetrunk.core.session import SDP_TYPE, Session, description
-from skypetrunk.core.session_timer import SessionTimer
+from skypetrunk.core.session_timer import RETRY_SECONDS, SessionTimer
 from skypetrunk.core.sides import CallAddresses, Side
 from skypetrunk.core.timers import glareDelay
 from skypetrunk.errors import RemoteError
@@ -30,9 +30,6 @@ from skypetrunk.interfaces import IMessageChannel, IServerTransaction
 from skypetrunk.wire.headers import CSeq
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
-
-RETRY_SECONDS = 10.0
-"""How long after a refresh that failed the next one is tried."""
 
 
 class Leg(LegDialog, Ends):
@@ -90,8 +87,9 @@ class Leg(LegDialog, Ends):
             self._owner.legInvited(self, self._serve(transaction))
 
     def _serve(self, transaction: IServerTransaction) -> InviteServer:
-        server = InviteServer(transaction, self, self._workshop.clock, self._workshop.timers)
-        self._pending = server
+        clock, timers = self._workshop.clock, self._workshop.timers
+        sequence = 1 + int.from_bytes(self._workshop.entropy(3), "big")
+        server = self._served = self._pending = InviteServer(transaction, self, clock, timers, sequence)
         return server
 
     def progress(self, server: InviteServer, status: int, body: bytes = b"") -> None:
@@ -160,6 +158,16 @@ class Leg(LegDialog, Ends):
         self._inputs.confirm()
         self._giveUp("the answer was never acknowledged")
 
+    def prackMissing(self, server: InviteServer) -> None:
+        """L{InviteServer}: no PRACK in 64*T1: 500, and the call is over (RFC 3262 section 3)."""
+        server.refuse(self._response(server.request, 500))
+        if self._pending is server:
+            self.connectionLost()
+            return
+        self._unacknowledged.pop(server.request.cseq.number, None)
+        self._owner.legEnded(self, "the early answer was never acknowledged")
+        self._inputs.end()
+
     # INVITEs to the peer
 
     def place(self, addresses: CallAddresses, body: bytes, maxForwards: int = MAX_FORWARDS) -> None:
@@ -221,15 +229,15 @@ class Leg(LegDialog, Ends):
 
     def inviteProgressed(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: a provisional response."""
-        if client is self._refreshing:
-            return
-        self._owner.legProgressed(self, response)
+        if self._acknowledgeReliable(client.request, response) and client is not self._refreshing:
+            self._owner.legProgressed(self, response)
 
     def inviteAccepted(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
         if self.dialog is None:
             assert self._contact is not None
             self.dialog = Dialog.fromResponse(client.request, response, self._contact)
+            self.dialog.localSequence = self._early.confirmed(response) or self.dialog.localSequence
             self._workshop.register(self)
         else:
             self.dialog.refreshTarget(response)

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.capabilities import AGENT, ALLOW, SUPPORTED
+from skypetrunk.core.capabilities import AGENT, ALLOW, LATE_SUPPORTED, SUPPORTED
 from skypetrunk.core.dialog import Dialog
+from skypetrunk.core.early_dialogs import EarlyDialogs, isReliable
+from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.core.session import SDP_TYPE, Session
@@ -36,6 +38,8 @@ class LegDialog:
         self._workshop = workshop
         self._contact: NameAddr | None = None
         self._sequence = 0
+        self._served: InviteServer | None = None
+        self._early = EarlyDialogs()
         self._reasons: tuple[Header, ...] = ()
 
     def _nextSequence(self) -> int:
@@ -45,7 +49,7 @@ class LegDialog:
         return self._sequence
 
     def _inviteHeaders(self, body: bytes, more: Sequence[Header]) -> list[Header]:
-        headers = [ALLOW, SUPPORTED, *more, Header("User-Agent", AGENT)]
+        headers = [ALLOW, SUPPORTED if body else LATE_SUPPORTED, *more, Header("User-Agent", AGENT)]
         if body:
             headers.append(Header("Content-Type", SDP_TYPE))
         return headers
@@ -58,9 +62,36 @@ class LegDialog:
         else:
             transaction.respond(self._response(transaction.request, 500))
 
+    def prackReceived(self, transaction: IServerTransaction) -> None:
+        """PRACK of a provisional response of ours; one of none is answered 481 (RFC 3262 section 3)."""
+        request = transaction.request
+        assert self.dialog is not None
+        if not self.dialog.sequenceAccepted(request):
+            transaction.respond(self._response(request, 500))
+        elif request.body:
+            # An offer in PRACK would have to be answered in its 200, before the other side knows of it.
+            transaction.respond(self._response(request, 488))
+        elif self._served is None or not self._served.prackReceived(request):
+            transaction.respond(self._response(request, 481))
+        else:
+            transaction.respond(self._response(request, 200))
+
+    def _acknowledgeReliable(self, invite: Request, response: Response) -> bool:
+        """PRACK for a provisional response that wants one; false if it counts for nothing."""
+        if not isReliable(response):
+            return True
+        assert self._contact is not None
+        found = self._early.progressed(invite, response, self._contact, self.dialog)
+        if found is None:
+            return False
+        self._sendRequest(*found, lambda status: None)
+        return True
+
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
         headers = [*self._reasons, Header("User-Agent", AGENT)]
-        request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
+        self._sendRequest(dialog, dialog.makeRequest("BYE", dialog.reserveSequence(), headers), done)
+
+    def _sendRequest(self, dialog: Dialog, request: Request, done: Callable[[int], None]) -> None:
         side = self.side
         RequestClient(
             request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done

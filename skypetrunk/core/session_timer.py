@@ -23,6 +23,9 @@ INTERVAL = 1800
 LEAST = 90
 """The smallest interval that may be asked for or taken, in seconds (RFC 4028 section 5)."""
 
+RETRY_SECONDS = 10.0
+"""How long after a refresh that failed the next one is tried."""
+
 _MOST = 2**32 - 1
 _RAISES = 3
 """How often one INVITE may be refused for its interval, and be sent again."""

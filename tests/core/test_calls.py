@@ -413,7 +413,7 @@ class CallTests(SynchronousTestCase):
     def test_unacceptableRequests(self) -> None:
         """420, 415, 483 and 405, each before anything is taken for a call."""
         cases = (
-            ([("Require", "100rel")], 420),
+            ([("Require", "marker")], 420),
             ([("Content-Encoding", "gzip")], 415),
         )
         for headers, status in cases:

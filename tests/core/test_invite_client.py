@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core import invite_client, leg_machine, session_timer
+from skypetrunk.core import invite_client, leg_machine, reliable_provisional, session_timer
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.request_client import RequestClient
@@ -103,6 +103,7 @@ class InviteClientTests(ClientCase):
         self.assertEqual(undecided(invite_client._machine), [])
         self.assertEqual(undecided(leg_machine.startLeg), [])
         self.assertEqual(undecided(session_timer._machine), [])
+        self.assertEqual(undecided(reliable_provisional._machine), [])
 
     def test_interface(self) -> None:
         """It is what the transactions tell."""

@@ -49,6 +49,10 @@ class User:
         """Record it."""
         self.events.append("ACK missing")
 
+    def prackMissing(self, server: InviteServer) -> None:
+        """Record it."""
+        self.events.append("prack missing")
+
 
 class InviteServerTests(SynchronousTestCase):
     """One INVITE received."""

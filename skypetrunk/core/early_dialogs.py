@@ -1,0 +1,56 @@
+"""
+The early dialogs of one INVITE that we sent: one for each To tag, each with its own CSeq and RSeq numbers
+(RFC 3261 section 12.1.2, RFC 3262 section 4).
+"""
+
+from __future__ import annotations
+
+from skypetrunk.core.dialog import Dialog
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Header, Request, Response
+
+
+class EarlyDialogs:
+    """Which reliable provisional responses are new, and the PRACKs that they get."""
+
+    __slots__ = ("_branches",)
+
+    def __init__(self) -> None:
+        self._branches: dict[str, tuple[Dialog, dict[int, int]]] = {}
+
+    def progressed(
+        self, invite: Request, response: Response, contact: NameAddr, confirmed: Dialog | None
+    ) -> tuple[Dialog, Request] | None:
+        """
+        A reliable provisional response.
+
+        @param confirmed: the dialog of a re-INVITE.
+        @return: the dialog and its PRACK.  C{None}: it came before, or one before it is missing, and it
+            counts for nothing (RFC 3262 section 4).
+        """
+        tag = response.toAddress.tag or ""
+        if tag not in self._branches:
+            self._branches[tag] = (confirmed or Dialog.fromResponse(invite, response, contact), {})
+        dialog, numbers = self._branches[tag]
+        number = int(response.header("RSeq") or 0)
+        last = numbers.get(invite.cseq.number)
+        if last is not None and number != last + 1:
+            return None
+        numbers[invite.cseq.number] = number
+        rack = Header("RAck", f"{number} {invite.cseq}")
+        return dialog, dialog.makeRequest("PRACK", dialog.reserveSequence(), [rack])
+
+    def confirmed(self, response: Response) -> int | None:
+        """The last CSeq number of the early dialog that a 2xx confirms; the others are over."""
+        found = self._branches.get(response.toAddress.tag or "")
+        self._branches.clear()
+        return None if found is None else found[0].localSequence
+
+
+def isReliable(response: Response) -> bool:
+    """Does a provisional response want a PRACK, and can it have one (RFC 3262 section 4)?"""
+    number = response.header("RSeq") or ""
+    if not (number.isascii() and number.isdecimal() and 0 < len(number) <= 10):
+        return False
+    required = ",".join(value for name, value in response.headers if name.lower() == "require")
+    return any(each.strip().lower() == "100rel" for each in required.split(","))

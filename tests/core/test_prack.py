@@ -1,0 +1,273 @@
+"""Reliable provisional responses (RFC 3262), as user agent client and server, over all transports."""
+
+from __future__ import annotations
+
+from skypetrunk.wire.message import Request, Response
+from tests.core.races import Race
+
+REQUIRED = [("Require", "100rel")]
+
+
+class Reliable(Race):
+    """The callee is the one that sends them to us; the caller requires them of us."""
+
+    def progress(
+        self, far: Request, number: int | str, body: bytes = b"", tag: str = "far", status: int = 183
+    ) -> None:
+        """A reliable provisional response of the callee."""
+        self.callee.answers(far, status, body, tag, [*REQUIRED, ("RSeq", str(number))])
+
+    def demanding(self, body: bytes | None = None) -> tuple[Request, Request]:
+        """The caller requires reliable provisional responses."""
+        uri = "sip:+4420@198.51.100.1" if self.outbound else "sip:account@198.51.100.2:40000;transport=tls"
+        offer = self.description(self.caller) if body is None else body
+        return self.caller.invite(uri, offer, REQUIRED), self.callee.request("INVITE")
+
+    def prack(
+        self, near: Request, response: Response, number: int, rack: str | None = None, body: bytes = b""
+    ) -> None:
+        """The caller's PRACK."""
+        rack = rack or f"{response.header('RSeq')} 1 INVITE"
+        self.caller.within(near, response, "PRACK", number, body, [("RAck", rack)])
+
+    # The client
+
+    def test_supported(self) -> None:
+        """INVITEs with an offer say that we can; PRACK is allowed."""
+        _, far = self.call()
+        self.assertIn("100rel", far.values("Supported"))
+        self.assertIn("PRACK", far.values("Allow"))
+
+    def test_lateOffer(self) -> None:
+        """An INVITE without offer does not: an offer in a reliable 183 would want its answer in PRACK."""
+        _, far = self.call(b"")
+        self.assertNotIn("100rel", far.values("Supported"))
+
+    def test_acknowledged(self) -> None:
+        """PRACK in the early dialog with RAck and the next CSeq; BYE goes on counting (section 4)."""
+        near, far = self.call()
+        self.progress(far, 776656, self.description(self.callee))
+        prack = self.callee.request("PRACK")
+        self.assertEqual(prack.header("RAck"), f"776656 {far.cseq.number} INVITE")
+        self.assertEqual(prack.cseq.number, far.cseq.number + 1)
+        self.assertEqual((prack.toAddress.tag, prack.callID), ("far", far.callID))
+        self.callee.answers(prack, 200)
+        self.progress(far, 776657)
+        self.assertEqual(self.callee.request("PRACK").cseq.number, far.cseq.number + 2)
+        self.callee.answers(self.callee.request("PRACK"), 200)
+        self.answer(far)
+        self.assertEqual(self.callee.request("ACK").cseq.number, far.cseq.number)
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        self.caller.within(near, accepted, "BYE", 2)
+        self.assertEqual(self.callee.request("BYE").cseq.number, far.cseq.number + 3)
+
+    def test_crosses(self) -> None:
+        """Its description crosses as that of any 183; a 200 without one has the same (section 5)."""
+        near, far = self.call()
+        self.progress(far, 1, self.description(self.callee))
+        early = self.caller.response(183)
+        self.assertTrue(early.body)
+        self.assertEqual(early.values("Require"), ())
+        self.callee.answers(far, 200)
+        self.assertEqual(self.caller.response(200).body, early.body)
+        self.caller.ack(near, self.caller.response(200))
+
+    def test_order(self) -> None:
+        """One that came before, and one before which another is missing, count for nothing (section 4)."""
+        _, far = self.call()
+        self.progress(far, 10)
+        self.callee.answers(self.callee.request("PRACK"), 200)
+        self.caller.got()
+        self.callee.got()
+        self.progress(far, 10)
+        self.progress(far, 12)
+        self.assertEqual((self.caller.got(), self.callee.got()), ([], []))
+        self.progress(far, 11)
+        self.assertEqual((self.caller.got(), self.callee.got()), ([183], ["PRACK"]))
+
+    def test_forks(self) -> None:
+        """Each branch has numbers of its own, RSeq and CSeq."""
+        _, far = self.call()
+        for tag, number in (("one", 5), ("two", 900), ("one", 6)):
+            self.progress(far, number, tag=tag)
+            prack = self.callee.request("PRACK")
+            self.assertEqual((prack.toAddress.tag, prack.header("RAck")), (tag, f"{number} 1 INVITE"))
+            self.assertEqual(prack.cseq.number, 3 if number == 6 else 2)
+            self.callee.answers(prack, 200)
+
+    def test_unreadable(self) -> None:
+        """Without a number that can be read it is one like any other."""
+        _, far = self.call()
+        for number in ("", "many", "9" * 5000):
+            self.progress(far, number)
+        self.assertEqual(self.caller.got()[-3:], [183] * 3)
+        self.assertEqual(self.callee.got(), ["INVITE"])
+
+    def test_prackRefused(self) -> None:
+        """481 to our PRACK, or silence, is no end of the call: the final response decides."""
+        near, far = self.call()
+        self.progress(far, 1)
+        self.callee.answers(self.callee.request("PRACK"), 481)
+        self.progress(far, 2)
+        self.net.clock.advance(33)
+        self.answer(far)
+        self.caller.ack(near, self.caller.response(200))
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_cancelled(self) -> None:
+        """CANCEL while a PRACK is under way."""
+        near, far = self.call()
+        self.progress(far, 1)
+        self.caller.cancel(near)
+        self.assertIn("CANCEL", self.callee.got())
+        self.callee.answers(far, 487)
+
+    # The server
+
+    def test_onlyIfRequired(self) -> None:
+        """A caller that only supports them gets them unreliably."""
+        uri = "sip:+4420@198.51.100.1" if self.outbound else "sip:account@198.51.100.2:40000;transport=tls"
+        self.caller.invite(uri, self.description(self.caller), [("Supported", "100rel")])
+        self.callee.answers(self.callee.request("INVITE"), 180)
+        self.assertEqual(self.caller.response(180).header("RSeq"), None)
+
+    def test_resent(self) -> None:
+        """180 with Require and RSeq, again after T1, 2*T1 and so on, until its PRACK (section 3)."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.assertEqual(ringing.values("Require"), ("100rel",))
+        self.caller.got()
+        self.net.clock.pump([0.5] * 7)
+        self.assertEqual(self.caller.got(), [180] * 3)
+        self.prack(near, ringing, 2)
+        self.assertEqual(self.caller.got(), [200])
+        self.net.clock.pump([0.5] * 20)
+        self.assertEqual(self.caller.got(), [])
+
+    def test_oneAtATime(self) -> None:
+        """The next one, and the 200, wait for the PRACK; RSeq goes up by one (section 3)."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.answer(far)
+        self.assertEqual(self.caller.got(), [100, 180])
+
+    def test_answerOnce(self) -> None:
+        """The 183 holds the answer; the 200 waits for its PRACK and holds none any more (section 5)."""
+        near, far = self.demanding()
+        self.callee.answers(far, 183, self.description(self.callee))
+        early = self.caller.response(183)
+        self.assertTrue(early.body)
+        self.caller.got()
+        self.answer(far)
+        self.assertEqual(self.caller.got(), [])
+        self.prack(near, early, 2)
+        self.assertEqual(self.caller.channel.summary(), [200, 200])
+        invited = [m for m in self.caller.channel.messages if m.cseq.method == "INVITE"][-1]
+        assert isinstance(invited, Response)
+        self.assertEqual((invited.body, invited.contentType), (b"", None))
+        self.caller.ack(near, invited)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_numbers(self) -> None:
+        """RSeq goes up by one, and each PRACK belongs to one response."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        first = self.caller.response(180)
+        self.prack(near, first, 2)
+        self.callee.answers(far, 183)
+        second = self.caller.response(183)
+        self.assertEqual(int(second.header("RSeq") or 0), int(first.header("RSeq") or 0) + 1)
+        self.caller.got()
+        for number, rack in enumerate((f"{first.header('RSeq')} 1 INVITE", "1 1 INVITE", "x"), 3):
+            self.prack(near, second, number, rack)
+        self.prack(near, second, 6, f"{second.header('RSeq')} 2 INVITE")
+        self.assertEqual(self.caller.got(), [481] * 4)
+        self.prack(near, second, 7)
+        self.assertEqual(self.caller.got(), [200])
+
+    def test_prackWithOffer(self) -> None:
+        """An offer in PRACK: 488; without it the PRACK is taken."""
+        near, far = self.demanding()
+        self.callee.answers(far, 183, self.description(self.callee))
+        early = self.caller.response(183)
+        self.prack(near, early, 2, body=self.description(self.caller, 2))
+        self.prack(near, early, 2)
+        self.prack(near, early, 3)
+        self.assertEqual(self.caller.got()[-3:], [488, 500, 200])
+
+    def test_never(self) -> None:
+        """No PRACK within 64*T1: 500, and the callee's leg is taken back (section 3)."""
+        _, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.callee.got()
+        self.net.clock.pump([0.5] * 64)
+        self.assertEqual(self.caller.got()[-1], 500)
+        self.assertEqual(self.callee.got(), ["CANCEL"])
+        self.callee.answers(far, 487)
+
+    def test_neverAfterAnswer(self) -> None:
+        """The same where the callee has answered: BYE to it."""
+        _, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.answer(far)
+        self.callee.got()
+        self.net.clock.pump([0.5] * 64)
+        self.assertEqual(self.caller.got()[-1], 500)
+        self.assertEqual(self.callee.got(), ["BYE"])
+
+    def test_refusedMeanwhile(self) -> None:
+        """A refusal does not wait, and ends what is sent again."""
+        _, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.callee.answers(far, 486)
+        self.assertEqual(self.caller.got(), [100, 180, 486])
+        self.caller.finder.waiting = None
+        self.net.clock.pump([0.5] * 4)
+        self.assertNotIn(180, self.caller.got())
+
+    def test_cancelledMeanwhile(self) -> None:
+        """So does CANCEL."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.caller.cancel(near)
+        self.caller.got()
+        self.net.clock.pump([0.5] * 4)
+        self.assertNotIn(180, self.caller.got())
+
+    def test_lateOfferRequired(self) -> None:
+        """The INVITE has no offer: none but 100, as the first would have to hold ours (section 5)."""
+        _, far = self.demanding(b"")
+        self.callee.answers(far, 180)
+        self.assertEqual(self.caller.got(), [100])
+
+    def test_outsideOfDialogs(self) -> None:
+        """PRACK of no dialog: 481."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180).withHeader("To", "<sip:x@example.com>;tag=other")
+        self.caller.got()
+        self.prack(near, ringing, 2)
+        self.assertEqual(self.caller.got(), [481])
+
+
+class InboundReliable(Reliable):
+    """The same where the carrier calls."""
+
+    outbound = False
+
+
+class TCPReliable(Reliable):
+    """The same with the PBX on TCP."""
+
+    transport = "tcp"
+
+
+class InboundTCPReliable(InboundReliable):
+    """The same where the carrier calls, with the PBX on TCP."""
+
+    transport = "tcp"
+
+
