@@ -31,7 +31,8 @@ class EarlyDialogs:
         tag = response.toAddress.tag or ""
         if tag not in self._branches:
             self._branches[tag] = (confirmed or Dialog.fromResponse(invite, response, contact), {})
-        dialog, numbers = self._branches[tag]
+        early, numbers = self._branches[tag]
+        dialog = confirmed or early
         number = int(response.header("RSeq") or 0)
         last = numbers.get(invite.cseq.number)
         if last is not None and number != last + 1:
@@ -40,11 +41,12 @@ class EarlyDialogs:
         rack = Header("RAck", f"{number} {invite.cseq}")
         return dialog, dialog.makeRequest("PRACK", dialog.reserveSequence(), [rack])
 
-    def confirmed(self, response: Response) -> int | None:
-        """The last CSeq number of the early dialog that a 2xx confirms; the others are over."""
-        found = self._branches.get(response.toAddress.tag or "")
-        self._branches.clear()
-        return None if found is None else found[0].localSequence
+    def continued(self, dialog: Dialog) -> Dialog:
+        """C{dialog}, made by a 2xx, with the CSeq numbers that its branch has used for PRACK."""
+        found = self._branches.get(dialog.remote.tag or "")
+        if found is not None:
+            dialog.localSequence = max(dialog.localSequence, found[0].localSequence)
+        return dialog
 
 
 def isReliable(response: Response) -> bool:

@@ -14,14 +14,14 @@ from twisted.internet.interfaces import IDelayedCall
 
 from skypetrunk.core.answers import reasonsAcross
 from skypetrunk.core.audio_stream import AudioStream
-from skypetrunk.core.capabilities import AGENT, ALLOW, SUPPORTED
+from skypetrunk.core.capabilities import ALLOW, SUPPORTED
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.leg_owner import LegOwner, Workshop
-from skypetrunk.core.session import SDP_TYPE, Session, description
+from skypetrunk.core.session import Session, description
 from skypetrunk.core.session_timer import RETRY_SECONDS, SessionTimer
 from skypetrunk.core.sides import CallAddresses, Side
 from skypetrunk.core.timers import glareDelay
@@ -220,13 +220,6 @@ class Leg(LegDialog, Ends):
         assert client is not None and self.dialog is not None
         self._acknowledge(client, self.dialog, response, body)
 
-    def _acknowledge(self, client: InviteClient, dialog: Dialog, response: Response, body: bytes) -> None:
-        headers = [Header("User-Agent", AGENT)]
-        if body:
-            headers.append(Header("Content-Type", SDP_TYPE))
-        ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)
-        client.acknowledge(response, ack, dialog.nextHop)
-
     def inviteProgressed(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: a provisional response."""
         if self._acknowledgeReliable(client.request, response) and client is not self._refreshing:
@@ -236,8 +229,9 @@ class Leg(LegDialog, Ends):
         """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
         if self.dialog is None:
             assert self._contact is not None
-            self.dialog = Dialog.fromResponse(client.request, response, self._contact)
-            self.dialog.localSequence = self._early.confirmed(response) or self.dialog.localSequence
+            self.dialog = self._early.continued(
+                Dialog.fromResponse(client.request, response, self._contact)
+            )
             self._workshop.register(self)
         else:
             self.dialog.refreshTarget(response)
@@ -257,7 +251,7 @@ class Leg(LegDialog, Ends):
             self._owner.legCrossed(self, response)
             return
         assert self._contact is not None
-        dialog = Dialog.fromResponse(client.request, response, self._contact)
+        dialog = self._early.continued(Dialog.fromResponse(client.request, response, self._contact))
         self._acknowledge(client, dialog, response, b"")
         self._bye(dialog, lambda status: self._inputs.refuse())
 

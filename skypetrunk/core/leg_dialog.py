@@ -10,6 +10,7 @@ from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.capabilities import AGENT, ALLOW, LATE_SUPPORTED, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.early_dialogs import EarlyDialogs, isReliable
+from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.request_client import RequestClient
@@ -86,6 +87,13 @@ class LegDialog:
             return False
         self._sendRequest(*found, lambda status: None)
         return True
+
+    def _acknowledge(self, client: InviteClient, dialog: Dialog, response: Response, body: bytes) -> None:
+        headers = [Header("User-Agent", AGENT)]
+        if body:
+            headers.append(Header("Content-Type", SDP_TYPE))
+        ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)
+        client.acknowledge(response, ack, dialog.nextHop)
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
         headers = [*self._reasons, Header("User-Agent", AGENT)]

@@ -77,6 +77,19 @@ class Forks(Race):
         self.assertEqual(self.port(), 7000)
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_secondAnswerAfterPRACK(self) -> None:
+        """The BYE of a branch that had a PRACK goes on counting (section 12.2.1.1)."""
+        near, far = self.call()
+        headers = [("Require", "100rel"), ("RSeq", "1")]
+        self.callee.answers(far, 183, self.branch("two", 7100), "two", headers)
+        prack = self.callee.request("PRACK")
+        self.callee.answers(prack, 200)
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        self.caller.ack(near, self.caller.response(200))
+        self.callee.answers(far, 200, self.branch("two", 7100), tag="two")
+        bye = self.callee.request("BYE")
+        self.assertEqual((bye.toAddress.tag, bye.cseq.number), ("two", prack.cseq.number + 1))
+
     def answeredOtherwise(self) -> None:
         """The branch with early media speaks A-law, the one that answers mu-law; the caller's ACK came."""
         near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))

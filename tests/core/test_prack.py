@@ -96,6 +96,23 @@ class Reliable(Race):
             self.assertEqual(prack.cseq.number, 3 if number == 6 else 2)
             self.callee.answers(prack, 200)
 
+    def test_reinvite(self) -> None:
+        """One to a re-INVITE: its PRACK counts on in the dialog, RSeq begins anew."""
+        near, far = self.call()
+        self.progress(far, 7)
+        self.callee.answers(self.callee.request("PRACK"), 200)
+        self.answer(far)
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2))
+        again = self.callee.request("INVITE")
+        self.progress(again, 3)
+        prack = self.callee.request("PRACK")
+        self.assertEqual(prack.header("RAck"), f"3 {again.cseq.number} INVITE")
+        self.assertEqual((again.cseq.number, prack.cseq.number), (far.cseq.number + 2, far.cseq.number + 3))
+        self.callee.answers(prack, 200)
+        self.answer(again)
+
     def test_unreadable(self) -> None:
         """Without a number that can be read it is one like any other."""
         _, far = self.call()
