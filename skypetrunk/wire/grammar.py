@@ -188,6 +188,9 @@ class Parameters:
     def __iter__(self) -> Iterator[tuple[str, str | None]]:
         return iter(self._pairs)
 
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
     def __len__(self) -> int:
         return len(self._pairs)
 

@@ -78,13 +78,17 @@ class Header(NamedTuple):
     value: str
 
 
+# Half of what the constructor of a named tuple costs; there are fifty of them in a call.
+_header = tuple.__new__
+
+
 def _checked(name: str, value: str) -> Header:
     """@raise ValueError: a name or value that would be another header, or none, on the wire."""
     if name not in SPELLINGS and not isToken(name):
         raise ValueError(f"no header name: {name!r}")
     if "\n" in value or "\r" in value or not value.isascii():
         checkLine(value)
-    return Header(name, value)
+    return _header(Header, (name, value))
 
 
 class Message:
@@ -254,6 +258,10 @@ class Message:
                 changed = self._copy(tuple(headers), "via")
                 if "vias" in self.__dict__:
                     changed.__dict__["vias"] = (via, *self.vias[1:])
+                # No name changes its place: the index can be kept as well.
+                changed.__dict__["_index"] = self._index | {
+                    "via": [headers[at].value, *self._index["via"][1:]]
+                }
                 return changed
         raise ValueError("no Via to be replaced")
 

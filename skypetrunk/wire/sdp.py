@@ -79,6 +79,14 @@ class Origin:
         return f"{self.username} {self.sessionID} {self.version} {addressText(self.address)}"
 
 
+def _directionIn(attributes: tuple[Attribute, ...]) -> str | None:
+    """The direction that a section's own attributes say, if any does."""
+    for name, _ in attributes:
+        if name.rstrip() in DIRECTIONS:
+            return name.rstrip()
+    return None
+
+
 class _Section:
     """What session and media sections share."""
 
@@ -101,10 +109,7 @@ class _Section:
         return any(each == name for each, _ in self.attributes)
 
     def _ownDirection(self) -> str | None:
-        for name, _ in self.attributes:
-            if name.rstrip() in DIRECTIONS:
-                return name.rstrip()
-        return None
+        return _directionIn(self.attributes)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -312,11 +317,12 @@ def parseSDP(data: bytes) -> SessionDescription:
     names = [value for letter, value in rest if letter == "s"]
     if len(names) > 1:
         raise MalformedSDP("SDP: s= twice")
+    inherited = (connection, _directionIn(attributes))
     session = SessionDescription(
         origin,
         names[0] if names else None,
         connection,
-        tuple(_parseMedia(section) for section in sections[1:]),
+        tuple([_parseMedia(section, inherited) for section in sections[1:]]),
         attributes,
         bandwidths,
         tuple(value for letter, value in rest if letter == "t"),
@@ -367,7 +373,7 @@ def _parseOrigin(value: str) -> Origin:
     return Origin(fields[0], fields[1], fields[2], fields[5])
 
 
-def _parseMedia(lines: Sequence[Line]) -> MediaDescription:
+def _parseMedia(lines: Sequence[Line], inherited: tuple[str | None, str | None]) -> MediaDescription:
     fields = lines[0][1].split()
     if len(fields) < 4:
         raise MalformedSDP("SDP: m= must have type, port, protocol and at least one format")
@@ -387,5 +393,6 @@ def _parseMedia(lines: Sequence[Line]) -> MediaDescription:
         bandwidths=bandwidths,
         portCount=portCount,
         others=tuple(rest),
+        inherited=inherited,
         written=tuple(lines[1:]),
     )

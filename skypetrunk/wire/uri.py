@@ -156,9 +156,7 @@ class SIPURI:
         user = ""
         if self.user is not None:
             user = f"{self.user}@" if self.password is None else f"{self.user}:{self.password}@"
-        text = f"{self.scheme}:{user}{writeHost(self.host, self.port)}"
-        if self.params:
-            text += str(self.params)
+        text = f"{self.scheme}:{user}{writeHost(self.host, self.port)}{self.params}"
         if self.headers:
             text += "?" + "&".join([f"{name}={value}" for name, value in self.headers])
         return text
