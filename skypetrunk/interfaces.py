@@ -9,13 +9,15 @@ The module is longer than others, so that a vendor finds every joint in one plac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from twisted.internet.defer import Deferred
 
     from skypetrunk.wire.address import TransportAddress
@@ -260,6 +262,33 @@ class IDialogObserver(Interface):
         """A call is over and everything it held was given back."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """
+    One call from its beginning to its end, for those who keep such records.
+
+    @ivar started: when it was asked for; seconds since the epoch.
+    @ivar answered: when both sides were connected, or C{None}.
+    @ivar media: what its media legs saw; empty if it never had any.
+    """
+
+    request: CallRequest
+    ended: CallEnded
+    started: float
+    answered: float | None
+    media: tuple[LegStatistics, ...]
+
+
+class ICallRecordSink(Interface):
+    """Keeps the records of finished calls.  What it raises is logged with its name, and changes nothing."""
+
+    def record(record: CallRecord) -> Deferred[None] | None:
+        """
+        A call that was admitted is over.  At the end of the process its services are stopped after the
+        Deferreds of the last records have fired, or after some seconds.
+        """
+
+
 class IDialogManager(Interface):
     """Carries all calls of one process."""
 
@@ -472,3 +501,25 @@ class IIdentityPolicy(Interface):
         @raise PeerNotVerified: any other exception denies as well.
         """
 
+
+# Plugins
+
+
+class IVendorPlugin(Interface):
+    """
+    What a module in C{twisted/plugins} has, beside C{twisted.plugin.IPlugin}: a name for the
+    configuration, and a way to make what it is the name of.
+    """
+
+    name: str = Attribute("str: what C{[[plugin]]} calls it; no other plugin has it")
+
+    def create(reactor: object, settings: Mapping[str, object], directory: Path) -> object:
+        """
+        Make the plugin's object, once for each trunk that names it, before anything listens.  It provides
+        one or more of L{ICallPolicy}, L{ICallRecordSink}, L{IDialogObserver} and L{INumberPlan}; where
+        it provides C{twisted.application.service.IService} too, it is started and stopped with the trunk.
+
+        @param settings: C{plugin.settings} of the configuration.
+        @param directory: where the configuration is; paths in C{settings} are relative to it.
+        @raise ConfigurationError: what is wrong with C{settings}; this, and all else, stops the start.
+        """

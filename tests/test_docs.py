@@ -86,7 +86,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
             where, dot, rest = problem.rpartition(f"{NOWHERE}: is not known; would be right: ")
             self.assertTrue(dot, problem)
             # trunk.carrier.tls. -> trunk.tls.
-            prefix = re.sub(r"^(trunk|pbx)\.[^.]+\.|^(route)\[\d\]\.", r"\1\2.", where)
+            prefix = re.sub(r"^(trunk|pbx|plugin)\.[^.]+\.|^(route)\[\d\]\.", r"\1\2.", where)
             found.update(prefix + name for name in rest.split(" or "))
         return found
 
@@ -94,7 +94,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
         """Each key of the program has its paragraph, and each paragraph its key."""
         text = re.sub(r"^(\[.+\])$", rf"\1\n{NOWHERE} = 1", self.examples()[-1], flags=re.MULTILINE)
         known = self.known(self.problems(f"{NOWHERE} = 1\n{text}"))
-        tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control"}
+        tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control", "plugin"}
         self.assertTrue(tables <= known)
         keys = known - tables - {"trunk.tls", "trunk.media", "trunk.limits", "pbx.limits"}
         page = self.page.read_text("utf-8")

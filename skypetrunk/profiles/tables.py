@@ -188,6 +188,10 @@ class Table:
         self._children.append((name, child))
         return child
 
+    def freeTable(self, name: str) -> dict[str, Any]:
+        """A table whose keys somebody else knows; an empty one when it is missing."""
+        return self._take(name, dict, f"[{self.key(name)}]", False) or {}
+
     def tables(self, name: str, *, required: bool = False) -> list[Table]:
         """
         The tables of an array C{[[name]]}, each known by its own C{name} where that is unique,

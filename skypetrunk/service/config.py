@@ -20,6 +20,7 @@ from skypetrunk.profiles.tables import Problems, Table, readTOML
 from skypetrunk.service.addresses import isLiteral, readLiteral, readPorts, splitHostPort
 from skypetrunk.service.emergency_check import warnShadows
 from skypetrunk.service.pbx_table import checkListeners, readPBX
+from skypetrunk.service.plugin_table import readPlugins
 from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrouted
 from skypetrunk.service.settings import (
     DNS,
@@ -86,6 +87,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     if numbers.country in SUPPORTED_SHORT_REGIONS:
         plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         warnShadows(problems, numbers, routes, plan)
+    pluginTables = top.tables("plugin")
     configuration = Configuration(
         trunks=trunks,
         pbxes=pbxes,
@@ -95,8 +97,9 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
         numbers=numbers,
         control=_readControl(top.table("control"), directory),
         path=path,
+        plugins=readPlugins(pluginTables),
     )
-    for table in (top, *sides, *routeTables):
+    for table in (top, *sides, *routeTables, *pluginTables):
         table.finish()
     problems.raiseAny()
     return configuration, tuple(problems.warnings)

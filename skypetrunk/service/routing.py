@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from zope.interface import implementer
 
 from skypetrunk.core.sides import Side
-from skypetrunk.interfaces import CallRequest, ICallPolicy, ICredentials, INumberPlan
+from skypetrunk.interfaces import ICredentials, INumberPlan
 from skypetrunk.service.settings import Route
 from skypetrunk.wire.secret import Secret
 
@@ -59,12 +59,3 @@ class Account:
     def find(self, realm: str) -> tuple[str, Secret] | None:
         """The account, if it has a password."""
         return None if self._password is None else (self._username, self._password)
-
-
-@implementer(ICallPolicy)
-class AdmitAll:
-    """The policy without a policy: limits of trunks are the sides' own."""
-
-    def admit(self, request: CallRequest) -> None:
-        """Every call goes on."""
-        return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from skypetrunk.profiles import CarrierProfile
+from skypetrunk.service.plugin_table import PluginConfiguration
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.secret import Secret
 
@@ -205,6 +206,7 @@ class Configuration:
 
     @ivar routes: as written, or the two implied by one trunk and one PBX.
     @ivar path: the file it came from.
+    @ivar plugins: in the order in which they are asked.
     """
 
     trunks: tuple[TrunkConfiguration, ...]
@@ -215,3 +217,4 @@ class Configuration:
     numbers: Numbers
     control: Control
     path: Path
+    plugins: tuple[PluginConfiguration, ...] = ()

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from skypetrunk import __version__
 from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.core.timers import Timers
-from skypetrunk.interfaces import IDialogObserver
+from skypetrunk.interfaces import IDialogObserver, INumberPlan
 from skypetrunk.media.plane import MediaPlane
 from skypetrunk.net.locate import Locator, buildResolver
 from skypetrunk.net.signalling import MessageObserver
@@ -29,10 +29,12 @@ from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
 from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
+from skypetrunk.service.plugins import createVendors
 from skypetrunk.service.records import CallBook
-from skypetrunk.service.routing import AdmitAll, RouteTable
+from skypetrunk.service.routing import RouteTable
 from skypetrunk.service.settings import Configuration
 from skypetrunk.service.trace import traceMessage
+from skypetrunk.service.vendors import NamedObserver, Policies, Recorder, VendorNumbers
 from skypetrunk.wire.uri import writeHost
 
 DRAIN_SECONDS = 5.0
@@ -74,7 +76,7 @@ class Skypetrunk(MultiService):
         @param observers: told of each call, beside the status.
         @param messageObserver: told of each SIP message.
         @param timers: of every transaction.
-        @raise ConfigurationError: a certificate file that cannot be used.
+        @raise ConfigurationError: a certificate file or a plugin that cannot be used.
         """
         super().__init__()
         self._reactor = reactor
@@ -82,7 +84,12 @@ class Skypetrunk(MultiService):
         media, numbers = configuration.media, configuration.numbers
         self.book = CallBook(reactor.seconds)
         self.plane = MediaPlane(reactor, reactor, media.address, media.advertise, media.ports, os.urandom)
-        plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+        self._vendors = createVendors(configuration.plugins, reactor, configuration.path.absolute().parent)
+        self.records = Recorder(self._vendors.sinks, reactor.seconds)
+        plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+        for name, vendor in self._vendors.numbers.items():
+            plan = VendorNumbers(name, vendor, plan)
+        watching = [NamedObserver(name, each) for name, each in self._vendors.observers.items()]
         sides: dict[str, Any] = {}
         self.limits = CallLimits(plan, reactor.seconds)
         self.manager = DialogManager(
@@ -92,9 +99,9 @@ class Skypetrunk(MultiService):
             os.urandom,
             self.plane,
             plan,
-            AdmitAll(),
+            Policies(self._vendors.policies),
             RouteTable(configuration.routes, sides, plan),
-            [self.book, self.limits, *observers],
+            [self.book, self.limits, self.records, *observers, *watching],
             gate=self.limits,
         )
         watch = _both(traceMessage if debug else None, messageObserver)
@@ -148,6 +155,10 @@ class Skypetrunk(MultiService):
     def startService(self) -> None:
         """Look for the carriers."""
         super().startService()
+        for name, service in self._vendors.services.items():
+            with self._log.failuresHandled("the plugin {plugin} did not start", plugin=name):
+                service.privilegedStartService()
+                service.startService()
         if self._control is not None:
             self._control.startService()
         for neighbour in self._neighbours:
@@ -163,6 +174,9 @@ class Skypetrunk(MultiService):
         await gatherResults([self._ended(each.name, each.stop) for each in self._neighbours])
         if self._control is not None:
             await self._ended("the control socket", self._control.stopService)
+        await self._ended("the call records", self.records.written)
+        for name, service in self._vendors.services.items():
+            await self._ended(f"the plugin {name}", service.stopService)
         await self._ended("the log", super().stopService)
         self._listening = False
 

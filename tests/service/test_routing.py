@@ -1,16 +1,14 @@
-"""Routes, account and policy of a configuration."""
+"""Routes and account of a configuration."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.core.sides import Side
-from skypetrunk.interfaces import CallRequest, ICallPolicy, ICredentials
+from skypetrunk.interfaces import ICredentials
 from skypetrunk.pbx.numbers import NumberPlan
-from skypetrunk.service.routing import Account, AdmitAll, RouteTable
+from skypetrunk.service.routing import Account, RouteTable
 from skypetrunk.service.settings import Route
 from skypetrunk.wire.secret import Secret
 
@@ -77,10 +75,3 @@ class AccountTests(SynchronousTestCase):
         self.assertTrue(verifyObject(ICredentials, account))
         self.assertEqual(account.find("any"), ("user", password))
         self.assertIsNone(Account("user", None).find("any"))
-
-    def test_policy(self) -> None:
-        """Every call is admitted at once."""
-        policy = AdmitAll()
-        self.assertTrue(verifyObject(ICallPolicy, policy))
-        admit: Callable[[CallRequest], object] = policy.admit
-        self.assertIsNone(admit(CallRequest("1", "a", "b", "office", ())))

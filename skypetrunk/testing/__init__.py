@@ -4,6 +4,9 @@ socket, a resolver or a clock of its own.
 
 Each provides its interface for real (the tests say so with C{verifyObject}), records what
 happened in the order in which it happened, and fails to order.
+
+Beside them are conformance tests for plugins, and in L{skypetrunk.testing.stage} a whole call path to
+run a plugin in.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from skypetrunk.interfaces import (
     IServerTransaction,
     ITransactionUser,
 )
+from skypetrunk.testing.conformance import NumberPlanConformance, PolicyConformance, RecordSinkConformance
 from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Request, Response, parseMessage
 from skypetrunk.wire.secret import Secret
@@ -218,6 +222,9 @@ class MemoryCredentials:
 
 __all__ = [
     "MemoryCredentials",
+    "NumberPlanConformance",
+    "PolicyConformance",
+    "RecordSinkConformance",
     "RecordingChannel",
     "RecordingClientUser",
     "RecordingTransactionUser",

@@ -1,0 +1,152 @@
+"""
+Vendors' plugins: found by C{twisted.plugin.getPlugins}, chosen by name in the configuration.
+
+Without a C{[[plugin]]} nothing is looked for.  With one, every doubt ends the start: a plugin that is not
+there or cannot be imported, two of one name, one that fails or is not what it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import define, field
+from twisted.application.service import IService
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.plugin import getPlugins
+from twisted.python.failure import Failure
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IVendorPlugin
+from skypetrunk.service.plugin_table import PluginConfiguration
+from twisted import plugins as dropins
+
+_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan)
+
+
+@define
+class Vendors:
+    """
+    What the plugins of one trunk have made, by name, in the order of the configuration.
+
+    @ivar numbers: of one plugin, or of none.
+    """
+
+    policies: dict[str, ICallPolicy] = field(factory=dict)
+    sinks: dict[str, ICallRecordSink] = field(factory=dict)
+    observers: dict[str, IDialogObserver] = field(factory=dict)
+    numbers: dict[str, INumberPlan] = field(factory=dict)
+    services: dict[str, IService] = field(factory=dict)
+
+
+def findPlugins(names: Sequence[str]) -> Mapping[str, IVendorPlugin]:
+    """
+    The plugins called so.
+
+    @raise ConfigurationError: one is not there, or is there twice.
+    """
+    if not names:
+        return {}
+    broken: list[str] = []
+
+    def observed(event: LogEvent) -> None:
+        if isinstance(failure := event.get("log_failure") or event.get("failure"), Failure):
+            broken.append(_cause(failure))
+
+    # A dropin that cannot be imported is only logged by Twisted, and passed over.
+    observe = cast(ILogObserver, observed)
+    globalLogPublisher.addObserver(observe)
+    try:
+        found = list(getPlugins(IVendorPlugin))
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    problems = list(_shadowed())
+    chosen: dict[str, IVendorPlugin] = {}
+    for name in names:
+        fitting = [plugin for plugin in found if plugin.name == name]
+        if len(fitting) == 1:
+            chosen[name] = fitting[0]
+            continue
+        if fitting:
+            origins = " and ".join(sorted(type(plugin).__module__ for plugin in fitting))
+            problems.append(f"plugin.{name}: there are {len(fitting)} of this name, in {origins}")
+            continue
+        known = ", ".join(sorted(plugin.name for plugin in found)) or "none"
+        why = "".join(f"; {cause}" for cause in broken)
+        problems.append(f"plugin.{name}: there is no such plugin; installed: {known}{why}")
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return chosen
+
+
+def _cause(failure: Failure) -> str:
+    """Which dropin could not be imported, in one line."""
+    # A dropin that is no Python has no frame of its own.
+    text = f"{getattr(failure.value, 'filename', '')}\n{failure.getTraceback()}"
+    origin = re.findall(r"twisted[/\\]plugins[/\\](\w+)\.py", text)
+    where = f"twisted/plugins/{origin[-1]}.py" if origin else "a module of twisted/plugins"
+    return f"{where} cannot be imported: {type(failure.value).__name__}: {failure.getErrorMessage()}"
+
+
+def _shadowed() -> Iterator[str]:
+    """Of two dropins of one file name Twisted takes one, and says nothing."""
+    seen: dict[str, Path] = {}
+    for directory in dict.fromkeys(Path(each).resolve() for each in dropins.__path__):
+        for path in sorted(directory.glob("*.py")):
+            first = seen.setdefault(path.name, path)
+            if first != path and first.read_bytes() != path.read_bytes():
+                yield f"plugin: {first} and {path} have one name; Twisted would take one of them"
+
+
+def createVendors(configured: Sequence[PluginConfiguration], reactor: Any, directory: Path) -> Vendors:
+    """
+    Find the plugins, and let each make what it is for.
+
+    @raise ConfigurationError: with the name of the plugin.
+    """
+    found = findPlugins([each.name for each in configured])
+    vendors = Vendors()
+    for each in configured:
+        name = each.name
+        try:
+            made = found[name].create(reactor, each.settings, directory)
+        except ConfigurationError as error:
+            raise ConfigurationError(tuple(f"plugin.{name}: {line}" for line in error.problems)) from error
+        except Exception as error:
+            text = f"plugin.{name}: failed: {type(error).__name__}: {error}"
+            raise ConfigurationError((text,)) from error
+        _sort(vendors, name, made)
+    return vendors
+
+
+def _sort(vendors: Vendors, name: str, made: Any) -> None:
+    provided = [joint for joint in _JOINTS if joint.providedBy(made)]
+    if not provided:
+        known = ", ".join(joint.__name__ for joint in _JOINTS)
+        raise ConfigurationError((f"plugin.{name}: made something that provides none of {known}",))
+    for joint in provided:
+        try:
+            verifyObject(joint, made)
+        except Invalid as error:
+            text = " ".join(str(error).split())
+            raise ConfigurationError((f"plugin.{name}: {text}",)) from error
+    if ICallPolicy.providedBy(made):
+        vendors.policies[name] = made
+    if ICallRecordSink.providedBy(made):
+        vendors.sinks[name] = made
+    if IDialogObserver.providedBy(made):
+        vendors.observers[name] = made
+    if INumberPlan.providedBy(made):
+        if vendors.numbers:
+            other = next(iter(vendors.numbers))
+            raise ConfigurationError((f"plugin.{name}: {other} is a number plan already; there can be one",))
+        vendors.numbers[name] = made
+    if IService.providedBy(made):
+        vendors.services[name] = made
+
+
+__all__ = ["Vendors", "createVendors", "findPlugins"]
