@@ -279,7 +279,7 @@ class DialogManager:
 
     def _isEmergency(self, request: Request, called: str) -> bool:
         """In the Request-URI or in To, or in what a PBX's side has found instead."""
-        return isEmergencyCall(request, self._numbers) or self._numbers.isEmergency(called)
+        return isEmergencyCall(request, self._numbers, called)
 
     # BridgeOwner
 

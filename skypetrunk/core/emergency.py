@@ -51,13 +51,12 @@ def isEmergencyURI(uri: URI, numbers: INumberPlan) -> bool:
     Does C{uri} name an emergency service?  For a Request-URI, a To, a Refer-To and a Contact of a
     3xx alike.
     """
-    if isServiceURN(uri):
-        return True
-    for number in numbersIn(uri):
-        # A PBX that knows no URN writes the whole of it into the user part.
-        if _SERVICE(number) or numbers.isEmergency(number):
-            return True
-    return False
+    return isServiceURN(uri) or any(_isEmergency(number, numbers) for number in numbersIn(uri))
+
+
+def _isEmergency(number: str, numbers: INumberPlan) -> bool:
+    # A PBX that knows no URN writes the whole of it into the user part.
+    return _SERVICE(number) is not None or numbers.isEmergency(number)
 
 
 def isEmergencyNumber(called: str, numbers: INumberPlan) -> bool:
@@ -70,9 +69,16 @@ def isEmergencyNumber(called: str, numbers: INumberPlan) -> bool:
     return isEmergencyURI(uri, numbers)
 
 
-def isEmergencyCall(request: Request, numbers: INumberPlan) -> bool:
-    """Does the Request-URI or the To of C{request} name an emergency service?"""
-    return isEmergencyURI(request.requestURI, numbers) or isEmergencyURI(request.toAddress.uri, numbers)
+def isEmergencyCall(request: Request, numbers: INumberPlan, called: str = "") -> bool:
+    """
+    Does the Request-URI or the To of C{request} name an emergency service?
+
+    @param called: what was found to be called in another way.
+    """
+    uris = (request.requestURI, request.toAddress.uri)
+    # Nearly always these are one number, and asking is not free.
+    found = {called, *(number for uri in uris for number in numbersIn(uri))} - {""}
+    return any(map(isServiceURN, uris)) or any(_isEmergency(number, numbers) for number in found)
 
 
 def refersToEmergency(message: Request | Response, numbers: INumberPlan) -> bool:

@@ -15,6 +15,8 @@ from skypetrunk.interfaces import INumberPlan
 # RFC 3966 section 5.1.1, and the slash that people write; dashes and blanks are found by category.
 _VISUAL = frozenset(".()/\N{KATAKANA MIDDLE DOT}")
 
+_plain = re.compile(r"[0-9A-Za-z+*#]*").fullmatch
+
 # ITU-T E.164: at most 15 digits with the country code; none that can be called has less than 5.
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 
@@ -51,6 +53,8 @@ class NumberPlan:
         metadata = PhoneMetadata.metadata_for_region(country)
         prefix = (metadata.international_prefix if metadata is not None else None) or "00"
         self._internationalPrefix = re.compile(rf"\+|{prefix}")
+        # Most numbers are told apart by their length; twice the longest leaves room for marks between digits.
+        self._room = 2 * max(map(len, self.emergencyNumbers()), default=3) + 2
 
     def isEmergency(self, called: str) -> bool:
         """
@@ -99,6 +103,8 @@ class NumberPlan:
             return False
 
     def _isListed(self, digits: str) -> bool:
+        if len(digits) > self._room:
+            return False
         return digits in self._emergency or phonenumbers.is_emergency_number(digits, self._country)
 
     def emergencyNumbers(self) -> tuple[str, ...]:
@@ -143,7 +149,7 @@ class NumberPlan:
 
 def _digits(called: str) -> str:
     """C{called} as on a keypad: digits of every script as 0 to 9, nothing that only guides the eye."""
-    if called.isascii() and called.isalnum():
+    if _plain(called):
         return called
     return "".join(map(_key, called))
 

@@ -94,6 +94,21 @@ class EmergencyTests(SynchronousTestCase):
             self.assertTrue(isEmergencyCall(plain.withHeader("To", f'"x" <{text}>'), PLAN), text)
             self.assertTrue(isEmergencyCall(incoming(uri=text), PLAN), text)
 
+    def test_calledElsewhere(self) -> None:
+        """What a PBX's side has found counts too; a plan is asked once for each number."""
+        asked = []
+
+        class Plan(NumberPlan):
+            def isEmergency(self, called: str) -> bool:
+                asked.append(called)
+                return super().isEmergency(called)
+
+        request = incoming(uri="sip:0301234@198.51.100.1").withHeader("To", "<sip:0301234@x>")
+        self.assertFalse(isEmergencyCall(request, Plan("DE"), "0301234"))
+        self.assertEqual(asked, ["0301234"])
+        self.assertTrue(isEmergencyCall(request, PLAN, "112"))
+        self.assertTrue(isEmergencyCall(request, PLAN, "urn:service:sos"))
+
     def test_references(self) -> None:
         """The Refer-To of a REFER, and each Contact of a redirection (RFC 3515, RFC 3261 section 8.1.3.4)."""
         refer = incoming("REFER")
