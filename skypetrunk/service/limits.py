@@ -22,6 +22,7 @@ from skypetrunk.interfaces import (
     INumberPlan,
     LegStatistics,
 )
+from skypetrunk.service.overload import LoadMeter
 from skypetrunk.service.settings import Limits
 
 REJECTED = 21
@@ -169,10 +170,14 @@ class _Call:
 class CallLimits:
     """All allowances together."""
 
-    def __init__(self, numbers: INumberPlan, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, numbers: INumberPlan, seconds: Callable[[], float], load: LoadMeter | None = None
+    ) -> None:
         """
         @param seconds: since the epoch.
+        @param load: refuses calls when there is too much to do.
         """
+        self._load = load
         self._numbers = numbers
         self._seconds = seconds
         self._pbxes: set[str] = set()
@@ -194,6 +199,8 @@ class CallLimits:
 
         @raise CallRefused: with the source's reason, or the first destination's.
         """
+        if self._load is not None:
+            self._load.admit()
         refusal = self.refusal(request.source, request)
         if refusal is not None:
             raise refusal

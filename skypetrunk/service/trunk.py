@@ -29,6 +29,7 @@ from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
 from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
+from skypetrunk.service.overload import LoadMeter
 from skypetrunk.service.plugins import createVendors
 from skypetrunk.service.records import CallBook
 from skypetrunk.service.routing import RouteTable
@@ -91,7 +92,9 @@ class Skypetrunk(MultiService):
             plan = VendorNumbers(name, vendor, plan)
         watching = [NamedObserver(name, each) for name, each in self._vendors.observers.items()]
         sides: dict[str, Any] = {}
-        self.limits = CallLimits(plan, reactor.seconds)
+        draw = random.SystemRandom()
+        self.load = LoadMeter(reactor, draw.random)
+        self.limits = CallLimits(plan, reactor.seconds, self.load)
         self.manager = DialogManager(
             reactor,
             timers,
@@ -105,7 +108,6 @@ class Skypetrunk(MultiService):
             gate=self.limits,
         )
         watch = _both(traceMessage if debug else None, messageObserver)
-        draw = random.SystemRandom()
         servers = [writeHost(host, port) for host, port in configuration.dns.servers]
         locator = Locator(buildResolver(reactor, servers), lambda most: draw.randint(0, most))
         self.carriers = {
@@ -163,6 +165,7 @@ class Skypetrunk(MultiService):
             self._control.startService()
         for neighbour in self._neighbours:
             neighbour.start()
+        self.load.start()
         self._log.info("skypetrunk {version} is running", version=__version__)
 
     def stopService(self) -> Deferred[None]:
@@ -170,6 +173,7 @@ class Skypetrunk(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self.load.stop()
         await self._ended("the calls", lambda: self.manager.drain(DRAIN_SECONDS))
         await gatherResults([self._ended(each.name, each.stop) for each in self._neighbours])
         if self._control is not None:
@@ -204,6 +208,7 @@ class Skypetrunk(MultiService):
             "transactions": sum(each.transactions.pending for each in self._neighbours),
             "started": self.book.started,
             "emergencies": self.manager.emergencies,
+            "overload": {"refused": self.load.refused, "lateness": round(self.load.lateness, 3)},
             "trunks": self._statuses(self.carriers),
             "pbxes": self._statuses(self.pbxes),
             "up": self.book.up(),

@@ -98,7 +98,7 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         for each in pbx.get("addresses", ()):
             if each["reason"]:
                 yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"
-    yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start"
+    yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start{_overload(state)}"
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"
         yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"
@@ -108,3 +108,9 @@ def _refused(neighbour: Mapping[str, Any]) -> str:
     """Calls that its limits kept out, if there are any."""
     refused = neighbour.get("limits", {}).get("refused", {})
     return "".join(f", {count} refused ({limit})" for limit, count in refused.items())
+
+
+def _overload(state: Mapping[str, Any]) -> str:
+    """Calls that were refused because there was too much to do, if there were any."""
+    refused = state.get("overload", {}).get("refused", 0)
+    return f", {refused} refused in overload" if refused else ""

@@ -45,12 +45,13 @@ class RegisteringTests(SceneCase):
                 await scene.until(lambda: len(socket.heard) >= number, "answered")  # noqa: B023
                 response = parseMessage(socket.heard[-1])
                 assert isinstance(response, Response)
+                status = response.status
                 challenge = parseChallenge(response.header("WWW-Authenticate") or "Digest realm=a,nonce=b")
                 assert challenge is not None
                 credentials = respond(
                     challenge, "office", Secret(password), "REGISTER", uri, nonceCount=1, cnonce="c"
                 )
-            return response.status
+            return status
         finally:
             await port.stopListening()
 

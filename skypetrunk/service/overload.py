@@ -1,0 +1,94 @@
+"""Overload: how late the reactor is, and new calls that are refused before answers grow slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from skypetrunk.errors import CallRefused
+
+TICK = 0.1
+"""Seconds between two looks at the clock."""
+
+LATE = 0.2
+"""Seconds.  A peer sends its request again after 0.5 s (T1), which makes the load larger still."""
+
+TOO_LATE = 0.4
+"""Seconds after which one turn of the reactor is enough to refuse what else comes in it."""
+
+_CONGESTION = 42
+
+
+class LoadMeter:
+    """
+    Looks whether what should happen now happens now.
+
+    One late turn may be anything; two of them, or one that is very long, are overload.  Refusals cost little,
+    so that a trunk that has more than it can carry is on time again at once, and carries what it can.
+
+    @ivar refused: calls.
+    @ivar lateness: seconds, at the last look.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, chance: Callable[[], float]) -> None:
+        """
+        @param chance: random, from 0 to 1, so that not all who were refused come back together.
+        """
+        self.refused = 0
+        self.lateness = 0.0
+        self._clock = clock
+        self._chance = chance
+        self._due = 0.0
+        self._late = 0
+        self._logged = False
+        self._next: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._late = 0
+        self._schedule()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = None
+
+    def _schedule(self) -> None:
+        self._due = self._clock.seconds() + TICK
+        self._next = self._clock.callLater(TICK, self._look)
+
+    def _look(self) -> None:
+        self.lateness = max(self._clock.seconds() - self._due, 0.0)
+        self._late = self._late + 1 if self.lateness > LATE else 0
+        if self._logged and not self._late:
+            self._logged = False
+            self._log.info(
+                "on time again; {refused} calls were refused since the start", refused=self.refused
+            )
+        self._schedule()
+
+    @property
+    def overloaded(self) -> bool:
+        """Would a call that comes now be answered late?"""
+        if self._next is None:
+            return False
+        return self._late > 1 or self._clock.seconds() - self._due > TOO_LATE
+
+    def admit(self) -> None:
+        """
+        Let a new call go on.
+
+        @raise CallRefused: there is too much to do.
+        """
+        if not self.overloaded:
+            return
+        self.refused += 1
+        if not self._logged:
+            self._logged = True
+            self._log.warn("overload: {late:.2f} s late, new calls are refused", late=self.lateness)
+        raise CallRefused("the trunk is overloaded", 503, _CONGESTION, retryAfter=2 + int(self._chance() * 6))
