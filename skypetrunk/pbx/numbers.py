@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import phonenumbers
 from phonenumbers.phonemetadata import PhoneMetadata
@@ -54,7 +54,7 @@ class NumberPlan:
         prefix = (metadata.international_prefix if metadata is not None else None) or "00"
         self._internationalPrefix = re.compile(rf"\+|{prefix}")
         # Most numbers are told apart by their length; twice the longest leaves room for marks between digits.
-        self._room = 2 * max(map(len, self.emergencyNumbers()), default=3) + 2
+        self._room = 2 * max([3, *_emergencyPattern(country)[1], *map(len, self._emergency)]) + 2
 
     def isEmergency(self, called: str) -> bool:
         """
@@ -109,17 +109,11 @@ class NumberPlan:
 
     def emergencyNumbers(self) -> tuple[str, ...]:
         """All of them as dialled, without any prefix; the configuration's own among them."""
-        metadata = PhoneMetadata.short_metadata_for_region(self._country)
-        known = metadata.emergency if metadata is not None else None
-        if known is None or known.national_number_pattern is None:
-            return tuple(sorted(self._emergency))
-        fits = re.compile(known.national_number_pattern).fullmatch
-        listed = (
-            digits
-            for length in known.possible_length
-            for number in range(10**length)
-            if fits(digits := f"{number:0{length}}")
-        )
+        listed: list[str] = []
+        pattern, lengths = _emergencyPattern(self._country)
+        fits = re.compile(pattern).fullmatch
+        for length in lengths:
+            listed.extend(filter(fits, map(f"{{:0{length}}}".format, range(10**length))))
         return tuple(sorted(self._emergency.union(listed)))
 
     def normalise(self, called: str) -> str:
@@ -145,6 +139,15 @@ class NumberPlan:
             if phonenumbers.is_valid_number(number):
                 return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         return called
+
+
+def _emergencyPattern(country: str) -> tuple[str, Sequence[int]]:
+    """What the emergency numbers of a country look like, and how long they are."""
+    metadata = PhoneMetadata.short_metadata_for_region(country)
+    known = metadata.emergency if metadata is not None else None
+    if known is None or known.national_number_pattern is None:
+        return "", ()
+    return known.national_number_pattern, known.possible_length
 
 
 def _digits(called: str) -> str:
