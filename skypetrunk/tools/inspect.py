@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from errno import EBADF
 from typing import Any, BinaryIO
 
 from twisted.python import usage
@@ -67,6 +68,8 @@ def main(options: Options) -> int:
 
 
 def _open(name: str) -> AbstractContextManager[BinaryIO]:
+    if name == "-" and sys.stdin is None:
+        raise OSError(EBADF, "it is closed")
     return nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")
 
 

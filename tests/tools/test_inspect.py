@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import skypetrunk
 from skypetrunk.tools import main as command
 from tests.tools.test_tools import ToolTestCase
 from tests.wire.vectors import VECTORS, readJSON
@@ -142,6 +145,19 @@ class InspectTests(ToolTestCase):
         """C{-} is standard input."""
         status, out, _ = self.inspect("-", stdin=CALL)
         self.assertEqual((status, out.splitlines()[0]), (0, "-: valid"))
+
+    def test_stdinClosed(self) -> None:
+        """Without a standard input C{-} cannot be read: one line, and 2."""
+        root = Path(skypetrunk.__file__).parent.parent
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$0" -m skypetrunk.tools.main inspect - <&-', sys.executable],
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        wanted = (2, "", "skypetrunk: -: cannot be read: it is closed\n")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), wanted)
 
     def test_stream(self) -> None:
         """All messages of a stream, keep-alives between them left out; Content-Length is required."""
