@@ -16,6 +16,7 @@ from skypetrunk.errors import MalformedMessage
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.wire.framing import StreamFramer
 from skypetrunk.wire.inspection import Inspection, inspectMessage, inspectRefused
+from skypetrunk.wire.names import canonicalName
 
 #: A longer datagram cannot be: its length has 16 bits.
 _DATAGRAM = 65535
@@ -119,7 +120,7 @@ def _json(name: str, inspection: Inspection) -> str:
     return json.dumps(shown)
 
 
-def _summary(name: str, inspection: Inspection) -> Iterator[str]:
+def _summary(file: str, inspection: Inspection) -> Iterator[str]:
     """One message in lines for people."""
     if inspection.valid:
         verdict = "valid"
@@ -127,13 +128,15 @@ def _summary(name: str, inspection: Inspection) -> Iterator[str]:
         verdict = "invalid, dropped without an answer"
     else:
         verdict = f"invalid, answered with {inspection.status}"
-    yield _printable(f"{name}: {verdict}")
+    yield _printable(f"{file}: {verdict}")
     message = inspection.message
     if message is not None:
         yield _printable(f"  {message.startLine()}")
-        for header in _SHOWN:
-            for value in message.values(header):
-                yield _printable(f"  {header}: {value}")
+        for shown in _SHOWN:
+            # As they stand: a list that is broken cannot be cut.
+            for name, value in message.headers:
+                if canonicalName(name) == shown.lower():
+                    yield _printable(f"  {shown}: {value}")
     if inspection.description is not None:
         for media in inspection.description.media:
             formats = " ".join(media.formats)

@@ -124,6 +124,15 @@ class InspectTests(ToolTestCase):
         self.assertIn("(RFC 3261 section 20.16)\n", out)
         self.assertIn("(RFC 3261 section 20.39)\n", out)
 
+    def test_brokenList(self) -> None:
+        """A list that cannot be cut is shown as it stands."""
+        broken = CALL.replace(b"Max-Forwards", b'Route: "x <sip:a>, <sip:b\r\nMax-Forwards')
+        status, out, _ = self.inspect(self.write("broken", broken))
+        self.assertEqual(status, 1)
+        self.assertIn('  Route: "x <sip:a>, <sip:b\n', out)
+        self.assertIn("(RFC 3261 section 20.34)\n", out)
+        self.assertNotIn("route", self.objects("broken")[0]["fields"])
+
     def test_lesserProblems(self) -> None:
         """What is let pass is told of a valid message, SDP that cannot be read too."""
         poor = (
