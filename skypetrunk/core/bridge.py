@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, reasonHeader
+from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, acrossStatus, reasonHeader
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.identity import Caller
@@ -99,7 +99,7 @@ class Bridge:
         try:
             self._exchange.receiveOffer()
         except RemoteError as error:
-            self._warn("the offer", near, error)
+            near.warn("the offer", error)
             self._refuse(error.status or 488, "caller", str(error))
             return
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
@@ -213,7 +213,7 @@ class Bridge:
         try:
             exchange.receiveOffer()
         except RemoteError as error:
-            self._warn("the new offer", leg, error)
+            leg.warn("the new offer", error)
             leg.refuse(server, error.status or 488)
             return
         self._exchange = exchange
@@ -229,7 +229,7 @@ class Bridge:
         try:
             body = exchange.progress(response)
         except RemoteError as error:
-            self._warn("the early media", leg, error)
+            leg.warn("the early media", error)
             body = b""
         exchange.asking.progress(exchange.server, response.status, body)
 
@@ -245,7 +245,7 @@ class Bridge:
         try:
             body = exchange.accept(response)
         except RemoteError as error:
-            self._warn("the answer", leg, error)
+            leg.warn("the answer", error)
             leg.acknowledge(response)
             self._end("trunk", str(error), error.status or 488)
             asking.refuse(exchange.server, error.status or 488)
@@ -297,7 +297,7 @@ class Bridge:
             if not self._ended:
                 leg.session.answerReceived(description(response))
         except RemoteError as error:
-            self._warn("a crossing answer", leg, error)
+            leg.warn("a crossing answer", error)
         leg.session.forget()
 
     def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
@@ -332,17 +332,17 @@ class Bridge:
             by = "trunk" if response is None else "callee"
             self._refuse(answer.status, by, reason, answer.headers)
 
-    def _warn(self, what: str, leg: Leg, error: RemoteError) -> None:
-        self._log.warn(
-            "{call}: {what} of {side} is refused: {reason}",
-            call=self.request.call,
-            what=what,
-            side=leg.side.name,
-            reason=str(error),
-        )
-
     def _other(self, leg: Leg) -> Leg | None:
         return self._far if leg is self._near else self._near
+
+    def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+        """Keys cross once both sides are connected."""
+        other = self._other(leg)
+        if self._answeredAt is None or self._ended or other is None:
+            done(480)
+        else:
+            toPBX = isinstance(leg.side, PBXSide)
+            other.inform(kind, body, lambda got: done(got if got < 300 else acrossStatus(got, toPBX)))
 
     # The end
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from skypetrunk import __version__
 from skypetrunk.core.emergency import isServiceURN
-from skypetrunk.core.session import SDP_TYPE
+from skypetrunk.core.session import MULTIPART, SDP_TYPE, description
 from skypetrunk.core.session_timer import intervalTooSmall
 from skypetrunk.wire.message import Header, Request
 from skypetrunk.wire.uri import OpaqueURI
 
 AGENT = f"skypetrunk/{__version__}"
 
-ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK")
+ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, INFO")
 
 SUPPORTED = Header("Supported", "timer, 100rel")
 
 LATE_SUPPORTED = Header("Supported", "timer")
 """Of an INVITE without offer: one in a reliable provisional response would want its answer in PRACK."""
 
-ACCEPT = Header("Accept", SDP_TYPE)
+ACCEPT = Header("Accept", f"{SDP_TYPE}, {MULTIPART}")
 
 _EXTENSIONS = frozenset(("timer", "100rel"))
 
 _KNOWN = frozenset(
-    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "UPDATE", "PUBLISH")
+    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "UPDATE", "PUBLISH")
 )
 
 
@@ -46,7 +46,8 @@ def refusalOf(request: Request) -> tuple[int, list[Header]] | None:
     if request.method != "INVITE":
         return None
     if request.body:
-        if (request.contentType or "").lower() != SDP_TYPE:
+        kind = (request.contentType or "").lower()
+        if kind not in (SDP_TYPE, MULTIPART) or not description(request):
             return 415, [ACCEPT]
         if (request.header("Content-Encoding") or "identity").lower() != "identity":
             return 415, [Header("Accept-Encoding", "identity")]

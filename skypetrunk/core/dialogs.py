@@ -123,7 +123,7 @@ class DialogManager:
             transaction.respond(self._options(side, request))
         elif request.method == "REGISTER" and side.registrar is not None:
             transaction.respond(side.registrar(transaction))
-        elif request.method in ("BYE", "PRACK"):
+        elif request.method in ("BYE", "PRACK", "INFO"):
             transaction.respond(self._response(request, 481))
         else:
             transaction.respond(self._response(request, notTaken(request.method), [ALLOW]))
@@ -139,6 +139,8 @@ class DialogManager:
             leg.byeReceived(transaction)
         elif request.method == "PRACK":
             leg.prackReceived(transaction)
+        elif request.method == "INFO":
+            leg.infoReceived(transaction)
         elif request.method == "OPTIONS":
             leg.respond(transaction, 200, [ALLOW, SUPPORTED, ACCEPT])
         else:

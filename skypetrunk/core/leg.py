@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -348,6 +349,10 @@ class Leg(LegDialog, Ends):
         if self._later is not None:
             self._later.cancel()
             self._later = None
+
+    def infoReceived(self, transaction: IServerTransaction) -> None:
+        """A key that crosses, or an INFO that does not."""
+        self.keyReceived(transaction, partial(self._owner.legInformed, self))
 
     # The end
 

@@ -6,16 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.logger import Logger
+
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.capabilities import AGENT, ALLOW, LATE_SUPPORTED, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.early_dialogs import EarlyDialogs, isReliable
+from skypetrunk.core.info import ACCEPT_INFO, InfoRefused, keyIn
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.core.session import SDP_TYPE, Session
 from skypetrunk.core.sides import Side
+from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
@@ -29,6 +33,8 @@ class LegDialog:
     @ivar session: its offers, answers and media.
     @ivar dialog: set from the first INVITE received, or the 2xx to ours.
     """
+
+    _log = Logger()
 
     def __init__(self, call: str, side: Side, session: Session, workshop: Workshop) -> None:
         self.call = call
@@ -94,6 +100,47 @@ class LegDialog:
             headers.append(Header("Content-Type", SDP_TYPE))
         ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)
         client.acknowledge(response, ack, dialog.nextHop)
+
+    def keyReceived(
+        self,
+        transaction: IServerTransaction,
+        cross: Callable[[str, bytes, Callable[[int], None]], None],
+    ) -> None:
+        """
+        INFO: a key crosses, any other is refused (RFC 6086 section 4.2.2).
+
+        @param cross: takes type and body for the other leg, and who is told of its answer.
+        """
+        request = transaction.request
+        try:
+            key = keyIn(request)
+        except InfoRefused as error:
+            self.respond(transaction, error.status or 415, [ACCEPT_INFO])
+            return
+        assert self.dialog is not None
+        if key is None:
+            self.respond(transaction, 200)
+        elif not self.dialog.sequenceAccepted(request):
+            transaction.respond(self._response(request, 500))
+        else:
+            cross(*key, lambda status: transaction.respond(self._response(request, status)))
+
+    def inform(self, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+        """Send INFO (RFC 6086)."""
+        assert self.dialog is not None
+        headers = [Header("User-Agent", AGENT), Header("Content-Type", kind)]
+        sequence = self.dialog.reserveSequence()
+        self._sendRequest(self.dialog, self.dialog.makeRequest("INFO", sequence, headers, body), done)
+
+    def warn(self, what: str, error: RemoteError) -> None:
+        """Log what of the peer is refused."""
+        self._log.warn(
+            "{call}: {what} of {side} is refused: {reason}",
+            call=self.call,
+            what=what,
+            side=self.side.name,
+            reason=str(error),
+        )
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
         headers = [*self._reasons, Header("User-Agent", AGENT)]

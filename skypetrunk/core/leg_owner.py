@@ -62,6 +62,9 @@ class LegOwner(Protocol):
     def legCrossed(self, leg: Leg, response: Response) -> None:
         """The 2xx to a re-INVITE that we took back too late; it was acknowledged."""
 
+    def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+        """The peer pressed a key: INFO, of a type that may cross; C{done} takes its status."""
+
     def legEnded(self, leg: Leg, cause: str) -> None:
         """The peer hung up, or the dialog can go on no longer; the leg ends by itself."""
 

@@ -23,13 +23,15 @@ from skypetrunk.core.audio_stream import (
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.multipart import partOf
 from skypetrunk.wire.offer_answer import RULES, brokenRules
 from skypetrunk.wire.sdes import CryptoAttribute
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
 
 SDP_TYPE = "application/sdp"
+MULTIPART = "multipart/mixed"
 
-__all__ = ["SDP_TYPE", "AudioStream", "Session", "description"]
+__all__ = ["MULTIPART", "SDP_TYPE", "AudioStream", "Session", "description"]
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
@@ -322,5 +324,8 @@ class Session:
 
 
 def description(message: Request | Response) -> bytes:
-    """The session description in a message; empty if there is none, or a body of another kind."""
-    return message.body if message.contentType in (None, SDP_TYPE) else b""
+    """The session description in a message, or in a part of it; empty if there is none."""
+    kind = message.contentType
+    if kind is not None and kind.lower() == MULTIPART:
+        return partOf(message.header("Content-Type") or "", message.body, SDP_TYPE) or b""
+    return message.body if kind is None or kind.lower() == SDP_TYPE else b""
