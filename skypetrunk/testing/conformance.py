@@ -78,7 +78,7 @@ class _Conformance:
     seconds = 10.0
     """How long one answer may take."""
 
-    def _run(self, test: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
+    def _awaited(self, test: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
         """In a case without a reactor the test must be over at once, or it would pass without having run."""
         from twisted.trial.unittest import TestCase
 
@@ -119,7 +119,7 @@ class PolicyConformance(_Conformance):
             for request in requests():
                 await self._ask(policy, request)
 
-        return self._run(run())
+        return self._awaited(run())
 
     def test_policyTogether(self) -> Deferred[None] | None:
         """Many calls that are asked about at once are answered, each for itself."""
@@ -129,7 +129,7 @@ class PolicyConformance(_Conformance):
             asked = [self._ask(policy, request) for request in requests() * 3]
             await gatherResults([Deferred.fromCoroutine(each) for each in asked], consumeErrors=True)
 
-        return self._run(run())
+        return self._awaited(run())
 
 
 class RecordSinkConformance(_Conformance):
@@ -162,7 +162,7 @@ class RecordSinkConformance(_Conformance):
             found = sorted(await self.kept(sink))
             assert found == sorted(record.request.call for record in records()), found
 
-        return self._run(run())
+        return self._awaited(run())
 
     def test_sinkTogether(self) -> Deferred[None] | None:
         """Records that come all at once are kept too."""
@@ -174,7 +174,7 @@ class RecordSinkConformance(_Conformance):
             found = sorted(await self.kept(sink))
             assert found == sorted(record.request.call for record in records()), found
 
-        return self._run(run())
+        return self._awaited(run())
 
 
 class NumberPlanConformance:

@@ -58,13 +58,14 @@ class Stage:
     Phone, trunk and carrier.  A test calls L{start}, L{dial} and, at its end, L{close}.
 
     @ivar directory: of the configuration; empty but for what belongs to the stage.
-    @ivar trunk: the service under test.
+    @ivar trunk: the service under test, once it has been started.
     """
+
+    trunk: Skypetrunk
 
     def __init__(self, reactor: Any, lines: Sequence[str] = (), *, country: str = "GB") -> None:
         """
         @param lines: further ones of the configuration, such as a C{[[plugin]]}.
-        @raise ConfigurationError: as the trunk would.
         """
         self.reactor = reactor
         self._temporary = tempfile.TemporaryDirectory()
@@ -77,7 +78,6 @@ class Stage:
         self._proxy = TransportAddress("UDP", "127.0.0.1", _freePorts(_PORTS + 2))
         path = self.directory / "trunk.toml"
         path.write_text("\n".join([*self._configuration(country), *lines]))
-        self.trunk = Skypetrunk(loadConfiguration(path, os.environ)[0], reactor, timers=_QUICK)
         self._running = False
 
     def _configuration(self, country: str) -> Sequence[str]:
@@ -121,7 +121,13 @@ class Stage:
             await deferLater(self.reactor, 0.01)
 
     async def start(self) -> None:
-        """Begin, and wait until the trunk is registered."""
+        """
+        Begin, and wait until the trunk is registered.
+
+        @raise ConfigurationError: what the trunk has to say about the configuration, or a plugin.
+        """
+        configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
+        self.trunk = Skypetrunk(configuration, self.reactor, timers=_QUICK)
         self._running = True
         self._lab.startService()
         self.trunk.privilegedStartService()

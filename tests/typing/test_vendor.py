@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -9,16 +11,27 @@ from zope.interface.verify import verifyObject
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
     CallEnded,
+    CallRecord,
     CallRequest,
     DirectionStatistics,
     ICallPolicy,
+    ICallRecordSink,
     ICarrierProfile,
     ICredentials,
     IDialogObserver,
     INumberPlan,
+    IVendorPlugin,
     LegStatistics,
 )
-from tests.typing.vendor import CampusNumbers, Journal, OfficeHours, RegionalCarrier, Vault
+from tests.typing.vendor import (
+    CampusNumbers,
+    Journal,
+    Ledger,
+    LedgerPlugin,
+    OfficeHours,
+    RegionalCarrier,
+    Vault,
+)
 
 _REQUEST = CallRequest("c1", "201", "02079460018", "office", ("carrier",))
 
@@ -34,6 +47,8 @@ class VendorTests(SynchronousTestCase):
             (ICredentials, Vault()),
             (IDialogObserver, Journal()),
             (ICarrierProfile, RegionalCarrier()),
+            (ICallRecordSink, Ledger()),
+            (IVendorPlugin, LedgerPlugin()),
         ):
             self.assertTrue(verifyObject(interface, vendor))
 
@@ -56,6 +71,15 @@ class VendorTests(SynchronousTestCase):
         """What the vault gives out does not show itself."""
         self.assertNotIn("sesame", repr(Vault().find("carrier.example")))
         self.assertIsNone(Vault().find("other.example"))
+
+    def test_ledger(self) -> None:
+        """Made by its plugin; answered calls cost."""
+        ledger = LedgerPlugin().create(Clock(), {}, Path())
+        assert isinstance(ledger, Ledger)
+        for answered, duration in ((None, 0.0), (1.0, 59.0), (1.0, 61.0)):
+            ended = CallEnded("c1", "normal", None, "caller", duration)
+            self.successResultOf(ledger.record(CallRecord(_REQUEST, ended, 0.0, answered, ())))
+        self.assertEqual(ledger.minutes, 3)
 
     def test_journal(self) -> None:
         """One call from start to end."""

@@ -7,21 +7,26 @@ say fails there.  L{tests.typing.test_vendor} runs it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
     CallEnded,
+    CallRecord,
     CallRequest,
     ICallPolicy,
+    ICallRecordSink,
     ICarrierProfile,
     ICredentials,
     IDialogObserver,
     INumberPlan,
+    IVendorPlugin,
     LegStatistics,
 )
 from skypetrunk.wire.secret import Secret
@@ -114,3 +119,32 @@ class RegionalCarrier:
     diversion: str = "none"
     wildcards: bool = False
     staticRSA: bool = False
+
+
+@implementer(ICallRecordSink)
+class Ledger:
+    """
+    Adds up what calls cost.
+
+    @ivar minutes: begun ones of all calls to trunks.
+    """
+
+    def __init__(self) -> None:
+        self.minutes = 0
+
+    def record(self, record: CallRecord) -> Deferred[None]:
+        """Begun minutes; calls that were never answered cost nothing."""
+        if record.answered is not None:
+            self.minutes += int(record.ended.duration // 60) + 1
+        return succeed(None)
+
+
+@implementer(IPlugin, IVendorPlugin)
+class LedgerPlugin:
+    """What a dropin has."""
+
+    name: str = "ledger"
+
+    def create(self, reactor: object, settings: Mapping[str, object], directory: Path) -> object:
+        """A ledger."""
+        return Ledger()

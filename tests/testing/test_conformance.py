@@ -1,0 +1,146 @@
+"""The conformance tests pass what is right, and find each thing that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from unittest import TestResult
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import CallRecord, CallRequest, ICallPolicy, ICallRecordSink, INumberPlan
+from skypetrunk.pbx.numbers import NumberPlan
+from skypetrunk.testing import NumberPlanConformance, PolicyConformance, RecordSinkConformance
+from tests.typing.vendor import CampusNumbers, OfficeHours
+
+
+class OfficeHoursTests(PolicyConformance, SynchronousTestCase):
+    """A vendor's policy."""
+
+    def makePolicy(self) -> ICallPolicy:
+        """Always open."""
+        return OfficeHours(Clock(), 0)
+
+
+class CampusTests(NumberPlanConformance, SynchronousTestCase):
+    """A vendor's number plan."""
+
+    emergency = ("5555",)
+
+    def makePlan(self) -> INumberPlan:
+        """Of a campus."""
+        return CampusNumbers()
+
+
+class CountryTests(NumberPlanConformance, SynchronousTestCase):
+    """The number plan of a country."""
+
+    emergency = ("999", "112", "9999", "+112")
+
+    def makePlan(self) -> INumberPlan:
+        """Of Great Britain."""
+        return NumberPlan("GB", "9")
+
+
+@implementer(ICallRecordSink)
+class Memory:
+    """Keeps the records themselves."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def record(self, record: CallRecord) -> Deferred[None] | None:
+        """Keep it."""
+        self.calls.append(record.request.call)
+        return None
+
+
+class MemoryTests(RecordSinkConformance, SynchronousTestCase):
+    """A sink that is right."""
+
+    def makeSink(self) -> ICallRecordSink:
+        """An empty one."""
+        return Memory()
+
+    async def kept(self, sink: ICallRecordSink) -> Sequence[str]:
+        """All of them."""
+        assert isinstance(sink, Memory)
+        return sink.calls
+
+
+class Forgetful(Memory):
+    """Loses calls without media."""
+
+    def record(self, record: CallRecord) -> Deferred[None] | None:
+        """Keep it, or not."""
+        return super().record(record) if record.media else None
+
+
+class Silent(Memory):
+    """Never says that it is done."""
+
+    def record(self, record: CallRecord) -> Deferred[None] | None:
+        """Keep it."""
+        super().record(record)
+        return Deferred()
+
+
+@implementer(ICallPolicy)
+class Says:
+    """A policy that is wrong."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def admit(self, request: CallRequest) -> Deferred[None] | None:
+        """As told."""
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        answer: Deferred[None] | None = self._answer
+        return answer
+
+
+@implementer(INumberPlan)
+class Adds:
+    """A number plan that is wrong: each reading adds a digit."""
+
+    def isEmergency(self, called: str) -> bool:
+        """The text instead of a truth value, for a name."""
+        return called == "999"
+
+    def normalise(self, called: str) -> str:
+        """Longer each time."""
+        return called + "0"
+
+
+class WrongTests(SynchronousTestCase):
+    """What must be found."""
+
+    def failed(self, case: type[SynchronousTestCase], test: str, **methods: Any) -> None:
+        """C{test} of C{case} does not pass with these methods."""
+        result = TestResult()
+        type("Case", (case,), methods)(test).run(result)
+        self.assertEqual((result.testsRun, len(result.failures) + len(result.errors)), (1, 1), test)
+
+    def test_policies(self) -> None:
+        """One that explodes, answers no answer, never answers, or refuses with a status of success."""
+        refused = CallRefused("?", 200)
+        answers: tuple[Any, ...] = (ValueError(), fail(ValueError()), False, succeed(1), Deferred(), refused)
+        for answer in answers:
+            policy = Says(answer)
+            self.failed(OfficeHoursTests, "test_policyAnswers", makePolicy=lambda case, policy=policy: policy)
+
+    def test_sinks(self) -> None:
+        """One that loses records, and one that never comes to an end."""
+        for sink in (Forgetful, Silent):
+            for test in ("test_sinkKeeps", "test_sinkTogether"):
+                self.failed(MemoryTests, test, makeSink=lambda case, sink=sink: sink())
+
+    def test_plans(self) -> None:
+        """One whose reading cannot be read again, and that lacks an emergency number."""
+        for test in ("test_planNormalisesOnce", "test_planKnowsEmergencies"):
+            self.failed(CampusTests, test, makePlan=lambda case: Adds())
