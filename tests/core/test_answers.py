@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -170,6 +170,7 @@ class ReasonTests(SynchronousTestCase):
         header = reasonHeader(21, 'a "quoted\\ text\r\nEvil: 1')
         self.assertEqual(header.value, 'Q.850;cause=21;text="a \\"quoted\\\\ text Evil: 1"')
 
+    @settings(deadline=None)
     @given(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])))
     def test_anything(self, text: str) -> None:
         """Whatever a peer writes, what crosses is a cause or nothing."""

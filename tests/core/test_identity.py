@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -149,6 +149,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(len(callerOf(many).diversions), MOST_DIVERSIONS)
         self.assertEqual(callerOf(many).diversions[-1], Diversion("0", "unknown"))
 
+    @settings(deadline=None)
     @given(st.sampled_from([*NAMES, "From", "Identity"]), st.text(max_size=60))
     def test_anything(self, name: str, value: str) -> None:
         """Whatever a header holds, somebody calls, and what is told of it can be written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -42,6 +42,7 @@ class FormTests(SynchronousTestCase):
         ):
             self.assertEqual(readNumber(number, form), wanted)
 
+    @settings(deadline=None)
     @given(st.sampled_from(FORMS), st.integers(10**8, 10**10 - 1))
     def test_roundTrip(self, form: str, number: int) -> None:
         """What was written for a carrier is read from it as the same number."""
