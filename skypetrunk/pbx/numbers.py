@@ -89,7 +89,7 @@ class NumberPlan:
         whole as it would be dialled.
         """
         found = self._internationalPrefix.match(digits)
-        rest = digits[found.end():] if found else digits
+        rest = digits[found.end() :] if found else digits
         if found:
             yield rest, "+" + rest
         if rest.startswith(self.countryCode):
