@@ -12,17 +12,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES := $(sort $(wildcard README.rst LICENSE) setup.cfg pyproject.toml \
   $(shell find skypetrunk twisted -type f \( -name '*.py' -o -name '*.toml' -o -name '*.pem' -o -name py.typed \)))
+EXAMPLES := $(patsubst %/setup.cfg,%,$(wildcard examples/*/setup.cfg))
 WHEEL = $$(echo $(VENV)/dist/skypetrunk-*.whl)
 
 # Trial runs where nothing but the tests can be imported by accident: the product is the installed wheel.
 RUN_TRIAL = rm -rf $(VENV)/trial && mkdir $(VENV)/trial && ln -s ../../tests $(VENV)/trial/tests && cd $(VENV)/trial \
   && env -u PYTHONPATH PYTHONSAFEPATH= ../bin/python -m twisted.trial $(TRIAL)
 
-.PHONY: help demo test interop fuzz bench lint clean FORCE
+.PHONY: help demo test examples $(EXAMPLES) interop fuzz bench lint clean FORCE
 
 help:
 	@echo "make demo     a call out and a call in over TLS and SRTP on this machine, with evidence"
 	@echo "make test     the tests, on the installed wheel; no peers, no root"
+	@echo "make examples the tests of the plugins in examples/, each in an environment of its own"
 	@echo "make interop  the tests with real peers (kamailio, baresip, sipp ...), which must be installed"
 	@echo "make fuzz     every parser under a coverage-guided fuzzer, for less than a minute"
 	@echo "make bench    figures for speed and memory"
@@ -34,6 +36,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed $(VENV)/extra-test
 	@$(RUN_TRIAL) $(TESTS)
+
+examples: $(EXAMPLES)
+
+$(EXAMPLES): $(VENV)/installed
+	@sh examples/run $@ "$(WHEEL)"
 
 interop: $(VENV)/installed $(VENV)/extra-test
 	@export SKYPETRUNK_INTEROP=1; $(RUN_TRIAL) tests.interop

@@ -1,0 +1,25 @@
+"""What skypetrunk finds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from skypetrunk.interfaces import IVendorPlugin
+
+
+@implementer(IPlugin, IVendorPlugin)
+class CampusPlugin:
+    """C{[[plugin]] name = "campus"}."""
+
+    name: str = "campus"
+
+    def create(self, reactor: object, settings: Mapping[str, object], directory: Path) -> object:
+        """The plan of C{settings}."""
+        from skypetrunk_campus import campusNumbers
+
+        return campusNumbers(settings)
+
+
+plugin = CampusPlugin()
