@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from skypetrunk.errors import MalformedMessage
+from skypetrunk.errors import CallRefused, MalformedMessage
 from skypetrunk.wire.grammar import parseParameters, quote
 from skypetrunk.wire.message import Header, Request, Response
 
@@ -174,6 +174,14 @@ def _retryAfter(response: Response) -> Iterator[Header]:
         yield Header("Retry-After", str(min(seconds, LONGEST_PAUSE) if response.status == 503 else seconds))
 
 
+def refusalHeaders(refusal: CallRefused) -> list[Header]:
+    """Reason and Retry-After of a call that policy refuses, as far as it names them."""
+    headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
+    if refusal.retryAfter is not None:
+        headers.append(Header("Retry-After", str(refusal.retryAfter)))
+    return headers
+
+
 def reasonHeader(cause: int, text: str) -> Header:
     """A Reason header with a Q.850 cause (RFC 3326).  A policy's text may be anything."""
     return Header("Reason", f"Q.850;cause={cause};text={quote(' '.join(text.split()))}")
@@ -190,5 +198,6 @@ __all__ = [
     "acrossStatus",
     "causesOf",
     "reasonHeader",
+    "refusalHeaders",
     "reasonsAcross",
 ]

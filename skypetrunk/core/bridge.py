@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, acrossStatus, reasonHeader
+from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, acrossStatus, reasonHeader, refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.identity import Caller
@@ -114,8 +114,7 @@ class Bridge:
     def _notAdmitted(self, failure: Failure) -> None:
         refusal = failure.value
         if isinstance(refusal, CallRefused):
-            headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
-            self._refuse(refusal.status or 403, "trunk", str(refusal), headers)
+            self._refuse(refusal.status or 403, "trunk", str(refusal), refusalHeaders(refusal))
         else:
             # Whatever went wrong in it: a policy that cannot say yes has said no.
             self._log.failure("{call}: the call policy failed", failure, call=self.request.call)

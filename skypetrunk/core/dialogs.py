@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader
+from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader, refusalHeaders
 from skypetrunk.core.bridge import Bridge
 from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.emergency import isEmergencyCall
@@ -274,10 +274,7 @@ class DialogManager:
             cause=refusal.cause,
             reason=str(refusal),
         )
-        headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
-        if refusal.retryAfter is not None:
-            headers.append(Header("Retry-After", str(refusal.retryAfter)))
-        transaction.respond(self._response(transaction.request, status, headers))
+        transaction.respond(self._response(transaction.request, status, refusalHeaders(refusal)))
 
     def _isEmergency(self, request: Request, called: str) -> bool:
         """In the Request-URI or in To, or in what a PBX's side has found instead."""

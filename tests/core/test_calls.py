@@ -370,7 +370,7 @@ class CallTests(SynchronousTestCase):
 
     def test_policy(self) -> None:
         """A policy refuses at once or later, with its status and cause; a failing policy denies."""
-        refusal = CallRefused("not today", 403, 21)
+        refusal = CallRefused("not today", 403, 21, retryAfter=9)
         waiting: Deferred[None] = Deferred()
 
         def refuse(request: object) -> None:
@@ -380,6 +380,7 @@ class CallTests(SynchronousTestCase):
         net.policy.result = refuse
         net.pbx.invite("sip:+4420@198.51.100.1", sdp())
         self.assertIn("cause=21", net.pbx.response(403).header("Reason") or "")
+        self.assertEqual(net.pbx.response(403).header("Retry-After"), "9")
         net = CallNet()
         net.policy.result = lambda request: waiting
         net.pbx.invite("sip:+4420@198.51.100.1", sdp())
