@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
-from skypetrunk.wire.sdes import CryptoAttribute, MalformedCrypto, UnsupportedCrypto, parseCrypto
+from skypetrunk.wire.address import literal
 from skypetrunk.wire.sdp import MediaDescription
 
 _CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
@@ -70,11 +69,11 @@ def remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
     if host is None or line.isHold:
         return None
     try:
-        theirs = ip_address(host)
+        theirs = literal(host)
     except ValueError:
         raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}") from None
     theirs = getattr(theirs, "ipv4_mapped", None) or theirs
-    version = ip_address(ours).version
+    version = literal(ours).version
     if theirs.version != version:
         raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}")
     return MediaAddress(host, line.port, line.rtcpPort or line.port)
@@ -87,14 +86,3 @@ def limited(answer: str, offer: str) -> str:
     return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
         (sends, receives), "inactive"
     )
-
-
-def cryptoLines(line: MediaDescription) -> tuple[CryptoAttribute, ...]:
-    """The crypto lines that can be read; others are skipped (RFC 4568 section 5.1.2)."""
-    lines = []
-    for value in line.crypto:
-        try:
-            lines.append(parseCrypto(value))
-        except (MalformedCrypto, UnsupportedCrypto):
-            continue
-    return tuple(lines)

@@ -15,7 +15,6 @@ from skypetrunk.core.audio_stream import (
     SENDS,
     AudioStream,
     common,
-    cryptoLines,
     limited,
     remoteOf,
     streamOf,
@@ -25,7 +24,7 @@ from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.multipart import partOf
 from skypetrunk.wire.offer_answer import RULES, brokenRules
-from skypetrunk.wire.sdes import CryptoAttribute
+from skypetrunk.wire.sdes import CryptoAttribute, usableCrypto
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
 
 SDP_TYPE = "application/sdp"
@@ -48,7 +47,7 @@ class _Standing:
 
     def suite(self, audio: int) -> str:
         """The suite in use: whichever of the two was the answer has one crypto line."""
-        lines = [cryptoLines(each.media[audio]) for each in (self.written, self.heard)]
+        lines = [usableCrypto(each.media[audio].crypto) for each in (self.written, self.heard)]
         return min(lines, key=len)[0].suite
 
 
@@ -131,7 +130,7 @@ class Session:
         if broken:
             kind = KeyAgreementFailed if any(rule.startswith("crypto") for rule in broken) else MalformedSDP
             raise kind(f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}")
-        pair = self._answeredPair(cryptoLines(audio))
+        pair = self._answeredPair(usableCrypto(audio.crypto))
         stream = streamOf(audio)
         direction = limited(stream.direction, self._offered.media[self._audio].direction)
         offered = self._offered.media[self._audio]
@@ -188,7 +187,7 @@ class Session:
                         f"wanted {self._protocol}, the offer has {line.protocol}"
                     )
                 continue
-            crypto = cryptoLines(line)
+            crypto = usableCrypto(line.crypto)
             try:
                 remoteOf(line, self.media.address.host)
                 if self._keys is not None:

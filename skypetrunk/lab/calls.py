@@ -81,7 +81,6 @@ class Call:
         self.session: AudioSession | None = None
         self.status: int | None = None
         self.cause = ""
-        self.began = clock.seconds()
         self.duration = 0.0
         self._answeredAt: float | None = None
         self._clock = clock

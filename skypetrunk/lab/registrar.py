@@ -174,7 +174,6 @@ class Registrar:
         self._granted = granted
         self._minimum = minimum
         self._bindings: dict[str, Binding] = {}
-        self.refreshes = 0
 
     def bindings(self) -> tuple[Binding, ...]:
         """Those that have not ended."""
@@ -221,7 +220,6 @@ class Registrar:
             return self._answer(request, 423, (Header("Min-Expires", str(self._minimum)),))
         granted = min(asked, self._default(contact, channel)) if self._granted is None else self._granted
         self._bindings[account] = Binding(account, contact, channel, granted, self._clock.seconds() + granted)
-        self.refreshes += 1
         return None
 
     def _default(self, contact: NameAddr, channel: IMessageChannel) -> int:
