@@ -9,7 +9,7 @@ The module is longer than others, so that a vendor finds every joint in one plac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -464,6 +464,79 @@ class KeyPair:
     suite: str
     local: MasterKey
     remote: MasterKey
+
+
+# A PBX in this process
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPacket:
+    """
+    What one RTP packet of a call brought.
+
+    @ivar payload: in the codec agreed: G.711 has an octet for each sample.
+    @ivar sequence: 16 bits, as its sender counts; shows what was lost, or comes late.
+    @ivar timestamp: 32 bits, samples, as its sender counts.
+    @ivar marker: the first after a silence.
+    """
+
+    payload: bytes
+    sequence: int
+    timestamp: int
+    marker: bool
+
+
+class IPBXMedia(Interface):
+    """The audio of one call: G.711, 8,000 samples in a second, an octet each."""
+
+    codec: str = Attribute('str: "PCMA" (A-law) or "PCMU" (mu-law), as agreed; certain once it is answered')
+    sending: bool = Attribute("bool: audio may be sent now: not before an answer, not while on hold")
+
+    def play(frames: Iterable[bytes]) -> Deferred[bool]:
+        """
+        Send these frames, each in its time, from now on; what was played before is stopped.  While the
+        call is on hold the playing waits.
+
+        @param frames: usually of 160 octets, 20 ms; at most 1,280.  They may be made one by one while
+            they are played.  What they raise ends the call, and the log names the plugin.
+        @return: fires with C{True} when the last one is over; with C{False} when something else ended it:
+            L{stop}, another C{play}, another codec, the end of the call.  Never fails.
+        """
+
+    def stop() -> None:
+        """Stop what is played; nothing if nothing is."""
+
+    def send(payload: bytes, marker: bool = False, timestamp: int | None = None) -> None:
+        """
+        Send one packet now: for audio that comes in its own time.  Lost where L{sending} is false.
+
+        @param marker: the first after a silence.
+        @param timestamp: of its first sample, in samples since any instant of yours; C{None} for now.
+            What is sent without it, and what is played, count since the beginning of the call.
+        """
+
+
+class IMediaEndpoint(IMediaLeg, IPBXMedia):
+    """An L{IMediaLeg} whose packets are made and taken in this process."""
+
+    def attach(
+        packetReceived: Callable[[AudioPacket], None],
+        digitReceived: Callable[[str], None],
+        failed: Callable[[], None],
+    ) -> None:
+        """
+        Tell these of what comes in, until the leg is released.
+
+        @param digitReceived: once for each key, C{0-9 * # A-D}.
+        @param failed: called while an exception of what is played is handled.
+        """
+
+    def agreed(codec: str, payloadType: int, eventType: int | None) -> None:
+        """
+        What the SDP says; may be called again.
+
+        @param eventType: the payload type of telephone-event (RFC 4733), if there is one.
+        """
 
 
 # Finding and verifying

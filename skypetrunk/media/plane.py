@@ -7,19 +7,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import EADDRINUSE
 from ipaddress import ip_address
+from typing import TypeVar
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
 from zope.interface import implementer
 
 from skypetrunk.errors import PortsExhausted
-from skypetrunk.interfaces import IMediaLeg, IMediaPlane
+from skypetrunk.interfaces import IMediaEndpoint, IMediaLeg, IMediaPlane
+from skypetrunk.media.endpoint import Endpoint
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import mediaReactor
 from skypetrunk.media.ports import PortRange
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
+
+Leg = TypeVar("Leg", bound=MediaLeg)
 
 
 @implementer(IMediaPlane)
@@ -68,16 +72,30 @@ class MediaPlane:
 
         @raise PortsExhausted: none is left.
         """
+        return self._allocate(SecureLeg if secure else PlainLeg, name, self._advertised[secure])
+
+    def endpoint(self, name: str) -> IMediaEndpoint:
+        """
+        Bind a pair of ports for the end of a call inside this process.
+
+        @raise PortsExhausted: none is left.
+        """
+        address = ip_address(self._address)
+        # Its peer is a leg of this plane, and a packet to the wildcard comes from the loopback address.
+        near = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else self._address
+        return self._allocate(Endpoint, name, near)
+
+    def _allocate(self, kind: Callable[..., Leg], name: str, shown: str) -> Leg:
         bound: list[IListeningPort] = []
 
         def giveBack() -> None:
             self._close(bound)
             self._ports.release(port)
 
-        leg: MediaLeg = (SecureLeg if secure else PlainLeg)(name, self._clock, self._entropy, giveBack)
+        leg = kind(name, self._clock, self._entropy, giveBack)
         port, pair = self._ports.allocate(lambda port: self._bind(port, leg))
         bound += pair
-        leg.bound(self._address, self._advertised[secure], port)
+        leg.bound(self._address, shown, port)
         return leg
 
     def join(self, one: IMediaLeg, other: IMediaLeg) -> None:
