@@ -7,7 +7,7 @@ Words in square brackets are sipp's own: C{[call_id]}, C{[media_port]}, C{[next_
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 #: A fixed key for peers that sign the SDP but carry no SRTP themselves: 30 octets, 0 to 29.
 FIXED_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
@@ -19,12 +19,13 @@ class Scenario:
     def __init__(self, name: str) -> None:
         self._name = name
         self._steps: list[str] = []
-        self._checked = False
+        self._variables: set[str] = set()
 
     def xml(self) -> str:
         """The file that sipp reads."""
         # sipp refuses a variable that is set and never used.
-        used = ['  <Reference variables="found"/>'] if self._checked else []
+        names = ",".join(sorted(self._variables))
+        used = [f'  <Reference variables="{names}"/>'] if names else []
         steps = "\n".join(self._steps + used)
         head = '<?xml version="1.0" encoding="ISO-8859-1" ?>'
         return f'{head}\n<scenario name="{self._name}">\n{steps}\n</scenario>\n'
@@ -41,15 +42,22 @@ class Scenario:
         return self
 
     def request(
-        self, method: str, *, store: bool = False, optional: bool = False, body: str = ""
+        self,
+        method: str,
+        *,
+        store: bool = False,
+        optional: bool = False,
+        body: str = "",
+        keep: Mapping[str, str] | None = None,
     ) -> Scenario:
         """
         Wait for a request.
 
         @param store: keep its route set and Contact for requests of our own.
         @param body: a regular expression that its body has to match.
+        @param keep: header names by the variable that keeps what stands behind the colon, for C{[$variable]}.
         """
-        return self._receive(f'request="{method}"', store, optional, False, body)
+        return self._receive(f'request="{method}"', store, optional, False, body, keep or {})
 
     def response(
         self,
@@ -59,23 +67,30 @@ class Scenario:
         optional: bool = False,
         challenge: bool = False,
         body: str = "",
+        keep: Mapping[str, str] | None = None,
     ) -> Scenario:
         """
         Wait for a response.
 
         @param challenge: keep its challenge for C{[authentication]}.
         """
-        return self._receive(f'response="{status}"', store, optional, challenge, body)
+        return self._receive(f'response="{status}"', store, optional, challenge, body, keep or {})
 
-    def _receive(self, what: str, store: bool, optional: bool, challenge: bool, body: str) -> Scenario:
+    def _receive(
+        self, what: str, store: bool, optional: bool, challenge: bool, body: str, keep: Mapping[str, str]
+    ) -> Scenario:
         switches = {"rrs": store, "optional": optional, "auth": challenge}
         attributes = "".join(f' {name}="true"' for name, on in switches.items() if on)
+        found = [
+            f'<ereg regexp=".*" search_in="hdr" header="{header}:" assign_to="{name}"/>'
+            for name, header in keep.items()
+        ]
+        self._variables |= set(keep)
         if body:
-            check = f'<ereg regexp="{body}" search_in="body" check_it="true" assign_to="found"/>'
-            self._checked = True
-            self._steps.append(f"  <recv {what}{attributes}><action>{check}</action></recv>")
-        else:
-            self._steps.append(f"  <recv {what}{attributes}/>")
+            found.append(f'<ereg regexp="{body}" search_in="body" check_it="true" assign_to="found"/>')
+            self._variables.add("found")
+        action = f"><action>{''.join(found)}</action></recv>" if found else "/>"
+        self._steps.append(f"  <recv {what}{attributes}{action}")
         return self
 
     def pause(self, milliseconds: int) -> Scenario:

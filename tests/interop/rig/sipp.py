@@ -15,7 +15,7 @@ from tests.interop.rig.sip import Message
 
 class Sipp(Peer):
     """
-    One scenario, played once.
+    One scenario, played once unless C{calls} says otherwise.
 
     @ivar port: its SIP port.
     @ivar mediaPorts: ports it may use for RTP and RTCP.
@@ -35,6 +35,7 @@ class Sipp(Peer):
         seconds: int = 60,
         keys: Mapping[str, str] | None = None,
         echo: bool = False,
+        calls: int = 1,
     ) -> None:
         """
         @param remote: whom to call; C{None} when the scenario begins by waiting for a request.
@@ -42,6 +43,7 @@ class Sipp(Peer):
         @param transport: sipp's C{-t}: C{u1} is UDP, C{t1} TCP over one connection.
         @param keys: values of C{[name]} in the scenario.
         @param echo: send RTP back that arrives at the first media port.
+        @param calls: Call-IDs for which the scenario is played, before it ends.
         """
         super().__init__(scratch, f"sipp-{name}")
         self.address = address
@@ -55,7 +57,8 @@ class Sipp(Peer):
         file = scratch / f"{self.name}.xml"
         file.write_text(scenario.xml())
         self._arguments = [program("sipp")] + ([f"{remote[0]}:{remote[1]}"] if remote else [])
-        self._arguments += ["-sf", str(file), "-s", service, "-t", transport, "-m", "1", "-nostdin"]
+        self._arguments += ["-sf", str(file), "-s", service, "-t", transport, "-nostdin"]
+        self._arguments += ["-m", str(calls)]
         self._arguments += ["-i", address, "-p", str(self.port), "-mi", address, "-mp", str(first)]
         self._arguments += ["-trace_msg", "-message_file", str(self._trace)]
         self._arguments += ["-trace_err", "-error_file", str(self._errors)]

@@ -21,8 +21,9 @@ class Stunnel(Peer):
         scratch: Path,
         certificate: Certificate,
         connect: tuple[str, int],
+        name: str = "stunnel",
     ) -> None:
-        super().__init__(scratch, "stunnel")
+        super().__init__(scratch, name)
         self.address = address = host(11)
         self.port = takePorts(address)
         values = {
@@ -31,11 +32,12 @@ class Stunnel(Peer):
             "CERTIFICATE": certificate.certificate,
             "KEY": certificate.key,
         }
-        render("stunnel.in", scratch / "stunnel.conf", values)
+        self._configuration = scratch / f"{name}.conf"
+        render("stunnel.in", self._configuration, values)
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        self.launch([program("stunnel"), str(self.scratch / "stunnel.conf")])
+        self.launch([program("stunnel"), str(self._configuration)])
         self.waitFor(lambda: listening("tcp", self.address, self.port), 5, "listen")
 
     def connections(self) -> int:
