@@ -16,6 +16,7 @@ from skypetrunk.core import (
     client_machines,
     invite_client,
     invite_server,
+    keep_alive,
     leg_machine,
     registration_machine,
     reliable_provisional,
@@ -90,6 +91,7 @@ def machines() -> tuple[Machine, ...]:
             "Sent again until their PRACK (RFC 3262).",
             reliable_provisional._machine,
         ),
+        _read("Pings", "Of one connection to a carrier (RFC 5626 section 4.4.1).", keep_alive._machine),
         _read("Session timer", "Of one leg (RFC 4028).", session_timer._machine),
         _read("Leg", "One dialog of a call, and how it ends.", leg_machine.startLeg),
     )

@@ -83,7 +83,12 @@ class _Attempt:
 
 
 class Registration:
-    """One account, registered over one channel at a time."""
+    """
+    One account, registered over one channel at a time.
+
+    @ivar outbound: the registrar has said that it answers pings (RFC 5626 section 6).
+    @ivar flowTimer: its Flow-Timer in seconds, if it named one.
+    """
 
     log = Logger()
 
@@ -117,6 +122,8 @@ class Registration:
         self._attempt: _Attempt | None = None
         self._waiters: list[Deferred[None]] = []
         self._machine: RegistrationInputs = registration_machine.begin(self)
+        self.outbound = False
+        self.flowTimer: int | None = None
 
     @property
     def registered(self) -> bool:
@@ -179,6 +186,9 @@ class Registration:
         if seconds <= 0:
             self._fail("it granted 0 seconds", response.status, RETRY_SLOWLY, None)
             return
+        self.flowTimer = _number(response.header("Flow-Timer"))
+        options = {name.lower() for header in ("Require", "Supported") for name in response.values(header)}
+        self.outbound = self.flowTimer is not None or "outbound" in options
         self._machine.granted(seconds)
 
     def _grantedBy(self, response: Response) -> int:

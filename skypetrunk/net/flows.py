@@ -190,16 +190,17 @@ class TrunkFlows:
                 observer=observer,
                 connected=connected,
                 lost=lost,
+                chance=random,
             )
 
         self._factory = factory(self._flowUp, self._flowDown)
         self._extraFactory = factory(None, self._extraDown)
         self._endpoint = TargetsEndpoint(domain, lambda: locator.locate(domain), connector, self._noFlow)
         self._service = ClientService(self._endpoint, self._factory, self._backoff, clock)
-        # Connections beside the flow, by the host and port that were asked for.
-        self._extras: dict[tuple[str, int | None], IMessageChannel] = {}
+        # Connections beside the flow, by the host and port that were asked for; the last one comes last.
+        self._extras: dict[tuple[str, int | None], StreamSignalling] = {}
         self._waiting: dict[tuple[str, int | None], list[Deferred[IMessageChannel]]] = {}
-        self._connecting: dict[tuple[str, int | None], Deferred[IMessageChannel]] = {}
+        self._connecting: dict[tuple[str, int | None], Deferred[StreamSignalling]] = {}
         self._stopped: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -227,6 +228,15 @@ class TrunkFlows:
         if self._current is not None:
             self._current.abort(why)
 
+    def pingsAnswered(self, flowTimer: int | None) -> None:
+        """
+        The registrar has promised that pings over the flow are answered (RFC 5626 section 5.4).
+
+        @param flowTimer: seconds of silence after which it gives the flow up, if it says so.
+        """
+        if self._current is not None:
+            self._current.pingsAnswered(flowTimer)
+
     def current(self) -> IMessageChannel | None:
         """The flow, while there is one."""
         return self._current
@@ -245,13 +255,19 @@ class TrunkFlows:
             return self._flow()
         key = (host, _tlsPort(uri))
         if key in self._extras:
+            self._extras[key] = self._extras.pop(key)
             return succeed(self._extras[key])
         result: Deferred[IMessageChannel] = Deferred()
         if key in self._waiting:
             self._waiting[key].append(result)
             return result
-        if self._stopped is not None or len(self._extras) + len(self._waiting) >= _MOST_EXTRA:
+        if self._stopped is not None or len(self._waiting) >= _MOST_EXTRA:
             return fail(NoTarget(f"{host}: {self.problem or 'too many connections beside the flow'}"))
+        if len(self._extras) + len(self._waiting) >= _MOST_EXTRA:
+            # Pings keep them open: the one that nobody asked for the longest makes room.
+            longest = next(iter(self._extras.values()))
+            self._forget(longest)
+            longest.close()
         self._waiting[key] = [result]
         opening = self._connecting[key] = Deferred.fromCoroutine(self._open(*key))
         opening.addBoth(self._opened, key)
@@ -309,7 +325,7 @@ class TrunkFlows:
 
     # Beside the flow
 
-    async def _open(self, host: str, port: int | None) -> IMessageChannel:
+    async def _open(self, host: str, port: int | None) -> StreamSignalling:
         if isLiteral(host):
             targets: Sequence[Target] = [Target(host, port or DEFAULT_PORT, host)]
         else:
@@ -322,7 +338,7 @@ class TrunkFlows:
         assert isinstance(channel, StreamSignalling)
         return channel
 
-    def _opened(self, result: IMessageChannel | Failure, key: tuple[str, int | None]) -> None:
+    def _opened(self, result: StreamSignalling | Failure, key: tuple[str, int | None]) -> None:
         del self._connecting[key]
         waiting = self._waiting.pop(key)
         if isinstance(result, Failure):
@@ -334,9 +350,12 @@ class TrunkFlows:
             each.callback(result)
 
     def _extraDown(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
+        self._forget(channel)
+        self._checkStopped()
+
+    def _forget(self, channel: StreamSignalling) -> None:
         for key in [key for key, each in self._extras.items() if each is channel]:
             del self._extras[key]
-        self._checkStopped()
 
     def _noExtra(self, problem: str) -> None:
         self._log.warn("{domain}: beside the flow: {problem}", domain=self._domain, problem=problem)

@@ -8,9 +8,8 @@ transactions, an answer of our own, or nothing.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,17 +19,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from skypetrunk.core.keep_alive import PING, KeepAlive
 from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, ISizedChannel, ITransactions
+from skypetrunk.net.reception import MessageObserver, Networks, Reception, allowed
 from skypetrunk.net.tls import closeWithin
-from skypetrunk.wire.address import TransportAddress, literal
+from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
-from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
-
-#: Told of each message: sent or received, the message, the channel.
-MessageObserver = Callable[[bool, Request | Response, IMessageChannel], None]
-
-Networks = Sequence[IPv4Network | IPv6Network]
+from skypetrunk.wire.message import Request, Response
 
 DEFAULT_LIMITS = Limits()
 
@@ -39,64 +35,6 @@ LARGEST_REQUEST = 1300
 
 #: Channels of UDP peers that are kept; one more and the longest unused is made anew when needed.
 _CHANNELS_KEPT = 1000
-
-
-def allowed(host: str, networks: Networks | None) -> bool:
-    """Is this literal address in one of the networks?  C{None} allows all."""
-    if networks is None:
-        return True
-    try:
-        address = literal(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
-
-
-class _Reception:
-    """
-    What streams and datagrams do alike with one received message.
-
-    @ivar malformed: messages that were none.
-    """
-
-    _log = Logger()
-
-    def __init__(
-        self, transactions: ITransactions, token: Callable[[], str], observer: MessageObserver | None
-    ) -> None:
-        self.transactions = transactions
-        self.malformed = 0
-        self._token = token
-        self._observer = observer
-
-    def received(self, data: bytes, channel: IMessageChannel) -> None:
-        """Octets of one message.  Never raises."""
-        with self._log.failuresHandled("while receiving from {peer}", peer=channel.peer):
-            try:
-                message = parseMessage(data, stream=channel.reliable)
-            except MalformedMessage as problem:
-                self.refused(problem, channel)
-                return
-            self.seen(False, message, channel)
-            self.transactions.messageReceived(message, channel)
-
-    def refused(self, problem: MalformedMessage, channel: IMessageChannel) -> None:
-        """Answer what is no message, where RFC 3261 wants an answer (section 8.2, 16.3, 21.4.1)."""
-        self.malformed += 1
-        self._log.info("malformed message from {peer}: {problem}", peer=channel.peer, problem=str(problem))
-        if problem.message is None or problem.silent or problem.status is None:
-            return
-        try:
-            channel.send(responseTo(problem.message, problem.status, toTag=self._token()))
-        except ChannelFailed as failure:
-            self._log.debug("no answer to {peer}: {failure}", peer=channel.peer, failure=str(failure))
-
-    def seen(self, sent: bool, message: Request | Response, channel: IMessageChannel) -> None:
-        """Tell the observer, whose failures change nothing."""
-        if self._observer is not None:
-            with self._log.failuresHandled("while observing a message"):
-                self._observer(sent, message, channel)
 
 
 @implementer(IMessageChannel)
@@ -119,6 +57,7 @@ class StreamSignalling(Protocol):
         self._framer = StreamFramer(factory.limits)
         self._closing: IDelayedCall | None = None
         self._open = False
+        self._keepAlive: KeepAlive | None = None
 
     def connectionMade(self) -> None:
         """The connection stands, verified where that is asked for."""
@@ -130,6 +69,10 @@ class StreamSignalling(Protocol):
             # Messages are small and wait for each other; a dead peer should be noticed.
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
+        chance = self.factory.chance
+        if chance is not None:
+            self._keepAlive = KeepAlive(self.factory.clock, chance, self._ping, self._unanswered)
+            self._keepAlive.start()
         self.factory.connectionMade(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -147,6 +90,8 @@ class StreamSignalling(Protocol):
                 self._write(b"\r\n")  # RFC 5626 section 4.4.1
             elif not isinstance(frame, Pong):
                 reception.received(frame, self)
+            elif self._keepAlive is not None:
+                self._keepAlive.ponged()
         if self._framer.failure is not None:
             self._giveUp(self._framer.failure)
 
@@ -155,6 +100,7 @@ class StreamSignalling(Protocol):
         wasOpen, self._open = self._open, False
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
+        self._stopPings()
         if wasOpen:
             failure = ChannelFailed(f"{self.peer}: {reason.getErrorMessage()}")
             self.factory.connectionLost(self, failure)
@@ -173,6 +119,7 @@ class StreamSignalling(Protocol):
     def close(self) -> None:
         """Close politely; abort after the bound if the peer does not answer (RFC 5246 section 7.2.1)."""
         if self._open and self._closing is None and self.transport is not None:
+            self._stopPings()
             self._closing = closeWithin(self.transport, self.factory.clock)
 
     def abort(self, why: str) -> None:
@@ -180,6 +127,22 @@ class StreamSignalling(Protocol):
         if self._open and self.transport is not None:
             self._log.warn("{peer}: connection given up: {why}", peer=self.peer, why=why)
             self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def pingsAnswered(self, flowTimer: int | None) -> None:
+        """The registrar says that it answers pings; see L{KeepAlive.promised}."""
+        if self._keepAlive is not None:
+            self._keepAlive.promised(flowTimer)
+
+    def _ping(self) -> None:
+        self._framer.pinged()
+        self._write(PING)
+
+    def _unanswered(self) -> None:
+        self.abort("no answer to a ping")
+
+    def _stopPings(self) -> None:
+        if self._keepAlive is not None:
+            self._keepAlive.stop()
 
     def _write(self, data: bytes) -> None:
         if self.transport is not None:
@@ -201,6 +164,7 @@ class StreamSignallingFactory(Factory):
     @ivar reception: what is done with a message; its C{malformed} counts those that were none.
     @ivar strangers: connections refused because of C{allow}.
     @ivar channels: the open connections.
+    @ivar chance: from 0 to 1, where the connections are kept alive by pings.
     """
 
     noisy = False
@@ -218,6 +182,7 @@ class StreamSignallingFactory(Factory):
         observer: MessageObserver | None = None,
         connected: Callable[[StreamSignalling], None] | None = None,
         lost: Callable[[StreamSignalling, ChannelFailed], None] | None = None,
+        chance: Callable[[], float] | None = None,
     ) -> None:
         """
         @param token: random text for the To tag of answers to what is malformed.
@@ -229,12 +194,13 @@ class StreamSignallingFactory(Factory):
         self.transport = transport
         self.secure = secure
         self.limits = limits
-        self.reception = _Reception(transactions, token, observer)
+        self.reception = Reception(transactions, token, observer)
         self.strangers = 0
         self.channels: set[StreamSignalling] = set()
         self._allow = allow
         self._connected = connected
         self._lost = lost
+        self.chance = chance
 
     def buildProtocol(self, addr: IAddress | None) -> StreamSignalling | None:  # type: ignore[override]
         """One for each peer that is allowed; others are closed without a word."""
@@ -319,7 +285,7 @@ class DatagramSignalling(DatagramProtocol):
         @param allow: who is heard; the others are dropped silently and counted.  C{None} for everybody.
         @param connect: makes the connection to a peer that requests take which are too large for a datagram.
         """
-        self.reception = _Reception(transactions, token, observer)
+        self.reception = Reception(transactions, token, observer)
         self.dropped: Counter[str] = Counter()
         self.localAddress = TransportAddress("UDP", "", 0)
         self._allow = allow
@@ -387,3 +353,16 @@ class DatagramSignalling(DatagramProtocol):
 
 def _streamAddress(transport: str, address: IAddress) -> TransportAddress:
     return TransportAddress(transport, getattr(address, "host", ""), getattr(address, "port", 0))
+
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "LARGEST_REQUEST",
+    "DatagramChannel",
+    "DatagramSignalling",
+    "MessageObserver",
+    "Networks",
+    "StreamSignalling",
+    "StreamSignallingFactory",
+    "allowed",
+]

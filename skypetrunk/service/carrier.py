@@ -175,6 +175,8 @@ class Carrier:
         self.side.up = True
         self._problem = None
         self._expires = expires
+        if self.registration is not None and self.registration.outbound:
+            self.flows.pingsAnswered(self.registration.flowTimer)
         self._lapse = self._reactor.callLater(expires, self._lapsed)
 
     def refused(self, reason: str, status: int) -> None:

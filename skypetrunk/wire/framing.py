@@ -65,6 +65,7 @@ class StreamFramer:
         self._buffer = bytearray()
         self._failure: MalformedMessage | None = None
         self._lonely = False  # a PONG was reported that may become a PING
+        self._pinged = False  # a PONG is waited for
         self._newMessage()
 
     def _newMessage(self) -> None:
@@ -82,6 +83,11 @@ class StreamFramer:
     def unfinished(self) -> bytes:
         """What came of a message that is not complete."""
         return bytes(self._buffer)
+
+    def pinged(self) -> None:
+        """A ping was sent: the next single CRLF is its pong, and no half of a ping."""
+        self._pinged = True
+        self._lonely = False
 
     def receive(self, data: bytes) -> list[Frame]:
         """
@@ -140,7 +146,8 @@ class StreamFramer:
         if buffer.startswith(b"\r\n\r\n"):
             del buffer[:4]
             return PING
-        self._lonely = len(buffer) < 4
+        self._lonely = len(buffer) < 4 and not self._pinged
+        self._pinged = False
         del buffer[:2]
         return PONG
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.registration import Registration
@@ -154,16 +154,31 @@ def keepAlive(actor: str) -> str | None:
     """What goes wrong with the CRLF keep-alive of RFC 5626 section 4.4.1 on one connection."""
     clock = Clock()
     layer = Transactions(clock, RecordingTransactionUser(), countingToken())
-    factory = StreamSignallingFactory(layer, clock, countingToken(), transport="TLS", secure=True)
+    factory = StreamSignallingFactory(
+        layer, clock, countingToken(), transport="TLS", secure=True, chance=lambda: 1.0
+    )
     protocol = factory.buildProtocol(None)
     assert protocol is not None
-    transport = StringTransport()
+    transport = StringTransportWithDisconnection()
+    transport.protocol = protocol
     protocol.makeConnection(transport)
     if actor == "peer":
         protocol.dataReceived(b"\r\n\r\n")
         return None if transport.value() == b"\r\n" else f"answered with {transport.value()!r}"
-    clock.advance(600)
-    return None if transport.value() == b"\r\n\r\n" else "no ping in 600 s"
+    protocol.pingsAnswered(None)
+    for _ in range(5):
+        clock.advance(120)
+        if transport.value() != b"\r\n\r\n":
+            return f"{transport.value()!r} after 120 s"
+        transport.clear()
+        clock.advance(9.9)
+        protocol.dataReceived(b"\r\n")
+        if transport.value() or transport.disconnecting:
+            return "the pong is not understood"
+    # The fact of the flow: "no pong within 10 s: the flow is dead".
+    clock.advance(120)
+    clock.advance(10)
+    return "no pong within 10 s, and the connection stands" if transport.connected else None
 
 
 def results() -> Iterator[tuple[str, str | None]]:

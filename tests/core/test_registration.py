@@ -112,6 +112,23 @@ class RegistrationTests(SynchronousTestCase):
         credentials = parseCredentials(self.channel.requests[0].header("Authorization") or "")
         self.assertEqual((credentials.nonce, credentials.nonceCount), ("n2", "00000001"))
 
+    def test_outbound(self) -> None:
+        """RFC 5626 section 6: the registrar says that it answers pings, and when it wants them."""
+        headers: list[tuple[dict[str, str], bool, int | None]] = [
+            ({}, False, None),
+            ({"Supported": "path, Outbound"}, True, None),
+            ({"Require": "outbound"}, True, None),
+            ({"Flow-Timer": "120"}, True, 120),
+            ({"Flow-Timer": "soon"}, False, None),
+            ({"Supported": "path"}, False, None),
+        ]
+        self.registration.start(self.channel)
+        for more, outbound, seconds in headers:
+            named = {name.replace("-", "_"): value for name, value in more.items()}
+            self.answered(200, Contact=f"{self.contact()};expires=60", **named)
+            self.assertEqual((self.registration.outbound, self.registration.flowTimer), (outbound, seconds))
+            self.clock.advance(60)
+
     # Requests
 
     def test_table(self) -> None:

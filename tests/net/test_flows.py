@@ -290,6 +290,26 @@ class FindTests(FlowsTestCase):
         self.start()
         self.flow = self.flows.current()
 
+    def test_pings(self) -> None:
+        """Both are kept open by pings; the peer of the flow is condemned only after a promise."""
+        self.successResultOf(self.find("sip:192.0.2.3"))
+        self.network.advance(105)
+        self.assertEqual(self.listeners.heard, [b"\r\n\r\n", b"\r\n\r\n"])
+        self.network.advance(10)
+        self.assertEqual(self.transactions.lost, [])
+        self.flows.pingsAnswered(30)
+        self.network.advance(27)
+        self.assertEqual(self.listeners.heard[2:], [b"\r\n\r\n"])
+        self.network.advance(10)
+        self.assertEqual(self.events, ["up tls:192.0.2.1:5061", "down"])
+        self.assertIn("tls:192.0.2.1:5061: connection given up: no answer to a ping", self.logged())
+        self.network.advance(1)
+        self.assertEqual(self.events[2:], ["up tls:192.0.2.1:5061"])
+        self.flows.stop()
+        self.network.flush()
+        self.flows.pingsAnswered(30)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_flow(self) -> None:
         """The domain in any spelling, our server's address and its name are the flow."""
         for text in (
@@ -364,12 +384,18 @@ class FindTests(FlowsTestCase):
         self.assertEqual(self.events, ["up tls:192.0.2.1:5061"])
 
     def test_tooMany(self) -> None:
-        """Connections beside the flow are bounded."""
+        """Connections beside the flow are bounded: the one that was not asked for the longest is closed."""
         for last in range(100, 116):
             self.serve(f"192.0.2.{last}")
             self.successResultOf(self.find(f"sip:192.0.2.{last}"))
-        self.failureResultOf(self.find("sip:192.0.2.3"), NoTarget)
-        self.assertEqual(len(self.network.attempts), 17)
+        first = self.successResultOf(self.find("sip:192.0.2.100"))
+        self.successResultOf(self.find("sip:192.0.2.3"))
+        self.assertEqual([str(lost.peer) for lost, _ in self.transactions.lost], ["tls:192.0.2.101:5061"])
+        self.assertEqual(len(self.network.attempts), 18)
+        self.assertIs(self.successResultOf(self.find("sip:192.0.2.100")), first)
+        self.successResultOf(self.find("sip:192.0.2.101"))
+        self.assertEqual(str(self.transactions.lost[-1][0].peer), "tls:192.0.2.102:5061")
+        self.assertEqual(self.flows.current(), self.flow)
 
 
 class StopTests(FlowsTestCase):

@@ -116,6 +116,19 @@ class Framing(SynchronousTestCase):
 class KeepAlives(SynchronousTestCase):
     """CRLF between messages (RFC 5626 section 4.4.1)."""
 
+    def test_pongs(self) -> None:
+        """RFC 5626 section 3.5.1: the pongs of two pings of ours, with nothing between, are no ping."""
+        framer = StreamFramer()
+        for _ in range(3):
+            framer.pinged()
+            self.assertEqual(framer.receive(b"\r"), [])
+            self.assertEqual(framer.receive(b"\n"), [PONG])
+        self.assertEqual(framer.receive(b"\r\n"), [PONG])
+        self.assertEqual(framer.receive(b"\r\n"), [PING])
+        framer.pinged()
+        self.assertEqual(framer.receive(b"\r\n\r\n"), [PING])
+        self.assertEqual(framer.receive(b"\r\n" + ONE), [PONG, ONE])
+
     def test_ping(self) -> None:
         """Two CRLF, before, between and after messages."""
         ping = b"\r\n\r\n"

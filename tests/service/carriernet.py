@@ -1,0 +1,133 @@
+"""
+One trunk of a configuration on a clock: real TLS and real connections in memory, to a carrier that the test
+plays.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.core.timers import Timers
+from skypetrunk.core.transactions import Transactions
+from skypetrunk.errors import ChannelFailed
+from skypetrunk.net.certificates import loadOwnCertificate
+from skypetrunk.net.locate import FixedTargets, Locator
+from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
+from skypetrunk.net.tls import tlsServerOptions
+from skypetrunk.profiles import readProfile
+from skypetrunk.service.carrier import Carrier
+from skypetrunk.service.settings import Limits, TLSConfiguration, TrunkConfiguration, TrunkMedia
+from skypetrunk.testing import RecordingTransactionUser, countingToken
+from skypetrunk.wire.message import Header, Request, responseTo
+from skypetrunk.wire.secret import Secret
+from tests.core.callnet import Plan
+from tests.net.certificates import authority, dns, leaf
+from tests.net.network import MemoryNetwork
+from tests.net.zone import ZoneResolver
+
+DOMAIN = "carrier.example"
+ADDRESS = ("192.0.2.1", 5061)
+
+
+class NetworkReactor(Clock):
+    """A clock whose TCP connections are those of a L{MemoryNetwork}."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = MemoryNetwork(self)
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float, bindAddress: object) -> None:
+        """Connect in memory; see C{IReactorTCP}."""
+        connecting: Deferred[IProtocol] = self.network.connect((host, port), factory)
+
+        def failed(reason: Failure) -> None:
+            factory.clientConnectionFailed(None, reason)
+
+        connecting.addErrback(failed)
+
+
+class CarrierCase(SynchronousTestCase):
+    """
+    A trunk to 192.0.2.1, where a carrier listens from the beginning.
+
+    @ivar trunk: not started.
+    @ivar carrier: what the carrier was asked, over any connection.
+    @ivar connections: those of the carrier that stand.
+    """
+
+    profile = ""
+
+    def setUp(self) -> None:
+        """Both sides are there."""
+        self.reactor = NetworkReactor()
+        self.network = self.reactor.network
+        self.carrier = RecordingTransactionUser()
+        self.layer = Transactions(self.reactor, self.carrier, countingToken())
+        self.connections: list[StreamSignalling] = []
+        factory = StreamSignallingFactory(
+            self.layer,
+            self.reactor,
+            lambda: "carrier",
+            transport="TLS",
+            secure=True,
+            connected=self.connections.append,
+            lost=self._lost,
+        )
+        issued = leaf(dns(DOMAIN))
+        options = tlsServerOptions(loadOwnCertificate(issued.pem, issued.keyPEM))
+        self.network.listenTLS(*ADDRESS, options, factory)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.trunk = self._makeTrunk(Path(directory.name))
+
+    def _lost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
+        self.connections.remove(channel)
+
+    def _makeTrunk(self, directory: Path) -> Carrier:
+        (directory / "test.toml").write_text(f'title = "Test"\n{self.profile}\n')
+        (directory / "ca.pem").write_bytes(authority().pem)
+        configuration = TrunkConfiguration(
+            name="carrier",
+            profile=readProfile(directory / "test.toml"),
+            domain=DOMAIN,
+            username="account",
+            password=Secret("s3cret"),
+            targets=(ADDRESS,),
+            tls=TLSConfiguration(directory / "ca.pem", (), None, None, None),
+            media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
+            limits=Limits(),
+        )
+        locator = FixedTargets(DOMAIN, (ADDRESS,), Locator(ZoneResolver({}), lambda highest: 0))
+        return Carrier(
+            configuration, self.reactor, locator, Plan(), countingToken(), lambda: 0.5, Timers(), None
+        )
+
+    def start(self) -> None:
+        """The trunk starts, and everything happens that happens at once."""
+        self.trunk.start()
+        self.network.flush()
+
+    def requests(self, method: str) -> list[Request]:
+        """What the carrier was asked by C{method}, oldest first."""
+        return [each.request for each in self.carrier.transactions if each.request.method == method]
+
+    def answers(self, status: int, *headers: tuple[str, str]) -> None:
+        """The carrier answers the last request."""
+        transaction = self.carrier.transactions[-1]
+        lines = tuple(Header(*header) for header in headers)
+        transaction.respond(responseTo(transaction.request, status, None, lines, toTag="carrier"))
+        self.network.flush()
+
+    def grants(self, *headers: tuple[str, str], seconds: int = 3600) -> None:
+        """The carrier accepts the last REGISTER."""
+        contact = self.requests("REGISTER")[-1].contacts[0]
+        granted = contact.replace(params=contact.params.with_("expires", str(seconds)))
+        self.answers(200, ("Contact", str(granted)), *headers)
