@@ -434,8 +434,12 @@ class IMediaPlane(Interface):
 class IKeyAgreement(Interface):
     """The SRTP keys of one leg in its SDP (RFC 4568).  A leg keeps one for its whole life."""
 
-    def offer() -> tuple[CryptoAttribute, ...]:
-        """Lines for an offer.  The key of a suite stays the same over all offers of a leg."""
+    def offer(fresh: bool = False) -> tuple[CryptoAttribute, ...]:
+        """
+        Lines for an offer.  The key of a suite stays the same over all offers of a leg.
+
+        @param fresh: but for this one: a new key, which replaces the other when it is agreed.
+        """
 
     def answered(lines: Sequence[CryptoAttribute]) -> KeyPair:
         """

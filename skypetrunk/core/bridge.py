@@ -21,9 +21,11 @@ from skypetrunk.core.identity import Caller
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import PBXSide, Side
+from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -68,7 +70,7 @@ class Bridge:
         self._entropy = entropy
         self._near: Leg | None = None
         self._far: Leg | None = None
-        self._legs: set[Leg] = set()
+        self._legs: set[LegClient] = set()
         self._exchange: Exchange | None = None
         self._ringing: IDelayedCall | None = None
         self._answeredAt: float | None = None
@@ -194,13 +196,18 @@ class Bridge:
         elif exchange.answering is not None:
             self._exchange = None
             exchange.asking.session.forget()
-            exchange.asking.refuse(exchange.server, 480)
+            # RFC 3311 section 5.2: 504 where the other side takes longer than an UPDATE can wait.
+            status = 504 if isinstance(exchange.server, UpdateServer) else 480
+            exchange.asking.refuse(exchange.server, status)
             exchange.answering.cancelInvite()
 
     # LegOwner: an INVITE crosses
 
-    def legInvited(self, leg: Leg, server: InviteServer) -> None:
-        """A re-INVITE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section 14.1)."""
+    def legInvited(self, leg: Leg, server: InviteServer | UpdateServer) -> None:
+        """
+        A re-INVITE or UPDATE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section
+        14.1).
+        """
         other = self._other(leg)
         settled = self._answeredAt is not None and self._exchange is None and not self._ended
         if settled and leg.answerRefresh(server):
@@ -216,11 +223,21 @@ class Bridge:
             leg.refuse(server, error.status or 488)
             return
         self._exchange = exchange
+        update = isinstance(server, UpdateServer)
         offer = exchange.sendTo(other)
-        self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
-        other.reinvite(offer)
+        if not (update and other.allows("UPDATE")):
+            # One that goes on as UPDATE has the bound of its own transaction.
+            seconds = UPDATE_SECONDS if update else RINGING_SECONDS
+            self._ringing = self._workshop.clock.callLater(seconds, self._rangTooLong)
+        other.change(offer, update)
 
-    def legProgressed(self, leg: Leg, response: Response) -> None:
+    def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
+        """Before the answer each leg is settled by itself; the other is told after it."""
+        if self._exchange is None or self._ended:
+            raise RemoteError("the call is over", 481)
+        return self._exchange.reoffered(leg, body, tag)
+
+    def legProgressed(self, leg: LegClient, response: Response) -> None:
         """180, 183 and their like cross, with an early answer if there is one."""
         exchange = self._exchange
         if exchange is None or leg is not exchange.answering or self._answeredAt is not None:
@@ -232,7 +249,7 @@ class Bridge:
             body = b""
         exchange.asking.progress(exchange.server, response.status, body)
 
-    def legAccepted(self, leg: Leg, response: Response) -> None:
+    def legAccepted(self, leg: LegClient, response: Response) -> None:
         """A 2xx crosses: with the answer, or with the offer that the asking side left to the other."""
         exchange = self._exchange
         if exchange is None or leg is not exchange.answering or self._ended:
@@ -253,8 +270,11 @@ class Bridge:
         if not exchange.late:
             leg.acknowledge(response)
             self._exchange = None
-            asking.renewal = exchange.renewal
         asking.accept(exchange.server, body)
+        if exchange.renewal is not None:
+            asking.refresh.renew(exchange.renewal)
+        if exchange.answeringRenewal is not None:
+            leg.refresh.renew(exchange.answeringRenewal)
         if self._answeredAt is None:
             self._answeredAt = self._workshop.clock.seconds()
             self._owner.bridgeAnswered(self)
@@ -290,7 +310,7 @@ class Bridge:
             leg.session.forget()
             exchange.answering.cancelInvite()
 
-    def legCrossed(self, leg: Leg, response: Response) -> None:
+    def legCrossed(self, leg: LegClient, response: Response) -> None:
         """The other side had changed the session already: its media goes where it now wants it."""
         try:
             if not self._ended:
@@ -299,7 +319,7 @@ class Bridge:
             leg.warn("a crossing answer", error)
         leg.session.forget()
 
-    def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
+    def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""
         exchange = self._exchange
         if exchange is None or leg is not exchange.answering or self._ended:
@@ -331,7 +351,7 @@ class Bridge:
             by = "trunk" if response is None else "callee"
             self._refuse(answer.status, by, reason, answer.headers)
 
-    def _other(self, leg: Leg) -> Leg | None:
+    def _other(self, leg: LegClient) -> Leg | None:
         return self._far if leg is self._near else self._near
 
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
@@ -345,7 +365,7 @@ class Bridge:
 
     # The end
 
-    def legEnded(self, leg: Leg, cause: str) -> None:
+    def legEnded(self, leg: LegClient, cause: str) -> None:
         """One side hung up: so does the other."""
         by = "caller" if leg is self._near else "callee"
         self._end(by, cause, None if self._answeredAt is not None else 487)
@@ -388,7 +408,7 @@ class Bridge:
         ended = CallEnded(self.request.call, cause, status, by, duration)
         self._owner.bridgeEnded(self, ended, self._statistics)
 
-    def legGone(self, leg: Leg) -> None:
+    def legGone(self, leg: LegClient) -> None:
         """Both gone: nothing is left of the call."""
         if leg not in self._legs:
             return

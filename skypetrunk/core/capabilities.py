@@ -11,7 +11,7 @@ from skypetrunk.wire.uri import OpaqueURI
 
 AGENT = f"skypetrunk/{__version__}"
 
-ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, INFO")
+ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, INFO, UPDATE")
 
 SUPPORTED = Header("Supported", "timer, 100rel")
 
@@ -23,7 +23,7 @@ ACCEPT = Header("Accept", f"{SDP_TYPE}, {MULTIPART}")
 _EXTENSIONS = frozenset(("timer", "100rel"))
 
 _KNOWN = frozenset(
-    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "UPDATE", "PUBLISH")
+    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH")
 )
 
 
@@ -43,7 +43,7 @@ def refusalOf(request: Request) -> tuple[int, list[Header]] | None:
     unknown = [name for name in request.values("Require") if name.lower() not in _EXTENSIONS]
     if unknown:
         return 420, [Header("Unsupported", ", ".join(unknown))]
-    if request.method != "INVITE":
+    if request.method not in ("INVITE", "UPDATE"):
         return None
     if request.body:
         kind = (request.contentType or "").lower()

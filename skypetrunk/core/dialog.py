@@ -19,6 +19,9 @@ from skypetrunk.wire.uri import SIPURI
 MAX_FORWARDS = 70
 """RFC 3261 section 8.1.1.6."""
 
+TARGET_REFRESHING = frozenset(("INVITE", "ACK", "UPDATE", "REFER", "NOTIFY"))
+"""Requests with a Contact (RFC 3261 section 12.2.1.1, RFC 3311 section 5.1, RFC 3515, RFC 6665)."""
+
 
 class Dialog:
     """
@@ -148,7 +151,7 @@ class Dialog:
             Header("Call-ID", self.callID),
             Header("CSeq", str(CSeq(sequence, method))),
         ]
-        if method in ("INVITE", "ACK"):
+        if method in TARGET_REFRESHING:
             lines.append(Header("Contact", str(self.contact)))
         lines += headers
         return Request(method, str(target), tuple(lines), body)
@@ -165,7 +168,7 @@ class Dialog:
         return True
 
     def refreshTarget(self, message: Message) -> None:
-        """Take over the Contact of a re-INVITE or its 2xx, if it has a usable one (section 12.2)."""
+        """Take over the Contact of a re-INVITE, UPDATE or 2xx, if it has a usable one (section 12.2)."""
         try:
             self.remoteTarget = targetOf(message)
         except MalformedMessage:

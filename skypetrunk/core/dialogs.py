@@ -18,6 +18,7 @@ from skypetrunk.core.bridge import Bridge
 from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.emergency import isEmergencyCall
 from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
@@ -123,7 +124,7 @@ class DialogManager:
             transaction.respond(self._options(side, request))
         elif request.method == "REGISTER" and side.registrar is not None:
             transaction.respond(side.registrar(transaction))
-        elif request.method in ("BYE", "PRACK", "INFO"):
+        elif request.method in ("BYE", "PRACK", "INFO", "UPDATE"):
             transaction.respond(self._response(request, 481))
         else:
             transaction.respond(self._response(request, notTaken(request.method), [ALLOW]))
@@ -131,8 +132,10 @@ class DialogManager:
     def _inDialog(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
         leg = self._find(side, request)
-        if leg is None:
+        if leg is None or (leg.dialog is None and request.method not in ("UPDATE", "OPTIONS")):
             transaction.respond(self._response(request, 481))
+        elif request.method == "UPDATE":
+            leg.updateReceived(transaction)
         elif request.method == "INVITE":
             leg.reinvited(transaction)
         elif request.method == "BYE":
@@ -149,7 +152,7 @@ class DialogManager:
     def _find(self, side: Side, request: Request) -> Leg | None:
         remote = request.fromAddress.tag or ""
         for leg in self._legs.get((request.callID, request.toAddress.tag or ""), ()):
-            if leg.side is side and leg.dialog is not None and (leg.dialog.remote.tag or "") == remote:
+            if leg.side is side and leg.dialogWith(remote) is not None:
                 return leg
         return None
 
@@ -311,19 +314,18 @@ class DialogManager:
 
     # Legs
 
-    def _register(self, leg: Leg) -> None:
-        assert leg.dialog is not None
-        self._legs.setdefault(leg.dialog.key[:2], []).append(leg)
+    def _register(self, leg: LegClient) -> None:
+        assert leg.key is not None and isinstance(leg, Leg)
+        self._legs.setdefault(leg.key, []).append(leg)
 
-    def _unregister(self, leg: Leg) -> None:
-        if leg.dialog is None:
+    def _unregister(self, leg: LegClient) -> None:
+        if leg.key is None:
             return
-        key = leg.dialog.key[:2]
-        legs = self._legs.get(key)
-        if legs is not None and leg in legs:
+        legs = self._legs.get(leg.key, [])
+        if leg in legs:
             legs.remove(leg)
             if not legs:
-                del self._legs[key]
+                del self._legs[leg.key]
 
     # IDialogManager
 

@@ -9,14 +9,37 @@ from skypetrunk.core.dialog import Dialog
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response
 
+BRANCHES = 32
+"""Early dialogs kept of one INVITE: no carrier forks to more phones, and none can pile them up."""
+
 
 class EarlyDialogs:
     """Which reliable provisional responses are new, and the PRACKs that they get."""
 
-    __slots__ = ("_branches",)
+    __slots__ = ("_answered", "_branches", "_seen")
 
     def __init__(self) -> None:
         self._branches: dict[str, tuple[Dialog, dict[int, int]]] = {}
+        self._seen: dict[str, tuple[Request, Response, NameAddr]] = {}
+        self._answered: set[str] = set()
+
+    def seen(self, invite: Request, response: Response, contact: NameAddr) -> None:
+        """A provisional response to the first INVITE: each To tag is a dialog (RFC 3261 section 12.1)."""
+        tag = response.toAddress.tag
+        if tag and tag not in self._seen and len(self._seen) < BRANCHES:
+            self._seen[tag] = invite, response, contact
+
+    def find(self, tag: str) -> Dialog | None:
+        """The early dialog with the peer of this tag."""
+        if tag not in self._branches:
+            if tag not in self._seen:
+                return None
+            self._branches[tag] = (Dialog.fromResponse(*self._seen[tag]), {})
+        return self._branches[tag][0]
+
+    def answered(self, tag: str) -> bool:
+        """Was our offer answered reliably on this branch, so that the peer may make one of its own?"""
+        return tag in self._answered
 
     def progressed(
         self, invite: Request, response: Response, contact: NameAddr, confirmed: Dialog | None
@@ -38,11 +61,14 @@ class EarlyDialogs:
         if last is not None and number != last + 1:
             return None
         numbers[invite.cseq.number] = number
+        if response.body and invite.body:
+            self._answered.add(tag)
         rack = Header("RAck", f"{number} {invite.cseq}")
         return dialog, dialog.makeRequest("PRACK", dialog.reserveSequence(), [rack])
 
     def continued(self, dialog: Dialog) -> Dialog:
         """C{dialog}, made by a 2xx, with the CSeq numbers that its branch has used for PRACK."""
+        self._seen.clear()
         found = self._branches.get(dialog.remote.tag or "")
         if found is not None:
             dialog.localSequence = max(dialog.localSequence, found[0].localSequence)

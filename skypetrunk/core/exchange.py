@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from skypetrunk.core.audio_stream import AudioStream, common
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
-from skypetrunk.core.session import AudioStream, description
+from skypetrunk.core.session import description
+from skypetrunk.core.session_refresh import Renewal
+from skypetrunk.core.update import UpdateServer
 from skypetrunk.errors import RemoteError
 from skypetrunk.wire.message import Request, Response
 
@@ -25,18 +28,23 @@ class Exchange:
     @ivar success: the 2xx whose ACK waits for the asking side's answer.
     @ivar renewal: what the asking side is to be offered after its ACK: the branch that answered wants
         another stream than the early media had, and an answer once given stays (RFC 3261 section 13.2.1).
+    @ivar answeringRenewal: what the answering side is to be offered then: the asking one has changed its
+        stream since, or more than one branch has our key.
     """
 
     asking: Leg
-    server: InviteServer
+    server: InviteServer | UpdateServer
     answering: Leg | None = None
     late: bool = False
     success: Response | None = None
-    renewal: AudioStream | None = None
+    renewal: Renewal | None = None
+    answeringRenewal: Renewal | None = None
     _offer: AudioStream | None = None
     _answer: AudioStream | None = None
     _branches: dict[str, bytes] = field(default_factory=dict, repr=False)
     _shown: tuple[AudioStream, bytes] | None = field(default=None, repr=False)
+    _reoffered: bool = False
+    _settledBy: str | None = None
 
     def receiveOffer(self) -> None:
         """Read the INVITE's offer, if it has one."""
@@ -48,7 +56,8 @@ class Exchange:
     def sendTo(self, answering: Leg) -> bytes:
         """C{answering} is to send the INVITE on; what was answered by another one counts no more."""
         self.answering = answering
-        self._answer = None
+        self._answer = self._settledBy = None
+        self._reoffered = False
         self._branches.clear()
         return b"" if self._offer is None else answering.session.makeOffer(self._offer)
 
@@ -58,7 +67,7 @@ class Exchange:
         that spoke last (RFC 3960 section 3.2), what the asking side is told stays as it was first.
         """
         body = description(response)
-        if not body or self.late or self.answering is None:
+        if not body or self.late or self.answering is None or self._settledBy is not None:
             return b""
         self._answer = self.answering.session.answerReceived(body)
         self._branches[response.toAddress.tag or ""] = body
@@ -76,8 +85,10 @@ class Exchange:
             offer = self.asking.session.makeOffer(self.answering.session.offerReceived(body))
             self.success = response
             return offer
-        if body:
+        tag = response.toAddress.tag or ""
+        if body and tag != self._settledBy:
             self._answer = self.answering.session.answerReceived(body)
+            self._branches[tag] = body
         if self._answer is None:
             raise RemoteError("the 2xx holds no answer", 502)
         if self._shown is None:
@@ -85,9 +96,36 @@ class Exchange:
         else:
             stream, answer = self._shown
             if self._answer != stream:
-                self.renewal = self._answer
+                self.renewal = Renewal(self._answer)
+        forked = self.answering.session.secure and len(self._branches) > 1
+        if self._offer is not None and (self._reoffered or forked):
+            # Every branch that answered has our key (RFC 4568 section 7.3), and only one is to hear us.
+            self.answeringRenewal = Renewal(self._offer, freshKey=forked)
         self.answering.session.answered()
         self.asking.session.answerSent()
+        return answer
+
+    def reoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
+        """
+        Our answer to an offer that came before the call is answered, on one leg.  What it changes for the
+        other one is renewed there after the answer.
+
+        @param tag: of the branch that it came from, on the answering leg.
+        """
+        known = self._offer if self._shown is None or leg is not self.asking else self._shown[0]
+        if known is None or (leg is self.asking and self._shown is None):
+            raise RemoteError("an offer while another one has no answer", 491)
+        try:
+            offer = leg.session.offerReceived(body)
+            answer = leg.session.makeAnswer(_common(known, offer))
+        except RemoteError:
+            leg.session.refused()
+            raise
+        leg.session.answerSent()
+        if leg is self.asking:
+            self._offer, self._reoffered = offer, True
+        else:
+            self._answer, self._settledBy = offer, tag
         return answer
 
     def acknowledge(self, ack: Request) -> bytes:
@@ -97,3 +135,9 @@ class Exchange:
         self.asking.session.answered()
         self.answering.session.answerSent()
         return answer
+
+
+def _common(stream: AudioStream, offer: AudioStream) -> AudioStream:
+    if not set(stream.formats) & set(offer.formats):
+        raise RemoteError("no codec that both sides have", 488)
+    return common(stream, offer.formats)

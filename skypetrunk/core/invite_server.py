@@ -228,6 +228,11 @@ class InviteServer:
         """Does a PRACK belong to this INVITE?"""
         return self._reliable is not None and self._reliable.prackReceived(prack)
 
+    @property
+    def settled(self) -> bool:
+        """Its offer was answered already, in a provisional response that was acknowledged."""
+        return self._reliable is not None and self._reliable.settled
+
     def _stopReliable(self) -> None:
         if self._reliable is not None:
             self._reliable.stop()

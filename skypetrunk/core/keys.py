@@ -38,21 +38,24 @@ class SecurityDescriptions:
     def _key(self, suite: str) -> MasterKey:
         key = self._keys.get(suite)
         if key is None:
-            known = SUITES[suite]
-            key = MasterKey(self._entropy(known.keyOctets), self._entropy(known.saltOctets))
-            self._keys[suite] = key
+            key = self._keys[suite] = self._make(suite)
         return key
 
-    def _line(self, tag: int, suite: str) -> CryptoAttribute:
-        return CryptoAttribute(tag, suite, (InlineKey(self._key(suite), None, None, None),), ())
+    def _make(self, suite: str) -> MasterKey:
+        known = SUITES[suite]
+        return MasterKey(self._entropy(known.keyOctets), self._entropy(known.saltOctets))
 
-    def offer(self) -> tuple[CryptoAttribute, ...]:
+    def _line(self, tag: int, suite: str, key: MasterKey) -> CryptoAttribute:
+        return CryptoAttribute(tag, suite, (InlineKey(key, None, None, None),), ())
+
+    def offer(self, fresh: bool = False) -> tuple[CryptoAttribute, ...]:
         """
         One line for each allowed suite; once a suite is agreed, that one alone: some peers
         take a repeated list for a new negotiation and start their contexts again.
         """
         suites = (self.agreed,) if self.agreed is not None else self._suites
-        self._offered = tuple(self._line(tag, suite) for tag, suite in enumerate(suites, 1))
+        keys = {suite: self._make(suite) if fresh else self._key(suite) for suite in suites}
+        self._offered = tuple(self._line(tag, *each) for tag, each in enumerate(keys.items(), 1))
         return self._offered
 
     def answered(self, lines: Sequence[CryptoAttribute]) -> KeyPair:
@@ -60,19 +63,20 @@ class SecurityDescriptions:
         if len(lines) != 1:
             raise KeyAgreementFailed(f"the answer has {len(lines)} crypto lines, wanted exactly one")
         line = lines[0]
-        offered = {ours.tag: ours.suite for ours in self._offered}
+        offered = {ours.tag: ours for ours in self._offered}
         if line.tag not in offered:
             raise KeyAgreementFailed(f"the answer has crypto tag {line.tag}, offered were {sorted(offered)}")
-        if line.suite != offered[line.tag]:
+        ours = offered[line.tag]
+        if line.suite != ours.suite:
             raise KeyAgreementFailed(
-                f"the answer has {line.suite} under tag {line.tag}, offered was {offered[line.tag]}"
+                f"the answer has {line.suite} under tag {line.tag}, offered was {ours.suite}"
             )
         trouble = _unusable(line)
         if trouble:
             raise KeyAgreementFailed(f"the answer's crypto line {trouble}")
         if line.suite not in self._keys:
             raise KeyAgreementFailed(f"the answer goes back to {line.suite}, whose key was given up")
-        return self._pair(line)
+        return KeyPair(line.suite, ours.keys[0].master, line.keys[0].master)
 
     def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
         """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
@@ -83,16 +87,15 @@ class SecurityDescriptions:
                 f"no usable crypto line, wanted one of {', '.join(self._suites)}, seen {reasons or 'none'}"
             )
         chosen = next((line for line in usable if line.suite == self.agreed), usable[0])
-        return self._line(chosen.tag, chosen.suite), self._pair(chosen)
+        key = self._key(chosen.suite)
+        return self._line(chosen.tag, chosen.suite, key), KeyPair(chosen.suite, key, chosen.keys[0].master)
 
     def agree(self, pair: KeyPair) -> None:
         """A suite's key ends with its context (RFC 3711 section 3.2.3): the one in use before is given up."""
         if self.agreed is not None and self.agreed != pair.suite:
             self._keys.pop(self.agreed, None)
         self.agreed = pair.suite
-
-    def _pair(self, line: CryptoAttribute) -> KeyPair:
-        return KeyPair(line.suite, self._key(line.suite), line.keys[0].master)
+        self._keys[pair.suite] = pair.local
 
 
 def _unusable(line: CryptoAttribute) -> str:

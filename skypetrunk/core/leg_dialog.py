@@ -12,11 +12,10 @@ from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.capabilities import AGENT, ALLOW, LATE_SUPPORTED, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.early_dialogs import EarlyDialogs, isReliable
-from skypetrunk.core.info import ACCEPT_INFO, InfoRefused, keyIn
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_owner import Workshop
-from skypetrunk.core.request_client import RequestClient
+from skypetrunk.core.request_client import Done, RequestClient
 from skypetrunk.core.session import SDP_TYPE, Session
 from skypetrunk.core.sides import Side
 from skypetrunk.errors import RemoteError
@@ -32,6 +31,7 @@ class LegDialog:
     @ivar call: name of the call, for logs.
     @ivar session: its offers, answers and media.
     @ivar dialog: set from the first INVITE received, or the 2xx to ours.
+    @ivar key: Call-ID and our tag, by which requests of the peer find the leg; set with the first INVITE.
     """
 
     _log = Logger()
@@ -41,6 +41,7 @@ class LegDialog:
         self.side = side
         self.session = session
         self.dialog: Dialog | None = None
+        self.key: tuple[str, str] | None = None
         self._authentication = Authentication(side.credentials, workshop.token)
         self._workshop = workshop
         self._contact: NameAddr | None = None
@@ -48,6 +49,7 @@ class LegDialog:
         self._served: InviteServer | None = None
         self._early = EarlyDialogs()
         self._reasons: tuple[Header, ...] = ()
+        self._allow = ""
 
     def _nextSequence(self) -> int:
         if self.dialog is not None:
@@ -61,27 +63,33 @@ class LegDialog:
             headers.append(Header("Content-Type", SDP_TYPE))
         return headers
 
+    def dialogWith(self, remoteTag: str) -> Dialog | None:
+        """The dialog with the peer of this tag: the leg's own, or while there is none an early one."""
+        if self.dialog is None:
+            return self._early.find(remoteTag)
+        return self.dialog if (self.dialog.remote.tag or "") == remoteTag else None
+
+    def allows(self, method: str) -> bool:
+        """Does the peer say that it takes C{method} (RFC 3261 section 20.5)?"""
+        return method in [each.strip() for each in self._allow.split(",")]
+
+    def _read(self, message: Request | Response) -> None:
+        """Take over what the peer tells of itself; of several Allow lines the first will do."""
+        self._allow = message.header("Allow") or self._allow
+
     def respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
         """Answer another request within the dialog."""
-        assert self.dialog is not None
-        if self.dialog.sequenceAccepted(transaction.request):
+        if self._inOrder(transaction):
             transaction.respond(self._response(transaction.request, status, headers))
-        else:
-            transaction.respond(self._response(transaction.request, 500))
 
-    def prackReceived(self, transaction: IServerTransaction) -> None:
-        """PRACK of a provisional response of ours; one of none is answered 481 (RFC 3262 section 3)."""
+    def _inOrder(self, transaction: IServerTransaction) -> bool:
+        """Is this the peer's next request?  Others are answered 500 (RFC 3261 section 12.2.2)."""
         request = transaction.request
-        assert self.dialog is not None
-        if not self.dialog.sequenceAccepted(request):
-            transaction.respond(self._response(request, 500))
-        elif request.body:
-            # An offer in PRACK would have to be answered in its 200, before the other side knows of it.
-            transaction.respond(self._response(request, 488))
-        elif self._served is None or not self._served.prackReceived(request):
-            transaction.respond(self._response(request, 481))
-        else:
-            transaction.respond(self._response(request, 200))
+        dialog = self.dialogWith(request.fromAddress.tag or "")
+        if dialog is not None and dialog.sequenceAccepted(request):
+            return True
+        transaction.respond(self._response(request, 500))
+        return False
 
     def _acknowledgeReliable(self, invite: Request, response: Response) -> bool:
         """PRACK for a provisional response that wants one; false if it counts for nothing."""
@@ -91,7 +99,7 @@ class LegDialog:
         found = self._early.progressed(invite, response, self._contact, self.dialog)
         if found is None:
             return False
-        self._sendRequest(*found, lambda status: None)
+        self.sendRequest(*found, _ignore)
         return True
 
     def _acknowledge(self, client: InviteClient, dialog: Dialog, response: Response, body: bytes) -> None:
@@ -101,36 +109,12 @@ class LegDialog:
         ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)
         client.acknowledge(response, ack, dialog.nextHop)
 
-    def keyReceived(
-        self,
-        transaction: IServerTransaction,
-        cross: Callable[[str, bytes, Callable[[int], None]], None],
-    ) -> None:
-        """
-        INFO: a key crosses, any other is refused (RFC 6086 section 4.2.2).
-
-        @param cross: takes type and body for the other leg, and who is told of its answer.
-        """
-        request = transaction.request
-        try:
-            key = keyIn(request)
-        except InfoRefused as error:
-            self.respond(transaction, error.status or 415, [ACCEPT_INFO])
-            return
-        assert self.dialog is not None
-        if key is None:
-            self.respond(transaction, 200)
-        elif not self.dialog.sequenceAccepted(request):
-            transaction.respond(self._response(request, 500))
-        else:
-            cross(*key, lambda status: transaction.respond(self._response(request, status)))
-
     def inform(self, kind: str, body: bytes, done: Callable[[int], None]) -> None:
         """Send INFO (RFC 6086)."""
         assert self.dialog is not None
         headers = [Header("User-Agent", AGENT), Header("Content-Type", kind)]
-        sequence = self.dialog.reserveSequence()
-        self._sendRequest(self.dialog, self.dialog.makeRequest("INFO", sequence, headers, body), done)
+        request = self.dialog.makeRequest("INFO", self.dialog.reserveSequence(), headers, body)
+        self.sendRequest(self.dialog, request, lambda status, response: done(status))
 
     def warn(self, what: str, error: RemoteError) -> None:
         """Log what of the peer is refused."""
@@ -144,9 +128,15 @@ class LegDialog:
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
         headers = [*self._reasons, Header("User-Agent", AGENT)]
-        self._sendRequest(dialog, dialog.makeRequest("BYE", dialog.reserveSequence(), headers), done)
+        request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
+        self.sendRequest(dialog, request, lambda status, response: done(status))
 
-    def _sendRequest(self, dialog: Dialog, request: Request, done: Callable[[int], None]) -> None:
+    def sendRequest(self, dialog: Dialog, request: Request, done: Done) -> None:
+        """
+        Send a request made of C{dialog}, other than INVITE and ACK.
+
+        @param done: takes its final status, and the response where one came.
+        """
         side = self.side
         RequestClient(
             request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done
@@ -159,12 +149,16 @@ class LegDialog:
         headers: Sequence[Header] = (),
         body: bytes = b"",
     ) -> Response:
-        assert self.dialog is not None
+        assert self._contact is not None
         lines = list(headers)
-        if request.method == "INVITE" and status < 300:
-            lines.append(Header("Contact", str(self.dialog.contact)))
+        if request.method in ("INVITE", "UPDATE", "REFER", "NOTIFY") and status < 300:
+            lines.append(Header("Contact", str(self._contact)))
         lines.append(Header("Server", AGENT))
         if body:
             lines.append(Header("Content-Type", SDP_TYPE))
-        tag = self.dialog.local.tag
+        tag = None if self.dialog is None else self.dialog.local.tag
         return responseTo(request, status, None, tuple(lines), body, tag, recordRoute=status < 300)
+
+
+def _ignore(status: int, response: Response | None) -> None:
+    """Whatever the answer is, nothing follows from it."""

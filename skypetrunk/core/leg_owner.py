@@ -10,10 +10,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.timers import Timers
+from skypetrunk.core.update import UpdateServer
 from skypetrunk.wire.message import Request, Response
 
 if TYPE_CHECKING:
     from skypetrunk.core.leg import Leg
+    from skypetrunk.core.leg_client import LegClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Workshop:
 
     @ivar token: makes random text for tags and Call-IDs.
     @ivar entropy: random octets.
-    @ivar register: makes a leg's dialog known, so that requests find it; called again when it changes.
+    @ivar register: makes a leg known by its key, so that requests find it.
     @ivar unregister: the leg is gone.
     """
 
@@ -31,15 +33,24 @@ class Workshop:
     timers: Timers
     token: Callable[[], str]
     entropy: Callable[[int], bytes]
-    register: Callable[[Leg], None]
-    unregister: Callable[[Leg], None]
+    register: Callable[[LegClient], None]
+    unregister: Callable[[LegClient], None]
 
 
 class LegOwner(Protocol):
     """Who is told what happens on a leg."""
 
-    def legInvited(self, leg: Leg, server: InviteServer) -> None:
-        """The peer sent a re-INVITE; answer it with C{server}."""
+    def legInvited(self, leg: Leg, server: InviteServer | UpdateServer) -> None:
+        """The peer sent a re-INVITE, or an UPDATE with an offer; answer it with C{server}."""
+
+    def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
+        """
+        The peer offers anew before the call is answered: UPDATE or PRACK.
+
+        @param tag: of the branch, where it is our INVITE that rings there.
+        @return: the answer.
+        @raise RemoteError: it cannot be taken; nothing has changed.
+        """
 
     def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
         """The peer took back the INVITE, or its connection broke; no answer is wanted any more."""
@@ -47,26 +58,26 @@ class LegOwner(Protocol):
     def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
         """The ACK of our 2xx."""
 
-    def legProgressed(self, leg: Leg, response: Response) -> None:
+    def legProgressed(self, leg: LegClient, response: Response) -> None:
         """A provisional response to our INVITE."""
 
-    def legAccepted(self, leg: Leg, response: Response) -> None:
+    def legAccepted(self, leg: LegClient, response: Response) -> None:
         """The 2xx to our INVITE; L{Leg.acknowledge} is to be called."""
 
-    def legFailed(self, leg: Leg, status: int, response: Response | None, reason: str) -> None:
+    def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """
         Our INVITE was refused or went unanswered.  A first INVITE leaves no leg behind, another one
         the session as it was.
         """
 
-    def legCrossed(self, leg: Leg, response: Response) -> None:
+    def legCrossed(self, leg: LegClient, response: Response) -> None:
         """The 2xx to a re-INVITE that we took back too late; it was acknowledged."""
 
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
         """The peer pressed a key: INFO, of a type that may cross; C{done} takes its status."""
 
-    def legEnded(self, leg: Leg, cause: str) -> None:
+    def legEnded(self, leg: LegClient, cause: str) -> None:
         """The peer hung up, or the dialog can go on no longer; the leg ends by itself."""
 
-    def legGone(self, leg: Leg) -> None:
+    def legGone(self, leg: LegClient) -> None:
         """Nothing of the leg is left on the wire."""

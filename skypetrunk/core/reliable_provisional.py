@@ -184,6 +184,11 @@ class ReliableProvisionals:
         self._inputs.prackReceived()
         return True
 
+    @property
+    def settled(self) -> bool:
+        """An answer was sent, and acknowledged: the peer may make an offer anew (RFC 3311 section 5.1)."""
+        return self._answered and not self._open
+
     def stop(self) -> None:
         """Another final response was sent, or nothing is to be sent any more."""
         self._open.clear()

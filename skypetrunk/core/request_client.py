@@ -22,6 +22,9 @@ from skypetrunk.interfaces import (
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
+Done = Callable[[int, Response | None], None]
+"""Takes the final status of a request, and the response where there was one."""
+
 
 @implementer(IClientTransactionUser)
 class RequestClient:
@@ -46,17 +49,18 @@ class RequestClient:
         finder: IChannelFinder,
         authentication: Authentication,
         nextSequence: Callable[[], int],
-        done: Callable[[int], None],
+        done: Done,
     ) -> None:
         """
-        @param done: called once with the final status; 408 for silence, 503 when nothing could be reached.
+        @param done: called once with the final status and response; 408 and none for silence, 503 and
+            none when nothing could be reached.
         """
         self._request = request
         self._transactions = transactions
         self._finder = finder
         self._authentication = authentication
         self._nextSequence = nextSequence
-        self._done: Callable[[int], None] | None = done
+        self._done: Done | None = done
         self._channel: IMessageChannel | None = None
 
     def start(self, nextHop: SIPURI) -> None:
@@ -75,10 +79,10 @@ class RequestClient:
         self._channel = channel
         self._transactions.sendRequest(self._request, channel, self)
 
-    def _finish(self, status: int) -> None:
+    def _finish(self, status: int, response: Response | None = None) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done(status)
+            done(status, response)
 
     def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
         """A challenge is answered, any other final response is the result."""
@@ -95,7 +99,7 @@ class RequestClient:
                 return
         if response.status < 300:
             self._authentication.accepted(self._request, response)
-        self._finish(response.status)
+        self._finish(response.status, response)
 
     def timedOut(self, transaction: IClientTransaction) -> None:
         """Timer F."""

@@ -88,19 +88,28 @@ class Session:
         self._heard: SessionDescription | None = None
         self._standing: _Standing | None = None
         self._repeated: str | None = None
+        self._ours = False
 
     def forget(self) -> None:
         """The pending exchange came to nothing: what was agreed before stands (RFC 3261 section 14.1)."""
         self._offered = self._repeated = None
+        self.refused()
+
+    def refused(self) -> None:
+        """The peer's offer is refused; ours, if there is one, goes on waiting for its answer."""
         self._offer = None
         if self._agreed is not None:
             self._slots, self._audio = self._agreed
 
     # We offer
 
-    def makeOffer(self, stream: AudioStream) -> bytes:
-        """Our offer of C{stream}: one audio line, every line the session once had beside it with port 0."""
-        crypto = self._keys.offer() if self._keys is not None else ()
+    def makeOffer(self, stream: AudioStream, freshKey: bool = False) -> bytes:
+        """
+        Our offer of C{stream}: one audio line, every line the session once had beside it with port 0.
+
+        @param freshKey: with a new key of ours, where the media is SRTP.
+        """
+        crypto = self._keys.offer(freshKey) if self._keys is not None else ()
         if not self._slots:
             self._slots = (_Slot("audio", self._protocol, stream.formats),)
             self._audio = 0
@@ -135,7 +144,7 @@ class Session:
         direction = limited(stream.direction, self._offered.media[self._audio].direction)
         offered = self._offered.media[self._audio]
         self._settle(audio, pair, sending=direction in RECEIVES, formats=offered.formats)
-        self._heard = answer
+        self._heard, self._ours = answer, True
         return replace(stream, direction=direction)
 
     def _answeredPair(self, lines: Sequence[CryptoAttribute]) -> KeyPair | None:
@@ -215,7 +224,7 @@ class Session:
             crypto = (ours,)
         direction = limited(stream.direction, streamOf(line).direction)
         self._settle(line, pair, sending=direction in SENDS, formats=line.formats)
-        self._said, self._heard = stream, offer
+        self._said, self._heard, self._ours = stream, offer, False
         return self._write(replace(stream, direction=direction), crypto).encode()
 
     def answerSent(self) -> None:
@@ -223,12 +232,28 @@ class Session:
         self._stand()
         self._offer = None
 
+    @property
+    def secure(self) -> bool:
+        """Is its media SRTP?"""
+        return self._keys is not None
+
     # Refreshes of what stands (RFC 4028)
+
+    @property
+    def said(self) -> AudioStream | None:
+        """The stream that the peer was told last; C{None} before anything was agreed."""
+        return None if self._standing is None else self._standing.said
+
+    @property
+    def heard(self) -> AudioStream | None:
+        """The stream that the peer told us last."""
+        if self._standing is None:
+            return None
+        return streamOf(self._standing.heard.media[self._audio])
 
     def _stand(self) -> None:
         if self._written is not None and self._said is not None and self._heard is not None:
-            offered = self._offered is not None
-            self._standing = _Standing(self._written, self._said, self._heard, offered)
+            self._standing = _Standing(self._written, self._said, self._heard, self._ours)
 
     def repeats(self, body: bytes, refresh: bool) -> bool:
         """

@@ -163,5 +163,5 @@ class OptionsProbe:
             self._next.cancel()
 
 
-def _ignore(status: int) -> None:
+def _ignore(status: int, response: Response | None) -> None:
     """The watch has seen it."""

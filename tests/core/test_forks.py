@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skypetrunk.wire.message import Request
+from skypetrunk.wire.sdes import usableCrypto
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.races import Race
 
@@ -72,8 +73,9 @@ class Forks(Race):
         self.caller.ack(near, self.caller.response(200))
         self.callee.got()
         self.callee.answers(far, 200, self.branch("two", 7100), tag="two")
-        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
-        self.assertEqual(self.callee.channel.summary(), [])
+        # A branch that had our SRTP key: the other gets a new one.
+        renewal = [] if self.callee is self.net.pbx else ["INVITE"]
+        self.assertEqual(self.callee.got(), ["ACK", "BYE", *renewal])
         self.assertEqual(self.port(), 7000)
         self.assertEqual(self.net.manager.callCount(), 1)
 
@@ -145,6 +147,69 @@ class Forks(Race):
         self.callee.got()
         self.caller.answers(self.caller.request("INVITE"), 481)
         self.assertEqual(self.callee.got(), ["BYE"])
+
+    def test_freshKey(self) -> None:
+        """More than one branch has our SRTP key: the one that answered is offered a new one (RFC 4568)."""
+        for second in ("early", "final"):
+            self.setUp()
+            near, far = self.call()
+            self.early(far, "one", 7000)
+            if second == "early":
+                self.early(far, "two", 7100)
+            self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+            self.caller.ack(near, self.caller.response(200))
+            if second == "final":
+                self.assertEqual(self.callee.got(), ["INVITE", "ACK"])
+                self.callee.answers(far, 200, self.branch("two", 7100), tag="two")
+                self.callee.answers(self.callee.request("BYE"), 200, tag="two")
+            if self.callee is self.net.pbx:
+                self.assertEqual(self.callee.channel.summary().count("INVITE"), int(second == "early"))
+                continue
+            before = usableCrypto(parseSDP(far.body).media[0].crypto)
+            renewal = self.callee.request("INVITE")
+            [line] = usableCrypto(parseSDP(renewal.body).media[0].crypto)
+            self.assertNotIn(line.keys[0].master, [each.keys[0].master for each in before])
+            self.assertEqual(renewal.toAddress.tag, "one")
+            media = self.net.plane.legs[1]
+            held = media.events[-1]
+            self.callee.answers(renewal, 200, self.branch("one", 7000), tag="one")
+            self.assertEqual(self.callee.request("ACK").cseq.number, renewal.cseq.number)
+            self.assertNotEqual(media.events[-1], held)
+            self.assertIn(("local", line.suite, line.keys[0].master), media.events)
+            self.assertEqual(self.caller.got()[-1], 200, "nothing crosses")
+            if second == "early":
+                self.tearDown()
+
+    def test_freshKeyRefused(self) -> None:
+        """Where the branch refuses that, the former key stays in use and is what later offers repeat."""
+        near, far = self.call()
+        self.early(far, "one", 7000)
+        self.early(far, "two", 7100)
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        if self.callee is self.net.pbx:
+            return
+        self.callee.answers(self.callee.request("INVITE"), 488, tag="one")
+        before = [each.keys[0].master for each in usableCrypto(parseSDP(far.body).media[0].crypto)]
+        self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2, "a=sendonly\r\n"))
+        [line] = usableCrypto(parseSDP(self.callee.request("INVITE").body).media[0].crypto)
+        self.assertIn(line.keys[0].master, before)
+
+    def test_freshKeyMeetsGlare(self) -> None:
+        """491: it is tried again by itself."""
+        near, far = self.call()
+        self.early(far, "one", 7000)
+        self.early(far, "two", 7100)
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        self.caller.ack(near, self.caller.response(200))
+        if self.callee is self.net.pbx:
+            return
+        for _ in range(2):
+            self.callee.answers(self.callee.request("INVITE"), 491, tag="one")
+            self.callee.got()
+            self.net.clock.advance(4)
+        self.assertEqual(self.callee.got(), ["INVITE"])
 
 
 class InboundForks(Forks):

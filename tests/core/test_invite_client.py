@@ -232,7 +232,7 @@ class RequestClientTests(ClientCase):
             self.finder,
             self.authentication,
             self.nextSequence,
-            self.done.append,
+            lambda status, response: self.done.append(status),
         )
 
     def test_answered(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.sdp import parseSDP
 from tests.core.races import Race
 
 REQUIRED = [("Require", "100rel")]
@@ -206,14 +207,33 @@ class Reliable(Race):
         self.assertEqual(self.caller.got(), [200])
 
     def test_prackWithOffer(self) -> None:
-        """An offer in PRACK: 488; without it the PRACK is taken."""
+        """An offer in the PRACK of our answer is answered in its 200 (RFC 3262 section 5)."""
         near, far = self.demanding()
         self.callee.answers(far, 183, self.description(self.callee))
         early = self.caller.response(183)
-        self.prack(near, early, 2, body=self.description(self.caller, 2))
+        offer = self.description(self.caller, 2).replace(b"o 4000", b"o 4200").replace(b"o 6000", b"o 6200")
+        self.prack(near, early, 2, body=offer)
+        answered = self.caller.response(200)
+        self.assertEqual(answered.cseq.method, "PRACK")
+        self.assertEqual(parseSDP(answered.body).media[0].formats, ("8", "101"))
+        self.assertIn(self.net.plane.legs[0].last("remote").port, (4200, 6200))  # type: ignore[attr-defined]
         self.prack(near, early, 2)
         self.prack(near, early, 3)
-        self.assertEqual(self.caller.got()[-3:], [488, 500, 200])
+        self.assertEqual(self.caller.got()[-3:], [200, 500, 481])
+
+    def test_prackWithOfferTooEarly(self) -> None:
+        """An offer in the PRACK of a 180 that held no answer, or one without a codec of ours: 488."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.prack(near, self.caller.response(180), 2, body=self.description(self.caller, 2))
+        self.assertEqual(self.caller.got()[-1], 488)
+        self.callee.answers(far, 183, self.description(self.callee))
+        other = self.description(self.caller, 2).replace(b" 8 ", b" 18 ").replace(b" 0 101", b"")
+        other = other.replace(b" 101\r", b"\r")
+        self.prack(near, self.caller.response(183), 3, body=other)
+        self.assertEqual(self.caller.got()[-1], 488)
+        self.answer(far)
+        self.caller.ack(near, self.caller.response(200))
 
     def test_never(self) -> None:
         """No PRACK within 64*T1: 500, and the callee's leg is taken back (section 3)."""

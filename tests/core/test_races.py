@@ -94,7 +94,9 @@ class SetupRaces(Race):
         self.caller.got()
         for _ in range(2):
             self.callee.answers(far, 200, self.description(self.callee), tag="fork")
-        ack, bye, again = self.callee.channel.requests
+        ack, bye, *renewal, again = self.callee.channel.requests
+        # Its SRTP key was known to both.
+        self.assertEqual(len(renewal), int(self.callee is self.net.carrier))
         self.assertEqual([ack.method, bye.method, again.method], ["ACK", "BYE", "ACK"])
         self.assertEqual(again, ack)
         self.assertEqual([ack.toAddress.tag, bye.toAddress.tag], ["fork", "fork"])

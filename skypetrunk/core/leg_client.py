@@ -1,0 +1,288 @@
+"""
+INVITE and UPDATE that a leg sends, and how a leg ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from skypetrunk.core.answers import reasonsAcross
+from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
+from skypetrunk.core.invite_client import InviteClient
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.leg_dialog import LegDialog
+from skypetrunk.core.leg_machine import Ends, startLeg
+from skypetrunk.core.leg_owner import LegOwner, Workshop
+from skypetrunk.core.session import Session, description
+from skypetrunk.core.session_refresh import Client, Renewal, SessionRefresh
+from skypetrunk.core.sides import CallAddresses, Side
+from skypetrunk.core.update import UpdateClient, UpdateServer
+from skypetrunk.interfaces import IMessageChannel, IServerTransaction
+from skypetrunk.wire.headers import CSeq
+from skypetrunk.wire.message import Header, Request, Response
+from skypetrunk.wire.uri import SIPURI
+
+
+class LegClient(LegDialog, Ends):
+    """
+    The user agent client of one leg, and the leg's end; see L{LegDialog} for what it has.
+
+    @ivar owner: told what happens.
+    @ivar refresh: the session timer, and the offers that this leg makes of its own.
+    @ivar reasons: what may cross of why the peer hung up.
+    """
+
+    def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
+        super().__init__(call, side, session, workshop)
+        self.owner = owner
+        self.refresh = SessionRefresh(self, workshop)
+        self.reasons: tuple[Header, ...] = ()
+        self._inputs = startLeg(self)
+        self._established = False
+        self._pending: InviteServer | UpdateServer | None = None
+        self._unacknowledged: dict[int, InviteServer] = {}
+        self._client: Client | None = None
+
+    @property
+    def busy(self) -> bool:
+        """An INVITE or UPDATE is under way in one of the two directions."""
+        return self._client is not None or self._pending is not None
+
+    @property
+    def free(self) -> bool:
+        """The session is established, and no INVITE, UPDATE or ACK is awaited in either direction."""
+        return self._established and not self.busy and not self._unacknowledged
+
+    def _confirm(self) -> None:
+        """BYE may be sent, as soon as every 2xx of ours has its ACK (RFC 3261 section 15)."""
+        if not self._unacknowledged:
+            self._inputs.confirm()
+            self.refresh.proceed()
+
+    # INVITE
+
+    def place(self, addresses: CallAddresses, body: bytes, maxForwards: int = MAX_FORWARDS) -> None:
+        """Send the first INVITE; an empty C{body} asks the peer for the offer."""
+        callID = self._workshop.token()
+        tag = self._workshop.token()
+        caller = replace(addresses.caller, params=addresses.caller.params.with_("tag", tag))
+        sequence = self._nextSequence()
+        self.key = callID, tag
+        self._workshop.register(self)
+
+        def makeRequest(channel: IMessageChannel) -> Request:
+            self._contact = self.side.contactFor(addresses.contactUser, channel)
+            headers = self._inviteHeaders(body, self.refresh.timer.requestHeaders())
+            return firstInvite(addresses, caller, callID, sequence, self._contact, maxForwards, headers, body)
+
+        self._startClient(makeRequest, addresses.requestURI)
+
+    def change(self, body: bytes, update: bool) -> None:
+        """
+        Send an offer within the dialog.
+
+        @param update: by UPDATE, if the peer takes that.
+        """
+        if update and self.allows("UPDATE"):
+            self.update(body)
+        else:
+            self.reinvite(body)
+
+    def reinvite(self, body: bytes) -> InviteClient:
+        """Send an INVITE within the dialog (RFC 3261 section 14.1)."""
+        dialog = self.dialog
+        assert dialog is not None
+        headers = self._inviteHeaders(body, self.refresh.timer.requestHeaders())
+        request = dialog.makeRequest("INVITE", dialog.reserveSequence(), headers, body)
+        return self._startClient(lambda channel: request, dialog.nextHop)
+
+    def _startClient(
+        self, makeRequest: Callable[[IMessageChannel], Request], nextHop: SIPURI
+    ) -> InviteClient:
+        side, authentication = self.side, self._authentication
+        client = self._client = InviteClient(
+            makeRequest, nextHop, self, side.transactions, side.finder, authentication, self._nextSequence
+        )
+        client.start()
+        return client
+
+    @property
+    def anyProvisional(self) -> bool:
+        """Our INVITE was taken on by some server."""
+        return isinstance(self._client, InviteClient) and self._client.anyProvisional
+
+    def cancelInvite(self) -> None:
+        """Take our pending INVITE back; an UPDATE cannot be."""
+        if self._client is not None:
+            self._client.cancel()
+
+    def acknowledge(self, response: Response, body: bytes = b"") -> None:
+        """Send the ACK of a 2xx to INVITE, with our answer if the 2xx held the offer."""
+        client, self._client = self._client, None
+        assert client is not None and self.dialog is not None
+        if isinstance(client, InviteClient):
+            self._acknowledge(client, self.dialog, response, body)
+
+    def inviteProgressed(self, client: InviteClient, response: Response) -> None:
+        """L{InviteClient}: a provisional response."""
+        self._read(response)
+        if self.dialog is None:
+            assert self._contact is not None
+            self._early.seen(client.request, response, self._contact)
+        if self._acknowledgeReliable(client.request, response) and not self.refresh.owns(client):
+            self.owner.legProgressed(self, response)
+
+    def inviteAccepted(self, client: InviteClient, response: Response) -> None:
+        """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
+        if self.dialog is None:
+            assert self._contact is not None
+            self.dialog = self._early.continued(
+                Dialog.fromResponse(client.request, response, self._contact)
+            )
+        else:
+            self.dialog.refreshTarget(response)
+        self._established = True
+        self._accepted(client, response)
+
+    def _accepted(self, client: Client, response: Response) -> None:
+        self._read(response)
+        self._confirm()
+        self.refresh.timer.accepted(response)
+        if self.refresh.owns(client):
+            self.refresh.accepted(client, response)
+        else:
+            self.owner.legAccepted(self, response)
+
+    def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
+        """L{InviteClient}: a second fork, or an answer that crossed our CANCEL: ACK, then BYE."""
+        if self.dialog is not None and self.dialog.remote.tag == response.toAddress.tag:
+            # Only the re-INVITE was taken back; the dialog goes on.
+            self._client = None
+            self._acknowledge(client, self.dialog, response, b"")
+            self.owner.legCrossed(self, response)
+            return
+        assert self._contact is not None
+        dialog = self._early.continued(Dialog.fromResponse(client.request, response, self._contact))
+        self._acknowledge(client, dialog, response, b"")
+        self._bye(dialog, lambda status: self._inputs.refuse())
+        said = self.session.said
+        if self.dialog is not None and self.session.secure and said is not None and description(response):
+            # That branch has our key too, and is not to hear what the other does.
+            self.refresh.renew(Renewal(said, freshKey=True))
+
+    def inviteFailed(
+        self, client: InviteClient, status: int, response: Response | None, reason: str
+    ) -> None:
+        """L{InviteClient}: refused, or no answer."""
+        if self.dialog is not None:
+            self.session.forget()
+        self._failed(client, status, response, reason)
+        self._inputs.refuse()
+
+    def _failed(self, client: Client, status: int, response: Response | None, reason: str) -> None:
+        if self.refresh.owns(client):
+            self._client = None
+            self.refresh.failed(status, ours=self._sequence > 0)
+            return
+        self.owner.legFailed(self, status, response, reason)
+        self._client = None
+        self.refresh.proceed()
+
+    def inviteTooBrief(self, client: InviteClient, response: Response) -> Request | None:
+        """L{InviteClient}: 422; the INVITE with a longer interval (RFC 4028 section 7.3)."""
+        return self._longer(client.request, response)
+
+    def _longer(self, request: Request, response: Response) -> Request | None:
+        if not self.refresh.timer.raised(response):
+            return None
+        request = request.withHeader("CSeq", str(CSeq(self._nextSequence(), request.method)))
+        for header in self.refresh.timer.requestHeaders():
+            request = request.withHeader(*header)
+        return request.withoutHeader("Authorization").withoutHeader("Proxy-Authorization")
+
+    # UPDATE
+
+    def update(self, body: bytes) -> UpdateClient:
+        """Send an UPDATE, with an offer or without (RFC 3311 section 5.1)."""
+        dialog = self.dialog
+        assert dialog is not None
+        headers = self._inviteHeaders(body, self.refresh.timer.requestHeaders())
+        request = dialog.makeRequest("UPDATE", dialog.reserveSequence(), headers, body)
+        client = self._client = UpdateClient(
+            request, self, lambda each, done: self.sendRequest(dialog, each, done)
+        )
+        client.start()
+        return client
+
+    def updateAccepted(self, client: UpdateClient, response: Response) -> None:
+        """L{UpdateClient}: the target is refreshed (RFC 3311 section 5.1)."""
+        assert self.dialog is not None
+        self.dialog.refreshTarget(response)
+        self._accepted(client, response)
+
+    def updateFailed(self, client: UpdateClient, status: int, response: Response | None) -> None:
+        """L{UpdateClient}: what stood before stands."""
+        self.session.forget()
+        self._failed(client, status, response, "" if response is None else response.reason)
+
+    def updateTooBrief(self, client: UpdateClient, response: Response) -> Request | None:
+        """L{UpdateClient}: 422; the UPDATE with a longer interval."""
+        return self._longer(client.request, response)
+
+    # The end
+
+    def byeReceived(self, transaction: IServerTransaction) -> None:
+        """The peer hangs up (RFC 3261 section 15.1.2): a pending INVITE gets 487, the BYE 200."""
+        request = transaction.request
+        if not self._inOrder(transaction):
+            return
+        transaction.respond(self._response(request, 200))
+        self.reasons = reasonsAcross(request)
+        self.refresh.stop()
+        if self._pending is not None:
+            self._pending.refuse(self._response(self._pending.request, 487))
+            self._pending = None
+        self.owner.legEnded(self, "hung up")
+        self._inputs.end()
+
+    def refuse(
+        self, server: InviteServer | UpdateServer, status: int, headers: Sequence[Header] = ()
+    ) -> None:
+        """Refuse an INVITE or UPDATE; the refusal of the first INVITE ends the leg."""
+        self._pending = None
+        server.refuse(self._response(server.request, status, headers))
+        self._inputs.refuse()
+        self.refresh.proceed()
+
+    def giveUp(self, cause: str) -> None:
+        """Hang up, and tell the owner."""
+        self.hangUp()
+        self.owner.legEnded(self, cause)
+
+    def hangUp(self, reasons: Sequence[Header] = ()) -> None:
+        """
+        End the leg: 487, CANCEL, or BYE as soon as it may be sent.
+
+        @param reasons: Reason headers of the BYE.
+        """
+        self._reasons = tuple(reasons) or self._reasons
+        self.refresh.stop()
+        if self._pending is not None:
+            self.refuse(self._pending, 487)
+        self._inputs.hangUp()
+
+    def sendBye(self) -> None:
+        """Machine: BYE (RFC 3261 section 15.1.1)."""
+        assert self.dialog is not None
+        self._bye(self.dialog, lambda status: self._inputs.end())
+
+    def goAway(self) -> None:
+        """Machine: nothing of this leg is left on the wire, but a re-INVITE that the end overtook."""
+        self.refresh.stop()
+        self.cancelInvite()
+        for server in self._unacknowledged.values():
+            server.stop()
+        self._unacknowledged.clear()
+        self._workshop.unregister(self)
+        self.owner.legGone(self)

@@ -1,0 +1,185 @@
+"""
+Offers that a leg makes of its own, and that never cross: refreshes of its session (RFC 4028), and renewals
+that tell the peer what the other side has come to want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+
+from skypetrunk.core.audio_stream import AudioStream
+from skypetrunk.core.invite_client import InviteClient
+from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.session import Session, description
+from skypetrunk.core.session_timer import RETRY_SECONDS, SessionTimer
+from skypetrunk.core.timers import glareDelay
+from skypetrunk.core.update import UpdateClient
+from skypetrunk.errors import RemoteError
+from skypetrunk.wire.message import Response
+
+GLARES = 5
+"""How often a renewal that meets the peer's own change is tried again."""
+
+Client = InviteClient | UpdateClient
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """
+    What a peer is to be offered, as soon as its leg is free.
+
+    @ivar stream: the audio.
+    @ivar freshKey: with a new key of ours: more than one party has the one in use.
+    @ivar done: told what the peer answered; C{None}: it refused, and what stood before stands.
+    """
+
+    stream: AudioStream
+    freshKey: bool = False
+    done: Callable[[AudioStream | None], None] = lambda answer: None
+
+
+class RefreshedLeg(Protocol):
+    """The leg whose session it is."""
+
+    session: Session
+
+    @property
+    def free(self) -> bool:
+        """The session is established, and no INVITE, UPDATE or ACK is awaited in either direction."""
+
+    def reinvite(self, body: bytes) -> InviteClient:
+        """Send a re-INVITE."""
+
+    def update(self, body: bytes) -> UpdateClient:
+        """Send an UPDATE."""
+
+    def allows(self, method: str) -> bool:
+        """Does the peer say that it takes this method?"""
+
+    def acknowledge(self, response: Response, body: bytes = b"") -> None:
+        """Send the ACK of a 2xx, where it wants one."""
+
+    def giveUp(self, cause: str) -> None:
+        """End the leg, and with it the call."""
+
+
+class SessionRefresh:
+    """
+    The own offers of one leg.
+
+    @ivar timer: the session timer.
+    """
+
+    __slots__ = ("_client", "_glares", "_later", "_leg", "_sent", "_waiting", "_workshop", "timer")
+
+    def __init__(self, leg: RefreshedLeg, workshop: Workshop) -> None:
+        self.timer = SessionTimer(self, workshop.clock)
+        self._leg = leg
+        self._workshop = workshop
+        self._client: Client | None = None
+        self._waiting: Renewal | None = None
+        self._sent: Renewal | None = None
+        self._later: IDelayedCall | None = None
+        self._glares = 0
+
+    def owns(self, client: Client) -> bool:
+        """Is this the one under way?"""
+        return client is self._client
+
+    # SessionTimerUser
+
+    def sessionRefreshDue(self) -> None:
+        """
+        L{SessionTimer}: an UPDATE without description where the peer takes that, else an INVITE with the
+        one that stands (RFC 4028 section 7.4).
+        """
+        leg = self._leg
+        if not leg.free:
+            self.timer.postpone(RETRY_SECONDS)
+        elif leg.allows("UPDATE"):
+            self._client = leg.update(b"")
+        else:
+            self._client = leg.reinvite(leg.session.repeatOffer())
+
+    def sessionExpired(self) -> None:
+        """L{SessionTimer}: the session ends with BYE (RFC 4028 section 10)."""
+        self._leg.giveUp("the session was not refreshed")
+
+    # Renewals
+
+    def renew(self, renewal: Renewal) -> None:
+        """Offer this as soon as the leg is free, instead of what has waited for that."""
+        before, self._waiting = self._waiting, renewal
+        self._glares = 0
+        if before is not None:
+            before.done(None)
+        self.proceed()
+
+    def proceed(self) -> None:
+        """The leg may be free: begin what waits for that."""
+        if self._waiting is None or self._later is not None or not self._leg.free:
+            return
+        self._sent, self._waiting = self._waiting, None
+        offer = self._leg.session.makeOffer(self._sent.stream, self._sent.freshKey)
+        self._client = self._leg.reinvite(offer)
+
+    def _again(self) -> None:
+        self._later = None
+        self.proceed()
+
+    # What became of it
+
+    def accepted(self, client: Client, response: Response) -> None:
+        """The peer took it."""
+        sent, self._sent, self._client = self._sent, None, None
+        self._leg.acknowledge(response)
+        if isinstance(client, InviteClient):
+            try:
+                answer = self._leg.session.answerReceived(description(response))
+                self._leg.session.answered()
+            except RemoteError as error:
+                self._leg.giveUp(f"the refresh was answered with {error}")
+                return
+            if sent is not None:
+                sent.done(answer)
+        self.proceed()
+
+    def failed(self, status: int, ours: bool) -> None:
+        """
+        The peer did not take it.
+
+        @param ours: the call is one that we placed: then the peer's retry is the earlier one.
+        """
+        sent, self._sent, self._client = self._sent, None, None
+        if status in (408, 481):
+            # RFC 4028 section 10, RFC 3261 section 12.2.1.2: the dialog is gone.
+            self._leg.giveUp(f"the refresh was answered {status}")
+            return
+        delay = RETRY_SECONDS
+        if status == 491:
+            chance = int.from_bytes(self._workshop.entropy(2), "big")
+            delay = glareDelay(ours, chance)
+        if sent is None:
+            self.timer.postpone(delay)
+        elif status == 491 and self._waiting is None and self._glares < GLARES:
+            self._glares += 1
+            self._waiting = sent
+            self._later = self._workshop.clock.callLater(delay, self._again)
+        else:
+            # The peer keeps what it has; what it hears of another codec is its own affair.
+            sent.done(None)
+
+    def stop(self) -> None:
+        """The leg ends: nothing of it changes anything any more."""
+        self.timer.stop()
+        self._client = self._waiting = self._sent = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+
+__all__ = ["Client", "RefreshedLeg", "Renewal", "SessionRefresh"]
