@@ -18,6 +18,7 @@ from skypetrunk.core import (
     invite_server,
     keep_alive,
     leg_machine,
+    options_ping,
     registration_machine,
     reliable_provisional,
     server_machines,
@@ -92,6 +93,7 @@ def machines() -> tuple[Machine, ...]:
             reliable_provisional._machine,
         ),
         _read("Pings", "Of one connection to a carrier (RFC 5626 section 4.4.1).", keep_alive._machine),
+        _read("OPTIONS", "Proof that a carrier answers (RFC 3261 section 11).", options_ping._machine),
         _read("Session timer", "Of one leg (RFC 4028).", session_timer._machine),
         _read("Leg", "One dialog of a call, and how it ends.", leg_machine.startLeg),
     )

@@ -20,6 +20,9 @@ from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, rea
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 """The SRTP suites a trunk may allow, strongest first."""
 
+OPTIONS_SECONDS = 60
+"""Default of C{options_interval} where nothing is registered: what carriers of that kind do themselves."""
+
 _HERE = Path(__file__).parent
 
 
@@ -31,6 +34,7 @@ class CarrierProfile:
 
     @ivar title: for people.
     @ivar caFile: PEM file with the roots that replace the system's, or C{None}.
+    @ivar optionsInterval: seconds between two OPTIONS to the carrier; 0 for none.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -40,6 +44,7 @@ class CarrierProfile:
     caFile: Path | None
     register: bool
     expires: int
+    optionsInterval: int
     suites: tuple[str, ...]
     calledFrom: str
     fromUser: str
@@ -81,13 +86,15 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
     """
     problems = Problems(shown or str(path))
     table = Table(problems, "", readTOML(path, problems.file))
+    register = table.boolean("register", True)
     profile = CarrierProfile(
         name=path.stem,
         title=table.text("title", 'title = "What people call this carrier"', required=True) or "",
         domain=table.text("domain", 'domain = "sip.carrier.example"'),
         caFile=_caFile(table, path.parent),
-        register=table.boolean("register", True),
+        register=register,
         expires=table.integer("expires", 60, 86400, 3600),
+        optionsInterval=table.integer("options_interval", 0, 3600, 0 if register else OPTIONS_SECONDS),
         suites=readSuites(table, SUITES),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core import registration
+from skypetrunk.core.options_ping import OptionsPing, makeOptions
 from skypetrunk.core.registration import Registration
 from skypetrunk.core.sides import TrunkSide
 from skypetrunk.core.timers import Timers
@@ -38,16 +39,22 @@ from skypetrunk.net.signalling import MessageObserver
 from skypetrunk.net.tls import ClientTLS
 from skypetrunk.service.routing import Account
 from skypetrunk.service.settings import TLSConfiguration, TrunkConfiguration
+from skypetrunk.wire.grammar import escape
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 UNREGISTER_SECONDS = 2.0
 """How long the carrier has to confirm that our registration is removed when we stop."""
 
+_UNWILLING = "OPTIONS is answered 503"
+
 
 @implementer(IChannelFinder, IRegistrationObserver)
 class Carrier:
     """
-    One trunk.
+    One trunk.  It is up while a verified connection stands, what is asked for is registered, and the last
+    OPTIONS, where any are sent, was answered by something else than 503.
 
     @ivar side: as the calls see it.
     @ivar limits: of its calls.
@@ -116,6 +123,19 @@ class Carrier:
                 configuration.username, configuration.domain, configuration.profile.expires
             )
             self.registration = Registration(reactor, self.transactions, bound, account, self, token, chance)
+        self._ping: OptionsPing | None = None
+        if configuration.profile.optionsInterval:
+            own = NameAddr(None, SIPURI("sip", escape(configuration.username), None, configuration.domain))
+            target = SIPURI("sip", None, None, configuration.domain)
+
+            def makeRequest(channel: IMessageChannel) -> Request:
+                contact = self.side.contactFor(escape(configuration.username), channel)
+                return makeOptions(own, target, contact, token)
+
+            self._ping = OptionsPing(
+                self, reactor, self.transactions, makeRequest, configuration.profile.optionsInterval
+            )
+        self._answering = self._ping is None
         self._problem: str | None = None
         self._expires: int | None = None
         self._lapse: IDelayedCall | None = None
@@ -127,6 +147,8 @@ class Carrier:
     async def stop(self) -> None:
         """Take the registration back, then close; bounded."""
         self._notUp()
+        if self._ping is not None:
+            self._ping.stop()
         if self.registration is not None and self.flows.current() is not None:
             removed = self.registration.stop()
             removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
@@ -157,13 +179,17 @@ class Carrier:
         return flow
 
     def _flowUp(self, channel: IMessageChannel) -> None:
-        if self.registration is None:
-            self.side.up = True
-        else:
+        if self.registration is not None:
             self.registration.start(channel)
+        if self._ping is not None:
+            self._ping.start(channel)
+        self._judge()
 
     def _flowDown(self, reason: Exception) -> None:
         self._notUp()
+        if self._ping is not None:
+            self._answering = False
+            self._ping.stop()
         if self.registration is not None:
             self.registration.channelLost()
 
@@ -172,9 +198,9 @@ class Carrier:
     def registered(self, expires: int) -> None:
         """The carrier knows us: calls may go this way."""
         self._notUp()
-        self.side.up = True
         self._problem = None
         self._expires = expires
+        self._judge()
         if self.registration is not None and self.registration.outbound:
             self.flows.pingsAnswered(self.registration.flowTimer)
         self._lapse = self._reactor.callLater(expires, self._lapsed)
@@ -190,6 +216,28 @@ class Carrier:
         self._notUp()
         self._problem = reason
         self.flows.renew(reason)
+
+    # OptionsPingUser
+
+    def pingAnswered(self, response: Response) -> None:
+        """The carrier lives; 503 says that it takes no calls (RFC 3261 section 21.5.4)."""
+        before, self._answering = self._answering, response.status != 503
+        if not self._answering:
+            if self._problem != _UNWILLING:
+                self._log.warn("{trunk}: {problem}", trunk=self.name, problem=_UNWILLING)
+            self._problem = _UNWILLING
+        elif not before:
+            self._problem = None
+            self._log.info("{trunk}: OPTIONS is answered {status}", trunk=self.name, status=response.status)
+        self._judge()
+
+    def pingUnanswered(self) -> None:
+        """No answer: this connection is worth nothing."""
+        self.lost("OPTIONS is not answered")
+
+    def _judge(self) -> None:
+        registered = self.registration is None or self._expires is not None
+        self.side.up = registered and self._answering and self.flows.current() is not None
 
     def _notUp(self) -> None:
         """No call goes this way from now on."""

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.capabilities import AGENT
+from skypetrunk.core.options_ping import makeOptions
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.interfaces import (
     IChannelFinder,
@@ -20,7 +20,8 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.pbx.health import HealthTable
 from skypetrunk.wire.address import TransportAddress
-from skypetrunk.wire.message import Header, Request, Response
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 
@@ -137,19 +138,11 @@ class OptionsProbe:
     def start(self) -> None:
         """Ask now, and then in each interval."""
         self._next = self._clock.callLater(self._interval, self.start)
+        local = NameAddr(None, self._local)
         for target in self._targets:
-            lines = [
-                Header("Max-Forwards", "70"),
-                Header("From", f"<{self._local}>;tag={self._token()}"),
-                Header("To", f"<{target}>"),
-                Header("Call-ID", self._token()),
-                Header("CSeq", "1 OPTIONS"),
-                Header("Contact", f"<{self._local}>"),
-                Header("Accept", "application/sdp"),
-                Header("User-Agent", AGENT),
-            ]
+            request = makeOptions(local, target, local, self._token)
             RequestClient(
-                Request("OPTIONS", str(target), tuple(lines)),
+                request,
                 self._transactions,
                 self._finder,
                 Authentication(None, self._token),

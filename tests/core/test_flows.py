@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.options_ping import OptionsPing, makeOptions
 from skypetrunk.core.registration import Registration
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.net.signalling import StreamSignallingFactory
@@ -23,9 +24,10 @@ from skypetrunk.testing import (
     countingToken,
 )
 from skypetrunk.wire.digest import makeChallenge, parseCredentials, verify
-from skypetrunk.wire.headers import STAR
-from skypetrunk.wire.message import Request
+from skypetrunk.wire.headers import STAR, NameAddr
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.secret import Secret
+from skypetrunk.wire.uri import SIPURI
 from tests.core.flowplay import FlowFailed, Player, Step, inOrder, same
 from tests.core.messages import answer
 from tests.core.test_registration import ACCOUNT, PASSWORD, Observer
@@ -181,6 +183,46 @@ def keepAlive(actor: str) -> str | None:
     return "no pong within 10 s, and the connection stands" if transport.connected else None
 
 
+class Living:
+    """Keeps what an L{OptionsPing} tells."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.told: list[int | str] = []
+
+    def pingAnswered(self, response: Response) -> None:
+        """Record it."""
+        self.told.append(response.status)
+
+    def pingUnanswered(self) -> None:
+        """Record it."""
+        self.told.append("silence")
+
+
+def optionsPing(flow: dict[str, Any]) -> str | None:
+    """What goes wrong with OPTIONS from a trunk: each final answer is a sign of life, silence is none."""
+    clock, living = Clock(), Living()
+    layer = Transactions(clock, RecordingTransactionUser(), countingToken())
+    channel = RecordingChannel(clock, "tls:203.0.113.1:5061", "tls:198.51.100.1:40000")
+    target = SIPURI("sip", None, None, ACCOUNT.domain)
+    caller = NameAddr(None, target.replace(user=ACCOUNT.user))
+    ping = OptionsPing(
+        living, clock, layer, lambda channel: makeOptions(caller, target, caller, countingToken()), 60
+    )
+    ping.start(channel)
+    question, sign = flow["steps"]
+    for status in (sign["status"], 404, 405, 503):
+        if [request.method for request in channel.requests] != [question["method"]]:
+            return f"{channel.summary()} is sent"
+        layer.messageReceived(answer(channel.requests[0], status), channel)
+        if living.told[-1:] != [status]:
+            return f"{status} is not taken for a sign of life"
+        channel.clear()
+        clock.advance(60)
+    clock.advance(32)
+    return None if living.told[-1] == "silence" else "silence is not noticed within timer F"
+
+
 def results() -> Iterator[tuple[str, str | None]]:
     """Each flow with each of its user agents that says anything."""
     for flow in FLOWS:
@@ -190,6 +232,8 @@ def results() -> Iterator[tuple[str, str | None]]:
             name = f"{flow['id']} as {actor}"
             if flow["id"] == "trunk-crlf-ping":
                 yield name, keepAlive(actor)
+            elif name == "trunk-options-ping as trunk":
+                yield name, optionsPing(flow)
             elif "registrar" in flow["actors"]:
                 yield name, registering(flow)
             else:

@@ -94,6 +94,17 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((profile.register, profile.expires), (True, 3600))
         self.assertFalse(profile.staticRSA or profile.wildcards)
 
+    def test_options(self) -> None:
+        """Where nothing is registered OPTIONS show that it lives, unless the profile says otherwise."""
+        for text, seconds in (
+            ("", 0),
+            ("register = false", 60),
+            ("register = false\noptions_interval = 0", 0),
+            ("options_interval = 30", 30),
+        ):
+            self.assertEqual(self.read(f'title = "A"\n{text}').optionsInterval, seconds)
+        self.assertIn("0 to 3600", self.problems('title = "A"\noptions_interval = -1')[0])
+
     def test_problems(self) -> None:
         """All at once, with what would be right."""
         self.assertEqual(
