@@ -211,6 +211,35 @@ class ICallPolicy(Interface):
         """
 
 
+class IPBXDialect(Interface):
+    """
+    How one PBX wants its messages to look, and how it writes its own: everything on the PBX's side passes
+    here, calls, registrations and OPTIONS, in both directions.  The carrier's side has no dialect.
+
+    Both methods get an immutable value and return it, or another one of the same kind
+    (C{message.withHeader(...)}, C{request.withURI(...)}, C{message.withBody(...)}).  They answer at once, and
+    the same for the same message.  These stay what they are: method or status, Via, the tags of From and To,
+    Call-ID, CSeq, RSeq, RAck, and the Request-URI of ACK and CANCEL, which are given that of their INVITE.
+    The result must be a valid message.  Content-Length is always that of the body.
+
+    Where one raises, or changes what it may not, the message stays as it was: the call goes on, and the log
+    names the plugin, once a minute at most.
+    """
+
+    def fromPBX(message: Request | Response) -> Request | Response:
+        """
+        What the PBX meant by C{message}.  Called for each message that could be read, each time that it is
+        received, before anything else looks at it.  What calls an emergency number does not pass here: an
+        INVITE with one in Request-URI or To, a REFER or 3xx to one.
+        """
+
+    def toPBX(message: Request | Response) -> Request | Response:
+        """
+        What the PBX is to get for C{message}.  Called once before it is sent; when it is sent again, the
+        octets are the same.
+        """
+
+
 class INumberPlan(Interface):
     """What numbers mean where this system stands."""
 
@@ -593,8 +622,9 @@ class IVendorPlugin(Interface):
     def create(reactor: object, settings: Mapping[str, object], directory: Path) -> object:
         """
         Make the plugin's object, once for each trunk that names it, before anything listens.  It provides
-        one or more of L{ICallPolicy}, L{ICallRecordSink}, L{IDialogObserver} and L{INumberPlan}; where
-        it provides C{twisted.application.service.IService} too, it is started and stopped with the trunk.
+        one or more of L{ICallPolicy}, L{ICallRecordSink}, L{IDialogObserver}, L{INumberPlan} and
+        L{IPBXDialect}; where it provides C{twisted.application.service.IService} too, it is started and
+        stopped with the trunk.
 
         @param settings: C{plugin.settings} of the configuration.
         @param directory: where the configuration is; paths in C{settings} are relative to it.

@@ -7,7 +7,7 @@ it hears; each end of a call can then be held against the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
@@ -23,11 +23,12 @@ from skypetrunk.lab.media import MediaEndpoint
 from skypetrunk.lab.outgoing import OutgoingCall
 from skypetrunk.lab.ports import IReactor, closePorts
 from skypetrunk.lab.session import AudioSession, SRTPPolicy
-from skypetrunk.net.signalling import DatagramSignalling, MessageObserver
+from skypetrunk.net.reception import MessageObserver
+from skypetrunk.net.signalling import DatagramSignalling
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.grammar import NO_PARAMETERS, escape
 from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 __all__ = ["Phone"]
@@ -105,15 +106,22 @@ class Phone:
         ports, self._ports = self._ports, ()
         return closePorts(ports) if ports else succeed(None)
 
-    def dial(self, number: str, proxy: TransportAddress) -> OutgoingCall:
-        """Call C{number} through the trunk at C{proxy}."""
+    def dial(
+        self, number: str, proxy: TransportAddress, headers: Sequence[tuple[str, str]] = ()
+    ) -> OutgoingCall:
+        """
+        Call C{number} through the trunk at C{proxy}.
+
+        @param headers: more of them for the INVITE.
+        """
         session = self._session("placed", self._callingTone)
         target = SIPURI("sip", escape(number), None, proxy.host, proxy.port, NO_PARAMETERS)
         local = SIPURI("sip", escape(self._user), None, self.address.host, None, NO_PARAMETERS)
         remote = target.replace(port=None)
         channel = self._signalling.channel(proxy.host, proxy.port)
+        extra = tuple(Header(*header) for header in headers)
         return self.agent.placeCall(
-            str(target), NameAddr(None, local), NameAddr(None, remote), channel, session
+            str(target), NameAddr(None, local), NameAddr(None, remote), channel, session, extra
         )
 
     def whenCalled(self) -> Deferred[IncomingCall]:

@@ -26,7 +26,8 @@ from skypetrunk.lab.dns import NameServer, Node, Zone
 from skypetrunk.lab.ports import closePorts, portNumber
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.net.certificates import loadOwnCertificate
-from skypetrunk.net.signalling import MessageObserver, StreamSignalling, StreamSignallingFactory
+from skypetrunk.net.reception import MessageObserver
+from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.tls import tlsServerOptions
 from skypetrunk.service.control import ControlServer
 from skypetrunk.wire.address import TransportAddress

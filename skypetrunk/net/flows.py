@@ -22,7 +22,8 @@ from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITargetLocator, ITransactions, Target
 from skypetrunk.net.handshake import HandshakeRecord
 from skypetrunk.net.locate import DEFAULT_PORT
-from skypetrunk.net.signalling import MessageObserver, StreamSignalling, StreamSignallingFactory
+from skypetrunk.net.reception import MessageObserver
+from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
 from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.uri import SIPURI

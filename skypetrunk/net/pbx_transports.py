@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.errors import NoTarget
-from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITransactions
+from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IPBXDialect, ITransactions
+from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.signalling import (
     DatagramSignalling,
-    MessageObserver,
     Networks,
     StreamSignalling,
     StreamSignallingFactory,
@@ -58,6 +58,7 @@ class PBXTransports:
         others: Sequence[TransportAddress] = (),
         preferred: Callable[[], TransportAddress | None] | None = None,
         unreachable: Callable[[TransportAddress, str], None] | None = None,
+        dialect: IPBXDialect | None = None,
     ) -> None:
         """
         @param reactor: TCP and UDP.
@@ -67,6 +68,7 @@ class PBXTransports:
         @param others: where it takes them too.
         @param preferred: which of several addresses is the best now; C{None} if none is known.
         @param unreachable: told of each address where no connection was taken, and why.
+        @param dialect: of this PBX; it may not raise.
         """
         self._reactor = reactor
         self._listen = tuple(listen)
@@ -80,6 +82,7 @@ class PBXTransports:
         self._clock = clock
         self._token = token
         self._observer = observer
+        self._dialect = dialect
         self._streams: StreamSignallingFactory | None = None
         self._connecting: set[Deferred[Any]] = set()
         self._stopped: Deferred[None] | None = None
@@ -115,12 +118,18 @@ class PBXTransports:
             allow=allow,
             observer=observer,
             lost=self._connectionLost,
+            dialect=self._dialect,
         )
         try:
             for address in self._listen:
                 if address.transport == "UDP":
                     datagrams = DatagramSignalling(
-                        transactions, token, allow=allow, observer=observer, connect=self._connect
+                        transactions,
+                        token,
+                        allow=allow,
+                        observer=observer,
+                        connect=self._connect,
+                        dialect=self._dialect,
                     )
                     port = self._reactor.listenUDP(
                         address.port,

@@ -8,11 +8,11 @@ from ipaddress import IPv4Network, IPv6Network
 from twisted.logger import Logger
 
 from skypetrunk.errors import ChannelFailed, MalformedMessage
-from skypetrunk.interfaces import IMessageChannel, ITransactions
+from skypetrunk.interfaces import IMessageChannel, IPBXDialect, ITransactions
 from skypetrunk.wire.address import literal
 from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
 
-#: Told of each message: sent or received, the message, the channel.
+#: Told of each message as it is on the wire: sent or received, the message, the channel.
 MessageObserver = Callable[[bool, Request | Response, IMessageChannel], None]
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -32,7 +32,7 @@ def allowed(host: str, networks: Networks | None) -> bool:
 
 class Reception:
     """
-    What streams and datagrams do alike with one received message.
+    What streams and datagrams do alike with one received message, and with one to be sent.
 
     @ivar malformed: messages that were none.
     """
@@ -40,12 +40,21 @@ class Reception:
     _log = Logger()
 
     def __init__(
-        self, transactions: ITransactions, token: Callable[[], str], observer: MessageObserver | None
+        self,
+        transactions: ITransactions,
+        token: Callable[[], str],
+        observer: MessageObserver | None,
+        dialect: IPBXDialect | None = None,
     ) -> None:
+        """
+        @param token: random text for the To tag of answers to what is malformed.
+        @param dialect: translates every message on its way; it may not raise.
+        """
         self.transactions = transactions
         self.malformed = 0
         self._token = token
         self._observer = observer
+        self._dialect = dialect
 
     def received(self, data: bytes, channel: IMessageChannel) -> None:
         """Octets of one message.  Never raises."""
@@ -56,6 +65,8 @@ class Reception:
                 self.refused(problem, channel)
                 return
             self.seen(False, message, channel)
+            if self._dialect is not None:
+                message = self._dialect.fromPBX(message)
             self.transactions.messageReceived(message, channel)
 
     def refused(self, problem: MalformedMessage, channel: IMessageChannel) -> None:
@@ -68,6 +79,10 @@ class Reception:
             channel.send(responseTo(problem.message, problem.status, toTag=self._token()))
         except ChannelFailed as failure:
             self._log.debug("no answer to {peer}: {failure}", peer=channel.peer, failure=str(failure))
+
+    def translated(self, message: Request | Response) -> Request | Response:
+        """What is sent for C{message}."""
+        return message if self._dialect is None else self._dialect.toPBX(message)
 
     def seen(self, sent: bool, message: Request | Response, channel: IMessageChannel) -> None:
         """Tell the observer, whose failures change nothing."""

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from skypetrunk.core.keep_alive import PING, KeepAlive
 from skypetrunk.errors import ChannelFailed, MalformedMessage
-from skypetrunk.interfaces import IMessageChannel, ISizedChannel, ITransactions
+from skypetrunk.interfaces import IMessageChannel, IPBXDialect, ISizedChannel, ITransactions
 from skypetrunk.net.reception import MessageObserver, Networks, Reception, allowed
 from skypetrunk.net.tls import closeWithin
 from skypetrunk.wire.address import TransportAddress
@@ -109,8 +109,10 @@ class StreamSignalling(Protocol):
         """See L{IMessageChannel.send}."""
         if not self._open or self._closing is not None:
             raise ChannelFailed(f"{self.peer}: the connection is closed")
+        reception = self.factory.reception
+        message = reception.translated(message)
         self._write(message.encode())
-        self.factory.reception.seen(True, message, self)
+        reception.seen(True, message, self)
 
     def toward(self, peer: TransportAddress) -> IMessageChannel:
         """A connection leads to one peer."""
@@ -183,18 +185,20 @@ class StreamSignallingFactory(Factory):
         connected: Callable[[StreamSignalling], None] | None = None,
         lost: Callable[[StreamSignalling, ChannelFailed], None] | None = None,
         chance: Callable[[], float] | None = None,
+        dialect: IPBXDialect | None = None,
     ) -> None:
         """
         @param token: random text for the To tag of answers to what is malformed.
         @param allow: who may connect; C{None} for everybody.
         @param connected: told of each new connection, before anything is read from it.
         @param lost: told of its end, after the transactions were.
+        @param dialect: see L{Reception}.
         """
         self.clock = clock
         self.transport = transport
         self.secure = secure
         self.limits = limits
-        self.reception = Reception(transactions, token, observer)
+        self.reception = Reception(transactions, token, observer, dialect)
         self.strangers = 0
         self.channels: set[StreamSignalling] = set()
         self._allow = allow
@@ -279,13 +283,15 @@ class DatagramSignalling(DatagramProtocol):
         allow: Networks | None = None,
         observer: MessageObserver | None = None,
         connect: Callable[[TransportAddress], Deferred[IMessageChannel]] | None = None,
+        dialect: IPBXDialect | None = None,
     ) -> None:
         """
         @param token: random text for the To tag of answers to what is malformed.
         @param allow: who is heard; the others are dropped silently and counted.  C{None} for everybody.
         @param connect: makes the connection to a peer that requests take which are too large for a datagram.
+        @param dialect: see L{Reception}.
         """
-        self.reception = Reception(transactions, token, observer)
+        self.reception = Reception(transactions, token, observer, dialect)
         self.dropped: Counter[str] = Counter()
         self.localAddress = TransportAddress("UDP", "", 0)
         self._allow = allow
@@ -344,6 +350,7 @@ class DatagramSignalling(DatagramProtocol):
         """
         if self.transport is None:
             raise ChannelFailed(f"{channel.peer}: the socket is closed")
+        message = self.reception.translated(message)
         try:
             self.transport.write(message.encode(), (channel.peer.host, channel.peer.port))
         except Exception as problem:

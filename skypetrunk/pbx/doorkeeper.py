@@ -73,7 +73,7 @@ class Doorkeeper:
         return algorithm == "MD5" and credentials.qop is not None and credentials.nonceCount is not None
 
     def _verified(self, request: Request, credentials: Credentials) -> Response | None:
-        if credentials.uri != request.uri:
+        if credentials.uri != request.uriReceived:
             # RFC 7616 section 3.4.6: made for another request.
             self.refused["malformed"] += 1
             return self._answer(request, 400)

@@ -35,7 +35,7 @@ from skypetrunk.net.certificates import (
 from skypetrunk.net.flows import TrunkFlows, tlsConnector
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.locate import FixedTargets
-from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.tls import ClientTLS
 from skypetrunk.service.routing import Account
 from skypetrunk.service.settings import TLSConfiguration, TrunkConfiguration

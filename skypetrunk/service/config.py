@@ -19,7 +19,7 @@ from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.profiles.tables import Problems, Table, readTOML
 from skypetrunk.service.addresses import isLiteral, readLiteral, readPorts, splitHostPort
 from skypetrunk.service.emergency_check import warnShadows
-from skypetrunk.service.pbx_table import checkListeners, readPBX
+from skypetrunk.service.pbx_table import checkDialects, checkListeners, readPBX
 from skypetrunk.service.plugin_table import readPlugins
 from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrouted
 from skypetrunk.service.settings import (
@@ -88,6 +88,8 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
         plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         warnShadows(problems, numbers, routes, plan)
     pluginTables = top.tables("plugin")
+    plugins = readPlugins(pluginTables)
+    checkDialects(pbxTables, pbxes, [plugin.name for plugin in plugins])
     configuration = Configuration(
         trunks=trunks,
         pbxes=pbxes,
@@ -97,7 +99,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
         numbers=numbers,
         control=_readControl(top.table("control"), directory),
         path=path,
-        plugins=readPlugins(pluginTables),
+        plugins=plugins,
     )
     for table in (top, *sides, *routeTables, *pluginTables):
         table.finish()

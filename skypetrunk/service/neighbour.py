@@ -11,9 +11,10 @@ from skypetrunk.core.sides import PBXSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import NoTarget
-from skypetrunk.interfaces import INumberPlan, IServerTransaction
+from skypetrunk.interfaces import INumberPlan, IPBXDialect, IServerTransaction
 from skypetrunk.net.pbx_transports import PBXTransports
-from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.net.reception import MessageObserver
+from skypetrunk.pbx.dialect import BoundedDialect
 from skypetrunk.pbx.doorkeeper import Doorkeeper
 from skypetrunk.pbx.health import HealthTable
 from skypetrunk.pbx.registrar import Registrar
@@ -46,8 +47,16 @@ class PBX:
         token: Callable[[], str],
         timers: Timers,
         observer: MessageObserver | None,
+        dialect: IPBXDialect | None = None,
     ) -> None:
+        """
+        @param dialect: what the plugin C{configuration.dialect} has made.
+        """
         self.name = configuration.name
+        self.dialect: BoundedDialect | None = None
+        if dialect is not None:
+            plugin = configuration.dialect or ""
+            self.dialect = BoundedDialect(plugin, self.name, dialect, numbers, reactor.seconds)
         self.health = HealthTable(configuration.addresses, reactor.seconds)
         watch = HealthWatch(configuration.name, self.health)
         self.transports = PBXTransports(
@@ -61,6 +70,7 @@ class PBX:
             others=configuration.others,
             preferred=self._place,
             unreachable=watch.failed,
+            dialect=self.dialect,
         )
         self.side = PBXSide(
             configuration.name,
@@ -157,11 +167,17 @@ class PBX:
             "addresses": self.health.status(),
             "registration": self._registration(),
             "unproved": {} if self.doorkeeper is None else dict(self.doorkeeper.refused),
+            "dialect": self._dialect(),
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
             "strangers": self.transports.strangers,
             "malformed": self.transports.malformed,
         }
+
+    def _dialect(self) -> Mapping[str, object] | None:
+        if self.dialect is None:
+            return None
+        return {"plugin": self.dialect.plugin, "failures": self.dialect.failures}
 
     def _registration(self) -> Mapping[str, object] | None:
         if self.registrar is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skypetrunk.core.identity import CALLER_PLACES, FROM
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
-from skypetrunk.profiles.tables import Table
+from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.secrets import readSecretFile
@@ -69,6 +69,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         password=password,
         others=tuple(addresses[1:]),
         optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
+        dialect=table.text("dialect", 'dialect = "odd-headers", the name of a [[plugin]]'),
     )
 
 
@@ -120,6 +121,17 @@ def _checkCanCall(table: Table, address: TransportAddress, listen: Sequence[Tran
             return
     kind = f"{address.transport.lower()} address with IPv{version}"
     table.wrong("address", f'"{address}" cannot be reached: listen has no {kind}', "one in listen too")
+
+
+def checkDialects(
+    tables: Sequence[Table], pbxes: Sequence[PBXConfiguration], plugins: Sequence[str]
+) -> None:
+    """A dialect is one of the C{plugins}; what it provides is asked when it is made."""
+    for table, pbx in zip(tables, pbxes, strict=True):
+        if pbx.dialect is None or pbx.dialect in plugins:
+            continue
+        right = didYouMean(pbx.dialect, plugins) if plugins else f'[[plugin]] with name = "{pbx.dialect}" too'
+        table.wrong("dialect", f'there is no plugin "{pbx.dialect}"', right)
 
 
 def checkListeners(

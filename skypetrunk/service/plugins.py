@@ -21,11 +21,18 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IVendorPlugin
+from skypetrunk.interfaces import (
+    ICallPolicy,
+    ICallRecordSink,
+    IDialogObserver,
+    INumberPlan,
+    IPBXDialect,
+    IVendorPlugin,
+)
 from skypetrunk.service.plugin_table import PluginConfiguration
 from twisted import plugins as dropins
 
-_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan)
+_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IPBXDialect)
 
 
 @define
@@ -40,6 +47,7 @@ class Vendors:
     sinks: dict[str, ICallRecordSink] = field(factory=dict)
     observers: dict[str, IDialogObserver] = field(factory=dict)
     numbers: dict[str, INumberPlan] = field(factory=dict)
+    dialects: dict[str, IPBXDialect] = field(factory=dict)
     services: dict[str, IService] = field(factory=dict)
 
 
@@ -102,6 +110,26 @@ def _shadowed() -> Iterator[str]:
                 yield f"plugin: {first} and {path} have one name; Twisted would take one of them"
 
 
+def checkDialects(vendors: Vendors, chosen: Mapping[str, str]) -> None:
+    """
+    Every plugin that a PBX names is a dialect, and each that is nothing else is named.
+
+    @param chosen: the plugins of the PBXes that name one, by the name of the PBX.
+    @raise ConfigurationError: which is not.
+    """
+    problems = [
+        f"pbx.{pbx}.dialect: the plugin {plugin} provides no IPBXDialect"
+        for pbx, plugin in chosen.items()
+        if plugin not in vendors.dialects
+    ]
+    for name, made in vendors.dialects.items():
+        others = any(joint.providedBy(made) for joint in _JOINTS if joint is not IPBXDialect)
+        if not others and name not in chosen.values():
+            problems.append(f'plugin.{name}: no pbx uses it; would be right: dialect = "{name}" in one')
+    if problems:
+        raise ConfigurationError(tuple(problems))
+
+
 def createVendors(configured: Sequence[PluginConfiguration], reactor: Any, directory: Path) -> Vendors:
     """
     Find the plugins, and let each make what it is for.
@@ -145,8 +173,10 @@ def _sort(vendors: Vendors, name: str, made: Any) -> None:
             other = next(iter(vendors.numbers))
             raise ConfigurationError((f"plugin.{name}: {other} is a number plan already; there can be one",))
         vendors.numbers[name] = made
+    if IPBXDialect.providedBy(made):
+        vendors.dialects[name] = made
     if IService.providedBy(made):
         vendors.services[name] = made
 
 
-__all__ = ["Vendors", "createVendors", "findPlugins"]
+__all__ = ["Vendors", "checkDialects", "createVendors", "findPlugins"]

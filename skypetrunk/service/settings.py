@@ -110,6 +110,7 @@ class PBXConfiguration:
     @ivar emergencyStatus: status for an emergency number, which never goes to a trunk.
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
+    @ivar dialect: the plugin that knows how it writes its messages, or C{None}.
     """
 
     name: str
@@ -125,6 +126,7 @@ class PBXConfiguration:
     optionsInterval: int = 0
     username: str = ""
     password: Secret | None = None
+    dialect: str | None = None
 
     @property
     def addresses(self) -> tuple[TransportAddress, ...]:

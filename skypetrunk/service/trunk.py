@@ -23,14 +23,14 @@ from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IDialogObserver, INumberPlan
 from skypetrunk.media.plane import MediaPlane
 from skypetrunk.net.locate import Locator, buildResolver
-from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.net.reception import MessageObserver
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
 from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.overload import LoadMeter
-from skypetrunk.service.plugins import createVendors
+from skypetrunk.service.plugins import checkDialects, createVendors
 from skypetrunk.service.records import CallBook
 from skypetrunk.service.routing import RouteTable
 from skypetrunk.service.settings import Configuration
@@ -86,6 +86,8 @@ class Skypetrunk(MultiService):
         self.book = CallBook(reactor.seconds)
         self.plane = MediaPlane(reactor, reactor, media.address, media.advertise, media.ports, os.urandom)
         self._vendors = createVendors(configuration.plugins, reactor, configuration.path.absolute().parent)
+        chosen = {each.name: each.dialect for each in configuration.pbxes if each.dialect}
+        checkDialects(self._vendors, chosen)
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
         plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         for name, vendor in self._vendors.numbers.items():
@@ -114,8 +116,12 @@ class Skypetrunk(MultiService):
             each.name: Carrier(each, reactor, locator, plan, randomToken, draw.random, timers, watch)
             for each in configuration.trunks
         }
+        dialects = self._vendors.dialects
         self.pbxes = {
-            each.name: PBX(each, reactor, plan, randomToken, timers, watch) for each in configuration.pbxes
+            each.name: PBX(
+                each, reactor, plan, randomToken, timers, watch, dialects.get(each.dialect or "")
+            )
+            for each in configuration.pbxes
         }
         self._neighbours: tuple[Carrier | PBX, ...] = (*self.carriers.values(), *self.pbxes.values())
         for neighbour in self._neighbours:

@@ -27,7 +27,12 @@ from skypetrunk.interfaces import (
     IServerTransaction,
     ITransactionUser,
 )
-from skypetrunk.testing.conformance import NumberPlanConformance, PolicyConformance, RecordSinkConformance
+from skypetrunk.testing.conformance import (
+    DialectConformance,
+    NumberPlanConformance,
+    PolicyConformance,
+    RecordSinkConformance,
+)
 from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Request, Response, parseMessage
 from skypetrunk.wire.secret import Secret
@@ -221,6 +226,7 @@ class MemoryCredentials:
 
 
 __all__ = [
+    "DialectConformance",
     "MemoryCredentials",
     "NumberPlanConformance",
     "PolicyConformance",

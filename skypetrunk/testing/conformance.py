@@ -5,7 +5,7 @@ C{twisted.trial.unittest.TestCase}, makes its object in one method, and gets the
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -20,8 +20,12 @@ from skypetrunk.interfaces import (
     ICallPolicy,
     ICallRecordSink,
     INumberPlan,
+    IPBXDialect,
     LegStatistics,
 )
+from skypetrunk.pbx.dialect import violation
+from skypetrunk.testing.conformance_messages import messages
+from skypetrunk.wire.message import Request, Response, parseMessage
 
 NUMBERS = (
     "",
@@ -218,8 +222,48 @@ class NumberPlanConformance:
         assert not plan.isEmergency("+442079460100")
 
 
+class DialectConformance:
+    """For L{IPBXDialect}."""
+
+    def makeDialect(self) -> IPBXDialect:
+        """The dialect to test."""
+        raise NotImplementedError("makeDialect makes the dialect that is tested")
+
+    def _translated(self) -> Iterator[tuple[str, Request | Response, Request | Response]]:
+        """Both directions of everything in L{messages}: which method, before, and after."""
+        dialect = self.makeDialect()
+        for message in messages():
+            yield "fromPBX", message, dialect.fromPBX(message)
+            yield "toPBX", message, dialect.toPBX(message)
+
+    def test_dialectProvided(self) -> None:
+        """The methods have the right names and arguments."""
+        assert verifyObject(IPBXDialect, self.makeDialect())
+
+    def test_dialectKeepsTransactions(self) -> None:
+        """Whatever is said, it stays a message of the same transaction and dialog."""
+        for direction, before, after in self._translated():
+            problem = violation(before, after)
+            assert problem is None, f"{direction}: {before}: {problem}"
+
+    def test_dialectCanBeRead(self) -> None:
+        """What it makes of a message can be sent, and is read as it was meant."""
+        for direction, before, after in self._translated():
+            assert parseMessage(after.encode()).encode() == after.encode(), f"{direction}: {before}"
+
+    def test_dialectAnswersTheSame(self) -> None:
+        """For the same message always the same: a PBX that repeats itself is understood again."""
+        first = [after for _, _, after in self._translated()]
+        for (direction, before, after), again in zip(self._translated(), first, strict=True):
+            assert after == again, f"{direction}: {before}"
+            dialect = self.makeDialect()
+            translate = dialect.fromPBX if direction == "fromPBX" else dialect.toPBX
+            assert translate(before) == translate(before) == again, f"{direction}: {before}"
+
+
 __all__ = [
     "NUMBERS",
+    "DialectConformance",
     "NumberPlanConformance",
     "PolicyConformance",
     "RecordSinkConformance",

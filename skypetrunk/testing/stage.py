@@ -24,6 +24,7 @@ from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.trunk import Skypetrunk, randomToken
 from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.secret import Secret
 
 TONE = "+442079460002"
@@ -31,6 +32,9 @@ TONE = "+442079460002"
 
 BUSY = "+442079460003"
 """One that is always busy."""
+
+NUMBER = "+442079460100"
+"""One of the customer's: its calls ring the phone."""
 
 _ACCOUNT = "99051000000001"
 _PASSWORD = "practice only"
@@ -57,30 +61,44 @@ class Stage:
     """
     Phone, trunk and carrier.  A test calls L{start}, L{dial} and, at its end, L{close}.
 
+    @ivar heard: messages that the phone sent (true) and received, in order.
     @ivar directory: of the configuration; empty but for what belongs to the stage.
     @ivar trunk: the service under test, once it has been started.
     """
 
     trunk: Skypetrunk
 
-    def __init__(self, reactor: Any, lines: Sequence[str] = (), *, country: str = "GB") -> None:
+    def __init__(
+        self, reactor: Any, lines: Sequence[str] = (), *, country: str = "GB", pbx: Sequence[str] = ()
+    ) -> None:
         """
         @param lines: further ones of the configuration, such as a C{[[plugin]]}.
+        @param pbx: further ones of its C{[[pbx]]}, such as a C{dialect}.
         """
+        self.heard: list[tuple[bool, Request | Response]] = []
         self.reactor = reactor
         self._temporary = tempfile.TemporaryDirectory()
         self.directory = Path(self._temporary.name)
         settings = CarrierSettings({_ACCOUNT: Secret(_PASSWORD)}, ringing=0.02)
         self._lab = Lab(reactor, LabSettings(settings, self.directory, port=0, dnsPort=0, tls="1.2"))
-        self._phone = Phone(reactor, randomToken, os.urandom, "1001", 400, 1400, ringing=0.02)
+        self._phone = Phone(
+            reactor,
+            randomToken,
+            os.urandom,
+            "1001",
+            400,
+            1400,
+            ringing=0.02,
+            observer=lambda sent, message, channel: self.heard.append((sent, message)),
+        )
         self._lab.listen()
         self._phone.listen()
         self._proxy = TransportAddress("UDP", "127.0.0.1", _freePorts(_PORTS + 2))
         path = self.directory / "trunk.toml"
-        path.write_text("\n".join([*self._configuration(country), *lines]))
+        path.write_text("\n".join([*self._configuration(country, pbx), *lines]))
         self._running = False
 
-    def _configuration(self, country: str) -> Sequence[str]:
+    def _configuration(self, country: str, pbx: Sequence[str]) -> Sequence[str]:
         secret = self.directory / "carrier.secret"
         secret.write_text(_PASSWORD)
         secret.chmod(0o600)
@@ -99,6 +117,7 @@ class Stage:
             'name = "office"',
             f'listen = ["{self._proxy}"]',
             f'address = "{self._phone.address}"',
+            *pbx,
             "[media]",
             'address = "127.0.0.1"',
             f'ports = "{first}-{first + _PORTS - 1}"',
@@ -135,12 +154,20 @@ class Stage:
         carrier = self.trunk.carriers["carrier"]
         await self.until(lambda: carrier.status()["state"] == "registered", "registered")
 
-    async def dial(self, number: str = TONE) -> OutgoingCall:
+    async def dial(self, number: str = TONE, headers: Sequence[tuple[str, str]] = ()) -> OutgoingCall:
         """
         A call of the phone: answered, or over with its C{status}.  Who called hangs up by C{hangUp}, and
         waits for L{idle}.
+
+        @param headers: more of them for the INVITE.
         """
-        call = self._phone.dial(number, self._proxy)
+        call = self._phone.dial(number, self._proxy, headers)
+        await call.when(Phase.ANSWERED)
+        return call
+
+    async def ring(self, number: str = NUMBER) -> OutgoingCall:
+        """A call of the carrier to C{number}, which the phone answers; as L{dial}."""
+        call = self._lab.carrier.dial(number, "+493012345678")
         await call.when(Phase.ANSWERED)
         return call
 
@@ -165,4 +192,4 @@ class Stage:
         self._temporary.cleanup()
 
 
-__all__ = ["BUSY", "TONE", "Stage"]
+__all__ = ["BUSY", "NUMBER", "TONE", "Stage"]

@@ -128,6 +128,8 @@ def _pbx(pbx: PBXConfiguration) -> str:
     parts = [f"listens on {listen}", f"calls go to {addresses}", f"calls may come from {allow}"]
     if pbx.username:
         parts.append(f"its calls must prove to come from {pbx.username}")
+    if pbx.dialect:
+        parts.append(f"its dialect is the plugin {pbx.dialect}")
     return "; ".join([*parts, *_limits(pbx.limits)])
 
 

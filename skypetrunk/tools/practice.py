@@ -23,7 +23,7 @@ from skypetrunk.lab.phone import Phone
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.net.identity import keyPin
-from skypetrunk.net.signalling import MessageObserver
+from skypetrunk.net.reception import MessageObserver
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.service.trunk import Skypetrunk, randomToken
 from skypetrunk.wire.secret import Secret

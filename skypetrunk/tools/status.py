@@ -95,6 +95,9 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         unproved = pbx.get("unproved", {}).get("password", 0)
         if unproved:
             yield f"  {unproved} requests with a wrong user name or password"
+        dialect = pbx.get("dialect")
+        if dialect and dialect["failures"]:
+            yield f"  {dialect['failures']} messages that the plugin {dialect['plugin']} failed to translate"
         for each in pbx.get("addresses", ()):
             if each["reason"]:
                 yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"

@@ -330,6 +330,25 @@ class Request(Message):
         """The Request-URI."""
         return parseURI(self.uri)
 
+    @property
+    def uriReceived(self) -> str:
+        """The Request-URI as it came, whatever a dialect made of it: digest credentials are for that one."""
+        received: str = self.__dict__.get("_uriReceived", self.uri)
+        return received
+
+    def receivedAs(self, uri: str) -> Self:
+        """The same, as what came with the Request-URI C{uri}."""
+        return make(type(self), self.__dict__ | {"_uriReceived": uri})
+
+    def withURI(self, uri: str) -> Self:
+        """The same with another Request-URI.  @raise ValueError: white space, a line break, or nothing."""
+        if not _noSpace(uri):
+            raise ValueError(f"no Request-URI: {uri!r}")
+        checkLine(uri)
+        fields = self.__dict__ | {"uri": uri}
+        fields.pop("requestURI", None)
+        return make(type(self), fields)
+
     def startLine(self) -> str:
         """C{METHOD uri SIP/2.0}."""
         return f"{self.method} {self.uri} {self.version}"

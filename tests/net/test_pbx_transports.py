@@ -16,10 +16,11 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ChannelFailed, NoTarget
-from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ISizedChannel
+from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IPBXDialect, ISizedChannel
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Request, Response
@@ -75,6 +76,7 @@ class TransportsCase(TestCase):
         *addresses: str,
         pbx: str = "udp:127.0.0.1:9",
         allow: tuple[str, ...] = ("127.0.0.1",),
+        dialect: IPBXDialect | None = None,
     ) -> PBXTransports:
         """Transports that listen at ports of the system's."""
         tokens = count(1)
@@ -85,6 +87,7 @@ class TransportsCase(TestCase):
             [TransportAddress(*address) for address in map(_split, addresses)],
             parseAddress(pbx),
             [ip_network(each) for each in allow],
+            dialect=dialect,
         )
         transactions: Any = self.recorder
         transports.listen(transactions)
@@ -341,6 +344,49 @@ class StrangerTests(TransportsCase):
         self.assertEqual((stranger.heard, transports.strangers, transports.malformed), (b"", 1, 1))
         self.assertEqual(friend.statuses(), [400])
         self.assertFalse(friend.closed)
+
+
+@implementer(IPBXDialect)
+class Marked:
+    """Says which way a message went."""
+
+    def fromPBX(self, message: Request | Response) -> Request | Response:
+        """In."""
+        return message.withHeader("X-Way", "in")
+
+    def toPBX(self, message: Request | Response) -> Request | Response:
+        """Out."""
+        return message.withHeader("X-Way", "out")
+
+
+class DialectTests(TransportsCase):
+    """Everything that goes either way is translated."""
+
+    async def test_datagrams(self) -> None:
+        """What is received, what is sent, and the answer to what is malformed."""
+        transports = self.listen("udp:127.0.0.1:0", dialect=Marked())
+        pbx, port = self.datagrams()
+        transport: Any = pbx.transport
+        where = (transports.listening[0].host, transports.listening[0].port)
+        transport.write(REQUEST, where)
+        transport.write(REQUEST.replace(b"CSeq: 1", b"CSeq: x"), where)
+        await self.until(lambda: self.recorder.received and pbx.heard)
+        message, channel = self.recorder.received[0]
+        self.assertEqual(message.header("X-Way"), "in")
+        channel.send(_request())
+        await self.until(lambda: len(pbx.heard) == 2)
+        self.assertEqual([b"X-Way: out\r\n" in each for each in pbx.heard], [True, True])
+
+    async def test_streams(self) -> None:
+        """The same over TCP."""
+        transports = self.listen("tcp:127.0.0.1:0", dialect=Marked())
+        stream = await self.stream(transports.listening[0])
+        stream.say(REQUEST + REQUEST.replace(b"CSeq: 1", b"CSeq: x"))
+        await self.until(lambda: self.recorder.received and stream.heard)
+        message, channel = self.recorder.received[0]
+        self.assertEqual(message.header("X-Way"), "in")
+        channel.send(_request())
+        await self.until(lambda: stream.heard.count(b"X-Way: out\r\n") == 2)
 
 
 class LifeTests(TransportsCase):

@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.service.plugin_table import PluginConfiguration
-from skypetrunk.service.plugins import Vendors, createVendors, findPlugins
+from skypetrunk.service.plugins import Vendors, checkDialects, createVendors, findPlugins
+from skypetrunk.tools.check import summary
 from tests.service.configurations import COMPLETE, ConfigurationTestCase
 from twisted import plugins as dropins
 
@@ -21,7 +22,7 @@ _DROPIN = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import ICallPolicy, ICallRecordSink, INumberPlan, IVendorPlugin
+from skypetrunk.interfaces import ICallPolicy, ICallRecordSink, INumberPlan, IPBXDialect, IVendorPlugin
 
 @implementer(ICallPolicy, ICallRecordSink)
 class Both:
@@ -38,6 +39,13 @@ class Plan:
         return False
     def normalise(self, called):
         return called
+
+@implementer(IPBXDialect)
+class Dialect:
+    def fromPBX(self, message):
+        return message
+    def toPBX(self, message):
+        return message
 
 @implementer(ICallPolicy)
 class Half:
@@ -188,6 +196,26 @@ class CreateTests(PluginCase):
         self.assertEqual(self.problems("e", "f"), "plugin.f: e is a number plan already; there can be one")
 
 
+class DialectTests(PluginCase):
+    """L{checkDialects}."""
+
+    def test_chosen(self) -> None:
+        """A PBX's plugin is one; a plugin that is nothing else belongs to a PBX."""
+        self.write("vendor_dialect", 'one = Maker("one", Both)\ntwo = Maker("two", lambda *made: Dialect())')
+        vendors = self.create("one", "two")
+        self.assertEqual((list(vendors.dialects), list(vendors.policies)), (["two"], ["one"]))
+        checkDialects(vendors, {"office": "two", "annex": "two"})
+        with self.assertRaises(ConfigurationError) as caught:
+            checkDialects(vendors, {"office": "one"})
+        self.assertEqual(
+            caught.exception.problems,
+            (
+                "pbx.office.dialect: the plugin one provides no IPBXDialect",
+                'plugin.two: no pbx uses it; would be right: dialect = "two" in one',
+            ),
+        )
+
+
 class TableTests(ConfigurationTestCase):
     """C{[[plugin]]} in the configuration."""
 
@@ -211,3 +239,24 @@ class TableTests(ConfigurationTestCase):
         ):
             (found,) = self.problems(f"{COMPLETE}[[plugin]]\n{text}\n")
             self.assertTrue(found.startswith(problem), found)
+
+    def test_dialect(self) -> None:
+        """A PBX names a plugin of the configuration."""
+        plugin = '[[plugin]]\nname = "odd-headers"\n'
+        pbx = 'address = "udp:127.0.0.1:5070"\n'
+        text = COMPLETE.replace(pbx, f'{pbx}dialect = "odd-headers"\n')
+        self.assertEqual(self.load(text + plugin)[0].pbxes[0].dialect, "odd-headers")
+        self.assertIsNone(self.load(COMPLETE)[0].pbxes[0].dialect)
+        (said,) = (line for line in summary(self.load(text + plugin)[0]) if line.startswith("pbx office: "))
+        self.assertIn("; its dialect is the plugin odd-headers", said)
+        self.assertEqual(
+            self.problems(text),
+            [
+                'pbx.office.dialect: there is no plugin "odd-headers"; would be right: [[plugin]] with name ='
+                ' "odd-headers" too'
+            ],
+        )
+        self.assertEqual(
+            self.problems(text.replace('dialect = "odd', 'dialect = "old') + plugin),
+            ['pbx.office.dialect: there is no plugin "old-headers"; did you mean "odd-headers"?'],
+        )

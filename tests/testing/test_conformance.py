@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Any
 from unittest import TestResult
 
@@ -12,10 +14,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from skypetrunk.errors import CallRefused
-from skypetrunk.interfaces import CallRecord, CallRequest, ICallPolicy, ICallRecordSink, INumberPlan
+from skypetrunk.interfaces import (
+    CallRecord,
+    CallRequest,
+    ICallPolicy,
+    ICallRecordSink,
+    INumberPlan,
+    IPBXDialect,
+)
 from skypetrunk.pbx.numbers import NumberPlan
-from skypetrunk.testing import NumberPlanConformance, PolicyConformance, RecordSinkConformance
-from tests.typing.vendor import CampusNumbers, OfficeHours
+from skypetrunk.testing import (
+    DialectConformance,
+    NumberPlanConformance,
+    PolicyConformance,
+    RecordSinkConformance,
+)
+from skypetrunk.wire.message import Request, Response
+from tests.typing.vendor import CampusNumbers, OfficeHours, Terse
 
 
 class OfficeHoursTests(PolicyConformance, SynchronousTestCase):
@@ -34,6 +49,14 @@ class CampusTests(NumberPlanConformance, SynchronousTestCase):
     def makePlan(self) -> INumberPlan:
         """Of a campus."""
         return CampusNumbers()
+
+
+class TerseTests(DialectConformance, SynchronousTestCase):
+    """A vendor's dialect."""
+
+    def makeDialect(self) -> IPBXDialect:
+        """Of few words."""
+        return Terse()
 
 
 class CountryTests(NumberPlanConformance, SynchronousTestCase):
@@ -117,6 +140,23 @@ class Adds:
         return called + "0"
 
 
+@implementer(IPBXDialect)
+class Translates:
+    """A dialect that is wrong in one direction."""
+
+    def __init__(self, translate: Callable[[Request | Response], Any]) -> None:
+        self._translate = translate
+
+    def fromPBX(self, message: Request | Response) -> Request | Response:
+        """As it is."""
+        return message
+
+    def toPBX(self, message: Request | Response) -> Request | Response:
+        """As told."""
+        after: Request | Response = self._translate(message)
+        return after
+
+
 class WrongTests(SynchronousTestCase):
     """What must be found."""
 
@@ -139,6 +179,20 @@ class WrongTests(SynchronousTestCase):
         for sink in (Forgetful, Silent):
             for test in ("test_sinkKeeps", "test_sinkTogether"):
                 self.failed(MemoryTests, test, makeSink=lambda case, sink=sink: sink())
+
+    def test_dialects(self) -> None:
+        """One that explodes, answers nothing, changes what it may not, or never answers the same twice."""
+        numbers = count()
+        for test, translate in (
+            ("test_dialectKeepsTransactions", lambda message: 1 // 0),
+            ("test_dialectKeepsTransactions", lambda message: None),
+            ("test_dialectKeepsTransactions", lambda message: message.withoutHeader("Call-ID")),
+            ("test_dialectKeepsTransactions", lambda message: message.withHeader("RAck", "2 1 INVITE")),
+            ("test_dialectAnswersTheSame", lambda message: message.addingHeader("X", str(next(numbers)))),
+            ("test_dialectCanBeRead", lambda message: replace(message, body=b"x", version="SIP/3.0")),
+        ):
+            dialect = Translates(translate)
+            self.failed(TerseTests, test, makeDialect=lambda case, dialect=dialect: dialect)
 
     def test_plans(self) -> None:
         """One whose reading cannot be read again, and that lacks an emergency number."""

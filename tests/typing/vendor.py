@@ -26,9 +26,11 @@ from skypetrunk.interfaces import (
     ICredentials,
     IDialogObserver,
     INumberPlan,
+    IPBXDialect,
     IVendorPlugin,
     LegStatistics,
 )
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.secret import Secret
 
 
@@ -137,6 +139,22 @@ class Ledger:
         if record.answered is not None:
             self.minutes += int(record.ended.duration // 60) + 1
         return succeed(None)
+
+
+@implementer(IPBXDialect)
+class Terse:
+    """A PBX that reads no Server header, and writes the trunk group where the number belongs."""
+
+    def fromPBX(self, message: Request | Response) -> Request | Response:
+        """The number stands in a header of its own."""
+        number = message.header("X-Number")
+        if isinstance(message, Request) and message.method == "INVITE" and number:
+            return message.withURI(f"sip:{number}@trunk.example").withoutHeader("X-Number")
+        return message
+
+    def toPBX(self, message: Request | Response) -> Request | Response:
+        """Short."""
+        return message.withoutHeader("Server").withoutHeader("User-Agent")
 
 
 @implementer(IPlugin, IVendorPlugin)

@@ -117,6 +117,20 @@ class Building(SynchronousTestCase):
         for name, _ in copy.headers:
             self.assertEqual(copy.values(name), fresh.values(name))
 
+    def test_withURI(self) -> None:
+        """Another Request-URI, and its value; what it was received as is remembered through every change."""
+        old = request(wire(INVITE))
+        self.assertEqual(old.uriReceived, "sip:bob@biloxi.example")
+        new = old.withURI("sip:carol@chicago.example")
+        self.assertEqual(str(new.requestURI), "sip:carol@chicago.example")
+        self.assertEqual((new.headers, new.body, new.callID), (old.headers, old.body, old.callID))
+        self.assertEqual(new.uriReceived, new.uri)
+        kept = new.receivedAs(old.uri).withHeader("X", "1").withTopVia(old.topVia).withBody(b"1", "a/b")
+        self.assertEqual((kept.uri, kept.uriReceived), (new.uri, old.uri))
+        self.assertEqual(new.receivedAs(old.uri), new)
+        for wrong in ("", "sip:a b", "sip:a\r\nX: 1", "sip:\ud800"):
+            self.assertRaises(ValueError, old.withURI, wrong)
+
     def test_withBody(self) -> None:
         """Body, type and length change together."""
         message = request(wire(INVITE))
