@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tests.interop.rig.calls import PBX_NUMBER
 from tests.interop.rig.certificates import DOMAIN
@@ -16,7 +17,18 @@ from tests.interop.rig.scenarios import FIXED_KEY, Scenario, sdp
 #: What a called party keeps of the INVITE, for requests of its own in the dialog.
 KEPT = {"from": "From", "to": "To"}
 
+#: What has to be kept of a request that is answered after another one came: see L{late}.
+LATE = {"via": "Via", "from": "From", "to": "To", "cseq": "CSeq"}
+
 SDP_TYPE = "application/sdp"
+
+
+class InDialog(Protocol):
+    """L{Party.again} and L{Party.back}."""
+
+    def __call__(
+        self, method: str, number: int, body: str = "", *, headers: Sequence[str] = (), kind: str = SDP_TYPE
+    ) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -122,9 +134,13 @@ class Party:
             kind,
         )
 
-    def refusalTaken(self, number: int = 1) -> str:
-        """The ACK of a refused INVITE that it sent, of its transaction (RFC 3261 section 17.1.1.3)."""
-        uri = self.uri if number == 1 else "[next_url]"
+    def refusalTaken(self, number: int = 0) -> str:
+        """
+        The ACK of a refused INVITE that it sent, of its transaction (RFC 3261 section 17.1.1.3).
+
+        @param number: the CSeq of a re-INVITE; 0 for the first INVITE of a call.
+        """
+        uri, number = ("[next_url]", number) if number else (self.uri, 1)
         lines = ["[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]"]
         lines += [f"CSeq: {number} ACK", "Max-Forwards: 70", "Content-Length: 0"]
         return "\n".join([f"ACK {uri} SIP/2.0", *lines, "", ""])
@@ -175,10 +191,15 @@ class Party:
             scenario.response(status, optional=True)
         return scenario.response(200, store=True).send(self.again("ACK", 1), retransmit=False)
 
-    def hangsUp(self, scenario: Scenario, number: int, *, called: bool = False) -> Scenario:
+    def hangsUp(
+        self, scenario: Scenario, number: int, *, called: bool = False, headers: Sequence[str] = ()
+    ) -> Scenario:
         """It ends the call, with this CSeq."""
-        write = self.back if called else self.again
-        return scenario.send(write("BYE", number)).response(200)
+        return scenario.send(self.inside(called)("BYE", number, headers=headers)).response(200)
+
+    def inside(self, called: bool) -> InDialog:
+        """How it writes requests in a dialog in which it was the callee, or the caller."""
+        return self.back if called else self.again
 
     def hungUp(self, scenario: Scenario) -> Scenario:
         """The other one ends the call."""
@@ -220,6 +241,32 @@ CARRIER = Party(
     callID="inbound///[call_id]",
     secure=True,
 )
+
+
+def late(response: str) -> str:
+    """C{response} as the answer to a request of which L{LATE} was kept, rather than to the last one."""
+    for variable, header in LATE.items():
+        response = response.replace(f"[last_{header}:]", f"{header}:[${variable}]")
+    return response
+
+
+def established(
+    name: str, *, inbound: bool, headers: Sequence[str] = (), callee: Sequence[str] = ()
+) -> tuple[Scenario, Scenario]:
+    """
+    The scenarios of a call that is up: the PBX's and the carrier's, or with C{inbound} the other way.
+
+    @param headers: of the caller's INVITE.
+    @param callee: headers of its answer.
+    @return: the caller's and the callee's.
+    """
+    theirs, ours = (CARRIER, PBX) if inbound else (PBX, CARRIER)
+    called = ours.answers(ours.isCalled(Scenario(f"{name} callee")), headers=callee)
+    calling = Scenario(f"{name} caller")
+    if inbound:
+        registrar(calling)
+    theirs.calls(calling, theirs.invite(theirs.sdp(), headers=headers))
+    return theirs.connected(calling), called
 
 
 def registrar(scenario: Scenario) -> Scenario:
