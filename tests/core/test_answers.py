@@ -125,7 +125,7 @@ class AcrossTests(SynchronousTestCase):
         lines = PAGE.read_text("utf-8").splitlines()
         start = lines.index("   * - What it means")
         shown = []
-        for line in lines[start + 6:]:
+        for line in lines[start + 6 :]:
             if not re.match(r"   \* - |     -", line):
                 break
             shown.append(line)

@@ -51,9 +51,7 @@ class AuthenticationTests(SynchronousTestCase):
         """A 401 or 407 to C{request}."""
         response = answer(request, 407 if proxy else 401)
         for challenge in challenges:
-            response = response.addingHeader(
-                "Proxy-Authenticate" if proxy else "WWW-Authenticate", challenge
-            )
+            response = response.addingHeader("Proxy-Authenticate" if proxy else "WWW-Authenticate", challenge)
         return response
 
     def answered(self, request: Request, *challenges: str, proxy: bool = False) -> Request:
@@ -88,9 +86,7 @@ class AuthenticationTests(SynchronousTestCase):
         retry = self.answered(
             request.prependingHeader("Via", "SIP/2.0/UDP x;branch=z9hG4bK1"), makeChallenge("one", "n1")
         )
-        self.assertEqual(
-            retry.withoutHeader("Authorization"), request.withHeader("CSeq", "8 INVITE")
-        )
+        self.assertEqual(retry.withoutHeader("Authorization"), request.withHeader("CSeq", "8 INVITE"))
         [credentials] = self.sent(retry)
         self.assertEqual(
             (credentials.username, credentials.realm, credentials.uri, credentials.nonceCount),
@@ -314,9 +310,7 @@ class AuthenticationTests(SynchronousTestCase):
         info = f'nextnonce="m2", cnonce="{second.cnonce}"'
         self.authentication.accepted(retry, answer(retry, 200, Proxy_Authentication_Info=info))
         again = self.withHeaders(outgoing("BYE"))
-        self.assertEqual(
-            self.counts(again, "Proxy-Authorization"), [("n1", "00000002"), ("m2", "00000001")]
-        )
+        self.assertEqual(self.counts(again, "Proxy-Authorization"), [("n1", "00000002"), ("m2", "00000001")])
 
     def test_rfc7616_3_5_late(self) -> None:
         """A next nonce that is too old when it is used gets one more try, also where nobody says stale."""

@@ -470,8 +470,13 @@ class ReinviteTests(SynchronousTestCase):
             net.pbx.ack(again, net.pbx.response(200))
         # One suite was agreed: the second offer repeats it alone, the third is the same again.
         self.assertEqual(versions, ["1", "2", "2", "3"])
-        crypto = {line for sent in net.carrier.channel.requests if sent.method == "INVITE"
-                  for line in parseSDP(sent.body).media[0].crypto if "SHA1_80" in line}
+        crypto = {
+            line
+            for sent in net.carrier.channel.requests
+            if sent.method == "INVITE"
+            for line in parseSDP(sent.body).media[0].crypto
+            if "SHA1_80" in line
+        }
         self.assertEqual(len(crypto), 1)
         self.assertEqual(net.plane.legs[0].last("sending"), True)
 

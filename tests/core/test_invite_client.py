@@ -46,9 +46,7 @@ class User:
         """Record it."""
         self.events.append(("unwanted", response.toAddress.tag))
 
-    def inviteFailed(
-        self, client: InviteClient, status: int, response: Response | None, reason: str
-    ) -> None:
+    def inviteFailed(self, client: InviteClient, status: int, response: Response | None, reason: str) -> None:
         """Record it."""
         self.events.append(("failed", (status, response is not None, reason)))
 

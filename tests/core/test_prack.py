@@ -306,5 +306,3 @@ class InboundTCPReliable(InboundReliable):
     """The same where the carrier calls, with the PBX on TCP."""
 
     transport = "tcp"
-
-

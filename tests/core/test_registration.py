@@ -162,9 +162,7 @@ class RegistrationTests(SynchronousTestCase):
         account = Account("a b", "carrier.example")
         channel = self.connection("udp:[2001:db8::1]:5060", "udp:[2001:db8::2]:5060")
         self.make(account).start(channel)
-        self.assertEqual(
-            channel.requests[0].header("Contact"), "<sip:a%20b@[2001:db8::1]:5060>;expires=3600"
-        )
+        self.assertEqual(channel.requests[0].header("Contact"), "<sip:a%20b@[2001:db8::1]:5060>;expires=3600")
 
     def test_10_2_series(self) -> None:
         """All REGISTERs, over all channels, have one Call-ID and From tag, and CSeq goes up by one."""

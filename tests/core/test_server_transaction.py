@@ -403,15 +403,11 @@ class ReplyTests(ServerTests):
     def test_rfc3581_4_rport(self) -> None:
         """With rport: to the source port; received is added even where sent-by has the same address."""
         for value in ("SIP/2.0/UDP 192.0.2.1:5070;rport", "SIP/2.0/UDP 10.0.0.1;rport"):
-            self.assertEqual(
-                self.via(value), ("udp:192.0.2.1:40000", ";rport=40000;received=192.0.2.1")
-            )
+            self.assertEqual(self.via(value), ("udp:192.0.2.1:40000", ";rport=40000;received=192.0.2.1"))
 
     def test_18_2_2_maddr(self) -> None:
         """maddr wins, with the port of sent-by; a name there is not resolved."""
-        self.assertEqual(
-            self.via("SIP/2.0/UDP 10.0.0.1:5070;maddr=192.0.2.9;rport")[0], "udp:192.0.2.9:5070"
-        )
+        self.assertEqual(self.via("SIP/2.0/UDP 10.0.0.1:5070;maddr=192.0.2.9;rport")[0], "udp:192.0.2.9:5070")
         self.assertEqual(self.via("SIP/2.0/UDP 192.0.2.1;maddr=pbx.example")[0], "udp:192.0.2.1:5060")
 
     def test_forged_received(self) -> None:

@@ -240,9 +240,10 @@ class AnswerTests(SynchronousTestCase):
             for secure, wanted in ((True, "RTP/SAVP"), (False, "RTP/AVP")):
                 answer = self.answer(secure, "".join(lines))
                 self.assertEqual([line.protocol for line in answer.media if line.port], [wanted])
-                self.assertEqual([line.protocol for line in answer.media], [
-                    "RTP/SAVP" if line == SAVP else "RTP/AVP" for line in lines
-                ])
+                self.assertEqual(
+                    [line.protocol for line in answer.media],
+                    ["RTP/SAVP" if line == SAVP else "RTP/AVP" for line in lines],
+                )
 
     def test_othersRefused(self) -> None:
         """Video, a second audio, fax and what nobody knows: port 0, each in its place."""

@@ -28,7 +28,7 @@ def _frames(name: str) -> tuple[_Frame, ...]:
                 lambda octets: first + _message(headers=b"X: " + octets + b"\r\n"),
                 lambda octets: first + _message(headers=b"Contact: " + octets + b"\r\n"),
                 lambda octets: first + _message(headers=b"Via: SIP/2.0/UDP a;" + octets + b"\r\n"),
-                lambda octets: first + _message(headers=b'Route: "' + octets + b'\r\n'),
+                lambda octets: first + _message(headers=b'Route: "' + octets + b"\r\n"),
                 lambda octets: first + _message(headers=b"Record-Route: <sip:" + octets + b">\r\n"),
                 lambda octets: first + _message(headers=octets),
                 lambda octets: first + _message(octets),

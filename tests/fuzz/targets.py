@@ -64,7 +64,7 @@ def framing(data: bytes) -> None:
     if len(stream) // size > 2000:
         size = len(stream) // 2000
     whole = _frames(iter([stream]))
-    pieces = _frames(stream[at: at + size] for at in range(0, len(stream), size))
+    pieces = _frames(stream[at : at + size] for at in range(0, len(stream), size))
     # A PING that comes in two pieces is a PONG and a PING; limits bite on what is not finished.
     if pieces[1] is None and whole[1] is None:
         kept = [[frame for frame in frames if isinstance(frame, bytes)] for frames, _ in (whole, pieces)]

@@ -53,7 +53,7 @@ class Mutator:
                 case 4:
                     other = random.choice(self._pool)
                     begin = random.randrange(len(other) + 1)
-                    data[at:end] = other[begin: begin + 64]
+                    data[at:end] = other[begin : begin + 64]
                 case 5 if at < len(data):
                     data[at] ^= 1 << random.randrange(8)
         return bytes(data)

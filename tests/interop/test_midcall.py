@@ -98,7 +98,7 @@ class GlareTests(MidCallCase):
         self.answering.request("INVITE", keep=kept)
         self.answering.send(self.reply("INVITE", second, self.partner.sdp(2)))
         self.answering.response(100, optional=True).response(491)
-        self.answering.send(self.partner.refusalTaken(second), retransmit=False)
+        self.answering.send(self.partner.refusalTaken(second, inside=True), retransmit=False)
         answer = late(self.partner.answer("200 OK", self.partner.sdp(2), tag=""))
         for name in LATE:
             answer = answer.replace(f"[${name}]", f"[$re{name}]")
@@ -120,7 +120,7 @@ class GlareTests(MidCallCase):
         first = self.first
         self.acting.pause(300).send(self.write("INVITE", first, self.actor.sdp(2, direction="sendonly")))
         self.acting.response(100, optional=True).response(491)
-        self.acting.send(self.actor.refusalTaken(first), retransmit=False).pause(300)
+        self.acting.send(self.actor.refusalTaken(first, inside=True), retransmit=False).pause(300)
         self.acting.send(self.write("INVITE", first + 1, self.actor.sdp(3)))
         self.acting.response(100, optional=True).response(200, body="a=sendrecv")
         self.acting.send(self.write("ACK", first + 1), retransmit=False)

@@ -136,8 +136,11 @@ class InspectTests(ToolTestCase):
     def test_lesserProblems(self) -> None:
         """What is let pass is told of a valid message, SDP that cannot be read too."""
         poor = (
-            CALL.replace(b"z9hG4bK1", b"1").replace(b";tag=1", b"").replace(b"Max-Forwards: 70\r\n", b"")
-            .replace(b"Contact: <sip:c@d>\r\n", b"Date: today\r\n").replace(b"v=0", b"v=1")
+            CALL.replace(b"z9hG4bK1", b"1")
+            .replace(b";tag=1", b"")
+            .replace(b"Max-Forwards: 70\r\n", b"")
+            .replace(b"Contact: <sip:c@d>\r\n", b"Date: today\r\n")
+            .replace(b"v=0", b"v=1")
         )
         (seen,) = self.objects(self.write("poor", poor))
         self.assertEqual((seen["verdict"], seen["status"]), ("valid", None))

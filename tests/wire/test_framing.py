@@ -27,7 +27,7 @@ def feed(framer: StreamFramer, pieces: Iterable[bytes]) -> list[Frame]:
 
 def octet(data: bytes) -> list[bytes]:
     """C{data} in pieces of one octet."""
-    return [data[at:at + 1] for at in range(len(data))]
+    return [data[at : at + 1] for at in range(len(data))]
 
 
 class Framing(SynchronousTestCase):
@@ -171,7 +171,7 @@ class Limiting(SynchronousTestCase):
         taken = 0
         while framer.failure is None and taken < len(data):
             try:
-                framer.receive(data[taken:taken + 1])
+                framer.receive(data[taken : taken + 1])
             except LimitExceeded as e:
                 self.assertEqual(str(e), str(error))
                 return

@@ -311,7 +311,7 @@ class Refusing(SynchronousTestCase):
         for _ in range(data.draw(st.integers(1, 4))):
             at = data.draw(st.integers(0, len(octets) - 1))
             length = data.draw(st.integers(0, 20))
-            octets[at:at + length] = data.draw(
+            octets[at : at + length] = data.draw(
                 st.one_of(st.binary(max_size=4), st.sampled_from([b"\r\n", b" ", b'"', b"<", b",", b";"]))
             )
         try:
@@ -400,10 +400,9 @@ class Linear(SynchronousTestCase):
         64 KiB of what parsers stumble over, in each header that is read: a few milliseconds, where
         going over it once for each octet would take many seconds.
         """
-        patterns = (
-            ', " ; < > ( [ / : @ = % %4 \\ \\" ;a ;a= ;a=" a=b; a, ", "a <a <> ?a=b& \x00 ä 0'.split(" ")
-            + [" ", "\t", " / ", "\r\n ", "\r\n \r\n\t", "\r\na:b", "\r\nv:", "\r\nm: <sip:h>", "\r\nx"]
-        )
+        patterns = ', " ; < > ( [ / : @ = % %4 \\ \\" ;a ;a= ;a=" a=b; a, ", "a <a <> ?a=b& \x00 ä 0'.split(
+            " "
+        ) + [" ", "\t", " / ", "\r\n ", "\r\n \r\n\t", "\r\na:b", "\r\nv:", "\r\nm: <sip:h>", "\r\nx"]
         frames = (
             ("From: <sip:a@h>", "From: {}"),
             ("From: <sip:a@h>", "From: <sip:a@h>{}"),

@@ -79,19 +79,21 @@ class Party:
         hops: int = 70,
         kind: str = SDP_TYPE,
         method: str = "INVITE",
+        number: int = 1,
     ) -> str:
         """
         The first INVITE of a call that it makes, or another request outside dialogs.
 
         @param hops: Max-Forwards.
         @param kind: Content-Type.
+        @param number: CSeq, of a request that is not the first with its Call-ID.
         """
         return self._request(
             f"{method} {self.uri}",
             f"From: {self.caller};tag=[pid]a[call_number]",
             f"To: {self.called}",
             self.callID,
-            f"1 {method}",
+            f"{number} {method}",
             body,
             (f"Max-Forwards: {hops}", *headers),
             kind,
@@ -134,13 +136,13 @@ class Party:
             kind,
         )
 
-    def refusalTaken(self, number: int = 0) -> str:
+    def refusalTaken(self, number: int = 1, *, inside: bool = False) -> str:
         """
         The ACK of a refused INVITE that it sent, of its transaction (RFC 3261 section 17.1.1.3).
 
-        @param number: the CSeq of a re-INVITE; 0 for the first INVITE of a call.
+        @param inside: it was a re-INVITE.
         """
-        uri, number = ("[next_url]", number) if number else (self.uri, 1)
+        uri = "[next_url]" if inside else self.uri
         lines = ["[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]"]
         lines += [f"CSeq: {number} ACK", "Max-Forwards: 70", "Content-Length: 0"]
         return "\n".join([f"ACK {uri} SIP/2.0", *lines, "", ""])
@@ -251,13 +253,19 @@ def late(response: str) -> str:
 
 
 def established(
-    name: str, *, inbound: bool, headers: Sequence[str] = (), callee: Sequence[str] = ()
+    name: str,
+    *,
+    inbound: bool,
+    headers: Sequence[str] = (),
+    callee: Sequence[str] = (),
+    invite: str = "",
 ) -> tuple[Scenario, Scenario]:
     """
     The scenarios of a call that is up: the PBX's and the carrier's, or with C{inbound} the other way.
 
     @param headers: of the caller's INVITE.
     @param callee: headers of its answer.
+    @param invite: all of the caller's INVITE.
     @return: the caller's and the callee's.
     """
     theirs, ours = (CARRIER, PBX) if inbound else (PBX, CARRIER)
@@ -265,7 +273,7 @@ def established(
     calling = Scenario(f"{name} caller")
     if inbound:
         registrar(calling)
-    theirs.calls(calling, theirs.invite(theirs.sdp(), headers=headers))
+    theirs.calls(calling, invite or theirs.invite(theirs.sdp(), headers=headers))
     return theirs.connected(calling), called
 
 

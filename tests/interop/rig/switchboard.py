@@ -16,6 +16,9 @@ from tests.interop.rig.sipp import Sipp
 from tests.interop.rig.stunnel import Stunnel
 from tests.interop.rig.trunk import USER, Trunk
 
+#: Of a peer that must not hear of the call at all.
+_UNHEARD = Scenario("unheard").request("INVITE")
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -23,7 +26,7 @@ class Exchange:
     One call, or a few.
 
     @ivar name: in file names, and in what is said of a failure.
-    @ivar carrier: begins with L{registrar} if C{inbound}.
+    @ivar carrier: begins with L{registrar} if C{inbound}.  C{None}, here or for the PBX: nothing may reach it.
     @ivar inbound: the carrier calls.
     @ivar transport: the PBX's: C{udp} or C{tcp}.
     @ivar pbxLines: further lines of its C{[[pbx]]}.
@@ -33,8 +36,8 @@ class Exchange:
     """
 
     name: str
-    pbx: Scenario
-    carrier: Scenario
+    pbx: Scenario | None
+    carrier: Scenario | None
     inbound: bool = False
     transport: str = "udp"
     pbxLines: Sequence[str] = ()
@@ -122,7 +125,7 @@ class ScriptCase(CallCase):
             carrier = Sipp(
                 self.scratch,
                 f"{one.name}-carrier",
-                one.carrier,
+                one.carrier or _UNHEARD,
                 address=host(42),
                 transport="t1",
                 seconds=seconds + 20,
@@ -141,7 +144,7 @@ class ScriptCase(CallCase):
             Sipp(
                 self.scratch,
                 f"{one.name}-pbx",
-                one.pbx,
+                one.pbx or _UNHEARD,
                 address=place[0],
                 port=place[1],
                 remote=None if one.inbound else door,
@@ -161,8 +164,10 @@ class ScriptCase(CallCase):
             waitUntil(self._up, 15, "the trunks are up", pause=0.1)
         for phone in outbound:
             self.started(phone)
-        for peer in (*phones, *carriers):
-            peer.finish(seconds)
+        for one, phone, carrier in zip(exchanges, phones, carriers, strict=True):
+            for peer, scenario in ((phone, one.pbx), (carrier, one.carrier)):
+                if scenario is not None:
+                    peer.finish(seconds)
         self.board = board
         return [
             Played(phone, carrier, phone.messages(), carrier.messages())
