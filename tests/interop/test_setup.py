@@ -28,7 +28,9 @@ class ForkTests(ScriptCase):
             carrier.send(CARRIER.answer(early, CARRIER.sdp(port=port), tag=branch), retransmit=False)
             carrier.pause(700)
         carrier.send(CARRIER.answer("200 OK", CARRIER.sdp(port=ports[1]), tag="y")).request("ACK")
-        CARRIER.hungUp(carrier.pause(500))
+        # More than one branch knew our key.
+        carrier.request("INVITE").send(CARRIER.answer("200 OK", CARRIER.sdp(2, port=ports[1]), tag=""))
+        CARRIER.hungUp(carrier.request("ACK").pause(500))
         pbx = PBX.calls(Scenario("PBX"), PBX.invite(PBX.sdp(port="[rtpstream_audio_port]")))
         pbx.response(183).play("tone.pcma").response(183, optional=True)
         pbx.response(200, store=True).send(PBX.again("ACK", 1), retransmit=False).pause(500)
@@ -37,7 +39,7 @@ class ForkTests(ScriptCase):
     def test_branches(self) -> None:
         """
         The PBX sees one dialog and one description; media goes to the branch that spoke last, and
-        after the answer to nobody but the branch that answers.
+        after the answer to nobody but the branch that answers, which gets a key that no other has.
         """
         (self.scratch / "tone.pcma").write_bytes(sineALaw(PBX_TONE, 4))
         with Capture() as capture:
@@ -48,9 +50,11 @@ class ForkTests(ScriptCase):
             self.assertEqual(len({tagOf(m) for m in told}), 1)
             self.assertEqual(len({tuple(m.lines("m=")) for m in told if m.body.strip()}), 1)
             answered = responses(one.carrierMessages, "INVITE", 200, sent=True)[0]
-            for method in ("ACK", "BYE"):
-                (found,) = requests(one.carrierMessages, method)
+            for found in (*requests(one.carrierMessages, "ACK"), *requests(one.carrierMessages, "BYE")):
                 self.assertEqual(tagOf(found), tagOf(answered))
+            offers = requests(one.carrierMessages, "INVITE")
+            keys = [{line.key for line in offer.crypto()} for offer in offers]
+            self.assertEqual((len(keys), keys[0] & keys[1]), (2, set()))
             first, second = (answered.time - 0.7, answered.time)
             ports = one.carrier.mediaPorts
             toFirst = [p.time for p in media(capture.to(ports[:2]))]

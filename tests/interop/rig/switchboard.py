@@ -26,7 +26,7 @@ class Exchange:
     One call, or a few.
 
     @ivar name: in file names, and in what is said of a failure.
-    @ivar carrier: begins with L{registrar} if C{inbound}.  C{None}, here or for the PBX: nothing may reach it.
+    @ivar carrier: begins with L{registrar} if C{inbound}.  C{None}, here or for the PBX: it hears nothing.
     @ivar inbound: the carrier calls.
     @ivar transport: the PBX's: C{udp} or C{tcp}.
     @ivar pbxLines: further lines of its C{[[pbx]]}.
@@ -79,7 +79,7 @@ class Switchboard(Trunk):
         for one, pbx, target, door in zip(exchanges, pbxes, targets, self.doors, strict=True):
             profile = self._directory / f"{one.name}.toml"
             lines = [f'title = "{one.name}"', f"register = {str(one.inbound).lower()}"]
-            lines += ['called_from = "to"', *one.profileLines]
+            lines += ['called_from = "to"', "options_interval = 0", *one.profileLines]
             profile.write_text("\n".join(lines) + "\n")
             text += f"""
 [[trunk]]
