@@ -1,4 +1,9 @@
-"""One request other than INVITE sent within a dialog: found a channel, challenge answered, result told."""
+"""
+One request other than INVITE: a channel is found, a challenge answered, the result told.
+
+Within a dialog, a connection that breaks under it costs one more attempt, over another: a BYE that is lost
+leaves the peer with a dead call.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,7 @@ from skypetrunk.interfaces import (
     IMessageChannel,
     ITransactions,
 )
+from skypetrunk.wire.headers import CSeq
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
@@ -35,6 +41,7 @@ class RequestClient:
         "_channel",
         "_done",
         "_finder",
+        "_nextHop",
         "_nextSequence",
         "_request",
         "_transactions",
@@ -62,9 +69,14 @@ class RequestClient:
         self._nextSequence = nextSequence
         self._done: Done | None = done
         self._channel: IMessageChannel | None = None
+        self._nextHop: SIPURI | None = None
 
     def start(self, nextHop: SIPURI) -> None:
         """Send the request to C{nextHop}."""
+        self._nextHop = nextHop
+        self._find(nextHop)
+
+    def _find(self, nextHop: SIPURI) -> None:
         found: Deferred[IMessageChannel] = maybeDeferred(self._finder.find, nextHop)
         found.addCallback(lambda channel: fitting(self._request, channel))
         found.addCallback(self._send)
@@ -106,5 +118,18 @@ class RequestClient:
         self._finish(408)
 
     def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
-        """The connection broke before a final response."""
-        self._finish(503)
+        """
+        The connection broke before a final response: a request within a dialog goes over another, once.
+        The peer may have got it, so its number is not used again (RFC 3261 section 12.2.1.1).
+        """
+        nextHop, self._nextHop = self._nextHop, None
+        if nextHop is None or self._request.toAddress.tag is None:
+            self._finish(503)
+            return
+        method = self._request.method
+        self._request = (
+            self._request.withHeader("CSeq", str(CSeq(self._nextSequence(), method)))
+            .withoutHeader("Authorization")
+            .withoutHeader("Proxy-Authorization")
+        )
+        self._find(nextHop)

@@ -191,7 +191,7 @@ class StreamSignallingFactory(Factory):
         @param token: random text for the To tag of answers to what is malformed.
         @param allow: who may connect; C{None} for everybody.
         @param connected: told of each new connection, before anything is read from it.
-        @param lost: told of its end, after the transactions were.
+        @param lost: told of its end, before the transactions are: they may ask for another way at once.
         @param dialect: see L{Reception}.
         """
         self.clock = clock
@@ -222,9 +222,9 @@ class StreamSignallingFactory(Factory):
     def connectionLost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         """A connection of ours ended."""
         self.channels.discard(channel)
-        self.reception.transactions.channelLost(channel, reason)
         if self._lost is not None:
             self._lost(channel, reason)
+        self.reception.transactions.channelLost(channel, reason)
 
 
 @implementer(ISizedChannel)

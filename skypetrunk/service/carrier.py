@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -46,6 +46,9 @@ from skypetrunk.wire.uri import SIPURI
 
 UNREGISTER_SECONDS = 2.0
 """How long the carrier has to confirm that our registration is removed when we stop."""
+
+REDIAL_SECONDS = 8.0
+"""How long a request within a call waits for a connection that was lost: two or three attempts to make it."""
 
 _UNWILLING = "OPTIONS is answered 503"
 
@@ -136,6 +139,7 @@ class Carrier:
                 self, reactor, self.transactions, makeRequest, configuration.profile.optionsInterval
             )
         self._answering = self._ping is None
+        self._waiting: list[Deferred[IMessageChannel]] = []
         self._problem: str | None = None
         self._expires: int | None = None
         self._lapse: IDelayedCall | None = None
@@ -156,27 +160,43 @@ class Carrier:
                 await removed
             except Exception as problem:
                 self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
+        for waiting in tuple(self._waiting):
+            waiting.cancel()
         self.transactions.stop()
         await self.flows.stop()
 
     def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
         """
         The way to C{uri}; where that cannot be reached, the flow: carriers put addresses of their
-        inner network into Contacts and mean the connection that they came by.
+        inner network into Contacts and mean the connection that they came by.  A flow that was lost is
+        waited for, as what ends a call has no other way; new calls go elsewhere while it is down.
         """
         return self.flows.find(uri).addErrback(lambda failure: self._fallBack(failure, uri))
 
-    def _fallBack(self, failure: Failure, uri: SIPURI) -> IMessageChannel:
+    def _fallBack(self, failure: Failure, uri: SIPURI) -> Deferred[IMessageChannel]:
         flow = self.flows.current()
         if flow is None:
-            raise NoTarget(failure.getErrorMessage())
+            return self._redialled(NoTarget(failure.getErrorMessage()))
         self._log.warn(
             "{trunk}: {host} cannot be reached, its requests take the registered connection: {problem}",
             trunk=self.name,
             host=uri.maddr or uri.host,
             problem=failure.getErrorMessage(),
         )
-        return flow
+        return succeed(flow)
+
+    def _redialled(self, problem: NoTarget) -> Deferred[IMessageChannel]:
+        """The next flow, or C{problem} if it does not come soon."""
+        waiting: Deferred[IMessageChannel] = Deferred(lambda waiting: waiting.errback(problem))
+        self._waiting.append(waiting)
+        waiting.addTimeout(REDIAL_SECONDS, self._reactor)
+
+        def over(result: IMessageChannel | Failure) -> IMessageChannel | Failure:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            return result
+
+        return waiting.addBoth(over)
 
     def _flowUp(self, channel: IMessageChannel) -> None:
         if self.registration is not None:
@@ -184,6 +204,8 @@ class Carrier:
         if self._ping is not None:
             self._ping.start(channel)
         self._judge()
+        for waiting in tuple(self._waiting):
+            waiting.callback(channel)
 
     def _flowDown(self, reason: Exception) -> None:
         self._notUp()

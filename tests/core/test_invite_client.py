@@ -13,6 +13,7 @@ from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.core.transactions import Transactions
+from skypetrunk.errors import ChannelFailed
 from skypetrunk.interfaces import IClientTransactionUser, IMessageChannel
 from skypetrunk.testing import (
     MemoryCredentials,
@@ -224,8 +225,12 @@ class RequestClientTests(ClientCase):
         """A BYE that is not sent yet."""
         super().setUp()
         self.done: list[int] = []
-        self.client = RequestClient(
-            outgoing("BYE"),
+        self.client = self.make(outgoing("BYE"))
+
+    def make(self, request: Request) -> RequestClient:
+        """The client of C{request}."""
+        return RequestClient(
+            request,
             self.transactions,
             self.finder,
             self.authentication,
@@ -270,6 +275,35 @@ class RequestClientTests(ClientCase):
         self.client.start(self.hop)
         self.clock.advance(32)
         self.assertEqual(self.done, [408])
+
+    def test_connectionLost(self) -> None:
+        """
+        12.2.1.1: the connection broke under it: it goes over another, with a number and a branch of its own;
+        credentials that the peer may have seen are not sent twice.  Once only.
+        """
+        self.client = self.make(outgoing("BYE", To="<sip:2000@carrier.example>;tag=theirs"))
+        self.client.start(self.hop)
+        self.answered(401, WWW_Authenticate=DIGEST)
+        other = RecordingChannel(self.clock, "tls:192.0.2.1:5061", "tls:198.51.100.1:40001")
+        self.finder.channel = other
+        self.transactions.channelLost(self.channel, ChannelFailed("closed"))
+        first, second = self.channel.requests
+        [again] = other.requests
+        self.assertEqual([sent.cseq.number for sent in (first, second, again)], [7, 8, 9])
+        self.assertEqual(len({sent.topVia.branch for sent in (first, second, again)}), 3)
+        self.assertIn("198.51.100.1:40001", str(again.topVia))
+        self.assertIsNone(again.header("Authorization"))
+        self.assertEqual(self.done, [])
+        self.transactions.channelLost(other, ChannelFailed("closed"))
+        self.assertEqual(len(other.requests), 1)
+        self.assertEqual(self.done, [503])
+
+    def test_connectionLostOutside(self) -> None:
+        """What belongs to no dialog is not sent again: whoever asked decides."""
+        self.client = self.make(outgoing("OPTIONS"))
+        self.client.start(self.hop)
+        self.transactions.channelLost(self.channel, ChannelFailed("closed"))
+        self.assertEqual((self.done, self.channel.summary()), ([503], ["OPTIONS"]))
 
     def test_unsent(self) -> None:
         """A channel that fails, a finder that fails or raises: 503."""

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from twisted.internet.defer import Deferred
 
-from tests.service.carriernet import CarrierCase
+from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.request_client import RequestClient
+from skypetrunk.errors import ChannelFailed
+from skypetrunk.service.carrier import REDIAL_SECONDS
+from skypetrunk.testing import countingToken
+from skypetrunk.wire.uri import SIPURI, parseURI
+from tests.core.messages import outgoing
+from tests.service.carriernet import ADDRESS, DOMAIN, CarrierCase
 
 
 class PromiseTests(CarrierCase):
@@ -162,3 +171,106 @@ class NeitherTests(CarrierCase):
         self.assertTrue(self.trunk.side.up)
         self.network.advance(3600)
         self.assertEqual(self.carrier.transactions, [])
+
+
+class TrapTests(CarrierCase):
+    """Traps that makers of such clients fell into, in the places where they bit."""
+
+    profile = "register = false\noptions_interval = 0"
+
+    def setUp(self) -> None:
+        """Connected."""
+        super().setUp()
+        self.start()
+        self.done: list[int] = []
+
+    def send(self, method: str, nextHop: str = "sip:carrier.example") -> None:
+        """A request within a dialog."""
+        uri = parseURI(nextHop)
+        assert isinstance(uri, SIPURI)
+        request = outgoing(method, To="<sip:2000@carrier.example>;tag=theirs")
+        side = self.trunk.side
+        RequestClient(
+            request,
+            self.trunk.transactions,
+            self.trunk,
+            Authentication(side.credentials, countingToken()),
+            count(request.cseq.number + 1).__next__,
+            lambda status, response: self.done.append(status),
+        ).start(uri)
+        self.network.flush()
+
+    def idleClose(self) -> None:
+        """The edge closes the quiet connection: close_notify and FIN."""
+        self.connections[0].close()
+        self.network.flush()
+
+    def test_L4_idleClose(self) -> None:
+        """
+        An edge closes a connection that was quiet for two minutes; a BYE written into it seemed to succeed
+        and died at 32 s.  The end is seen, a write fails at once, the edge is dialled again.
+        """
+        old = self.successResultOf(self.trunk.find(self.uri))
+        self.idleClose()
+        self.assertIsNone(self.trunk.flows.current())
+        self.assertRaises(ChannelFailed, old.send, outgoing("BYE"))
+        self.send("BYE")
+        self.assertEqual(self.requests("BYE"), [])
+        self.network.advance(1)
+        self.answers(200)
+        self.assertEqual(self.done, [200])
+
+    def test_L4_resend(self) -> None:
+        """The close crosses the BYE: it is sent again over the new connection, with the next number."""
+        self.send("BYE")
+        self.idleClose()
+        self.network.advance(1)
+        self.assertEqual([each.cseq.number for each in self.requests("BYE")], [7, 8])
+        self.answers(200)
+        self.assertEqual(self.done, [200])
+
+    def test_L4_routeSetEdge(self) -> None:
+        """The edge of the route set is dialled at once, by its literal address."""
+        self.idleClose()
+        self.send("BYE", "sip:192.0.2.1:5061;transport=tls;lr")
+        self.assertEqual(len(self.requests("BYE")), 1)
+        self.assertEqual(self.network.attempts, [ADDRESS, ADDRESS])
+
+    def test_L4_halfOpen(self) -> None:
+        """No FIN came, as a router forgot the way: the missing pong ends it, and the BYE goes again."""
+        self.trunk.flows.pingsAnswered(30)
+        self.network.deafen()
+        self.network.advance(20)
+        self.send("BYE")
+        self.assertEqual(self.requests("BYE"), [])
+        self.network.advance(7)
+        self.network.advance(10)
+        self.network.advance(1)
+        self.answers(200)
+        self.assertEqual(self.done, [200])
+
+    def test_L4_noEdge(self) -> None:
+        """Where nobody answers the dialling the wait has an end."""
+        self.network.unlisten(*ADDRESS)
+        self.idleClose()
+        self.send("BYE")
+        self.network.advance(REDIAL_SECONDS - 0.1)
+        self.assertEqual(self.done, [])
+        self.network.advance(0.2)
+        self.assertEqual(self.done, [503])
+
+    def test_L4_stop(self) -> None:
+        """So it has when the trunk stops."""
+        self.network.unlisten(*ADDRESS)
+        self.idleClose()
+        self.send("BYE")
+        stopping = Deferred.fromCoroutine(self.trunk.stop())
+        self.network.flush()
+        self.successResultOf(stopping)
+        self.assertEqual(self.done, [503])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    @property
+    def uri(self) -> SIPURI:
+        """The trunk's domain."""
+        return SIPURI("sip", None, None, DOMAIN)

@@ -269,13 +269,13 @@ class RegistrationTests(SceneCase):
         await scene.over(*again)
 
     async def test_endWhileDown(self) -> None:
-        """A call that ends while there is no way to the carrier leaves nothing behind either."""
+        """A call that ends while there is no way to the carrier: its BYE goes over the next connection."""
         scene = await self.begin()
-        near, _ = await scene.callOut()
+        near, far = await scene.callOut()
         scene.dropFlow()
         await scene.until(lambda: scene.carrier["state"] == "down", "down")
         near.hangUp()
-        await scene.over(near)
+        await scene.over(near, far)
         await scene.until(lambda: scene.status["transactions"] == 0, "no transaction is left")
         await scene.registered()
 
