@@ -2,50 +2,10 @@
 
 from __future__ import annotations
 
-from tests.interop.rig.party import CARRIER, LATE, PBX, Party, established, late
-from tests.interop.rig.scenarios import Scenario
-from tests.interop.rig.sip import Message, requests, responses
-from tests.interop.rig.switchboard import Exchange, Played, ScriptCase
-
-#: Who calls, who acts first in the call, and how the PBX signals.
-KINDS = [(False, "caller", "udp"), (False, "callee", "tcp"), (True, "caller", "udp"), (True, "callee", "tcp")]
-
-
-class MidCallCase(ScriptCase):
-    """Both peers do something while the call is up; the caller ends it."""
-
-    def call(self, name: str, inbound: bool, actor: str, transport: str) -> None:
-        """
-        Begin a call whose first actor is C{caller} or C{callee}.
-
-        @ivar actor: it acts, in its scenario C{acting}, with requests written by C{write}.
-        @ivar other: it answers, in C{other}.
-        """
-        self.kind = (name, inbound, transport)
-        self.caller, self.callee = (CARRIER, PBX) if inbound else (PBX, CARRIER)
-        self.calling, self.called = established(name, inbound=inbound)
-        callerActs = actor == "caller"
-        self.actor: Party = self.caller if callerActs else self.callee
-        self.partner: Party = self.callee if callerActs else self.caller
-        self.acting: Scenario = self.calling if callerActs else self.called
-        self.answering: Scenario = self.called if callerActs else self.calling
-        self.write = self.actor.inside(not callerActs)
-        self.reply = self.partner.inside(callerActs)
-        # The callee's CSeq begins at its first request, the caller's goes on after the INVITE's.
-        self.first, self.replyFirst = (2, 1) if callerActs else (1, 2)
-
-    def end(self, number: int) -> Exchange:
-        """The caller hangs up with this CSeq."""
-        self.caller.hangsUp(self.calling.pause(200), number)
-        self.callee.hungUp(self.called)
-        name, inbound, transport = self.kind
-        pbx, carrier = (self.called, self.calling) if inbound else (self.calling, self.called)
-        return Exchange(name, pbx, carrier, inbound, transport)
-
-    def sides(self, one: Played, actor: str, inbound: bool) -> tuple[list[Message], list[Message]]:
-        """What the actor, and what its partner, sent and received."""
-        both = (list(one.pbxMessages), list(one.carrierMessages))
-        return both if (actor == "caller") != inbound else both[::-1]
+from tests.interop.rig.midcall import KINDS, MidCallCase
+from tests.interop.rig.party import LATE, late
+from tests.interop.rig.sip import requests, responses
+from tests.interop.rig.switchboard import Exchange
 
 
 class HoldTests(MidCallCase):
@@ -53,7 +13,7 @@ class HoldTests(MidCallCase):
 
     def hold(self, inbound: bool, actor: str, transport: str) -> Exchange:
         """One side holds and resumes."""
-        self.call(f"hold-{inbound}-{actor}", inbound, actor, transport)
+        self.call("hold", inbound, actor, transport)
         for number, (offered, answered) in enumerate((("sendonly", "recvonly"), ("sendrecv", "sendrecv"))):
             cseq, version = self.first + number, 2 + number
             self.acting.pause(300)
@@ -88,7 +48,7 @@ class GlareTests(MidCallCase):
 
     def crossing(self, inbound: bool, actor: str, transport: str) -> Exchange:
         """The partner's own re-INVITE crosses the actor's, and is refused; the actor's is then answered."""
-        self.call(f"cross-{inbound}-{actor}", inbound, actor, transport)
+        self.call("cross", inbound, actor, transport)
         first, second = self.first, self.replyFirst
         self.acting.pause(300).send(self.write("INVITE", first, self.actor.sdp(2)))
         self.acting.response(100, optional=True).response(200)
@@ -116,7 +76,7 @@ class GlareTests(MidCallCase):
 
     def refused(self, inbound: bool, actor: str, transport: str) -> Exchange:
         """The partner answers 491 once; the actor asks again."""
-        self.call(f"refused-{inbound}-{actor}", inbound, actor, transport)
+        self.call("refused", inbound, actor, transport)
         first = self.first
         self.acting.pause(300).send(self.write("INVITE", first, self.actor.sdp(2, direction="sendonly")))
         self.acting.response(100, optional=True).response(491)
@@ -141,7 +101,7 @@ class InDialogTests(MidCallCase):
 
     def info(self, inbound: bool, actor: str, transport: str) -> Exchange:
         """A key, then something else than a key, then OPTIONS, then what nobody knows."""
-        self.call(f"info-{inbound}-{actor}", inbound, actor, transport)
+        self.call("info", inbound, actor, transport)
         first = self.first
         kind = "application/dtmf-relay"
         self.acting.pause(300).send(self.write("INFO", first, self.relay, kind=kind)).response(200)
@@ -178,7 +138,7 @@ class InDialogTests(MidCallCase):
         """The Q.850 cause in a BYE crosses, both ways, without its text (RFC 3326)."""
         exchanges = []
         for inbound, transport in ((False, "udp"), (False, "tcp"), (True, "udp"), (True, "tcp")):
-            self.call(f"cause-{inbound}-{transport}", inbound, "caller", transport)
+            self.call("cause", inbound, "caller", transport)
             self.caller.hangsUp(
                 self.calling.pause(200), 2, headers=['Reason: Q.850;cause=31;text="MARK machine"']
             )
