@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from skypetrunk.core.sides import CallAddresses
+from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.headers import CSeq, NameAddr
 from skypetrunk.wire.message import Header, Message, Request, Response
@@ -178,8 +178,6 @@ class Dialog:
 
 def firstInvite(
     addresses: CallAddresses,
-    caller: NameAddr,
-    callID: str,
     sequence: int,
     contact: NameAddr,
     maxForwards: int,
@@ -189,13 +187,13 @@ def firstInvite(
     """
     An INVITE outside of any dialog, without Via (section 8.1.1).
 
-    @param caller: our From with its tag.
+    @param addresses: with Call-ID and From tag.
     """
     lines = [
         Header("Max-Forwards", str(maxForwards)),
-        Header("From", str(caller)),
+        Header("From", str(addresses.caller)),
         Header("To", str(addresses.called)),
-        Header("Call-ID", callID),
+        Header("Call-ID", addresses.callID or ""),
         Header("CSeq", str(CSeq(sequence, "INVITE"))),
         Header("Contact", str(contact)),
         *addresses.headers,

@@ -5,9 +5,9 @@ INVITE and UPDATE that a leg sends, and how a leg ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from skypetrunk.core.answers import reasonsAcross
+from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
@@ -16,7 +16,7 @@ from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.leg_owner import LegOwner, Workshop
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.session_refresh import Client, Renewal, SessionRefresh
-from skypetrunk.core.sides import CallAddresses, Side
+from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateClient, UpdateServer
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
 from skypetrunk.wire.headers import CSeq
@@ -64,19 +64,18 @@ class LegClient(LegDialog, Ends):
 
     def place(self, addresses: CallAddresses, body: bytes, maxForwards: int = MAX_FORWARDS) -> None:
         """Send the first INVITE; an empty C{body} asks the peer for the offer."""
-        callID = self._workshop.token()
-        tag = self._workshop.token()
-        caller = replace(addresses.caller, params=addresses.caller.params.with_("tag", tag))
+        placed = self.placed = addresses.named(self._workshop.token)
+        self.key = placed.key
+        self.sequence = placed.sequence
         sequence = self._nextSequence()
-        self.key = callID, tag
         self._workshop.register(self)
 
         def makeRequest(channel: IMessageChannel) -> Request:
-            self._contact = self.side.contactFor(addresses.contactUser, channel)
+            self._contact = placed.secured(self.side.contactFor(placed.contactUser, channel))
             headers = self._inviteHeaders(body, self.refresh.timer.requestHeaders())
-            return firstInvite(addresses, caller, callID, sequence, self._contact, maxForwards, headers, body)
+            return firstInvite(placed, sequence, self._contact, maxForwards, headers, body)
 
-        self._startClient(makeRequest, addresses.requestURI)
+        self._startClient(makeRequest, placed.hop)
 
     def change(self, body: bytes, update: bool) -> None:
         """

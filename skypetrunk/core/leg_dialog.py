@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from twisted.logger import Logger
 
 from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.capabilities import AGENT, ALLOW, LATE_SUPPORTED, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.early_dialogs import EarlyDialogs, isReliable
@@ -32,6 +33,8 @@ class LegDialog:
     @ivar session: its offers, answers and media.
     @ivar dialog: set from the first INVITE received, or the 2xx to ours.
     @ivar key: Call-ID and our tag, by which requests of the peer find the leg; set with the first INVITE.
+    @ivar placed: the addresses of our first INVITE, once it was sent.
+    @ivar sequence: the CSeq number used last before there was a dialog; 0 where the peer began it.
     """
 
     _log = Logger()
@@ -45,7 +48,8 @@ class LegDialog:
         self._authentication = Authentication(side.credentials, workshop.token)
         self._workshop = workshop
         self._contact: NameAddr | None = None
-        self._sequence = 0
+        self.sequence = 0
+        self.placed: CallAddresses | None = None
         self._served: InviteServer | None = None
         self._early = EarlyDialogs()
         self._reasons: tuple[Header, ...] = ()
@@ -54,8 +58,8 @@ class LegDialog:
     def _nextSequence(self) -> int:
         if self.dialog is not None:
             return self.dialog.reserveSequence()
-        self._sequence += 1
-        return self._sequence
+        self.sequence += 1
+        return self.sequence
 
     def _inviteHeaders(self, body: bytes, more: Sequence[Header]) -> list[Header]:
         headers = [ALLOW, SUPPORTED if body else LATE_SUPPORTED, *more, Header("User-Agent", AGENT)]

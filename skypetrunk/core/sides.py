@@ -9,11 +9,11 @@ transactions, and hands on what it gets together with itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
 
+from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.identity import (
     ANONYMOUS,
     FROM,
@@ -49,23 +49,6 @@ if TYPE_CHECKING:
 
 USER_CHARACTERS = "-_.!~*'()&=+$,;?/"
 """What a user part may hold unescaped beside letters and digits (RFC 3261 section 25.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallAddresses:
-    """
-    The addresses of one outgoing call.
-
-    @ivar caller: our From, without tag.
-    @ivar contactUser: user part of our Contact.
-    @ivar headers: what else the neighbour is told of the caller.
-    """
-
-    requestURI: SIPURI
-    called: NameAddr
-    caller: NameAddr
-    contactUser: str
-    headers: tuple[Header, ...] = ()
 
 
 class Guard(Protocol):

@@ -1,0 +1,83 @@
+"""The addresses of one outgoing call, and what names its INVITE (RFC 3261 section 8.1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Header
+from skypetrunk.wire.uri import SIPURI
+
+
+@dataclass(frozen=True, slots=True)
+class CallAddresses:
+    """
+    The addresses of one outgoing call.
+
+    @ivar caller: our From; its tag is made when the call is placed.
+    @ivar contactUser: user part of our Contact.
+    @ivar headers: what else the neighbour is told of the caller.
+    @ivar nextHop: where the INVITE goes first; C{None} for its Request-URI.
+    @ivar callID: C{None} until the call is placed.
+    @ivar sequence: the last CSeq number that was used under this Call-ID.
+    """
+
+    requestURI: SIPURI
+    called: NameAddr
+    caller: NameAddr
+    contactUser: str
+    headers: tuple[Header, ...] = ()
+    nextHop: SIPURI | None = None
+    callID: str | None = None
+    sequence: int = 0
+
+    @property
+    def hop(self) -> SIPURI:
+        """Where the INVITE goes first."""
+        return self.nextHop or self.requestURI
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Call-ID and From tag, once the call is placed."""
+        return self.callID or "", self.caller.tag or ""
+
+    def named(self, token: Callable[[], str]) -> CallAddresses:
+        """
+        With Call-ID and From tag; what was there before stays.
+
+        @param token: makes random text.
+        """
+        caller = self.caller
+        if caller.tag is None:
+            caller = replace(caller, params=caller.params.with_("tag", token()))
+        return replace(self, callID=self.callID or token(), caller=caller)
+
+    def redirected(self, placed: CallAddresses, sequence: int, target: SIPURI | None) -> CallAddresses:
+        """
+        The same for a neighbour that has redirected us: Call-ID, From and To are those of the first
+        attempt (RFC 3261 section 8.1.3.4), and so is the next hop.
+
+        @param placed: the first attempt's.
+        @param sequence: the last CSeq number that it has used.
+        @param target: the new Request-URI, C{None} if it is ours.
+        """
+        return replace(
+            self,
+            requestURI=target or self.requestURI,
+            called=placed.called,
+            caller=placed.caller,
+            nextHop=self.hop,
+            callID=placed.callID,
+            sequence=sequence,
+        )
+
+    def secured(self, contact: NameAddr) -> NameAddr:
+        """Our Contact, a SIPS URI if the Request-URI is one (RFC 3261 section 8.1.1.8)."""
+        uri = contact.uri
+        if self.requestURI.scheme != "sips" or not isinstance(uri, SIPURI):
+            return contact
+        return replace(contact, uri=uri.replace(scheme="sips", params=uri.params.without("transport")))
+
+
+__all__ = ["CallAddresses"]
