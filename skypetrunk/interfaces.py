@@ -190,6 +190,7 @@ class CallEnded:
     @ivar status: the SIP status that ended it before it was answered, or C{None}.
     @ivar by: C{"caller"}, C{"callee"} or C{"trunk"} (ourselves).
     @ivar duration: seconds from answer to end; 0.0 if never answered.
+    @ivar redirectedTo: the number that it went to at last, if a redirection was followed.
     """
 
     call: str
@@ -197,6 +198,7 @@ class CallEnded:
     status: int | None
     by: str
     duration: float
+    redirectedTo: str | None = None
 
 
 class ICallPolicy(Interface):

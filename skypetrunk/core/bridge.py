@@ -14,8 +14,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, acrossStatus, reasonHeader, refusalHeaders
+from skypetrunk.core.answers import Answer, across, acrossStatus, refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
+from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.identity import Caller
 from skypetrunk.core.invite_server import InviteServer
@@ -23,6 +25,7 @@ from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
@@ -58,11 +61,14 @@ class Bridge:
         plane: IMediaPlane,
         policy: ICallPolicy,
         entropy: Callable[[int], bytes],
+        redirector: Redirector,
     ) -> None:
         self.request = request
-        self._caller = caller
         self._source = source
-        self._destinations = list(destinations)
+        ways = [Way(side, caller, request) for side in destinations]
+        self._destinations = Destinations(ways, lambda way: redirector.admit(way, source))
+        self._redirector = redirector
+        self._way: Way | None = None
         self._owner = owner
         self._workshop = workshop
         self._plane = plane
@@ -70,7 +76,7 @@ class Bridge:
         self._entropy = entropy
         self._near: Leg | None = None
         self._far: Leg | None = None
-        self._legs: set[LegClient] = set()
+        self._legs: dict[LegClient, tuple[Side, ...]] = {}
         self._exchange: Exchange | None = None
         self._ringing: IDelayedCall | None = None
         self._answeredAt: float | None = None
@@ -93,8 +99,7 @@ class Bridge:
             server = near.invited(transaction)
         except RemoteError:
             near.session.media.release()
-            self._legs.discard(near)
-            self._source.calls -= 1
+            self._forget(near)
             raise
         self._near = near
         self._exchange = Exchange(near, server)
@@ -111,7 +116,7 @@ class Bridge:
 
     def _admitted(self, result: None) -> None:
         if not self._ended:
-            self._tryNext(503, "no destination is usable")
+            self._destinations.next(unusable(), self._place, self._giveUp)
 
     def _notAdmitted(self, failure: Failure) -> None:
         refusal = failure.value
@@ -127,51 +132,47 @@ class Bridge:
         self._refuse(500, "trunk", "internal error")
         self._hangUp()
 
-    def _makeLeg(self, side: Side) -> Leg:
+    def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
         media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure)
         keys = SecurityDescriptions(side.suites, self._entropy) if side.secure else None
         leg = Leg(self.request.call, side, Session(media, keys, self._entropy), self, self._workshop)
-        self._legs.add(leg)
-        side.calls += 1
+        # A PBX that sends the call on has one call as long as that is up.
+        self._legs[leg] = (side,) if forwarder is None else (side, forwarder)
+        for each in self._legs[leg]:
+            each.calls += 1
         return leg
 
-    def _tryNext(self, status: int, reason: str, response: Response | None = None) -> None:
-        """Place the call at the next destination that can take it, else refuse it with C{status}."""
-        exchange = self._exchange
-        assert exchange is not None and self._near is not None
-        while self._destinations:
-            side = self._destinations.pop(0)
-            if not side.usable():
-                reason = f"{side.name} is not usable"
-                continue
-            refusal = None if side.guard is None else side.guard.refusal(side.name, self.request)
-            if refusal is not None:
-                reason = str(refusal)
-                continue
-            try:
-                far = self._makeLeg(side)
-            except PortsExhausted as error:
-                status, reason = 503, str(error)
-                break
-            self._far = far
-            if side.guard is not None:
-                side.guard.taken(side.name, self.request)
-            self._plane.join(self._near.session.media, far.session.media)
-            offer = exchange.sendTo(far)
-            self._log.info(
-                "{call}: {source} calls {called} by way of {side}",
-                call=self.request.call,
-                source=self._source.name,
-                called=self.request.called,
-                side=side.name,
-            )
-            far.place(side.addresses(self._caller, self.request.called), offer, self._maxForwards)
+    def _forget(self, leg: LegClient) -> None:
+        for side in self._legs.pop(leg):
+            side.calls -= 1
+
+    def _place(self, way: Way, addresses: CallAddresses) -> None:
+        """Place the call at a destination that can take it."""
+        exchange, side = self._exchange, way.side
+        if exchange is None or self._near is None or self._ended:
             return
-        answer = self._across(status, response)
-        if response is None:
-            answer = Answer(answer.status, (reasonHeader(NO_CIRCUIT, "no destination is usable"),))
-        by = "callee" if response is not None else "trunk"
-        self._refuse(answer.status, by, reason, answer.headers)
+        try:
+            far = self._makeLeg(side, way.forwarder)
+        except PortsExhausted as error:
+            self._giveUp(unusable(str(error)))
+            return
+        self._far, self._way = far, way
+        if side.guard is not None:
+            side.guard.taken(side.name, way.request)
+        self._plane.join(self._near.session.media, far.session.media)
+        offer = exchange.sendTo(far)
+        self._log.info(
+            "{call}: {source} calls {called} by way of {side}",
+            call=way.request.call,
+            source=way.request.source,
+            called=way.request.called,
+            side=side.name,
+        )
+        far.place(addresses, offer, max(self._maxForwards - self._destinations.redirections, 0))
+
+    def _giveUp(self, verdict: Verdict) -> None:
+        """There is no destination, or no other one."""
+        self._refuse(verdict.answer.status, verdict.by, verdict.reason, verdict.answer.headers)
 
     def _across(self, status: int, response: Response | None) -> Answer:
         """What the asking side is told of the other's refusal."""
@@ -344,12 +345,11 @@ class Bridge:
         )
         self._far = exchange.answering = None
         self._statistics.append(leg.session.media.release())
-        answer = self._across(status, response)
-        if answer.ofTheWay or (status == 408 and not leg.anyProvisional):
-            self._tryNext(status if response is not None else 503, reason, response)
-        else:
-            by = "trunk" if response is None else "callee"
-            self._refuse(answer.status, by, reason, answer.headers)
+        self._forget(leg)
+        assert self._way is not None
+        outcome = self._redirector.failed(leg, status, response, reason, self._way, exchange.asking.side)
+        self._destinations.add(outcome.ways, outcome.left)
+        self._destinations.next(outcome.verdict, self._place, self._giveUp)
 
     def _other(self, leg: LegClient) -> Leg | None:
         return self._far if leg is self._near else self._near
@@ -405,14 +405,14 @@ class Bridge:
         for leg in (self._near, self._far):
             if leg is not None:
                 self._statistics.append(leg.session.media.release())
-        ended = CallEnded(self.request.call, cause, status, by, duration)
+        went = None if self._way is None or not self._way.redirected else self._way.request.called
+        ended = CallEnded(self.request.call, cause, status, by, duration, went)
         self._owner.bridgeEnded(self, ended, self._statistics)
 
     def legGone(self, leg: LegClient) -> None:
         """Both gone: nothing is left of the call."""
         if leg not in self._legs:
             return
-        self._legs.discard(leg)
-        leg.side.calls -= 1
+        self._forget(leg)
         if not self._legs:
             self._owner.bridgeGone(self)

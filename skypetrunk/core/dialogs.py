@@ -20,6 +20,7 @@ from skypetrunk.core.emergency import isEmergencyCall
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
@@ -53,7 +54,8 @@ class DialogManager:
     """
     All calls of one process.
 
-    @ivar emergencies: emergency calls that were sent back to the PBX's own line.
+    @ivar emergencies: emergency calls that were sent back to the PBX's own line, and redirections to an
+        emergency number.
     @ivar sides: by name.
     """
 
@@ -88,6 +90,9 @@ class DialogManager:
         self._gate = gate
         self._observers = tuple(observers)
         self.emergencies = 0
+        self._redirector = Redirector(
+            numbers, routes.destinations, policy, self._refusal, self._emergencyRedirected
+        )
         self.sides: dict[str, Side] = {}
         self._legs: dict[tuple[str, str], list[Leg]] = {}
         self._bridges: set[Bridge] = set()
@@ -244,6 +249,7 @@ class DialogManager:
             self._plane,
             self._policy,
             self._entropy,
+            self._redirector,
         )
         self._bridges.add(bridge)
         self._tell(lambda observer: observer.callStarted(asked))
@@ -264,6 +270,9 @@ class DialogManager:
         except CallRefused as refusal:
             return refusal
         return CallRefused("as many calls as allowed are up", 503, NO_CIRCUIT) if side.overfull else None
+
+    def _emergencyRedirected(self) -> None:
+        self.emergencies += 1
 
     def _respondRefused(
         self, transaction: IServerTransaction, asked: CallRequest, refusal: CallRefused

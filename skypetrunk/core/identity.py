@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import NO_PARAMETERS, USER_SAFE, escape, isToken
 from skypetrunk.wire.headers import NameAddr, parseNameAddrs
-from skypetrunk.wire.message import Header, Request
+from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI, TelURI
 
 FROM = "from"
@@ -132,6 +132,11 @@ def assertedCallerOf(request: Request, place: str = FROM) -> Caller:
     )
 
 
+def diversionReason(response: Response) -> str:
+    """Why the sender of a 3xx sends the call on; a 302 alone says nothing but that it does (RFC 7544)."""
+    return next((each.reason for each in reversed(tuple(_diversions(response)))), "unconditional")
+
+
 def isPrivate(request: Request) -> bool:
     """
     Is the call to be anonymous: by Privacy, by an anonymous From, or by an older Remote-Party-ID?
@@ -161,7 +166,7 @@ def numberOf(uri: object) -> str:
     return ""
 
 
-def _addresses(request: Request, header: str) -> Iterator[NameAddr]:
+def _addresses(request: Request | Response, header: str) -> Iterator[NameAddr]:
     """The addresses of C{header} that name somebody; none if it cannot be read."""
     try:
         found = parseNameAddrs(request.values(header))
@@ -192,7 +197,7 @@ def _signatures(request: Request) -> Iterator[Header]:
         yield Header("Date", date)
 
 
-def _diversions(request: Request) -> Iterator[Diversion]:
+def _diversions(request: Request | Response) -> Iterator[Diversion]:
     """From Diversion, where the last one comes first, or from History-Info, which ends with the callee."""
     for address in reversed(tuple(_addresses(request, "diversion"))):
         if (address.params.get("privacy") or "off").lower() == "off":
@@ -263,6 +268,7 @@ __all__ = [
     "assertedCallerOf",
     "callerOf",
     "diversionHeaders",
+    "diversionReason",
     "identityHeader",
     "isPrivate",
     "numberOf",

@@ -182,7 +182,7 @@ class LegClient(LegDialog, Ends):
     def _failed(self, client: Client, status: int, response: Response | None, reason: str) -> None:
         if self.refresh.owns(client):
             self._client = None
-            self.refresh.failed(status, ours=self._sequence > 0)
+            self.refresh.failed(status, ours=self.sequence > 0)
             return
         self.owner.legFailed(self, status, response, reason)
         self._client = None

@@ -23,6 +23,7 @@ from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
+from skypetrunk.wire.uri import SIPURI
 
 
 class LegDialog:
@@ -54,6 +55,11 @@ class LegDialog:
         self._early = EarlyDialogs()
         self._reasons: tuple[Header, ...] = ()
         self._allow = ""
+
+    def ourAddresses(self) -> Sequence[SIPURI]:
+        """Where the peer may reach us, as it knows us."""
+        contact = None if self._contact is None else self._contact.uri
+        return [uri for uri in (self.side.local, contact) if isinstance(uri, SIPURI)]
 
     def _nextSequence(self) -> int:
         if self.dialog is not None:

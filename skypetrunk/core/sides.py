@@ -8,7 +8,7 @@ transactions, and hands on what it gets together with itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
@@ -39,6 +39,7 @@ from skypetrunk.interfaces import (
     ITransactions,
     ITransactionUser,
 )
+from skypetrunk.wire.address import foldedHost
 from skypetrunk.wire.grammar import Parameters, escape
 from skypetrunk.wire.headers import NameAddr, parseNameAddr
 from skypetrunk.wire.message import Header, Request, Response
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 
 USER_CHARACTERS = "-_.!~*'()&=+$,;?/"
 """What a user part may hold unescaped beside letters and digits (RFC 3261 section 25.1)."""
+
+REFUSE, FOLLOW, PASS = REDIRECTIONS = ("refuse", "follow", "pass")
+"""What becomes of a neighbour's redirections: see L{skypetrunk.core.redirection}."""
 
 
 class Guard(Protocol):
@@ -76,6 +80,9 @@ class Side:
     @ivar doorkeeper: answers an INVITE from it that does not prove who sent it, and gives C{None} for others.
     @ivar registrar: answers a REGISTER from it, where it may register.
     @ivar ways: addresses that a call may try, one after the other.
+    @ivar redirect: one of L{REDIRECTIONS}.
+    @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
+    @ivar local: where we listen for it, C{None} where we do not.
     """
 
     transactions: ITransactions
@@ -87,6 +94,9 @@ class Side:
     doorkeeper: Callable[[Request], Response | None] | None = None
     registrar: Callable[[IServerTransaction], Response] | None = None
     ways = 1
+    redirect = REFUSE
+    redirectAllow: Collection[str] = frozenset()
+    local: SIPURI | None = None
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """
@@ -115,6 +125,18 @@ class Side:
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
         """How a call to C{called} is addressed towards this neighbour."""
         raise AssertionError("each kind of side has its own")
+
+    def isAt(self, host: str) -> bool:
+        """Is C{host} an address or name of this neighbour?"""
+        raise AssertionError("each kind of side has its own")
+
+    def addressOf(self, number: str) -> SIPURI:
+        """C{number} as this neighbour is to call it through us."""
+        raise AssertionError("each kind of side has its own")
+
+    def readNumber(self, number: str) -> str:
+        """A number that this neighbour has written where it expects ours, as we read it."""
+        return number
 
     def callerOf(self, request: Request) -> Caller:
         """Who calls in an INVITE from this neighbour: its From (RFC 3261 section 8.1.1.3)."""
@@ -164,6 +186,7 @@ class PBXSide(Side):
     @ivar streamPort: where we take TCP connections, if we do.
     @ivar choose: tells where the next call goes, where there is more than one address.
     @ivar registered: tells whether its place is known, where it registers.
+    @ivar hosts: tells its addresses, where there are others than the first.
     """
 
     def __init__(
@@ -186,7 +209,7 @@ class PBXSide(Side):
         """
         super().__init__(name, finder)
         self._address = address
-        self._local = local
+        self.local: SIPURI = local
         self.optionsUnusable = optionsUnusable
         self.emergencyStatus = emergencyStatus
         self.callerFrom = callerFrom
@@ -195,6 +218,16 @@ class PBXSide(Side):
         self.streamPort: int | None = None
         self.choose: Callable[[], SIPURI] | None = None
         self.registered: Callable[[], bool] | None = None
+        self.hosts: Callable[[], Collection[str]] | None = None
+
+    def isAt(self, host: str) -> bool:
+        """One of its addresses."""
+        hosts = (self._address.host,) if self.hosts is None else self.hosts()
+        return foldedHost(host) in map(foldedHost, hosts)
+
+    def addressOf(self, number: str) -> SIPURI:
+        """At our own address, so that it asks us."""
+        return self._ours(self._written(number))
 
     def usable(self) -> bool:
         """Not full, and registered where it registers."""
@@ -228,7 +261,7 @@ class PBXSide(Side):
         if caller.asserted is not None:
             shown = withVerstat(self._ours(caller.asserted), caller.verstat, inUser=True)
             headers.append(identityHeader("p-asserted-identity", shown, private=False))
-        headers.extend(diversionHeaders("diversion", caller.diversions, target, self._local))
+        headers.extend(diversionHeaders("diversion", caller.diversions, target, self.local))
         shown = withVerstat(source, None if caller.asserted else caller.verstat, inUser=False)
         return CallAddresses(
             requestURI=target,
@@ -239,7 +272,7 @@ class PBXSide(Side):
         )
 
     def _ours(self, user: str) -> SIPURI:
-        return self._local.replace(user=escape(user, USER_CHARACTERS))
+        return self.local.replace(user=escape(user, USER_CHARACTERS))
 
     def _written(self, number: str) -> str:
         return number if self._numbers is None else writeNumber(number, self._numberForm, self._numbers)
@@ -271,6 +304,19 @@ class TrunkSide(Side):
         self.suites = suites
         self.up = False
 
+    def isAt(self, host: str) -> bool:
+        """Its domain, and nothing else: that alone is proved."""
+        return foldedHost(host) == foldedHost(self._domain)
+
+    def addressOf(self, number: str) -> SIPURI:
+        """number@domain, as the carrier wants numbers."""
+        user = escape(writeNumber(number, self._profile.numberForm, self._numbers), USER_CHARACTERS)
+        return SIPURI("sip", user, None, self._domain, None, Parameters(), ())
+
+    def readNumber(self, number: str) -> str:
+        """As the carrier wants numbers."""
+        return readNumber(number, self._profile.numberForm)
+
     def usable(self) -> bool:
         """Registered, or verified and connected where the carrier wants no registration."""
         return self.up and not self.full
@@ -281,8 +327,7 @@ class TrunkSide(Side):
         (RFC 3323 section 4.1), but to a carrier that has to know, and hides it from the callee.
         """
         profile = self._profile
-        number = writeNumber(called, profile.numberForm, self._numbers)
-        target = SIPURI("sip", escape(number, USER_CHARACTERS), None, self._domain, None, Parameters(), ())
+        target = self.addressOf(called)
         account = target.replace(user=escape(self._account, USER_CHARACTERS))
         caller = caller.renumbered(lambda each: writeNumber(each, profile.callerForm, self._numbers))
         source = target.replace(user=escape(caller.user, USER_CHARACTERS))

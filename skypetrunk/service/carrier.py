@@ -98,6 +98,8 @@ class Carrier:
         )
         self.limits = configuration.limits
         self.side.burst = self.limits.burst
+        self.side.redirect = configuration.redirect
+        self.side.redirectAllow = configuration.redirectAllow
         self.transactions = Transactions(reactor, self.side, token, timers)
         self.side.transactions = self.transactions
         tls = ClientTLS(

@@ -222,12 +222,20 @@ class CallLimits:
         return None if allowance is None else allowance.refusal(request.called, outbound)
 
     def taken(self, name: str, request: CallRequest) -> None:
-        """C{request} goes to the neighbour C{name} now; it may go to another later."""
+        """
+        C{request} goes to the neighbour C{name} now; it may go to another later, or be redirected: then
+        whoever sends it on has one call more, and pays for it.
+        """
         if name in self._all:
             self._all[name].taken()
         call = self._calls.get(request.call)
-        if call is not None:
-            call.way = name
+        if call is None:
+            return
+        if call.request != request:
+            if request.source in self._all:
+                self._all[request.source].taken()
+            call.request, call.outbound = request, request.source in self._pbxes
+        call.way = name
 
     # IDialogObserver
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +57,7 @@ class PBX:
         if dialect is not None:
             plugin = configuration.dialect or ""
             self.dialect = BoundedDialect(plugin, self.name, dialect, numbers, reactor.seconds)
+        self._addresses = configuration.addresses
         self.health = HealthTable(configuration.addresses, reactor.seconds)
         watch = HealthWatch(configuration.name, self.health)
         self.transports = PBXTransports(
@@ -97,6 +98,9 @@ class PBX:
             self.side.registrar = self._register
             self.side.registered = lambda: self._place() is not None
         self.side.choose = self._target
+        self.side.hosts = self._hosts
+        self.side.redirect = configuration.redirect
+        self.side.redirectAllow = configuration.redirectAllow
         self.side.ways = max(len(configuration.addresses), 1)
         if self.side.ways > 1:
             timers = replace(timers, t1=min(timers.t1, QUICK_T1))
@@ -120,6 +124,13 @@ class PBX:
             return self.health.order()[0]
         binding = self.registrar.find()
         return None if binding is None else binding.source
+
+    def _hosts(self) -> Collection[str]:
+        """Every address that is the PBX's."""
+        binding = None if self.registrar is None else self.registrar.find()
+        if binding is not None:
+            return (binding.uri.host, binding.source.host)
+        return [address.host for address in self._addresses]
 
     def _target(self) -> SIPURI:
         """How it is addressed now."""

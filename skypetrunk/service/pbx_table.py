@@ -11,6 +11,7 @@ from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
+from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readSecretFile
 from skypetrunk.service.settings import MediaConfiguration, PBXConfiguration
 from skypetrunk.wire.address import TransportAddress
@@ -55,6 +56,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
                 text = f"{host} is not among them: calls go there, none may come from there"
                 table.problems.warn(table.key("allow"), text)
     username, password = _readAccount(table, directory)
+    redirect, redirectAllow = readRedirection(table)
     return PBXConfiguration(
         name=name,
         listen=tuple(listen),
@@ -67,6 +69,8 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         limits=readLimits(table.table("limits")),
         username=username,
         password=password,
+        redirect=redirect,
+        redirectAllow=redirectAllow,
         others=tuple(addresses[1:]),
         optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
         dialect=table.text("dialect", 'dialect = "odd-headers", the name of a [[plugin]]'),

@@ -81,6 +81,8 @@ class TrunkConfiguration:
     @ivar username: account, the user part only.
     @ivar password: C{None} only where the profile does not register and none was given.
     @ivar targets: host (name or literal, IPv6 without brackets) and port, instead of DNS.
+    @ivar redirect: what becomes of its redirections.
+    @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
     """
 
     name: str
@@ -92,6 +94,8 @@ class TrunkConfiguration:
     tls: TLSConfiguration
     media: TrunkMedia
     limits: Limits
+    redirect: str = "refuse"
+    redirectAllow: frozenset[str] = frozenset()
 
 
 @frozen
@@ -111,6 +115,8 @@ class PBXConfiguration:
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
     @ivar dialect: the plugin that knows how it writes its messages, or C{None}.
+    @ivar redirect: what becomes of its redirections.
+    @ivar redirectAllow: hosts that one to be followed may name beside its own and ours, folded.
     """
 
     name: str
@@ -127,6 +133,8 @@ class PBXConfiguration:
     username: str = ""
     password: Secret | None = None
     dialect: str | None = None
+    redirect: str = "refuse"
+    redirectAllow: frozenset[str] = frozenset()
 
     @property
     def addresses(self) -> tuple[TransportAddress, ...]:

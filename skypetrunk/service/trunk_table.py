@@ -11,6 +11,7 @@ from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readP
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import isHostName, readName, splitHostPort
 from skypetrunk.service.limit_table import readLimits
+from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readPassword
 from skypetrunk.service.settings import TrunkConfiguration, TrunkMedia
 from skypetrunk.service.tls_table import readTLS
@@ -32,6 +33,7 @@ def readTrunk(
         right = "the account alone, without sip: and @domain"
         table.wrong("username", f'is "{username}"', right)
     media = table.table("media")
+    redirect, redirectAllow = readRedirection(table)
     # Where the profile is wrong the generic one keeps the types honest until the problems are raised.
     kept = loadProfile("generic") if profile is None else profile
     return TrunkConfiguration(
@@ -47,6 +49,8 @@ def readTrunk(
             suites=readSuites(media, kept.suites),
         ),
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
+        redirect=redirect,
+        redirectAllow=redirectAllow,
     )
 
 

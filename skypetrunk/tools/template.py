@@ -131,6 +131,8 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key("emergency_status", None, "answer to emergency numbers", "503")
     yield _key("caller_from", None, "which header says who calls", '"p-asserted-identity"')
     yield _key("number_form", None, "numbers of calls to it: plus, 00, bare", '"plus"')
+    yield _key("redirect", None, "when it forwards a call by 3xx: refuse, follow, pass", '"follow"')
+    yield _key("redirect_allow", None, "hosts that this may name, beside its own", '["pbx.example"]')
     yield ""
     yield "[pbx.limits]"
     yield from _limits("20")
@@ -170,6 +172,8 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("username", answers.username, "account at the carrier")
     yield _key(key, value, "password_file, password_env or password_credential", '"trunk.secret"')
     yield _key("targets", answers.targets, "instead of DNS", '["192.0.2.10:5061"]')
+    yield _key("redirect", None, "its 3xx: refuse, follow, pass", '"follow"')
+    yield _key("redirect_allow", None, "hosts that these may name, beside the domain", '["gw.example"]')
     yield ""
     yield "[trunk.tls]"
     yield _key("ca_file", answers.caFile, f"roots that replace the {replaced}", '"carrier-ca.pem"')

@@ -50,6 +50,14 @@ def isLiteral(host: str) -> bool:
     return True
 
 
+def foldedHost(host: str) -> str:
+    """A host name or literal address (with or without brackets) in the form in which two are compared."""
+    try:
+        return str(literal(host.strip("[]")))
+    except ValueError:
+        return host.rstrip(".").lower()
+
+
 def parseAddress(text: str) -> TransportAddress:
     """
     Read C{udp:127.0.0.1:5060} or C{tls:[::1]:5061}, as L{TransportAddress} writes them.
@@ -75,4 +83,4 @@ def parseAddress(text: str) -> TransportAddress:
     return TransportAddress(transport.upper(), host, int(port))
 
 
-__all__ = ["TransportAddress", "isLiteral", "literal", "parseAddress"]
+__all__ = ["TransportAddress", "foldedHost", "isLiteral", "literal", "parseAddress"]

@@ -11,11 +11,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from skypetrunk.core.sides import FOLLOW, PASS
 from skypetrunk.testing import MemoryCredentials, RecordingChannel
 from skypetrunk.wire.digest import makeChallenge, parseCredentials, verify
+from skypetrunk.wire.headers import NameAddr, parseNameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.sdp import DIRECTIONS, parseSDP
 from skypetrunk.wire.secret import Secret
+from skypetrunk.wire.uri import SIPURI
 from tests.core.callnet import PCMA, SAVP, CallNet, Neighbour, sdp
 
 Step = dict[str, Any]
@@ -37,12 +40,14 @@ class FlowFailed(Exception):
 class FlowNet(CallNet):
     """A net whose trunks use any transport, as the phones and proxies of the RFCs do."""
 
-    def __init__(self, transport: str, second: bool) -> None:
+    def __init__(self, transport: str, second: bool, redirect: str) -> None:
         self._transport = transport
         super().__init__("tcp" if transport == "tcp" else "udp", second)
         for neighbour in (self.pbx, self.carrier, self.second):
             if neighbour is not None:
                 neighbour.side.credentials = MemoryCredentials({"*": ("account", PASSWORD)})
+                neighbour.side.redirect = redirect
+                neighbour.side.redirectAllow = {"chicago.example", "other.example"}
 
     def _trunk(self, name: str, host: str, limit: int | None) -> Neighbour:
         neighbour = super()._trunk(name, host, limit)
@@ -75,7 +80,8 @@ class Player:
         self.actor = actor
         self.all: list[Step] = flow["steps"]
         # Proxy failure: the next server is another trunk.
-        self.net = FlowNet(transport, flow["id"] == "3665-3.4" and actor == "alice")
+        second = flow["id"] == "3665-3.4" and actor == "alice"
+        self.net = FlowNet(transport, second, PASS if actor == "peer" else FOLLOW)
         self.wire = getattr(self.net, leg)
         self.user: Neighbour = self.net.pbx if leg == "carrier" else self.net.carrier
         self._places = {"proxy2": self.net.second} if self.net.second else {}
@@ -91,6 +97,7 @@ class Player:
         self._theirs = ""
         self._target = ""  # skypetrunk's Contact
         self._contact = "sip:peer@192.0.2.4:5071"
+        self._redirection: NameAddr | None = None
         self._routes: list[str] = []
         self._up = False
         self._tag = 0
@@ -164,7 +171,9 @@ class Player:
         self._checkBody(message, step)
         for note in notes:
             header = _HEADER(note)
-            if header is not None and header[1] != "Contact" and header[2] not in message.values(header[1]):
+            if header is not None and header[1] == "Contact":
+                self._checkPassed(message, parseNameAddr(header[2]))
+            elif header is not None and header[2] not in message.values(header[1]):
                 raise FlowFailed(f"{header[1]} is {message.header(header[1])!r} instead of {header[2]!r}")
 
     def _urge(self, step: Step, notes: list[str]) -> None:
@@ -190,7 +199,9 @@ class Player:
         elif method is None and self._far is not None:
             status = step["status"]
             described = self._sdp(step) != "none" and 180 < status < 300
-            self.user.answers(self._far, status, self._userBody(self._sdp(step)) if described else b"")
+            body = self._userBody(self._sdp(step)) if described else b""
+            contacts = [("Contact", each[2]) for each in map(_HEADER, notes) if each and each[1] == "Contact"]
+            self.user.answers(self._far, status, body, headers=contacts if status >= 300 else [])
 
     def _wait(self, seconds: int) -> None:
         for _ in range(seconds * 2):
@@ -224,6 +235,8 @@ class Player:
         if self._theirs:
             same("Call-ID", request.callID, self._callID)
             same("From", request.header("From"), self._ours)
+        if method == "INVITE" and self._redirection is not None:
+            self._checkRedirected(request, self._redirection)
         if self._up and method != "CANCEL":
             same("To", request.header("To"), self._theirs)
             same("Request-URI", request.uri, self._contact)
@@ -243,6 +256,24 @@ class Player:
         if request.contacts:
             self._target = str(request.contacts[0].uri)
         self._requests[method, request.cseq.number - (self._shift or 0)] = request
+
+    def _checkRedirected(self, request: Request, contact: NameAddr) -> None:
+        """RFC 3261 section 8.1.3.4: another Request-URI, and the rest stays."""
+        before = self._requests["INVITE", request.cseq.number - (self._shift or 0) - 1]
+        for header in ("Call-ID", "From", "To"):
+            same(header, request.header(header), before.header(header))
+        wanted = str(contact.uri) if self.wire is not self.net.pbx else f"{contact.uri}:5070"
+        same("Request-URI", request.uri, wanted.replace("sips:", "sip:") if ":5070" in wanted else wanted)
+        same("Contact", str(request.contacts[0].uri).partition(":")[0], request.uri.partition(":")[0])
+        first, *_, last = (asked.partition("@")[2] for asked in self._place.finder.asked)
+        same("next hop", last, first)
+        self._redirection = None
+
+    def _checkPassed(self, message: Request | Response, wanted: NameAddr) -> None:
+        """A redirection that crossed: number and preference, at our address or the carrier's domain."""
+        assert isinstance(wanted.uri, SIPURI)
+        host = "198.51.100.1:5060" if self.wire is self.net.pbx else "carrier.example"
+        same("Contact", message.header("Contact"), f"<sip:{wanted.uri.user}@{host}>{wanted.params}")
 
     def _again(self, request: Request) -> None:
         """A new dialog of the same call, towards another server."""
@@ -303,6 +334,11 @@ class Player:
                 value = header[2]
                 if header[1] == "Contact" and "<" not in value:
                     value = "<sip:bob@chicago.example>"
+                if self.wire is self.net.pbx:
+                    # A PBX redirects to another of its own phones.
+                    value = re.sub("@[^>]+", f"@{self.wire.host}", value)
+                if header[1] == "Contact" and step.get("status", 0) >= 300:
+                    self._redirection = parseNameAddr(value)
                 message = message.withHeader(header[1], value)
         if "method" in step:
             assert isinstance(message, Request)
@@ -474,7 +510,10 @@ class Player:
 
     def _end(self) -> None:
         """Hang up what is up; then nothing may be left."""
-        if self.net.manager.callCount():
+        if self.net.manager.callCount() and self._accepted is None and self._near is self._first:
+            # The flow ends before anybody answers.
+            self.wire.answers(self.wire.request("INVITE"), 480)
+        elif self.net.manager.callCount():
             self._userRequest("BYE", b"")
             for message in self._unread(self._place):
                 if isinstance(message, Request) and message.method in ("BYE", "CANCEL"):

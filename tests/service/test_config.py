@@ -107,6 +107,33 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(warnings, ())
         self.assertNotIn(MARKER, repr(configuration))
 
+    def test_redirection(self) -> None:
+        """What is followed, and which hosts it may name, in the form in which they are compared."""
+        text = COMPLETE.replace("[trunk.tls]", 'redirect = "pass"\n[trunk.tls]', 1)
+        hosts = 'redirect = "follow"\nredirect_allow = ["GW.Carrier.Example.", "2001:DB8::0:1"]\n'
+        text = text.replace("[[route]]", f"{hosts}[[route]]", 1)
+        configuration, warnings = self.load(text)
+        self.assertEqual(warnings, ())
+        (trunk,), (pbx,) = configuration.trunks, configuration.pbxes
+        self.assertEqual((trunk.redirect, trunk.redirectAllow), ("pass", frozenset()))
+        self.assertEqual(pbx.redirect, "follow")
+        self.assertEqual(pbx.redirectAllow, {"gw.carrier.example", "2001:db8::1"})
+
+    def test_redirectionNotUsed(self) -> None:
+        """Hosts that nothing reads are a warning."""
+        _, warnings = self.load(SHORT.replace("[[pbx]]", '[[pbx]]\nredirect_allow = ["192.0.2.7"]'))
+        self.assertEqual(len(warnings), 1)
+        self.assertIn('office.redirect_allow: is not used: redirect is not "follow"', warnings[0])
+
+    def test_redirectionWrong(self) -> None:
+        """What is said about mistakes."""
+        hosts = '[[pbx]]\nredirect = "folow"\nredirect_allow = ["192.0.2.300", "a.example:5060"]'
+        problems = self.problems(SHORT.replace("[[pbx]]", hosts))
+        self.assertEqual(len(problems), 3)
+        self.assertIn("pbx.office.redirect: ", problems[0])
+        self.assertIn('pbx.office.redirect_allow: "192.0.2.300" is no host', problems[1])
+        self.assertIn('pbx.office.redirect_allow: "a.example:5060" is no host', problems[2])
+
     def test_short(self) -> None:
         """The routes of one trunk and one PBX are implied; the rest has safe defaults."""
         configuration, warnings = self.load(SHORT)

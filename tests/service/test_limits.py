@@ -233,6 +233,55 @@ class CallLimitsTests(SynchronousTestCase):
         self.limits.add(net.second.side, Limits(deny=("+4420",)))
         self.assertEqual(self.refused(net)[0], 403)
 
+    def test_redirected(self) -> None:
+        """A call that the carrier redirects must keep within the limits with its new number too."""
+        net = self.build(office=Limits(calls=1, deny=("+882",)))
+        net.carrier.side.redirect = "follow"
+        for number, status in (("+88216", 403), ("+4930", 486)):
+            net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+            moved = [("Contact", f"<sip:{number}@carrier.example>")]
+            net.carrier.answers(net.carrier.request("INVITE"), 302, headers=moved)
+            if status == 486:
+                net.carrier.answers(net.carrier.request("INVITE"), 486)
+            self.assertEqual(net.pbx.response(status).status, status)
+            net.pbx.ackRefusal(status)
+        self.assertEqual(self.limits.status("office")["refused"], {"destination": 1})
+
+    def test_forwarded(self) -> None:
+        """
+        A call that the PBX sends on is the PBX's: its numbers, its minutes and those of the trunk, and one
+        of its calls as long as it is up.
+        """
+        net = self.build(office=Limits(calls=1, deny=("+882",)))
+        net.pbx.side.redirect = "follow"
+        for number in ("+88216", "+4930"):
+            near = net.carrier.invite("sip:account@198.51.100.2:40000", sdp(SAVP, "203.0.113.9"))
+            net.carrier.channel.clear()
+            moved = [("Contact", f"<sip:{number}@198.51.100.1>")]
+            net.pbx.answers(net.pbx.request("INVITE"), 302, headers=moved)
+            if number == "+88216":
+                self.assertEqual(net.carrier.response(403).status, 403)
+                net.carrier.ackRefusal(403)
+        net.carrier.answers(net.carrier.request("INVITE"), 200, sdp(SAVP, "203.0.113.8"))
+        net.carrier.ack(near, net.carrier.response(200))
+        net.clock.advance(120)
+        self.assertEqual(self.refused(net)[0], 503)
+        net.carrier.within(near, net.carrier.response(200), "BYE", 2)
+        net.carrier.answers(net.carrier.request("BYE"), 200)
+        for name in ("office", "carrier"):
+            self.assertEqual(self.limits.status(name)["minutes"], 2.0, name)
+        net.settle()
+        self.assertEqual(set(net.leftovers().values()), {0})
+
+    def test_redirectedRate(self) -> None:
+        """A redirected INVITE counts as a new call."""
+        net = self.build(office=Limits(callsPerSecond=1))
+        net.carrier.side.redirect = "follow"
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        moved = [("Contact", "<sip:+4930@carrier.example>")]
+        net.carrier.answers(net.carrier.request("INVITE"), 302, headers=moved)
+        self.assertIn("cause=42", net.pbx.response(503).header("Reason") or "")
+
     def test_incomingIsNoDestination(self) -> None:
         """What may be called says nothing about calls from the carrier."""
         net = self.build(carrier=Limits(allow=("+1",)), office=Limits(allow=("+1",)))
