@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from skypetrunk.core import client_machines, server_machines
 from skypetrunk.core.client_transaction import ClientTransaction
+from skypetrunk.core.clock import QueuedClock
 from skypetrunk.core.server_transaction import ServerTransaction
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import ChannelFailed, MalformedMessage
@@ -67,7 +68,7 @@ class Transactions:
         @param user: takes the requests.
         @param token: makes random text, at least 32 bits of it, for branches and tags (section 19.3).
         """
-        self.clock = clock
+        self.clock: IReactorTime = QueuedClock(clock, (timers.t1, timers.t4, timers.bound))
         self.user = user
         self.timers = timers
         self.dropped = 0

@@ -46,8 +46,8 @@ def _refusal(text: str) -> PacketRefused:
     return PacketRefused(_REASONS.get(text, "malformed"))
 
 
-def _session(suite: str, key: MasterKey, outbound: bool) -> pylibsrtp.Session:
-    """A session with one wildcard policy: libsrtp makes a context for each SSRC it meets."""
+def _policy(suite: str, key: MasterKey, outbound: bool) -> pylibsrtp.Policy:
+    """One wildcard policy: libsrtp makes a context for each SSRC it meets."""
     if suite not in PROFILES:
         raise LocalError(f"no SRTP implementation for {suite}")
     profile, keyOctets, saltOctets = PROFILES[suite]
@@ -57,12 +57,7 @@ def _session(suite: str, key: MasterKey, outbound: bool) -> pylibsrtp.Session:
             f" not {len(key.key)} and {len(key.salt)}"
         )
     kind = pylibsrtp.Policy.SSRC_ANY_OUTBOUND if outbound else pylibsrtp.Policy.SSRC_ANY_INBOUND
-    try:
-        return pylibsrtp.Session(
-            pylibsrtp.Policy(key=key.key + key.salt, ssrc_type=kind, srtp_profile=profile)
-        )
-    except pylibsrtp.Error as error:
-        raise LocalError(f"libsrtp refuses the key: {error}") from None
+    return pylibsrtp.Policy(key=key.key + key.salt, ssrc_type=kind, srtp_profile=profile)
 
 
 @implementer(IPacketGuard)
@@ -70,7 +65,10 @@ class PublicGuard:
     """SRTP through pylibsrtp's public interface."""
 
     def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
-        session = _session(suite, key, outbound)
+        try:
+            session = pylibsrtp.Session(_policy(suite, key, outbound))
+        except pylibsrtp.Error as error:
+            raise LocalError(f"libsrtp refuses the key: {error}") from None
         self.suite = suite
         self._rtp: Callable[[bytes], bytes] = session.protect if outbound else session.unprotect
         self._rtcp: Callable[[bytes], bytes] = session.protect_rtcp if outbound else session.unprotect_rtcp
@@ -94,25 +92,47 @@ class PublicGuard:
 
 @implementer(IPacketGuard)
 class InPlaceGuard:
-    """SRTP through pylibsrtp's private binding, in one buffer for all: packets pass it one by one."""
+    """
+    SRTP through pylibsrtp's private binding, in one buffer for all: packets pass it one by one.  A session
+    of pylibsrtp's own has a buffer of 1,500 octets, and there are two for each call.
+    """
 
-    _buffer: Any = None
+    __slots__ = ("_context", "_owned", "_rtcp", "_rtp", "suite")
+
+    _ffi: Any = None
+    _lib: Any
+    _buffer: Any
     _view: Any
     _length: Any
 
     def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
-        from pylibsrtp._binding import ffi, lib
-
-        cls = InPlaceGuard
-        if cls._buffer is None:
-            cls._buffer = ffi.new("char[]", DATAGRAM_LIMIT + _TRAILER)
-            cls._view = ffi.buffer(cls._buffer)
-            cls._length = ffi.new("int *")
+        if InPlaceGuard._ffi is None:
+            self._bind()
+        lib = self._lib
         self.suite = suite
-        self._session = _session(suite, key, outbound)  # frees the context when it goes
-        self._context = self._session._srtp[0]
+        context = self._ffi.new("srtp_t *")
+        policy = _policy(suite, key, outbound)  # has the key's memory, and must outlive the next line
+        status = lib.srtp_create(context, policy._policy)
+        if status:
+            raise LocalError(f"libsrtp refuses the key: {pylibsrtp.ERRORS[status]}")
+        self._owned = self._ffi.gc(context, self._free)
+        self._context = context[0]
         self._rtp: Any = lib.srtp_protect if outbound else lib.srtp_unprotect
         self._rtcp: Any = lib.srtp_protect_rtcp if outbound else lib.srtp_unprotect_rtcp
+
+    @classmethod
+    def _bind(cls) -> None:
+        from pylibsrtp._binding import ffi, lib
+
+        cls._lib = lib
+        cls._buffer = ffi.new("char[]", DATAGRAM_LIMIT + _TRAILER)
+        cls._view = ffi.buffer(cls._buffer)
+        cls._length = ffi.new("int *")
+        cls._ffi = ffi
+
+    @staticmethod
+    def _free(context: Any) -> None:
+        InPlaceGuard._lib.srtp_dealloc(context[0])
 
     def rtp(self, packet: bytes) -> bytes:
         """The other form of an RTP packet."""

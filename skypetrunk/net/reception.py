@@ -58,16 +58,19 @@ class Reception:
 
     def received(self, data: bytes, channel: IMessageChannel) -> None:
         """Octets of one message.  Never raises."""
-        with self._log.failuresHandled("while receiving from {peer}", peer=channel.peer):
+        try:
             try:
                 message = parseMessage(data, stream=channel.reliable)
             except MalformedMessage as problem:
                 self.refused(problem, channel)
                 return
-            self.seen(False, message, channel)
+            if self._observer is not None:
+                self.seen(False, message, channel)
             if self._dialect is not None:
                 message = self._dialect.fromPBX(message)
             self.transactions.messageReceived(message, channel)
+        except Exception:
+            self._log.failure("while receiving from {peer}", peer=channel.peer)
 
     def refused(self, problem: MalformedMessage, channel: IMessageChannel) -> None:
         """Answer what is no message, where RFC 3261 wants an answer (section 8.2, 16.3, 21.4.1)."""

@@ -306,12 +306,14 @@ class DatagramSignalling(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         """One datagram.  Never raises."""
-        with self._log.failuresHandled("while receiving a datagram from {peer}", peer=addr):
+        try:
             if not allowed(addr[0], self._allow):
                 self.dropped["stranger"] += 1
-            elif datagram.strip(b"\r\n\x00"):
-                # What is nothing but line ends (or zeros) keeps some PBX's NAT binding alive.
+            # What is nothing but line ends (or zeros) keeps some PBX's NAT binding alive.
+            elif datagram[:1] not in b"\r\n\x00" or datagram.strip(b"\r\n\x00"):
                 self.reception.received(datagram, self.channel(addr[0], addr[1]))
+        except Exception:
+            self._log.failure("while receiving a datagram from {peer}", peer=addr)
 
     def channel(self, host: str, port: int) -> DatagramChannel:
         """The channel to a peer, the same one for as long as it is in use."""

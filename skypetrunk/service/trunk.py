@@ -18,9 +18,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk import __version__
+from skypetrunk.core.bridge_owner import RINGING_SECONDS
+from skypetrunk.core.clock import QueuedClock
 from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IDialogObserver, INumberPlan
+from skypetrunk.media.keepalive import INTERVAL
 from skypetrunk.media.plane import MediaPlane
 from skypetrunk.net.locate import Locator, buildResolver
 from skypetrunk.net.reception import MessageObserver
@@ -84,7 +87,8 @@ class Skypetrunk(MultiService):
         self._listening = False
         media, numbers = configuration.media, configuration.numbers
         self.book = CallBook(reactor.seconds)
-        self.plane = MediaPlane(reactor, reactor, media.address, media.advertise, media.ports, os.urandom)
+        clock = QueuedClock(reactor, (timers.t1, RINGING_SECONDS, INTERVAL))
+        self.plane = MediaPlane(reactor, clock, media.address, media.advertise, media.ports, os.urandom)
         self._vendors = createVendors(configuration.plugins, reactor, configuration.path.absolute().parent)
         chosen = {each.name: each.dialect for each in configuration.pbxes if each.dialect}
         checkDialects(self._vendors, chosen)
@@ -98,7 +102,7 @@ class Skypetrunk(MultiService):
         self.load = LoadMeter(reactor, draw.random)
         self.limits = CallLimits(plan, reactor.seconds, self.load)
         self.manager = DialogManager(
-            reactor,
+            clock,
             timers,
             randomToken,
             os.urandom,
