@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher
+import io
+from typing import Any
+
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    Logger,
+    LogLevel,
+    LogPublisher,
+    formatEventAsClassicLogText,
+    textFileLogObserver,
+)
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from skypetrunk.service.logs import LogFilter
+from skypetrunk.service.logs import LineFormat, LogFilter
 
 
 class LogFilterTests(SynchronousTestCase):
@@ -41,3 +53,60 @@ class LogFilterTests(SynchronousTestCase):
     def test_debug(self) -> None:
         """Debug, without ports."""
         self.assertEqual(self.seen(True), ["details", "news", "other", "after"])
+
+    def test_same_lines(self) -> None:
+        """What twistd's observer writes is the same with the filter and without it."""
+        files = (io.StringIO(), io.StringIO())
+        publishers = [LogPublisher(textFileLogObserver(file)) for file in files]
+        service = LogFilter(publishers[1], False)
+        service.startService()
+        for publisher in publishers:
+            publisher({"log_format": "{a} of {b!r}", "a": 1, "b": "c", **EVENT})
+        service.stopService()
+        publishers[1]({"log_format": "after", **EVENT})
+        first, second = (file.getvalue() for file in files)
+        self.assertIn("[skypetrunk.x#info] 1 of 'c'\n", first)
+        self.assertEqual(second.splitlines()[0] + "\n", first)
+        self.assertIn("after", second)
+
+
+EVENT: dict[str, Any] = {
+    "log_namespace": "skypetrunk.x",
+    "log_level": LogLevel.info,
+    "log_time": 1700000000.5,
+}
+
+
+class LineFormatTests(SynchronousTestCase):
+    """L{LineFormat} writes what Twisted does."""
+
+    def same(self, **event: Any) -> None:
+        """One event, by both."""
+        event = EVENT | event
+        self.assertEqual(LineFormat()(event), formatEventAsClassicLogText(event))
+
+    def test_plain(self) -> None:
+        """With fields, conversions, several lines, and parentheses that are none of Twisted's."""
+        self.same(log_format="{x:.1f} s, {y!r} (timer {z})", x=1.25, y="b", z="H")
+        self.same(log_format="{x}", x="one\ntwo")
+        self.same(log_format="{x.real}", x=5)
+
+    def test_special(self) -> None:
+        """Calls, failures, systems, and events without text or time are left to Twisted."""
+        self.same(log_format="{x()}", x=lambda: "called")
+        self.same(log_format="failed", log_failure=Failure(ZeroDivisionError()))
+        self.same(log_format="x", log_system="other")
+        self.same(log_format="x", log_time=None)
+        self.same(log_format="")
+        self.same()
+
+    def test_broken(self) -> None:
+        """An event whose fields are missing says so, as Twisted's."""
+        self.same(log_format="{missing}")
+
+    def test_time(self) -> None:
+        """Each line has the time of its own event."""
+        lines = LineFormat()
+        for time in (1700000000.1, 1700000000.9, 1700000001.0, 1699999999.0):
+            event = EVENT | {"log_time": time, "log_format": "x"}
+            self.assertEqual(lines(event), formatEventAsClassicLogText(event))
