@@ -63,9 +63,8 @@ class Poller:
         """
         family = socket.AF_INET6 if ":" in interface else socket.AF_INET
         try:
-            opened = socket.socket(family, socket.SOCK_DGRAM)
+            opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             try:
-                opened.setblocking(False)
                 opened.bind((interface, port))
             except OSError:
                 opened.close()
@@ -74,24 +73,23 @@ class Poller:
             raise CannotListenError(interface, port, error) from None  # type: ignore[no-untyped-call]
         if self._epoll is None:
             self._epoll = select.epoll()
+        if not self._readers:
             self._descriptor = self._epoll.fileno()
             self._reactor.addReader(self)
         received = protocol.datagramReceived if family == socket.AF_INET else _shortened(protocol)
-        self._readers[opened.fileno()] = (opened.recvfrom, maxPacketSize, received)
-        self._epoll.register(opened, select.EPOLLIN)
+        descriptor = opened.fileno()
+        self._readers[descriptor] = (opened.recvfrom, maxPacketSize, received)
+        self._epoll.register(descriptor, select.EPOLLIN)
         listening = PolledPort(self, opened, protocol)
         protocol.makeConnection(listening)
         return listening
 
     def forget(self, descriptor: int) -> None:
-        """The socket of a port is about to be closed."""
-        assert self._epoll is not None
+        """The socket of a port is about to be closed, which takes it out of the epoll as well."""
         del self._readers[descriptor]
-        self._epoll.unregister(descriptor)
         if not self._readers:
             self._reactor.removeReader(self)
-            self._epoll.close()
-            self._epoll, self._descriptor = None, -1
+            self._descriptor = -1
 
     # IReadDescriptor
 
@@ -124,7 +122,13 @@ class Poller:
 
 @implementer(IListeningPort, ISystemHandle)
 class PolledPort:
-    """One UDP port of a L{Poller}."""
+    """
+    One UDP port of a L{Poller}.
+
+    @ivar maxThroughput: as Twisted's ports have it; one datagram is read at a time, whatever it says.
+    """
+
+    __slots__ = ("_poller", "_protocol", "_socket", "maxThroughput")
 
     def __init__(self, poller: Poller, opened: socket.socket, protocol: Any) -> None:
         self._poller = poller
