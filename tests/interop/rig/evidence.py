@@ -71,6 +71,12 @@ def judgePayloads(found: Decrypted, tone: int, payloadType: int = 8) -> Verdict:
     return judge(decodeG711(b"".join(found.payloads), payloadType), tone)
 
 
+def judgeRTP(packets: Sequence[bytes], tone: int, payloadType: int = 8) -> Verdict:
+    """Judge plain RTP packets, in the order given."""
+    payload = b"".join(packet[headerLength(packet) :] for packet in packets)
+    return judge(decodeG711(payload, payloadType), tone)
+
+
 def firstHeard(packets: Sequence[tuple[float, bytes]], tone: int, payloadType: int = 8) -> float:
     """When the first plain RTP packet arrived that holds the tone; infinite if none did."""
     for when, packet in packets:
