@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tests.interop.rig.calls import CARRIER_TONE, PBX_TONE, CallCase, listen
+from tests.interop.rig.calls import CARRIER_TONE, NUMBER, PBX_NUMBER, PBX_TONE, CallCase, listen
 from tests.interop.rig.capture import Capture, media
 from tests.interop.rig.evidence import SecureLeg, judgeRTP
+from tests.interop.rig.linphone import Linphone
 from tests.interop.rig.sip import requests
 
 
@@ -63,3 +64,46 @@ class HoldTests(CallCase):
     def test_byCarrier(self) -> None:
         """The carrier's phone holds and resumes."""
         self.hold(byBob=True)
+
+
+class LinphoneTests(CallCase):
+    """linphone as the PBX: an implementation with habits of its own, that offers every codec it has."""
+
+    def prepared(self) -> None:
+        """Linphone instead of the PBX's usual phone."""
+        self.linphone = self.started(Linphone(self.scratch, PBX_NUMBER, PBX_TONE))
+        self.stage(pbx=(self.linphone.address, self.linphone.port))
+
+    def talked(self, capture: Capture, *, bobCalled: bool, codec: int) -> None:
+        """Both heard each other, in the codec that linphone or bob likes best."""
+        leg = self.secure(capture, bobCalled=bobCalled, payloadType=codec)
+        heard = media(capture.to(self.linphone.mediaPorts))
+        for verdict in (
+            judgeRTP([one.payload for one in heard], CARRIER_TONE, codec),
+            judgeRTP([packet for _, _, packet in leg.toPhone.rtp], PBX_TONE, codec),
+        ):
+            self.assertGreater(verdict.right, 75, str(verdict))
+        self.noStrangers(capture, self.bob.mediaPorts, self.linphone.mediaPorts)
+
+    def test_callOut(self) -> None:
+        """Linphone calls, and hangs up."""
+        self.prepared()
+        with Capture() as capture:
+            self.linphone.dial(f"sip:{NUMBER}@{self.trunk.address}:{self.trunk.port}")
+            self.linphone.waitTalking()
+            listen(2.5)
+            self.linphone.hangUp()
+            self.linphone.waitEndOfCall()
+            self.bob.waitEvent("CALL_CLOSED")
+        self.talked(capture, bobCalled=False, codec=0)
+
+    def test_callIn(self) -> None:
+        """Linphone is called; the carrier's side hangs up."""
+        self.prepared()
+        with Capture() as capture:
+            self.bob.dial(f"sip:{PBX_NUMBER}@sip.skype.com")
+            self.linphone.waitTalking()
+            listen(2.5)
+            self.bob.hangUp()
+            self.linphone.waitEndOfCall()
+        self.talked(capture, bobCalled=True, codec=8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,19 @@ def encodeALaw(samples: Sequence[int]) -> bytes:
     return bytes(found)
 
 
+def sine(tone: int, seconds: float, amplitude: int = 8000) -> list[int]:
+    """A tone as linear samples."""
+    step = 2 * math.pi * tone / RATE
+    return [int(amplitude * math.sin(step * n)) for n in range(int(RATE * seconds))]
+
+
 def sineALaw(tone: int, seconds: float, amplitude: int = 8000) -> bytes:
     """A tone in G.711 A-law."""
-    step = 2 * math.pi * tone / RATE
-    return encodeALaw([int(amplitude * math.sin(step * n)) for n in range(int(RATE * seconds))])
+    return encodeALaw(sine(tone, seconds, amplitude))
+
+
+def writeWAV(path: Path, samples: Sequence[int]) -> None:
+    """A mono WAV file, at 8000 Hz and 16 bits."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))

@@ -203,10 +203,13 @@ class CallCase(InteropCase):
         answer = responses(messages, "INVITE", 200, sent=not bobCalled)
         return agreed(offer[0] if not bobCalled else offer[-1], answer[0])
 
-    def secure(self, capture: Capture, *, bobCalled: bool = False, ffmpeg: bool = True) -> SecureLeg:
+    def secure(
+        self, capture: Capture, *, bobCalled: bool = False, ffmpeg: bool = True, payloadType: int = 8
+    ) -> SecureLeg:
         """
-        Every packet of bob's leg was SRTP of the keys in its SDP, and the trunk sent media to nobody
-        but him and the PBX.
+        Every packet of bob's leg was SRTP of the keys in its SDP, with one SSRC from the trunk.
+
+        @param payloadType: 8 or 0, the codec of the call.
         """
         leg = secureLeg(
             self.scratch,
@@ -215,6 +218,7 @@ class CallCase(InteropCase):
             self.keysOfCall(bobCalled=bobCalled),
             phoneOffered=bobCalled,
             ffmpeg=ffmpeg,
+            payloadType=payloadType,
         )
         self.assertEqual(len(leg.toPhone.ssrcs), 1, "one SSRC for each outbound key")
         return leg

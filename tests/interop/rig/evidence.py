@@ -37,11 +37,13 @@ def secureLeg(
     phoneOffered: bool,
     trunk: bool = True,
     ffmpeg: bool = True,
+    payloadType: int = 8,
 ) -> SecureLeg:
     """
     Decrypt every datagram that reached or left the phone's media C{ports}, with the reference and,
     RTP, once more with ffmpeg, whose octets have to be the same.
 
+    @param payloadType: 8 or 0, the codec of the call.
     @param trunk: the far end is the trunk, of whose packets every single one has to be SRTP or SRTCP.
     @raise AssertionError: one of them is not SRTP or SRTCP of the agreed keys.
     """
@@ -60,7 +62,7 @@ def secureLeg(
         packets = [one.payload for one in media(datagrams)]
         if not packets or not ffmpeg:
             continue
-        second = ffmpegPayload(scratch, packets, keys.suite, key)
+        second = ffmpegPayload(scratch, packets, keys.suite, key, payloadType)
         first = b"".join(found.payloads)
         assert second == first, f"ffmpeg decrypts {len(second)} octets, the reference {len(first)}"
     return leg
