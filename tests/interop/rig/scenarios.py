@@ -20,13 +20,15 @@ class Scenario:
         self._name = name
         self._steps: list[str] = []
         self._variables: set[str] = set()
+        self._labels = 0
 
     def xml(self) -> str:
         """The file that sipp reads."""
         # sipp refuses a variable that is set and never used.
         names = ",".join(sorted(self._variables))
         used = [f'  <Reference variables="{names}"/>'] if names else []
-        steps = "\n".join(self._steps + used)
+        ends = [f'  <label id="{number + 101}"/>' for number in range(self._labels)]
+        steps = "\n".join(self._steps + ends + used)
         head = '<?xml version="1.0" encoding="ISO-8859-1" ?>'
         return f'{head}\n<scenario name="{self._name}">\n{steps}\n</scenario>\n'
 
@@ -49,6 +51,7 @@ class Scenario:
         optional: bool = False,
         body: str = "",
         keep: Mapping[str, str] | None = None,
+        next: int | None = None,
     ) -> Scenario:
         """
         Wait for a request.
@@ -56,8 +59,10 @@ class Scenario:
         @param store: keep its route set and Contact for requests of our own.
         @param body: a regular expression that its body has to match.
         @param keep: header names by the variable that keeps what stands behind the colon, for C{[$variable]}.
+        @param next: the L{label} to go on at when it has come.
         """
-        return self._receive(f'request="{method}"', store, optional, False, body, keep or {})
+        what = f'request="{method}"' + ("" if next is None else f' next="{next}"')
+        return self._receive(what, store, optional, False, body, keep or {})
 
     def response(
         self,
@@ -91,6 +96,12 @@ class Scenario:
             self._variables.add("found")
         action = f"><action>{''.join(found)}</action></recv>" if found else "/>"
         self._steps.append(f"  <recv {what}{attributes}{action}")
+        return self
+
+    def label(self, number: int) -> Scenario:
+        """A place to go on at; who gets here by the step before it is at the end of the scenario."""
+        self._labels += 1
+        self._steps.append(f'  <nop next="{self._labels + 100}"/>\n  <label id="{number}"/>')
         return self
 
     def pause(self, milliseconds: int) -> Scenario:

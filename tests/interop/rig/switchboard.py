@@ -30,6 +30,7 @@ class Exchange:
     @ivar inbound: the carrier calls.
     @ivar transport: the PBX's: C{udp} or C{tcp}.
     @ivar pbxLines: further lines of its C{[[pbx]]}.
+    @ivar trunkLines: further lines of its C{[[trunk]]}.
     @ivar profileLines: further lines of the carrier's profile.
     @ivar pbxCalls: how many Call-IDs the PBX's scenario is played for.
     @ivar carrierCalls: the same for the carrier's.
@@ -41,6 +42,7 @@ class Exchange:
     inbound: bool = False
     transport: str = "udp"
     pbxLines: Sequence[str] = ()
+    trunkLines: Sequence[str] = ()
     profileLines: Sequence[str] = ()
     pbxCalls: int = 1
     carrierCalls: int = 1
@@ -89,6 +91,7 @@ domain = "{DOMAIN}"
 username = "{USER}"
 password_file = "{secret}"
 targets = ["{target}"]
+{chr(10).join(one.trunkLines)}
 [trunk.tls]
 ca_file = "{caFile}"
 [[pbx]]
