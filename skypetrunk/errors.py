@@ -122,6 +122,12 @@ class CallRefused(RemoteError):
         self.retryAfter = retryAfter
 
 
+class EmergencyRefused(CallRefused):
+    """A call of a PBX in this process to an emergency number, which never leaves by a trunk."""
+
+    status = 503
+
+
 class PacketRefused(RemoteError):
     """
     A media packet that is not let through.

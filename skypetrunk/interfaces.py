@@ -9,7 +9,7 @@ The module is longer than others, so that a vendor finds every joint in one plac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
+    from skypetrunk.errors import CallRefused
     from skypetrunk.wire.address import TransportAddress
     from skypetrunk.wire.message import Request, Response
     from skypetrunk.wire.sdes import CryptoAttribute, MasterKey
@@ -519,6 +520,118 @@ class AudioPacket:
     sequence: int
     timestamp: int
     marker: bool
+
+
+class IPBX(Interface):
+    """
+    A PBX that lives in this process: it takes calls and places calls, and has no SIP or sockets of its own.
+
+    None of its methods may wait.  To the trunk it is a PBX as every other: routes, limits, policies,
+    observers, records, and the rule that no emergency number leaves by a trunk hold for it unchanged.
+    """
+
+    def attached(line: IPBXLine) -> None:
+        """
+        The trunk starts: calls may be placed on C{line} from now on.  Called once, before the first call,
+        and after C{startService} where it is a service.  What it raises is logged with the plugin's name;
+        calls come all the same.
+        """
+
+    def callReceived(call: IPBXCall) -> IPBXCallUser:
+        """
+        A call came in.  Its offer can be answered; nobody has been told that it rings.
+
+        @return: who is told of the call from now on.  It is answered with L{IPBXCall.answer}, here or later.
+        @raise CallRefused: becomes the answer, with its status and Q.850 cause.  Any other exception, or
+            something else returned, is answered 500 and logged with the plugin's name.
+        """
+
+
+class IPBXLine(Interface):
+    """What an L{IPBX} is attached to: its way to the trunks."""
+
+    name: str = Attribute("str: C{pbx.name} of the configuration")
+
+    def placeCall(
+        called: str, caller: str, user: IPBXCallUser, callerName: str | None = None
+    ) -> IPBXCall:
+        """
+        Call somebody, as the routes of the configuration say.  Whatever becomes of it, C{user} is told,
+        and nothing before this method has returned.
+
+        @param called: a number as dialled, or a C{tel:} or C{sip:} URI, of which the number counts.  An
+            emergency number, however it is written, and C{urn:service:sos} are refused with
+            L{EmergencyRefused<skypetrunk.errors.EmergencyRefused>}: they need a line of their own.
+        @param caller: the number of who calls; empty for an anonymous call.
+        @param callerName: shown beside it where the carrier lets us.
+        """
+
+
+class IPBXCall(Interface):
+    """One call of an L{IPBX}.  What comes too late, or makes no sense for the call, changes nothing."""
+
+    call: str = Attribute("str: its name in the log")
+    caller: str = Attribute("str: the number of who calls, or C{anonymous}")
+    callerName: str | None = Attribute("str or None: the name shown beside it")
+    called: str = Attribute("str: the number called, as received or as given to placeCall")
+    media: IPBXMedia = Attribute("IPBXMedia: its audio")
+
+    def ring() -> None:
+        """Tell the caller that it rings (180).  Whoever answers at once need not."""
+
+    def answer() -> None:
+        """Take the call (200); C{answered} of the user follows as soon as audio can flow."""
+
+    def refuse(refusal: CallRefused) -> None:
+        """Refuse a call that came in, as if L{IPBX.callReceived} had raised this."""
+
+    def hangUp() -> None:
+        """End it, in the way that its state asks for: one not answered is declined (603) or taken back."""
+
+
+class IPBXCallUser(Interface):
+    """
+    The vendor's side of one call: told what happens, never within a method of the trunk.
+
+    Every method may be a coroutine or return a Deferred, for which nobody waits.  What a method raises or
+    its Deferred fails with is logged with the plugin's name, and ends this call: with 500 before it is
+    answered, with BYE after.  Other calls know nothing of it.
+    """
+
+    def progressed(status: int) -> Awaitable[None] | None:
+        """A call that was placed rings (180), or goes on (183); there may be early audio."""
+
+    def answered() -> Awaitable[None] | None:
+        """Both sides are connected, and the codec is agreed."""
+
+    def mediaChanged() -> Awaitable[None] | None:
+        """The other side went on hold or came back (L{IPBXMedia.sending}), or changed L{IPBXMedia.codec}."""
+
+    def packetReceived(packet: AudioPacket) -> Awaitable[None] | None:
+        """
+        Audio came in, in the codec agreed: fifty times in a second.  Not before L{answered} of a call that
+        came in.
+        """
+
+    def digitReceived(digit: str) -> Awaitable[None] | None:
+        """
+        A key was pressed: one of C{0-9 * # A-D}.  By telephone-event (RFC 4733), told when the key is let
+        go, or by INFO.  Not before L{answered} of a call that came in.
+        """
+
+    def refused(refusal: CallRefused) -> Awaitable[None] | None:
+        """
+        A call that was placed came to nothing; the last that is told of it.
+
+        @param refusal: with the status that answered, and the Q.850 cause if there was one.
+        """
+
+    def ended(cause: str) -> Awaitable[None] | None:
+        """
+        Every other call is over; the last that is told of it.
+
+        @param cause: in words.
+        """
 
 
 class IPBXMedia(Interface):

@@ -26,6 +26,7 @@ from skypetrunk.wire.sdes import MasterKey
 
 __all__ = ["MediaEndpoint"]
 
+_EVENT = Struct("!BBH")
 _HEADER = Struct("!BBHII")
 _SENDER_REPORT = Struct("!BBHIIIIII")
 _SOURCE_DESCRIPTION = Struct("!BBHI")
@@ -234,6 +235,14 @@ class MediaEndpoint:
         for _ in range(min(count, 10)):
             self._send(self.codec.payloadType, frame, marker=self._sent.packets == 0)
             self._timestamp += FRAME
+
+    def press(self, code: int, payloadType: int) -> None:
+        """A key: one event of 100 ms (RFC 4733 section 2.5), its end three times."""
+        duration = 5 * FRAME
+        for place, end in enumerate((False, True, True, True)):
+            payload = _EVENT.pack(code, 10 | end << 7, duration)
+            self._send(payloadType, payload, marker=place == 0)
+        self._timestamp += duration
 
     def _sendBack(self, header: RTPHeader, payload: bytes) -> None:
         if self._destination() is None:

@@ -157,6 +157,19 @@ class AudioSession:
         """Media may flow."""
         self.media.start()
 
+    def press(self, key: str) -> None:
+        """
+        Press a key, C{0-9 * # A-D}: the other end hears of it by telephone-event.
+
+        @raise MalformedSDP: the other end takes none.
+        """
+        for each in () if self.peer is None else self.peer.media:
+            for number, encoding in each.rtpmaps.items():
+                if encoding.lower() == _EVENT:
+                    self.media.press("0123456789*#ABCD".index(key), int(number))
+                    return
+        raise MalformedSDP("no telephone-event was agreed")
+
     def stop(self) -> Deferred[None]:
         """The call is over."""
         return self.media.stop()

@@ -216,6 +216,10 @@ class Table:
             found.append(Table(self.problems, where, item))
         return found
 
+    def passOver(self, name: str) -> None:
+        """The key C{name} is known, and does not count: what is wrong with it was said, or need not be."""
+        self._known.append(name)
+
     def finish(self) -> None:
         """Note every key nobody asked for, here and in the tables inside."""
         known = [*self._known, *(f"{name}.{key}" for name, child in self._children for key in child._known)]

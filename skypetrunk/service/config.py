@@ -19,7 +19,7 @@ from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.profiles.tables import Problems, Table, readTOML
 from skypetrunk.service.addresses import isLiteral, readLiteral, readPorts, splitHostPort
 from skypetrunk.service.emergency_check import warnShadows
-from skypetrunk.service.pbx_table import checkDialects, checkListeners, readPBX
+from skypetrunk.service.pbx_table import checkListeners, checkPlugins, readPBX
 from skypetrunk.service.plugin_table import readPlugins
 from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrouted
 from skypetrunk.service.settings import (
@@ -44,8 +44,9 @@ PORTS = (20000, 29999)
 LONGEST_SOCKET = 107
 """Octets of the path of a control socket."""
 
-# RTP and RTCP, on the PBX's side and on the carrier's.
+# RTP and RTCP, on the PBX's side and on the carrier's; two more of a PBX in this process.
 _PORTS_OF_A_CALL = 4
+_PORTS_IN_PROCESS = 2
 
 
 def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configuration, tuple[str, ...]]:
@@ -82,14 +83,14 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     mediaTable = top.table("media")
     media = _readMedia(mediaTable)
     checkListeners(pbxTables, pbxes, media)
-    _warnMedia(mediaTable, media, dns, trunks)
+    _warnMedia(mediaTable, media, dns, trunks, pbxes)
     numbers = _readNumbers(top.table("numbers"))
     if numbers.country in SUPPORTED_SHORT_REGIONS:
         plan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         warnShadows(problems, numbers, routes, plan)
     pluginTables = top.tables("plugin")
     plugins = readPlugins(pluginTables)
-    checkDialects(pbxTables, pbxes, [plugin.name for plugin in plugins])
+    checkPlugins(pbxTables, pbxes, [plugin.name for plugin in plugins])
     configuration = Configuration(
         trunks=trunks,
         pbxes=pbxes,
@@ -126,11 +127,16 @@ def _readMedia(table: Table) -> MediaConfiguration:
 
 
 def _warnMedia(
-    table: Table, media: MediaConfiguration, dns: DNS, trunks: Sequence[TrunkConfiguration]
+    table: Table,
+    media: MediaConfiguration,
+    dns: DNS,
+    trunks: Sequence[TrunkConfiguration],
+    pbxes: Sequence[PBXConfiguration],
 ) -> None:
     low, high = media.ports
     calls = sum(trunk.limits.calls or 0 for trunk in trunks)
-    room = (high - low + 1) // _PORTS_OF_A_CALL
+    each = _PORTS_OF_A_CALL + (_PORTS_IN_PROCESS if any(pbx.plugin for pbx in pbxes) else 0)
+    room = (high - low + 1) // each
     if room < calls:
         text = f"{low}-{high} is enough for {room} calls, the trunks' limits allow {calls}"
         table.problems.warn(table.key("ports"), text)

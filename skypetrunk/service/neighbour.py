@@ -164,6 +164,10 @@ class PBX:
         streams = [each.port for each in self.transports.listening if each.transport == "TCP"]
         self.side.streamPort = streams[0] if streams else None
 
+    def close(self) -> None:
+        """Close the listeners, since something else could not be bound."""
+        self.transports.stop()
+
     async def stop(self) -> None:
         """Close the listeners; what is still on the wire is dropped."""
         if self.probe is not None:

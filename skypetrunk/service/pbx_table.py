@@ -20,6 +20,22 @@ from skypetrunk.wire.secret import Secret
 # Stands in for an address that was wrong, which was noted: it is never handed out.
 _NOWHERE = TransportAddress("UDP", "127.0.0.1", 9)
 
+_SIP_KEYS = (
+    "listen",
+    "address",
+    "allow",
+    "register",
+    "username",
+    "password_file",
+    "options_interval",
+    "options_unusable",
+    "emergency_status",
+    "caller_from",
+    "dialect",
+    "redirect",
+    "redirect_allow",
+)
+
 OPTIONS_SECONDS = 30
 """Default of C{pbx.options_interval} where there is more than one address."""
 
@@ -31,6 +47,9 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
     @param directory: where relative paths start.
     """
     name = readName(table, "office")
+    if "plugin" in table:
+        return _readInProcess(table, name)
+    table.passOver("plugin")
     listen = []
     for text in table.texts("listen", 'listen = ["udp:192.0.2.1:5060"]', required=True) or ():
         own = readSIPAddress(table, "listen", text)
@@ -74,6 +93,23 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         others=tuple(addresses[1:]),
         optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
         dialect=table.text("dialect", 'dialect = "odd-headers", the name of a [[plugin]]'),
+    )
+
+
+def _readInProcess(table: Table, name: str) -> PBXConfiguration:
+    """A PBX of a vendor that lives in this process: it has no addresses, and nothing to prove."""
+    for key in _SIP_KEYS:
+        if key in table:
+            table.passOver(key)
+            table.wrong(key, "stands beside plugin", "one of them: a PBX in this process has no SIP")
+    return PBXConfiguration(
+        name=name,
+        listen=(),
+        address=None,
+        allow=(),
+        numberForm=table.choice("number_form", FORMS, AS_GIVEN),
+        limits=readLimits(table.table("limits")),
+        plugin=table.text("plugin", 'plugin = "attendant", the name of a [[plugin]]'),
     )
 
 
@@ -127,15 +163,20 @@ def _checkCanCall(table: Table, address: TransportAddress, listen: Sequence[Tran
     table.wrong("address", f'"{address}" cannot be reached: listen has no {kind}', "one in listen too")
 
 
-def checkDialects(
+def checkPlugins(
     tables: Sequence[Table], pbxes: Sequence[PBXConfiguration], plugins: Sequence[str]
 ) -> None:
-    """A dialect is one of the C{plugins}; what it provides is asked when it is made."""
+    """What a PBX names is one of the C{plugins}; what that provides is asked when it is made."""
+    seen: dict[str, str] = {}
     for table, pbx in zip(tables, pbxes, strict=True):
-        if pbx.dialect is None or pbx.dialect in plugins:
-            continue
-        right = didYouMean(pbx.dialect, plugins) if plugins else f'[[plugin]] with name = "{pbx.dialect}" too'
-        table.wrong("dialect", f'there is no plugin "{pbx.dialect}"', right)
+        for key, plugin in (("dialect", pbx.dialect), ("plugin", pbx.plugin)):
+            if plugin is not None and plugin not in plugins:
+                right = didYouMean(plugin, plugins) if plugins else f'[[plugin]] with name = "{plugin}" too'
+                table.wrong(key, f'there is no plugin "{plugin}"', right)
+        if pbx.plugin is not None:
+            if pbx.plugin in seen:
+                table.wrong("plugin", f'"{pbx.plugin}" is {seen[pbx.plugin]} already', "one pbx for each")
+            seen[pbx.plugin] = table.where
 
 
 def checkListeners(

@@ -17,11 +17,13 @@ from twisted.application.service import IService
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.plugin import getPlugins
 from twisted.python.failure import Failure
+from zope.interface import Interface
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import (
+    IPBX,
     ICallPolicy,
     ICallRecordSink,
     IDialogObserver,
@@ -32,7 +34,7 @@ from skypetrunk.interfaces import (
 from skypetrunk.service.plugin_table import PluginConfiguration
 from twisted import plugins as dropins
 
-_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IPBXDialect)
+_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IPBXDialect, IPBX)
 
 
 @define
@@ -48,6 +50,7 @@ class Vendors:
     observers: dict[str, IDialogObserver] = field(factory=dict)
     numbers: dict[str, INumberPlan] = field(factory=dict)
     dialects: dict[str, IPBXDialect] = field(factory=dict)
+    pbxes: dict[str, IPBX] = field(factory=dict)
     services: dict[str, IService] = field(factory=dict)
 
 
@@ -110,22 +113,29 @@ def _shadowed() -> Iterator[str]:
                 yield f"plugin: {first} and {path} have one name; Twisted would take one of them"
 
 
-def checkDialects(vendors: Vendors, chosen: Mapping[str, str]) -> None:
+def checkChosen(vendors: Vendors, dialects: Mapping[str, str], pbxes: Mapping[str, str]) -> None:
     """
-    Every plugin that a PBX names is a dialect, and each that is nothing else is named.
+    Every plugin that a PBX names is what it is named for, and each that is nothing else is named.
 
-    @param chosen: the plugins of the PBXes that name one, by the name of the PBX.
+    @param dialects: the plugins of the PBXes whose C{dialect} names one, by the name of the PBX.
+    @param pbxes: those of the PBXes in this process.
     @raise ConfigurationError: which is not.
     """
-    problems = [
-        f"pbx.{pbx}.dialect: the plugin {plugin} provides no IPBXDialect"
-        for pbx, plugin in chosen.items()
-        if plugin not in vendors.dialects
-    ]
-    for name, made in vendors.dialects.items():
-        others = any(joint.providedBy(made) for joint in _JOINTS if joint is not IPBXDialect)
-        if not others and name not in chosen.values():
-            problems.append(f'plugin.{name}: no pbx uses it; would be right: dialect = "{name}" in one')
+    problems: list[str] = []
+    kinds: tuple[tuple[str, type[Interface], Mapping[str, object], Mapping[str, str]], ...] = (
+        ("dialect", IPBXDialect, vendors.dialects, dialects),
+        ("plugin", IPBX, vendors.pbxes, pbxes),
+    )
+    for key, joint, known, chosen in kinds:
+        problems += [
+            f"pbx.{pbx}.{key}: the plugin {plugin} provides no {joint.__name__}"
+            for pbx, plugin in chosen.items()
+            if plugin not in known
+        ]
+        for name, made in known.items():
+            others = any(other.providedBy(made) for other in _JOINTS if other is not joint)
+            if not others and name not in chosen.values():
+                problems.append(f'plugin.{name}: no pbx uses it; would be right: {key} = "{name}" in one')
     if problems:
         raise ConfigurationError(tuple(problems))
 
@@ -175,8 +185,10 @@ def _sort(vendors: Vendors, name: str, made: Any) -> None:
         vendors.numbers[name] = made
     if IPBXDialect.providedBy(made):
         vendors.dialects[name] = made
+    if IPBX.providedBy(made):
+        vendors.pbxes[name] = made
     if IService.providedBy(made):
         vendors.services[name] = made
 
 
-__all__ = ["Vendors", "checkDialects", "createVendors", "findPlugins"]
+__all__ = ["Vendors", "checkChosen", "createVendors", "findPlugins"]

@@ -114,6 +114,7 @@ class PBXConfiguration:
     @ivar emergencyStatus: status for an emergency number, which never goes to a trunk.
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
+    @ivar plugin: the plugin that is this PBX, in this process; C{None} for one with SIP and addresses.
     @ivar dialect: the plugin that knows how it writes its messages, or C{None}.
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside its own and ours, folded.
@@ -135,10 +136,11 @@ class PBXConfiguration:
     dialect: str | None = None
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
+    plugin: str | None = None
 
     @property
     def addresses(self) -> tuple[TransportAddress, ...]:
-        """All of them, in order; none where it registers."""
+        """All of them, in order; none where it registers, or is in this process."""
         return () if self.address is None else (self.address, *self.others)
 
 

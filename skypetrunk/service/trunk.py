@@ -30,10 +30,11 @@ from skypetrunk.net.reception import MessageObserver
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
+from skypetrunk.service.in_process import InProcessPBX
 from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.overload import LoadMeter
-from skypetrunk.service.plugins import checkDialects, createVendors
+from skypetrunk.service.plugins import checkChosen, createVendors
 from skypetrunk.service.records import CallBook
 from skypetrunk.service.routing import RouteTable
 from skypetrunk.service.settings import Configuration
@@ -90,8 +91,11 @@ class Skypetrunk(MultiService):
         clock = QueuedClock(reactor, (timers.t1, RINGING_SECONDS, INTERVAL))
         self.plane = MediaPlane(reactor, clock, media.address, media.advertise, media.ports, os.urandom)
         self._vendors = createVendors(configuration.plugins, reactor, configuration.path.absolute().parent)
-        chosen = {each.name: each.dialect for each in configuration.pbxes if each.dialect}
-        checkDialects(self._vendors, chosen)
+        checkChosen(
+            self._vendors,
+            {each.name: each.dialect for each in configuration.pbxes if each.dialect},
+            {each.name: each.plugin for each in configuration.pbxes if each.plugin},
+        )
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
         plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         for name, vendor in self._vendors.numbers.items():
@@ -120,14 +124,20 @@ class Skypetrunk(MultiService):
             each.name: Carrier(each, reactor, locator, plan, randomToken, draw.random, timers, watch)
             for each in configuration.trunks
         }
-        dialects = self._vendors.dialects
-        self.pbxes = {
-            each.name: PBX(
-                each, reactor, plan, randomToken, timers, watch, dialects.get(each.dialect or "")
-            )
-            for each in configuration.pbxes
-        }
-        self._neighbours: tuple[Carrier | PBX, ...] = (*self.carriers.values(), *self.pbxes.values())
+        dialects, within = self._vendors.dialects, self._vendors.pbxes
+        self.pbxes: dict[str, PBX | InProcessPBX] = {}
+        for pbx in configuration.pbxes:
+            if pbx.plugin is None:
+                dialect = dialects.get(pbx.dialect or "")
+                self.pbxes[pbx.name] = PBX(pbx, reactor, plan, randomToken, timers, watch, dialect)
+            else:
+                self.pbxes[pbx.name] = InProcessPBX(
+                    pbx, within[pbx.plugin], reactor, plan, randomToken, timers, self.plane.endpoint, watch
+                )
+        self._neighbours: tuple[Carrier | PBX | InProcessPBX, ...] = (
+            *self.carriers.values(),
+            *self.pbxes.values(),
+        )
         for neighbour in self._neighbours:
             self.limits.add(neighbour.side, neighbour.limits)
             sides[neighbour.side.name] = neighbour.side
@@ -161,7 +171,7 @@ class Skypetrunk(MultiService):
         except Exception:
             self._listening = False
             for pbx in self.pbxes.values():
-                pbx.transports.stop()
+                pbx.close()
             raise
 
     def startService(self) -> None:
@@ -225,7 +235,7 @@ class Skypetrunk(MultiService):
             "ended": list(self.book.ended),
         }
 
-    def _statuses(self, neighbours: Mapping[str, Carrier | PBX]) -> Mapping[str, object]:
+    def _statuses(self, neighbours: Mapping[str, Carrier | PBX | InProcessPBX]) -> Mapping[str, object]:
         return {
             name: {**each.status(), "limits": self.limits.status(name)} for name, each in neighbours.items()
         }

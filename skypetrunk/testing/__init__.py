@@ -33,6 +33,12 @@ from skypetrunk.testing.conformance import (
     PolicyConformance,
     RecordSinkConformance,
 )
+from skypetrunk.testing.in_process import (
+    PBXConformance,
+    RecordingPBXCall,
+    RecordingPBXLine,
+    RecordingPBXMedia,
+)
 from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Request, Response, parseMessage
 from skypetrunk.wire.secret import Secret
@@ -229,10 +235,14 @@ __all__ = [
     "DialectConformance",
     "MemoryCredentials",
     "NumberPlanConformance",
+    "PBXConformance",
     "PolicyConformance",
     "RecordSinkConformance",
     "RecordingChannel",
     "RecordingClientUser",
+    "RecordingPBXCall",
+    "RecordingPBXLine",
+    "RecordingPBXMedia",
     "RecordingTransactionUser",
     "Sent",
     "countingToken",

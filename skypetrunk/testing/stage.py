@@ -171,6 +171,15 @@ class Stage:
         await call.when(Phase.ANSWERED)
         return call
 
+    async def callIn(self, number: str, caller: str = "+493012345678") -> OutgoingCall:
+        """
+        A call of the carrier to C{number} of the trunk: answered, or over with its C{status}.  What is
+        heard there is in C{call.session.recording()}; C{call.session.press("1")} presses a key.
+        """
+        call = self._lab.carrier.dial(number, caller)
+        await call.when(Phase.ANSWERED)
+        return call
+
     async def idle(self) -> None:
         """Wait until no call is left in the trunk."""
         await self.until(lambda: not self.trunk.manager.callCount(), "no call is left")

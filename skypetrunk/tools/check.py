@@ -119,7 +119,9 @@ def _trunk(trunk: TrunkConfiguration) -> str:
 
 
 def _pbx(pbx: PBXConfiguration) -> str:
-    """Where we listen, where calls go, who may call."""
+    """Where we listen, where calls go, who may call; or who it is, if it is in this process."""
+    if pbx.plugin:
+        return "; ".join([f"lives in this process, as the plugin {pbx.plugin}", *_limits(pbx.limits)])
     listen = ", ".join(map(str, pbx.listen))
     allow = ", ".join(map(str, pbx.allow))
     addresses = ", then ".join(map(str, pbx.addresses)) or f"where {pbx.username} has registered"

@@ -116,7 +116,7 @@ class Demonstration:
         practice.startPhone()
         self._ladder.begin("Registration")
         practice.startTrunk(self._ended, self._ladder.observe)
-        where = ", ".join(map(str, practice.trunk.pbxes["pbx"].transports.listening))
+        where = ", ".join(map(str, practice.configuration.pbxes[0].listen))
         terminal.done(f"Trunk: runs with {shownPath(practice.configuration.path)}, for the PBX on {where}")
         terminal.begin("Looking for the carrier")
         carrier = practice.trunk.carriers["carrier"]

@@ -84,6 +84,9 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         calls = f"{trunk['calls']} calls{_refused(trunk)}"
         yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {calls}"
     for name, pbx in state.get("pbxes", {}).items():
+        if pbx.get("plugin"):
+            yield f"pbx {name}: in this process, plugin {pbx['plugin']}; {pbx['calls']} calls{_refused(pbx)}"
+            continue
         yield (
             f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
             f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"

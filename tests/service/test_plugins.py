@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.service.plugin_table import PluginConfiguration
-from skypetrunk.service.plugins import Vendors, checkDialects, createVendors, findPlugins
+from skypetrunk.service.plugins import Vendors, checkChosen, createVendors, findPlugins
 from skypetrunk.tools.check import summary
 from tests.service.configurations import COMPLETE, ConfigurationTestCase
 from twisted import plugins as dropins
@@ -22,7 +22,7 @@ _DROPIN = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import ICallPolicy, ICallRecordSink, INumberPlan, IPBXDialect, IVendorPlugin
+from skypetrunk.interfaces import ICallPolicy, ICallRecordSink, INumberPlan, IPBX, IPBXDialect, IVendorPlugin
 
 @implementer(ICallPolicy, ICallRecordSink)
 class Both:
@@ -46,6 +46,13 @@ class Dialect:
         return message
     def toPBX(self, message):
         return message
+
+@implementer(IPBX)
+class Exchange:
+    def attached(self, line):
+        pass
+    def callReceived(self, call):
+        raise NotImplementedError
 
 @implementer(ICallPolicy)
 class Half:
@@ -196,22 +203,38 @@ class CreateTests(PluginCase):
         self.assertEqual(self.problems("e", "f"), "plugin.f: e is a number plan already; there can be one")
 
 
-class DialectTests(PluginCase):
-    """L{checkDialects}."""
+class ChosenTests(PluginCase):
+    """L{checkChosen}."""
 
     def test_chosen(self) -> None:
         """A PBX's plugin is one; a plugin that is nothing else belongs to a PBX."""
         self.write("vendor_dialect", 'one = Maker("one", Both)\ntwo = Maker("two", lambda *made: Dialect())')
         vendors = self.create("one", "two")
         self.assertEqual((list(vendors.dialects), list(vendors.policies)), (["two"], ["one"]))
-        checkDialects(vendors, {"office": "two", "annex": "two"})
+        checkChosen(vendors, {"office": "two", "annex": "two"}, {})
         with self.assertRaises(ConfigurationError) as caught:
-            checkDialects(vendors, {"office": "one"})
+            checkChosen(vendors, {"office": "one"}, {})
         self.assertEqual(
             caught.exception.problems,
             (
                 "pbx.office.dialect: the plugin one provides no IPBXDialect",
                 'plugin.two: no pbx uses it; would be right: dialect = "two" in one',
+            ),
+        )
+
+    def test_inProcess(self) -> None:
+        """The same for a PBX in this process."""
+        self.write("vendor_pbx", 'one = Maker("one", Both)\ntwo = Maker("two", lambda *made: Exchange())')
+        vendors = self.create("one", "two")
+        self.assertEqual(list(vendors.pbxes), ["two"])
+        checkChosen(vendors, {}, {"attendant": "two"})
+        with self.assertRaises(ConfigurationError) as caught:
+            checkChosen(vendors, {}, {"attendant": "one"})
+        self.assertEqual(
+            caught.exception.problems,
+            (
+                "pbx.attendant.plugin: the plugin one provides no IPBX",
+                'plugin.two: no pbx uses it; would be right: plugin = "two" in one',
             ),
         )
 

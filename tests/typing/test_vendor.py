@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
+    IPBX,
     CallEnded,
     CallRecord,
     CallRequest,
@@ -20,10 +22,14 @@ from skypetrunk.interfaces import (
     ICredentials,
     IDialogObserver,
     INumberPlan,
+    IPBXCallUser,
     IVendorPlugin,
     LegStatistics,
 )
+from skypetrunk.testing import RecordingPBXCall
 from tests.typing.vendor import (
+    Announcement,
+    Announcements,
     CampusNumbers,
     Journal,
     Ledger,
@@ -48,6 +54,8 @@ class VendorTests(SynchronousTestCase):
             (IDialogObserver, Journal()),
             (ICarrierProfile, RegionalCarrier()),
             (ICallRecordSink, Ledger()),
+            (IPBX, Announcements()),
+            (IPBXCallUser, Announcement(RecordingPBXCall())),
             (IVendorPlugin, LedgerPlugin()),
         ):
             self.assertTrue(verifyObject(interface, vendor))
@@ -66,6 +74,23 @@ class VendorTests(SynchronousTestCase):
         with self.assertRaises(CallRefused) as caught:
             policy.admit(CallRequest("c2", "anonymous", "1", "office", ()))
         self.assertEqual((caught.exception.status, caught.exception.cause), (433, 21))
+
+    def test_announcements(self) -> None:
+        """Told twice, unless a star was pressed; nobody without a number."""
+        pbx = Announcements()
+        for key, played in (("1", 100), ("*", 50)):
+            call = RecordingPBXCall()
+            user = pbx.callReceived(call)
+            assert isinstance(user, Announcement)
+            telling = Deferred.fromCoroutine(user.answered())
+            call.media.finish()
+            self.successResultOf(user.digitReceived(key))
+            if call.media.playing:
+                call.media.finish()
+            self.successResultOf(telling)
+            self.assertEqual(call.events, [("answer",), ("hangUp",)])
+            self.assertEqual((len(call.media.played), user.keys), (played, key))
+        self.assertRaises(CallRefused, pbx.callReceived, RecordingPBXCall("anonymous"))
 
     def test_secretsAreHidden(self) -> None:
         """What the vault gives out does not show itself."""

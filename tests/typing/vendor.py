@@ -17,6 +17,8 @@ from zope.interface import implementer
 
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
+    IPBX,
+    AudioPacket,
     CallEnded,
     CallRecord,
     CallRequest,
@@ -26,7 +28,10 @@ from skypetrunk.interfaces import (
     ICredentials,
     IDialogObserver,
     INumberPlan,
+    IPBXCall,
+    IPBXCallUser,
     IPBXDialect,
+    IPBXLine,
     IVendorPlugin,
     LegStatistics,
 )
@@ -155,6 +160,76 @@ class Terse:
     def toPBX(self, message: Request | Response) -> Request | Response:
         """Short."""
         return message.withoutHeader("Server").withoutHeader("User-Agent")
+
+
+@implementer(IPBXCallUser)
+class Announcement:
+    """
+    One caller who is told something, twice at most.
+
+    @ivar keys: what the caller pressed meanwhile.
+    """
+
+    def __init__(self, call: IPBXCall) -> None:
+        self._call = call
+        self.keys = ""
+
+    def progressed(self, status: int) -> None:
+        """Only of calls that are placed."""
+
+    async def answered(self) -> None:
+        """Play, and hang up."""
+        silence = {"PCMA": b"\xd5", "PCMU": b"\xff"}[self._call.media.codec] * 160
+        for _ in range(2):
+            if not await self._call.media.play([silence] * 50):
+                return
+        self._call.hangUp()
+
+    def mediaChanged(self) -> None:
+        """The playing waits by itself."""
+
+    def packetReceived(self, packet: AudioPacket) -> None:
+        """Nobody listens."""
+
+    def digitReceived(self, digit: str) -> Deferred[None]:
+        """A star ends it."""
+        self.keys += digit
+        if digit == "*":
+            self._call.hangUp()
+        return succeed(None)
+
+    def refused(self, refusal: CallRefused) -> None:
+        """Only of calls that are placed."""
+
+    def ended(self, cause: str) -> None:
+        """Nothing is left to do."""
+
+
+@implementer(IPBX)
+class Announcements:
+    """
+    Tells the same to everybody.
+
+    @ivar line: its way out, once it is attached.
+    @ivar callers: those that were told.
+    """
+
+    line: IPBXLine
+
+    def __init__(self) -> None:
+        self.callers: list[Announcement] = []
+
+    def attached(self, line: IPBXLine) -> None:
+        """Keep it."""
+        self.line = line
+
+    def callReceived(self, call: IPBXCall) -> IPBXCallUser:
+        """Nobody without a number."""
+        if call.caller == "anonymous":
+            raise CallRefused("anonymous callers are not served", 433, cause=21)
+        call.answer()
+        self.callers.append(Announcement(call))
+        return self.callers[-1]
 
 
 @implementer(IPlugin, IVendorPlugin)

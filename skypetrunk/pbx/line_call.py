@@ -1,0 +1,393 @@
+"""
+One call of a PBX in this process: a leg of its own, and the vendor's object that is told of it.
+
+A L{Leg} does the SIP: its dialog, its INVITEs, its end.  Here stands what a bridge does for two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from skypetrunk.core.answers import causesOf, refusalHeaders
+from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_client import LegClient
+from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.session import Session, description
+from skypetrunk.core.sides import Side
+from skypetrunk.core.update import UpdateServer
+from skypetrunk.errors import CallRefused, EmergencyRefused, MalformedSDP, RemoteError
+from skypetrunk.interfaces import (
+    AudioPacket,
+    IMediaEndpoint,
+    IPBXCall,
+    IPBXCallUser,
+    IServerTransaction,
+)
+from skypetrunk.pbx.g711 import OFFER, choose
+from skypetrunk.pbx.memory import Turns
+from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.reasons import reasonPhrase
+
+DECLINED = CallRefused("declined", 603, 21)
+"""What becomes of a call that is hung up before it was answered; Q.850 cause 21: call rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who calls whom, for people and for the vendor."""
+
+    call: str
+    caller: str
+    callerName: str | None
+    called: str
+
+
+@implementer(IPBXCall)
+class LineCall:
+    """
+    See L{IPBXCall}; it is the L{skypetrunk.core.leg_owner.LegOwner} of its one leg.
+
+    @ivar over: nothing more happens to it.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        who: Who,
+        plugin: str,
+        side: Side,
+        media: IMediaEndpoint,
+        workshop: Workshop,
+        turns: Turns,
+        gone: Callable[[LineCall], None],
+    ) -> None:
+        """
+        @param plugin: its name, for the log.
+        @param gone: told when nothing is left of the call.
+        """
+        self.call, self.caller = who.call, who.caller
+        self.callerName, self.called = who.callerName, who.called
+        self.media = media
+        self.over = False
+        self._plugin = plugin
+        self._turns = turns
+        self._gone = gone
+        self._session = Session(media, None, workshop.entropy)
+        self._leg = Leg(who.call, side, self._session, self, workshop)
+        self._user: IPBXCallUser | None = None
+        # The INVITE that came in, until it is answered.
+        self._server: InviteServer | None = None
+        # A 2xx of ours that holds the offer: its ACK holds the answer.
+        self._late: InviteServer | UpdateServer | None = None
+        self._placed = self._emergency = self._connected = self._listening = self._reoffered = False
+        media.attach(self._packetReceived, self._digitReceived, lambda: self._vendorFailed(None, "play"))
+
+    # How it begins
+
+    def receive(self, transaction: IServerTransaction, take: Callable[[IPBXCall], IPBXCallUser]) -> None:
+        """
+        The INVITE of a call that comes in.
+
+        @param take: the vendor's.
+        @raise RemoteError: it cannot be answered within a dialog.
+        """
+        self._server = server = self._leg.invited(transaction)
+        body = description(server.request)
+        try:
+            if body:
+                choose(self._session.offerReceived(body))
+        except RemoteError as error:
+            self._leg.warn("the offer", error)
+            self._refuse(CallRefused(str(error), error.status or 488))
+            return
+        try:
+            user: object = take(self)
+            if not IPBXCallUser.providedBy(user):
+                raise TypeError(f"callReceived returns an IPBXCallUser, not {type(user).__name__}")
+        except CallRefused as refusal:
+            self.refuse(refusal)
+            if self._server is None:
+                self.hangUp()
+        except Exception:
+            self._vendorFailed(None, "callReceived")
+        else:
+            self._user = user
+
+    def place(self, addresses: CallAddresses, user: IPBXCallUser, emergency: bool) -> None:
+        """
+        Send the INVITE of a call to a trunk.
+
+        @param emergency: the number is one for emergencies; this decides how the refusal is told, no more.
+        """
+        self._placed, self._emergency, self._user = True, emergency, user
+        self._leg.place(addresses, self._session.makeOffer(OFFER))
+
+    # IPBXCall
+
+    def ring(self) -> None:
+        """See L{IPBXCall}."""
+        if self._server is not None:
+            self._leg.progress(self._server, 180)
+
+    def answer(self) -> None:
+        """See L{IPBXCall}."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        try:
+            self._accept(server)
+        except RemoteError as error:
+            self._leg.warn("the offer", error)
+            self._end(str(error))
+            self._leg.refuse(server, error.status or 488)
+
+    def refuse(self, refusal: CallRefused) -> None:
+        """See L{IPBXCall}."""
+        if self._server is None:
+            return
+        if refusal.status is None or not 400 <= refusal.status <= 699:
+            self._log.warn(
+                "{call}: the plugin {plugin} refuses with {status}: 500 is sent instead",
+                call=self.call,
+                plugin=self._plugin,
+                status=refusal.status,
+            )
+            refusal = CallRefused(str(refusal), 500)
+        self._refuse(refusal)
+
+    def hangUp(self) -> None:
+        """See L{IPBXCall}."""
+        if self._server is not None:
+            self._refuse(DECLINED)
+        elif not self.over:
+            self._end("hung up", CallRefused("taken back", 487))
+            self._leg.hangUp()
+
+    def _refuse(self, refusal: CallRefused) -> None:
+        server, self._server = self._server, None
+        assert server is not None
+        self._end(f"refused: {refusal}")
+        self._leg.refuse(server, refusal.status or 403, refusalHeaders(refusal))
+
+    # An INVITE from the trunk
+
+    def _accept(self, server: InviteServer | UpdateServer) -> None:
+        """
+        200, with our answer or, where nothing was offered, our offer.
+
+        @raise RemoteError: the offer holds nothing for us; what stood before stands.
+        """
+        body = description(server.request)
+        if body:
+            self._leg.accept(server, self._answerTo(body))
+        else:
+            self._late = server
+            self._leg.accept(server, self._session.makeOffer(OFFER))
+
+    def _answerTo(self, body: bytes) -> bytes:
+        """@raise RemoteError: as L{_accept}."""
+        session = self._session
+        try:
+            choice = choose(session.offerReceived(body), self.media.codec if self._connected else None)
+            answer = session.makeAnswer(choice.stream)
+        except RemoteError:
+            session.refused()
+            raise
+        session.answerSent()
+        self.media.agreed(choice.codec, choice.payloadType, choice.eventType)
+        return answer
+
+    def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
+        """The trunk offers anew before the call is answered."""
+        if self.over or not self._placed:
+            raise RemoteError("an offer while another one has no answer", 491)
+        answer = self._answerTo(body)
+        self._reoffered = True
+        return answer
+
+    def _answerReceived(self, body: bytes) -> None:
+        """@raise RemoteError: no answer, or not one to our offer."""
+        if not body:
+            raise MalformedSDP("there is no answer")
+        choice = choose(self._session.answerReceived(body))
+        self.media.agreed(choice.codec, choice.payloadType, choice.eventType)
+
+    def legInvited(self, leg: Leg, server: InviteServer | UpdateServer) -> None:
+        """Hold, its end, another codec: answered here; what cannot be taken changes nothing."""
+        if self.over:
+            leg.refuse(server, 487)
+            return
+        if leg.answerRefresh(server):
+            return
+        before = self.media.codec, self.media.sending
+        try:
+            self._accept(server)
+        except RemoteError as error:
+            leg.warn("the new offer", error)
+            leg.refuse(server, error.status or 488)
+            return
+        self._tellChange(before)
+
+    def _tellChange(self, before: tuple[str, bool]) -> None:
+        if (self.media.codec, self.media.sending) != before:
+            self._tell("mediaChanged", lambda user: user.mediaChanged())
+
+    def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
+        """The ACK of our 2xx; the first one connects."""
+        before = self.media.codec, self.media.sending
+        if server is self._late:
+            self._late = None
+            try:
+                self._answerReceived(description(ack))
+            except RemoteError as error:
+                leg.warn("the answer", error)
+                self._end(f"no usable answer: {error}")
+                leg.hangUp()
+                return
+            self._session.answered()
+        if self._connected:
+            self._tellChange(before)
+        else:
+            self._connect()
+
+    def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
+        """The caller gave up; a later INVITE that is taken back changes nothing."""
+        if server is self._server:
+            self._server = None
+            self._end(cause)
+
+    # Our INVITE
+
+    def legProgressed(self, leg: LegClient, response: Response) -> None:
+        """Ringing, or early media."""
+        body = description(response)
+        if body and not self.over:
+            try:
+                self._answerReceived(body)
+            except RemoteError as error:
+                leg.warn("the early media", error)
+        status = response.status
+        self._tell("progressed", lambda user: user.progressed(status))
+
+    def legAccepted(self, leg: LegClient, response: Response) -> None:
+        """Connected."""
+        leg.acknowledge(response)
+        try:
+            if not self._reoffered:
+                self._answerReceived(description(response))
+        except RemoteError as error:
+            leg.warn("the answer", error)
+            self._end("", CallRefused(f"no usable answer: {error}", error.status or 488))
+            leg.hangUp()
+            return
+        self._session.answered()
+        self._connect()
+
+    def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
+        """Refused."""
+        cause = None if response is None else next(causesOf(response), None)
+        text = reason or reasonPhrase(status)
+        refusal = CallRefused(text, status, cause)
+        if self._emergency:
+            refusal = EmergencyRefused("emergency numbers never leave by a trunk", status, cause)
+        self._end("", refusal)
+
+    def legCrossed(self, leg: LegClient, response: Response) -> None:
+        """Only refreshes are sent within the dialog, and those the leg keeps to itself."""
+
+    # Both
+
+    def _connect(self) -> None:
+        def connected(user: IPBXCallUser) -> Awaitable[None] | None:
+            self._listening = True
+            return user.answered()
+
+        self._connected = True
+        self._tell("answered", connected)
+
+    def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+        """A key in INFO, in one of the two forms that L{skypetrunk.core.info} writes."""
+        done(200)
+        text = body.decode("ascii").removeprefix("Signal=").split("\r\n", 1)[0]
+        key = "0123456789*#ABCD"[int(text)] if text.isdigit() and int(text) < 16 else text
+        # 16 is a flash of the hook.
+        if len(key) == 1:
+            self._digitReceived(key)
+
+    def legEnded(self, leg: LegClient, cause: str) -> None:
+        """The other side hung up."""
+        self._end(cause)
+
+    def legGone(self, leg: LegClient) -> None:
+        """Nothing is left on the wire."""
+        self._server = None
+        self._end("over")
+        self._gone(self)
+
+    def abandon(self) -> None:
+        """The line stops: give back what it has, and tell the user while there is somebody to be told."""
+        self._server = None
+        self._end("the trunk has stopped")
+
+    def _end(self, cause: str, refusal: CallRefused | None = None) -> None:
+        """@param refusal: what a call that was placed, and never answered, came to."""
+        if self.over:
+            return
+        if self._placed and not self._connected:
+            why = refusal or CallRefused(cause, 487)
+            self._tell("refused", lambda user: user.refused(why))
+        else:
+            self._tell("ended", lambda user: user.ended(cause))
+        self.over = True
+        self.media.release()
+
+    # The vendor
+
+    def _packetReceived(self, packet: AudioPacket) -> None:
+        if self._placed or self._listening:
+            self._told("packetReceived", lambda user: user.packetReceived(packet))
+
+    def _digitReceived(self, digit: str) -> None:
+        if self._placed or self._listening:
+            self._told("digitReceived", lambda user: user.digitReceived(digit))
+
+    def _tell(self, what: str, tell: Callable[[IPBXCallUser], Awaitable[None] | None]) -> None:
+        """In the next turn: what the vendor does then meets machines at rest."""
+        if not self.over:
+            self._turns.later(lambda: self._told(what, tell))
+
+    def _told(self, what: str, tell: Callable[[IPBXCallUser], Awaitable[None] | None]) -> None:
+        user = self._user
+
+        async def run() -> None:
+            said = None if user is None else tell(user)
+            if said is not None:
+                await said
+
+        told = Deferred.fromCoroutine(run())
+        told.addErrback(lambda failure: self._vendorFailed(failure, what))
+
+    def _vendorFailed(self, failure: Failure | None, what: str) -> None:
+        """
+        What the vendor raises ends this call alone.
+
+        @param failure: C{None} for the exception that is being handled.
+        """
+        format = "{call}: the plugin {plugin} failed as a PBX: {what}"
+        self._log.failure(format, failure, call=self.call, plugin=self._plugin, what=what)
+        if self._server is not None:
+            self._refuse(CallRefused("the PBX failed", 500))
+        else:
+            self.hangUp()
+
+
+__all__ = ["LineCall", "Who"]
