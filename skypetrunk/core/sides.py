@@ -27,6 +27,7 @@ from skypetrunk.core.identity import (
     withVerstat,
 )
 from skypetrunk.core.number_form import AS_GIVEN, readNumber, writeNumber
+from skypetrunk.core.verified import VerifiedFinder, fromStranger
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
     CallRequest,
@@ -295,7 +296,7 @@ class TrunkSide(Side):
         suites: Sequence[str],
         limit: int | None = None,
     ) -> None:
-        super().__init__(name, finder, limit)
+        super().__init__(name, VerifiedFinder(finder), limit)
         self._domain = domain
         self._account = account
         self._profile = profile
@@ -316,6 +317,11 @@ class TrunkSide(Side):
     def readNumber(self, number: str) -> str:
         """As the carrier wants numbers."""
         return readNumber(number, self._profile.numberForm)
+
+    def requestReceived(self, transaction: IServerTransaction) -> None:
+        """Handed on, if it came from the carrier."""
+        if not fromStranger(transaction):
+            super().requestReceived(transaction)
 
     def usable(self) -> bool:
         """Registered, or verified and connected where the carrier wants no registration."""

@@ -13,43 +13,70 @@ MAX_MISORDER = 100
 """RFC 3550 A.1: a packet this far behind is late, not a restart."""
 
 
+SOURCES = 16
+"""Sources of one stream that are accounted for at a time: early media, an answer, and forks of both."""
+
+
+class _Source:
+    """Expected and received packets of one SSRC, since it began or restarted."""
+
+    __slots__ = ("expected", "highest", "received", "ssrc")
+
+    def __init__(self, ssrc: int, sequence: int) -> None:
+        self.ssrc = ssrc
+        self.highest = sequence
+        self.expected = self.received = 1
+
+    @property
+    def lost(self) -> int:
+        """Duplicates make up for losses (A.3), never below none."""
+        return max(0, self.expected - self.received)
+
+
 class Reception:
     """
     Expected and received packets of the sources of one direction (RFC 3550 A.1 and A.3).
 
     There is no probation: the caller shows only packets that were authenticated or
-    came from the signalled host.  A source that changes or restarts begins a new
-    account; the losses of the old one stay.
+    came from the signalled host.  Each source has an account of its own, as a carrier may send
+    several at once; one that restarts begins a new one, and its losses before stay.
     """
 
     def __init__(self) -> None:
-        self._ssrc: int | None = None
-        self._highest = 0
-        self._expected = 0
-        self._received = 0
+        self._current: _Source | None = None
+        self._sources: dict[int, _Source] = {}
         self._lostBefore = 0
 
     def received(self, ssrc: int, sequence: int) -> None:
         """A packet of C{ssrc} with 16-bit C{sequence} came in."""
-        if ssrc == self._ssrc:
-            ahead = (sequence - self._highest) & 0xFFFF
+        source = self._current
+        if source is None or source.ssrc != ssrc:
+            source = self._sources.get(ssrc)
+        if source is not None:
+            self._current = source
+            ahead = (sequence - source.highest) & 0xFFFF
             if ahead < MAX_DROPOUT:
-                self._expected += ahead
-                self._highest = sequence
-                self._received += 1
+                source.expected += ahead
+                source.highest = sequence
+                source.received += 1
                 return
             if ahead > 0x10000 - MAX_MISORDER:
-                self._received += 1
+                source.received += 1
                 return
-        self._lostBefore = self.lost
-        self._ssrc = ssrc
-        self._highest = sequence
-        self._expected = self._received = 1
+        self._begin(ssrc, sequence)
+
+    def _begin(self, ssrc: int, sequence: int) -> None:
+        before = self._sources.pop(ssrc, None)
+        if before is None and len(self._sources) >= SOURCES:
+            before = self._sources.pop(next(iter(self._sources)))
+        if before is not None:
+            self._lostBefore += before.lost
+        self._current = self._sources[ssrc] = _Source(ssrc, sequence)
 
     @property
     def lost(self) -> int:
-        """Packets expected and not received; duplicates make up for losses (A.3), never below none."""
-        return self._lostBefore + max(0, self._expected - self._received)
+        """Packets expected and not received."""
+        return self._lostBefore + sum(source.lost for source in self._sources.values())
 
 
 class Counters:

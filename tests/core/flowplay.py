@@ -38,7 +38,7 @@ class FlowFailed(Exception):
 
 
 class FlowNet(CallNet):
-    """A net whose trunks use any transport, as the phones and proxies of the RFCs do."""
+    """A net whose trunks use any transport, as the phones and proxies of the RFCs do; all is verified."""
 
     def __init__(self, transport: str, second: bool, redirect: str) -> None:
         self._transport = transport
@@ -53,7 +53,7 @@ class FlowNet(CallNet):
         neighbour = super()._trunk(name, host, limit)
         port = 40000 if self._transport == "tls" else 5060
         channel = RecordingChannel(
-            self.clock, f"{self._transport}:{host}:5061", f"{self._transport}:198.51.100.2:{port}"
+            self.clock, f"{self._transport}:{host}:5061", f"{self._transport}:198.51.100.2:{port}", True
         )
         neighbour.channel = neighbour.finder.channel = channel
         return neighbour

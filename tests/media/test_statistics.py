@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.interfaces import DirectionStatistics
-from skypetrunk.media.statistics import Counters, Reception
+from skypetrunk.media.statistics import SOURCES, Counters, Reception
 
 
 def lost(*packets: tuple[int, Iterable[int]]) -> int:
@@ -50,6 +50,16 @@ class ReceptionTests(SynchronousTestCase):
     def test_newSource(self) -> None:
         """A new source is no loss, and the losses of the old one stay."""
         self.assertEqual(lost((1, [10, 12]), (2, [5000, 5001])), 1)
+
+    def test_severalSources(self) -> None:
+        """Each source has its own account, however they alternate; their number has a bound."""
+        packets = [(ssrc, [ssrc * 1000 + 2 * n]) for n in range(50) for ssrc in (1, 2, 3, 4)]
+        self.assertEqual(lost(*packets), 4 * 49)
+        self.assertEqual(lost(*((ssrc, [10, 12]) for ssrc in range(1000))), 1000)
+        reception = Reception()
+        for ssrc in range(1000):
+            reception.received(ssrc, 5)
+        self.assertEqual(len(reception._sources), SOURCES)
 
     def test_restart(self) -> None:
         """A.1: a jump is a restart, not 40,000 lost packets."""
