@@ -74,7 +74,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
 
     routeTables = top.tables("route")
     if routeTables:
-        routes = readRoutes(routeTables, trunkNames, pbxNames)
+        routes = readRoutes(routeTables, trunkNames, pbxNames, {pbx.name for pbx in pbxes if pbx.plugin})
         warnUnrouted(sides, (*trunkNames, *pbxNames), routes)
     else:
         routes = impliedRoutes(top, trunkNames, pbxNames)

@@ -218,8 +218,14 @@ class CallLimits:
     def refusal(self, name: str, request: CallRequest) -> CallRefused | None:
         """Why the neighbour C{name} may not take its part in C{request} now."""
         allowance = self._all.get(name)
-        outbound = request.source in self._pbxes
-        return None if allowance is None else allowance.refusal(request.called, outbound)
+        return None if allowance is None else allowance.refusal(request.called, self._costs(name, request))
+
+    def _costs(self, name: str, request: CallRequest) -> bool:
+        """Is it a call of a PBX to a trunk, as far as C{name} takes part in it?"""
+        if request.source not in self._pbxes:
+            return False
+        ways = request.destinations if name == request.source else (name,)
+        return any(way not in self._pbxes for way in ways)
 
     def taken(self, name: str, request: CallRequest) -> None:
         """
@@ -256,7 +262,7 @@ class CallLimits:
             allowance.meter.ended(ended.call)
 
     def _paying(self, call: _Call | None) -> Sequence[Allowance]:
-        if call is None or not call.outbound:
+        if call is None or not call.outbound or call.way in self._pbxes:
             return ()
         return [self._all[name] for name in (call.request.source, call.way) if name in self._all]
 

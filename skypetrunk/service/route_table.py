@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.settings import Route
 
 
-def readRoutes(tables: Sequence[Table], trunks: Sequence[str], pbxes: Sequence[str]) -> tuple[Route, ...]:
+def readRoutes(
+    tables: Sequence[Table], trunks: Sequence[str], pbxes: Sequence[str], within: Collection[str] = ()
+) -> tuple[Route, ...]:
     """
     The routes as written; what is wrong is noted in their problems.
 
     @param trunks: names of the trunks.
     @param pbxes: names of the PBXes.
+    @param within: those that live in this process.
     """
-    routes = tuple(_readRoute(table, trunks, pbxes) for table in tables)
+    routes = tuple(_readRoute(table, trunks, pbxes, within) for table in tables)
     finished: dict[str, Table] = {}
     for table, route in zip(tables, routes, strict=True):
         if route.source in finished:
@@ -27,15 +30,18 @@ def readRoutes(tables: Sequence[Table], trunks: Sequence[str], pbxes: Sequence[s
     return routes
 
 
-def _readRoute(table: Table, trunks: Sequence[str], pbxes: Sequence[str]) -> Route:
+def _readRoute(
+    table: Table, trunks: Sequence[str], pbxes: Sequence[str], within: Collection[str]
+) -> Route:
     names = (*trunks, *pbxes)
     example = names[0] if names else "office"
     source = table.text("from", f'from = "{example}"', required=True)
     if source is not None and source not in names:
         table.wrong("from", f'there is no trunk or pbx "{source}"', didYouMean(source, names))
         source = None
-    # A call always crosses from one side to the other.
-    others = trunks if source in pbxes else pbxes if source in trunks else names
+    # A call crosses from one side to the other, or has one end in this process.
+    near = tuple(each for each in pbxes if each != source and (source in within or each in within))
+    others = (*trunks, *near) if source in pbxes else pbxes if source in trunks else names
     to = table.texts("to", f'to = ["{others[0] if others else example}"]', required=True) or ()
     for name in to:
         if name in names and name not in others:

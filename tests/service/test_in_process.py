@@ -51,7 +51,15 @@ name = "acme"
 settings = {settings}
 [[route]]
 from = "attendant"
+to = ["office"]
+called = ["1001"]
+[[route]]
+from = "attendant"
 to = ["carrier"]
+[[route]]
+from = "office"
+to = ["attendant"]
+called = ["{number}"]
 [[route]]
 from = "office"
 to = ["carrier"]
@@ -162,6 +170,25 @@ class InProcessTests(SceneCase):
         self.assertTrue(call.media.sending)
         await stage.stopTrunk()
         self.assertEqual(user.events[-1], ("ended", "hung up"))
+
+    async def test_phone(self) -> None:
+        """The phone calls it, and it the phone: plain RTP from end to end, and nothing at the trunk."""
+        stage = await self.stage()
+        near = await stage.dial(NUMBER)
+        self.assertIs(near.phase, Phase.ANSWERED)
+        assert near.session is not None
+        session = near.session
+        await stage.until(lambda: len(session.recording()) >= 7200, "sound")
+        self.assertTrue(examine(session.recording()[:6400], 600).recognised)
+        session.press("5")
+        await stage.until(lambda: "key 5" in Acme.made.users[0].events, "the key")
+        near.hangUp()
+        await self.over(stage)
+        user = User()
+        Acme.made.line.placeCall("1001", "1000", user)
+        await stage.until(lambda: sum(isinstance(each, bytes) for each in user.events) > 10, "sound")
+        status: Any = stage.trunk.status()
+        self.assertEqual(status["trunks"]["carrier"]["calls"], 0)
 
     async def test_emergency(self) -> None:
         """999 in Great Britain; counted as that of any PBX."""

@@ -15,6 +15,7 @@ from skypetrunk.service.limits import CallLimits, DayMeter, TokenBucket
 from skypetrunk.service.settings import Limits
 from skypetrunk.wire.message import Response
 from tests.core.callnet import SAVP, CallNet, Plan, sdp
+from tests.pbx.linenet import LineNet
 from tests.service.configurations import COMPLETE, SHORT, ConfigurationTestCase
 
 
@@ -281,6 +282,32 @@ class CallLimitsTests(SynchronousTestCase):
         moved = [("Contact", "<sip:+4930@carrier.example>")]
         net.carrier.answers(net.carrier.request("INVITE"), 302, headers=moved)
         self.assertIn("cause=42", net.pbx.response(503).header("Reason") or "")
+
+    def test_betweenPBXes(self) -> None:
+        """A call from PBX to PBX costs nothing: minutes and prefixes are of trunks, calls at a time not."""
+        net = LineNet()
+        limits = CallLimits(Plan(), net.clock.seconds)
+        for side in (net.pbx.side, net.side):
+            limits.add(side, Limits(calls=1, minutesPerDay=1, deny=("1",)))
+        limits.add(net.carrier.side, Limits())
+        inside = CallRequest("c1", "1000", "1001", "attendant", ("office",))
+        limits.admit(inside)
+        limits.callStarted(inside)
+        limits.taken("office", inside)
+        limits.callAnswered("c1")
+        net.clock.advance(120)
+        limits.callEnded(CallEnded("c1", "over", None, "caller", 120.0), ())
+        self.assertEqual([limits.status(name)["minutes"] for name in ("office", "attendant")], [0.0, 0.0])
+        limits.admit(inside)
+        for ways in (("carrier",), ("office", "carrier")):
+            out = CallRequest("c2", "1000", "1001", "attendant", ways)
+            with self.assertRaises(CallRefused) as caught:
+                limits.admit(out)
+            self.assertEqual(caught.exception.status, 403)
+        net.pbx.side.calls = 1
+        with self.assertRaises(CallRefused) as caught:
+            limits.admit(inside)
+        self.assertEqual(caught.exception.status, 503)
 
     def test_incomingIsNoDestination(self) -> None:
         """What may be called says nothing about calls from the carrier."""

@@ -56,6 +56,20 @@ class RouteTests(ConfigurationTestCase):
             ],
         )
 
+    def test_within(self) -> None:
+        """A PBX in this process may call the others, and be called by them; never itself."""
+        plugin = '\n[[pbx]]\nname = "desk"\nplugin = "acme"\n[[plugin]]\nname = "acme"\n'
+        text = SHORT + plugin + _route("office", "desk", "carrier") + _route("carrier", "office")
+        routes = self.load(text + _route("desk", "office", "carrier"))[0].routes
+        self.assertEqual([route.to for route in routes][::2], [("desk", "carrier"), ("office", "carrier")])
+        self.assertEqual(
+            self.problems(text + _route("desk", "desk")),
+            [
+                'route[3].to: "desk" is a pbx as "desk" is, and calls go from one kind to the other; '
+                "would be right: carrier or office"
+            ],
+        )
+
     def test_incomplete(self) -> None:
         """Keys that are missing or empty, one name twice, prefixes that are none."""
         self.assertEqual(
