@@ -56,14 +56,19 @@ class RemoteError(SkypetrunkError):
     A peer did something that cannot be accepted.
 
     @ivar status: the SIP status that answers it, or C{None} for silence.
+    @ivar warning: the code of a Warning that says what is wrong with a session description (RFC 3261 section
+        20.43); 399 is any other.
     """
 
     status: int | None = 400
+    warning = 399
 
-    def __init__(self, text: str, status: int | None = None) -> None:
+    def __init__(self, text: str, status: int | None = None, warning: int | None = None) -> None:
         super().__init__(text)
         if status is not None:
             self.status = status
+        if warning is not None:
+            self.warning = warning
 
 
 class MalformedMessage(RemoteError):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from skypetrunk.core.warning import warningCodes, warningsAcross
 from skypetrunk.errors import CallRefused, MalformedMessage
 from skypetrunk.wire.grammar import parseParameters, quote
 from skypetrunk.wire.message import Header, Request, Response
@@ -30,6 +31,9 @@ section 21.5.4), also not what another trunk could carry, so the other side may 
 
 _RETRY_AFTER = frozenset({404, 480, 486, 500, 503, 600, 603})
 """Where RFC 3261 section 20.33 gives it a meaning that survives the crossing."""
+
+_OF_MEDIA = frozenset({488, 606})
+"""Their Warning says what about the description is not acceptable (RFC 3261 sections 21.4.26 and 21.6.4)."""
 
 _seconds = re.compile(r"[ \t]*([0-9]{1,9})(?:[ \t;(]|$)").match
 
@@ -98,7 +102,7 @@ class Answer:
     """
     What one leg is told.
 
-    @ivar headers: Reason and Retry-After where there is something to say.
+    @ivar headers: Reason, Retry-After and Warning where there is something to say.
     """
 
     status: int
@@ -132,6 +136,8 @@ def across(status: int, response: Response | None, toPBX: bool) -> Answer:
         headers.append(Header("Reason", f"Q.850;cause={causes[0]}"))
     if response is not None and told == status and told in _RETRY_AFTER:
         headers.extend(_retryAfter(response))
+    if response is not None and status in _OF_MEDIA:
+        headers.extend(warningsAcross(warningCodes(response)))
     return Answer(told, tuple(headers))
 
 

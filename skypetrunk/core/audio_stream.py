@@ -71,11 +71,11 @@ def remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
     try:
         theirs = literal(host)
     except ValueError:
-        raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}") from None
+        raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}", warning=301) from None
     theirs = getattr(theirs, "ipv4_mapped", None) or theirs
     version = literal(ours).version
     if theirs.version != version:
-        raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}")
+        raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}", warning=301)
     return MediaAddress(host, line.port, line.rtcpPort or line.port)
 
 

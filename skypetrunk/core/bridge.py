@@ -29,6 +29,7 @@ from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
+from skypetrunk.core.warning import warningOf, warningsAcross
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -107,7 +108,7 @@ class Bridge:
             self._exchange.receiveOffer()
         except RemoteError as error:
             near.warn("the offer", error)
-            self._refuse(error.status or 488, "caller", str(error))
+            self._refuse(error.status or 488, "caller", str(error), warningOf(error))
             return
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
         admitted = maybeDeferred(self._policy.admit, self.request)
@@ -221,7 +222,7 @@ class Bridge:
             exchange.receiveOffer()
         except RemoteError as error:
             leg.warn("the new offer", error)
-            leg.refuse(server, error.status or 488)
+            leg.refuse(server, error.status or 488, warningOf(error))
             return
         self._exchange = exchange
         update = isinstance(server, UpdateServer)
@@ -265,7 +266,7 @@ class Bridge:
             leg.warn("the answer", error)
             leg.acknowledge(response)
             self._end("trunk", str(error), error.status or 488)
-            asking.refuse(exchange.server, error.status or 488)
+            asking.refuse(exchange.server, error.status or 488, warningsAcross([error.warning]))
             self._hangUp()
             return
         if not exchange.late:

@@ -139,5 +139,5 @@ class Exchange:
 
 def _common(stream: AudioStream, offer: AudioStream) -> AudioStream:
     if not set(stream.formats) & set(offer.formats):
-        raise RemoteError("no codec that both sides have", 488)
+        raise RemoteError("no codec that both sides have", 488, warning=305)
     return common(stream, offer.formats)

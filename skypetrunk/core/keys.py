@@ -84,7 +84,8 @@ class SecurityDescriptions:
         if not usable:
             reasons = ", ".join(f"{line.suite} {_unusable(line) or 'not allowed'}" for line in lines)
             raise KeyAgreementFailed(
-                f"no usable crypto line, wanted one of {', '.join(self._suites)}, seen {reasons or 'none'}"
+                f"no usable crypto line, wanted one of {', '.join(self._suites)}, seen {reasons or 'none'}",
+                warning=306,
             )
         chosen = next((line for line in usable if line.suite == self.agreed), usable[0])
         key = self._key(chosen.suite)

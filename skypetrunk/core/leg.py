@@ -14,6 +14,7 @@ from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.session import description
 from skypetrunk.core.update import UpdateServer
+from skypetrunk.core.warning import warningOf
 from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.wire.message import Header, Request
@@ -183,7 +184,7 @@ class Leg(LegClient):
             answer = self.owner.legReoffered(self, description(request), tag)
         except RemoteError as error:
             self.warn("the early offer", error)
-            transaction.respond(self._response(request, error.status or 488))
+            transaction.respond(self._response(request, error.status or 488, warningOf(error)))
             return
         self._acceptUpdate(transaction, answer)
 
@@ -214,7 +215,7 @@ class Leg(LegClient):
                 answer = self.owner.legReoffered(self, description(request), "")
             except RemoteError as error:
                 self.warn("the offer in PRACK", error)
-                transaction.respond(self._response(request, error.status or 488))
+                transaction.respond(self._response(request, error.status or 488, warningOf(error)))
                 return
         transaction.respond(self._response(request, 200, (), answer))
 

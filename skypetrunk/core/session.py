@@ -134,7 +134,7 @@ class Session:
         if audio.port == 0:
             raise MalformedSDP("the answer refuses the audio stream")
         if self._keys is not None and audio.protocol.upper() != self._protocol:
-            raise KeyAgreementFailed(f"wanted {self._protocol}, the answer has {audio.protocol}")
+            raise KeyAgreementFailed(f"wanted {self._protocol}, the answer has {audio.protocol}", warning=302)
         broken = [rule for rule in brokenRules(self._offered, answer) if not self._tolerates(rule)]
         if broken:
             kind = KeyAgreementFailed if any(rule.startswith("crypto") for rule in broken) else MalformedSDP
@@ -193,7 +193,7 @@ class Session:
             if line.protocol.upper() != self._protocol:
                 if self._keys is not None:
                     trouble = trouble or KeyAgreementFailed(
-                        f"wanted {self._protocol}, the offer has {line.protocol}"
+                        f"wanted {self._protocol}, the offer has {line.protocol}", warning=302
                     )
                 continue
             crypto = usableCrypto(line.crypto)
@@ -205,7 +205,8 @@ class Session:
                 trouble = failure
                 continue
             return index, crypto
-        raise trouble or MalformedSDP(f"the offer has no usable audio line, wanted {self._protocol}")
+        text = f"the offer has no usable audio line, wanted {self._protocol}"
+        raise trouble or MalformedSDP(text, warning=304)
 
     def makeAnswer(self, stream: AudioStream) -> bytes:
         """

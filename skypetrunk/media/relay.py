@@ -153,14 +153,16 @@ class MediaLeg(ABC):
             signalled = literal(address.host)
         except ValueError:
             # A name would be looked up, waiting, by the first packet sent there.
-            raise MalformedSDP(f"media address {address.host!r} is not a literal address") from None
+            text = f"media address {address.host!r} is not a literal address"
+            raise MalformedSDP(text, warning=301) from None
         if isinstance(signalled, IPv6Address) and signalled.ipv4_mapped is not None:
             signalled = signalled.ipv4_mapped
         if signalled.is_unspecified:
             self._signal(None, None)
             return
         if signalled.version != self._family or signalled.is_multicast:
-            raise MalformedSDP(f"media address {signalled} cannot be reached from {self.address.host}")
+            text = f"media address {signalled} cannot be reached from {self.address.host}"
+            raise MalformedSDP(text, warning=301)
         host = str(signalled)
         self._signal((host, address.port), (host, address.rtcpPort) if address.rtcpPort else None)
 
