@@ -168,9 +168,10 @@ class InviteServer:
     The user agent server of one INVITE.
 
     @ivar request: the INVITE.
+    @ivar required: the peer requires reliable provisional responses.
     """
 
-    __slots__ = ("request", "_inputs", "_reliable")
+    __slots__ = ("request", "required", "_begun", "_inputs", "_reliable")
 
     def __init__(
         self,
@@ -179,21 +180,32 @@ class InviteServer:
         clock: IReactorTime,
         timers: Timers,
         sequence: int = 1,
+        willing: bool = False,
     ) -> None:
         """
-        @param sequence: the first RSeq, if the INVITE requires reliable provisional responses.
+        @param sequence: the first RSeq of reliable provisional responses.
+        @param willing: an early answer goes reliably to a peer that only supports that, too.
         """
         self.request: Request = transaction.request
         self._inputs = _machine(_Core(self, transaction, user, clock, timers))
         self._reliable: ReliableProvisionals | None = None
-        if "100rel" in {name.lower() for name in self.request.values("Require")}:
+        self.required = self._names("Require")
+        self._begun = self.required
+        if self.required or (willing and self.request.body and self._names("Supported")):
             self._reliable = ReliableProvisionals(
                 self.request, self._inputs.progress, lambda: user.prackMissing(self), clock, timers, sequence
             )
 
+    def _names(self, header: str) -> bool:
+        return "100rel" in {name.lower() for name in self.request.values(header)}
+
     def progress(self, response: Response) -> None:
-        """Send a provisional response, reliably if the peer requires that; nothing after the final one."""
-        if self._reliable is not None:
+        """
+        Send a provisional response, nothing after the final one.  All are reliable where the peer requires
+        that; else from the first on that holds an answer (RFC 3262 section 3).
+        """
+        self._begun = self._begun or bool(response.body)
+        if self._reliable is not None and self._begun:
             self._reliable.send(response)
         else:
             self._inputs.progress(response)

@@ -69,7 +69,9 @@ class Leg(LegClient):
     def _serve(self, transaction: IServerTransaction) -> InviteServer:
         clock, timers = self._workshop.clock, self._workshop.timers
         sequence = 1 + int.from_bytes(self._workshop.entropy(3), "big")
-        server = self._served = self._pending = InviteServer(transaction, self, clock, timers, sequence)
+        server = self._served = self._pending = InviteServer(
+            transaction, self, clock, timers, sequence, self.side.earlyAnswersReliable
+        )
         return server
 
     def progress(self, server: InviteServer | UpdateServer, status: int, body: bytes = b"") -> None:
@@ -141,6 +143,10 @@ class Leg(LegClient):
 
     def prackMissing(self, server: InviteServer) -> None:
         """L{InviteServer}: no PRACK in 64*T1: 500, and the call is over (RFC 3262 section 3)."""
+        if not server.required:
+            # It claims what it cannot do: the next call shall not suffer.
+            self.side.earlyAnswersReliable = False
+            self._log.warn("{side}: no PRACK; it is not relied on any more", side=self.side.name)
         server.refuse(self._response(server.request, 500))
         if self._pending is server:
             self.connectionLost()

@@ -80,6 +80,8 @@ class Side:
     @ivar guard: keeps its other limits.
     @ivar doorkeeper: answers an INVITE from it that does not prove who sent it, and gives C{None} for others.
     @ivar registrar: answers a REGISTER from it, where it may register.
+    @ivar earlyAnswersReliable: early answers to it are sent until their PRACK (RFC 3262) where it supports
+        that; else only where it requires that.
     @ivar ways: addresses that a call may try, one after the other.
     @ivar redirect: one of L{REDIRECTIONS}.
     @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
@@ -95,6 +97,7 @@ class Side:
     doorkeeper: Callable[[Request], Response | None] | None = None
     registrar: Callable[[IServerTransaction], Response] | None = None
     ways = 1
+    earlyAnswersReliable = False
     redirect = REFUSE
     redirectAllow: Collection[str] = frozenset()
     local: SIPURI | None = None
@@ -283,6 +286,7 @@ class TrunkSide(Side):
     """A carrier: verified TLS, SRTP, addressed by its domain and our account (facts of its profile)."""
 
     secure = True
+    earlyAnswersReliable = True
 
     def __init__(
         self,

@@ -104,6 +104,8 @@ class Player:
         self._realms: dict[str, str] = {}
         self._numbers = 0
         self._branches = 0
+        self._reliable: int | None = None  # our RSeq less the flow's
+        self._given = False  # our answer, in a reliable response
         self._versions = 0
         # The user.
         self._seen = 0
@@ -173,8 +175,17 @@ class Player:
             header = _HEADER(note)
             if header is not None and header[1] == "Contact":
                 self._checkPassed(message, parseNameAddr(header[2]))
+            elif header is not None and header[1] == "RSeq":
+                self._checkOrder(message, int(header[2]))
             elif header is not None and header[2] not in message.values(header[1]):
                 raise FlowFailed(f"{header[1]} is {message.header(header[1])!r} instead of {header[2]!r}")
+
+    def _checkOrder(self, message: Request | Response, wanted: int) -> None:
+        """RSeq begins anywhere and goes up by one (RFC 3262 section 3)."""
+        number = int(message.header("RSeq") or -1)
+        self._reliable = number - wanted if self._reliable is None else self._reliable
+        same("RSeq", number - self._reliable, wanted)
+        self._given = self._given or bool(message.body)
 
     def _urge(self, step: Step, notes: list[str]) -> None:
         """The user, or time, makes skypetrunk send what C{step} says."""
@@ -319,6 +330,9 @@ class Player:
             return
         if wanted == "" or (not message.body and isinstance(message, Response) and message.status < 200):
             return
+        if not message.body and self._given:
+            # The answer stood in a reliable response.
+            return
         if not message.body:
             raise FlowFailed("no SDP")
         same("direction", parseSDP(message.body).media[0].direction, direction(wanted))
@@ -332,6 +346,9 @@ class Player:
             header = _HEADER(note)
             if header is not None:
                 value = header[2]
+                if header[1] == "RAck" and self._reliable is not None:
+                    number, _, rest = value.partition(" ")
+                    value = f"{int(number) + self._reliable} {rest}"
                 if header[1] == "Contact" and "<" not in value:
                     value = "<sip:bob@chicago.example>"
                 if self.wire is self.net.pbx:

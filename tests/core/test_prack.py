@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.races import Race
@@ -143,12 +145,54 @@ class Reliable(Race):
 
     # The server
 
-    def test_onlyIfRequired(self) -> None:
-        """A caller that only supports them gets them unreliably."""
+    def supporting(self, headers: Sequence[tuple[str, str]] = ()) -> tuple[Request, Request]:
+        """The caller supports reliable provisional responses, and does not require them."""
         uri = "sip:+4420@198.51.100.1" if self.outbound else "sip:account@198.51.100.2:40000;transport=tls"
-        self.caller.invite(uri, self.description(self.caller), [("Supported", "100rel")])
-        self.callee.answers(self.callee.request("INVITE"), 180)
+        near = self.caller.invite(uri, self.description(self.caller), [("Supported", "100rel"), *headers])
+        return near, self.callee.request("INVITE")
+
+    def test_supportedOnly(self) -> None:
+        """
+        A carrier that only supports them gets an early answer reliably, and what comes after it, as section 3
+        allows; ringing alone goes as ever.  PBXes that do are not trusted with it: some cannot.
+        """
+        near, far = self.supporting()
+        self.callee.answers(far, 180)
         self.assertEqual(self.caller.response(180).header("RSeq"), None)
+        self.callee.answers(far, 183, self.description(self.callee))
+        early = self.caller.response(183)
+        if self.outbound:
+            self.assertEqual((early.header("RSeq"), early.values("Require")), (None, ()))
+            return
+        self.assertEqual(early.values("Require"), ("100rel",))
+        self.prack(near, early, 2)
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.assertEqual(int(ringing.header("RSeq") or ""), int(early.header("RSeq") or "") + 1)
+        self.prack(near, ringing, 3)
+        self.answer(far)
+        accepted = self.caller.response(200)
+        self.assertEqual(accepted.body, b"")
+        self.caller.ack(near, accepted)
+
+    def test_supportedInName(self) -> None:
+        """One that supports them in name only costs one call: the others do not wait for PRACK."""
+        if self.outbound:
+            return
+        _, far = self.supporting()
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.net.clock.pump([0.5] * 64)
+        self.assertEqual(self.caller.got()[-1], 500)
+        self.callee.answers(far, 487)
+        near, far = self.supporting()
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.assertIsNone(self.caller.response(183).header("RSeq"))
+        self.answer(far)
+        self.caller.ack(near, self.caller.response(200))
+        # Whoever requires them gets them still.
+        self.supporting(REQUIRED)
+        self.callee.answers(self.callee.request("INVITE"), 180)
+        self.assertIsNotNone(self.caller.response(180).header("RSeq"))
 
     def test_resent(self) -> None:
         """180 with Require and RSeq, again after T1, 2*T1 and so on, until its PRACK (section 3)."""
