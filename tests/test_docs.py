@@ -73,6 +73,9 @@ class ConfigurationPageTests(ConfigurationTestCase):
         self.write("client.pem", certificate)
         self.write("client.key", keyPEM(key, "pass"))
         self.write("client.pass", "pass\n")
+        for kind in ("pem", "key", "pass"):
+            self.write(f"trunk.{kind}", (self.directory / f"client.{kind}").read_bytes())
+        self.write("pbx-ca.pem", self.roots)
 
     def examples(self) -> list[str]:
         """Configurations, the longest last."""
@@ -96,7 +99,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
         known = self.known(self.problems(f"{NOWHERE} = 1\n{text}"))
         tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control", "plugin"}
         self.assertTrue(tables <= known)
-        keys = known - tables - {"trunk.tls", "trunk.media", "trunk.limits", "pbx.limits"}
+        keys = known - tables - {"trunk.tls", "trunk.media", "trunk.limits", "pbx.limits", "pbx.tls"}
         page = self.page.read_text("utf-8")
         trunk, _, profile = page.partition("\nCarrier profiles\n")
         self.assertEqual(described(trunk), keys)

@@ -8,7 +8,7 @@ transactions, and hands on what it gets together with itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
@@ -187,7 +187,7 @@ class PBXSide(Side):
 
     @ivar optionsUnusable: status that answers its OPTIONS while no trunk is usable.
     @ivar emergencyStatus: status that sends an emergency call back to its own line.
-    @ivar streamPort: where we take TCP connections, if we do.
+    @ivar streamPorts: where we take connections, by transport.
     @ivar choose: tells where the next call goes, where there is more than one address.
     @ivar registered: tells whether its place is known, where it registers.
     @ivar hosts: tells its addresses, where there are others than the first.
@@ -219,7 +219,7 @@ class PBXSide(Side):
         self.callerFrom = callerFrom
         self._numberForm = numberForm
         self._numbers = numbers
-        self.streamPort: int | None = None
+        self.streamPorts: Mapping[str, int] = {}
         self.choose: Callable[[], SIPURI] | None = None
         self.registered: Callable[[], bool] | None = None
         self.hosts: Callable[[], Collection[str]] | None = None
@@ -240,9 +240,10 @@ class PBXSide(Side):
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact: a connection that we opened has a port where nobody listens."""
         contact = super().contactFor(user, channel)
-        if channel.localAddress.transport == "TCP" and self.streamPort is not None:
+        port = self.streamPorts.get(channel.localAddress.transport)
+        if port is not None:
             assert isinstance(contact.uri, SIPURI)
-            return NameAddr(None, contact.uri.replace(port=self.streamPort))
+            return NameAddr(None, contact.uri.replace(port=port))
         return contact
 
     def callerOf(self, request: Request) -> Caller:

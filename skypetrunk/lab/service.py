@@ -28,7 +28,7 @@ from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.net.certificates import loadOwnCertificate
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
-from skypetrunk.net.tls import tlsServerOptions
+from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.service.control import ControlServer
 from skypetrunk.wire.address import TransportAddress
 

@@ -22,11 +22,13 @@ class TrustRoots:
     @ivar names: subjects, for people.
     @ivar unusable: subjects of certificates that cannot be roots, because somebody else issued
         them: OpenSSL does not accept a part of a chain.
+    @ivar verify: C{False}: nobody vouches, and the chain is not looked at.
     """
 
     trust: Any
     names: tuple[str, ...]
     unusable: tuple[str, ...] = ()
+    verify: bool = True
 
 
 def loadTrustRoots(pem: bytes) -> TrustRoots:
@@ -46,6 +48,11 @@ def loadTrustRoots(pem: bytes) -> TrustRoots:
 def systemTrustRoots() -> TrustRoots:
     """The roots of the operating system."""
     return TrustRoots(ssl.platformTrust(), ("the system's roots",))
+
+
+def noTrustRoots() -> TrustRoots:
+    """Nobody: for L{skypetrunk.net.identity.PinnedKey}, which knows the peer's key itself."""
+    return TrustRoots(None, (), verify=False)
 
 
 @dataclass(frozen=True)

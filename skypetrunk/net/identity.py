@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,6 +22,8 @@ from service_identity.hazmat import (
     URI_ID,
     CertificatePattern,
     DNSPattern,
+    IPAddress_ID,
+    IPAddressPattern,
     URIPattern,
     verify_service_identity,
 )
@@ -28,6 +31,7 @@ from zope.interface import implementer
 
 from skypetrunk.errors import PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy
+from skypetrunk.wire.address import isLiteral
 
 PIN_PREFIX = "sha256/"
 
@@ -150,6 +154,12 @@ class IdentityPolicy:
     def _proof(self, leaf: x509.Certificate, domain: str) -> str:
         try:
             patterns = extract_patterns(leaf)
+            if isLiteral(domain):
+                addresses: list[CertificatePattern] = [
+                    each for each in patterns if isinstance(each, IPAddressPattern)
+                ]
+                verify_service_identity(addresses, [IPAddress_ID(ip_address(domain))], [])
+                return f"IP {domain}"
             # RFC 5922 section 7.1: only the scheme "sip" counts, and a URI with a user part names
             # a person, not a domain.
             uris: list[CertificatePattern] = [
@@ -173,8 +183,9 @@ class IdentityPolicy:
             assert isinstance(match, DNSPattern)
             return f"DNS {match.pattern.decode('ascii')}"
         except Exception as problem:
+            wanted = f"IP {domain}" if isLiteral(domain) else f"URI sip:{domain} or DNS {domain}"
             raise PeerNotVerified(
-                wanted=f"a certificate for URI sip:{domain} or DNS {domain}",
+                wanted=f"a certificate for {wanted}",
                 seen=self._seen(leaf, problem),
             ) from problem
 
@@ -199,6 +210,35 @@ class IdentityPolicy:
                 return certificate.subject.rfc4514_string()
         wanted = [PIN_PREFIX + base64.b64encode(each).decode("ascii") for each in self.pins]
         raise PeerNotVerified(wanted=f"a key pinned as {' or '.join(wanted)}", seen=f"keys {', '.join(seen)}")
+
+
+class PinnedKey(IdentityPolicy):
+    """
+    The peer's own key, and nothing else: for a PBX whose certificate nobody issued.  The chain that it
+    shows was not verified, so that no other key of it counts.
+    """
+
+    def __init__(self, pins: Sequence[str]) -> None:
+        """
+        @param pins: as for L{IdentityPolicy}; at least one.
+        @raise ValueError: none, or one that is none.
+        """
+        super().__init__(pins)
+        if not self.pins:
+            raise ValueError("no key is pinned")
+
+    def verify(self, chain: Sequence[bytes], domain: str) -> str:
+        """See L{IIdentityPolicy.verify}."""
+        try:
+            pinned = self._pinned([x509.load_der_x509_certificate(chain[0])])
+        except PeerNotVerified:
+            raise
+        except Exception as problem:
+            raise PeerNotVerified(
+                wanted=f"the pinned key of {domain}",
+                seen=f"a certificate that cannot be read ({type(problem).__name__}: {problem})",
+            ) from problem
+        return f"pinned key of {pinned or '(no name)'}"
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -1,4 +1,4 @@
-"""The PBX side's transports: the UDP and TCP addresses we listen on, and the way back to the PBX."""
+"""The PBX side's transports: the UDP, TCP and TLS addresses we listen on, and the way back to the PBX."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IPBXDialect, ITransactions
+from skypetrunk.net.pbx_tls import PBXTLS, TLSStreams
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.signalling import (
     DatagramSignalling,
@@ -28,6 +29,9 @@ from skypetrunk.wire.uri import SIPURI
 
 DEFAULT_PORT = 5060
 """RFC 3261 section 19.1.2."""
+
+DEFAULT_TLS_PORT = 5061
+"""The same."""
 
 CONNECT_SECONDS = 5.0
 """A PBX stands on the same network; one that has not answered by then will not."""
@@ -59,6 +63,7 @@ class PBXTransports:
         preferred: Callable[[], TransportAddress | None] | None = None,
         unreachable: Callable[[TransportAddress, str], None] | None = None,
         dialect: IPBXDialect | None = None,
+        tls: PBXTLS | None = None,
     ) -> None:
         """
         @param reactor: TCP and UDP.
@@ -69,6 +74,7 @@ class PBXTransports:
         @param preferred: which of several addresses is the best now; C{None} if none is known.
         @param unreachable: told of each address where no connection was taken, and why.
         @param dialect: of this PBX; it may not raise.
+        @param tls: required where C{listen} has a TLS address.
         """
         self._reactor = reactor
         self._listen = tuple(listen)
@@ -84,6 +90,8 @@ class PBXTransports:
         self._observer = observer
         self._dialect = dialect
         self._streams: StreamSignallingFactory | None = None
+        self._tls = tls
+        self._secure: TLSStreams | None = None
         self._connecting: set[Deferred[Any]] = set()
         self._stopped: Deferred[None] | None = None
         self._refused: dict[TransportAddress, float] = {}
@@ -92,13 +100,20 @@ class PBXTransports:
     def strangers(self) -> int:
         """Datagrams and connections of others than C{allow}, dropped silently."""
         connections = 0 if self._streams is None else self._streams.strangers
+        connections += 0 if self._secure is None else self._secure.strangers
         return connections + sum(each.dropped["stranger"] for each in self._datagrams)
 
     @property
     def malformed(self) -> int:
         """Messages that were none."""
         streams = 0 if self._streams is None else self._streams.reception.malformed
+        streams += 0 if self._secure is None else self._secure.malformed
         return streams + sum(each.reception.malformed for each in self._datagrams)
+
+    @property
+    def handshakes(self) -> int:
+        """TLS connections of who may connect that came to nothing."""
+        return 0 if self._secure is None else self._secure.failures
 
     def listen(self, transactions: ITransactions) -> None:
         """
@@ -120,6 +135,17 @@ class PBXTransports:
             lost=self._connectionLost,
             dialect=self._dialect,
         )
+        if self._tls is not None:
+            self._secure = TLSStreams(
+                self._tls,
+                transactions,
+                self._clock,
+                token,
+                allow,
+                observer,
+                self._dialect,
+                self._checkStopped,
+            )
         try:
             for address in self._listen:
                 if address.transport == "UDP":
@@ -139,7 +165,11 @@ class PBXTransports:
                     )
                     self._datagrams.append(datagrams)
                 else:
-                    port = self._reactor.listenTCP(address.port, self._streams, interface=address.host)
+                    factory: Any = self._streams
+                    if address.transport == "TLS":
+                        assert self._secure is not None
+                        factory = self._secure.listener
+                    port = self._reactor.listenTCP(address.port, factory, interface=address.host)
                 self._ports.append(port)
                 bound.append(TransportAddress(address.transport, address.host, port.getHost().port))
         except Exception:
@@ -162,6 +192,8 @@ class PBXTransports:
         if self._streams is not None:
             for channel in tuple(self._streams.channels):
                 channel.close()
+        if self._secure is not None:
+            self._secure.close()
         self._checkStopped()
         return DeferredList(waiting, consumeErrors=True).addCallback(lambda _: None)
 
@@ -169,7 +201,8 @@ class PBXTransports:
         self._checkStopped()
 
     def _checkStopped(self) -> None:
-        open_ = self._streams is not None and self._streams.channels
+        open_ = self._streams is not None and bool(self._streams.channels)
+        open_ = open_ or (self._secure is not None and self._secure.open)
         if self._stopped is not None and not self._stopped.called and not open_:
             self._stopped.callback(None)
 
@@ -204,16 +237,21 @@ class PBXTransports:
         preferred = self._preferred()
         if not isLiteral(host) or not allowed(host, self._allow):
             return preferred
-        transport = (uri.transport or "").upper()
-        if transport not in ("UDP", "TCP"):
-            transport = "UDP" if preferred is None else preferred.transport
-        return TransportAddress(transport, host, uri.port or DEFAULT_PORT)
+        transport = "TLS" if uri.scheme == "sips" else (uri.transport or "").upper()
+        # Where we listen for TLS, no Contact leads to a transport that is not configured.
+        usable = [own.transport for own in self._listen] if self._tls is not None else ["UDP", "TCP"]
+        if transport not in usable:
+            transport = usable[0] if preferred is None else preferred.transport
+        port = uri.port or (DEFAULT_TLS_PORT if transport == "TLS" else DEFAULT_PORT)
+        return TransportAddress(transport, host, port)
 
     def _reach(self, address: TransportAddress) -> Deferred[IMessageChannel]:
         if self._streams is None or self._stopped is not None:
             return fail(NoTarget(f"{address}: not listening"))
         if address.transport == "UDP":
             return self._datagram(address)
+        if address.transport == "TLS":
+            return self._secureStream(address)
         return self._stream(address, self._streams)
 
     def _datagram(self, address: TransportAddress) -> Deferred[IMessageChannel]:
@@ -251,13 +289,29 @@ class PBXTransports:
             # Whoever has a connection from a host is reached by it: a PBX's own has a port of the system's.
             if channel.peer.host == address.host:
                 return succeed(channel)
+        return self._connected(address, self._endpoint(address).connect(streams))
+
+    def _secureStream(self, address: TransportAddress) -> Deferred[IMessageChannel]:
+        if self._secure is None:
+            return fail(NoTarget(f"{address}: no TLS address is in listen"))
+        channel = self._secure.reusable(address.host)
+        if channel is not None:
+            return succeed(channel)
+        if not self._secure.tls.verifies:
+            return fail(NoTarget(f"{address}: whose certificate it should be is not configured"))
+        return self._connected(address, self._secure.connect(address, self._endpoint(address)))
+
+    def _endpoint(self, address: TransportAddress) -> IStreamClientEndpoint:
+        """The way to a TCP port."""
         six = ip_address(address.host).version == 6
         # The PBX knows us by the address that it calls.
         own = [each.host for each in self._listen if (ip_address(each.host).version == 6) == six]
         endpoint = TCP6ClientEndpoint if six else TCP4ClientEndpoint
-        connecting: Deferred[Any] = endpoint(
-            self._reactor, address.host, address.port, CONNECT_SECONDS, (own[0], 0) if own else None
-        ).connect(streams)
+        bound = (own[0], 0) if own else None
+        return endpoint(self._reactor, address.host, address.port, CONNECT_SECONDS, bound)
+
+    def _connected(self, address: TransportAddress, connecting: Deferred[Any]) -> Deferred[IMessageChannel]:
+        """A connection on its way, which is given up when all of it stops."""
         self._connecting.add(connecting)
 
         def done(result: Any) -> Any:

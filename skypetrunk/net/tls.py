@@ -1,5 +1,5 @@
 """
-TLS towards a carrier: C{connect()} fires when, and only when, the peer has proved to be the trunk's domain.
+TLS towards a carrier or PBX: C{connect()} fires when, and only when, the peer has proved who it is.
 
 Nothing that speaks SIP exists before that moment, so nothing of SIP can reach a stranger.
 """
@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 from twisted.internet import error, ssl
@@ -36,7 +35,8 @@ from skypetrunk.errors import ChannelFailed, PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy
 from skypetrunk.net.certificates import OwnCertificate, TrustRoots
 from skypetrunk.net.handshake import HandshakeRecord, HandshakeRecorder, handshakeEnd
-from skypetrunk.net.identity import asciiDomain, chainProblem
+from skypetrunk.net.identity import PinnedKey, asciiDomain, chainProblem
+from skypetrunk.wire.address import isLiteral
 
 #: Suites with forward secrecy and authenticated encryption; those of TLS 1.3 are always on.
 FORWARD_SECRET = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -74,12 +74,16 @@ class ClientTLS:
         @param certificate: shown when the server asks for one; without it the answer is "none".
         @param staticRSA: accept suites without forward secrecy too.
         @param minimum: L{ssl.TLSVersion}; less than TLS 1.2 has no effect.
-        @raise ValueError: C{domain} is no domain name.
+        @raise ValueError: C{domain} is no domain name; nobody to vouch for the peer and no pinned key.
         """
         self.domain = domain
         self.roots = roots
         self.identity = identity
-        self._serverName = asciiDomain(domain).encode("ascii")
+        if not roots.verify and not isinstance(identity, PinnedKey):
+            raise ValueError("without roots only a pinned key proves anything")
+        name = asciiDomain(domain)
+        # RFC 6066 section 3: a name, never an address.
+        self._serverName = None if isLiteral(name) else name.encode("ascii")
         self._monotonic = monotonic
         ciphers = f"{FORWARD_SECRET}:{STATIC_RSA}" if staticRSA else FORWARD_SECRET
         self._options = ssl.CertificateOptions(
@@ -98,7 +102,8 @@ class ClientTLS:
     def connection(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """An OpenSSL connection that verifies the chain and names the trunk's domain (RFC 6066)."""
         connection = self._options.clientConnectionForTLS(protocol)
-        connection.set_tlsext_host_name(self._serverName)
+        if self._serverName is not None:
+            connection.set_tlsext_host_name(self._serverName)
         return connection
 
 
@@ -131,6 +136,8 @@ class _ConnectionCreator:
             if depth == 0:
                 self._recorder.presented += 1
                 self._recorder.certificateSeen(seen)
+            if not self._tls.roots.verify:
+                return True
             if not ok:
                 self.problem = chainProblem(number, seen, self._tls.domain, self._tls.roots.names)
             return bool(ok)
@@ -364,37 +371,3 @@ def closeWithin(transport: ITransport, clock: IReactorTime, seconds: float = CLO
     abort = clock.callLater(seconds, transport.abortConnection)  # type: ignore[attr-defined]
     transport.loseConnection()
     return abort
-
-
-def tlsServerOptions(
-    certificate: OwnCertificate,
-    *,
-    minimum: Any = ssl.TLSVersion.TLSv1_2,
-    maximum: Any = None,
-    ciphers: str | None = None,
-    clientRoots: bytes | None = None,
-    clientMust: bool = False,
-) -> ssl.CertificateOptions:
-    """
-    The server's side of TLS.
-
-    @param maximum: the highest version to speak, or C{None} for all there are.
-    @param ciphers: OpenSSL's cipher string, for TLS 1.2; default: Twisted's.
-    @param clientRoots: PEM roots: ask clients for a certificate issued under one of them.
-    @param clientMust: refuse clients that show none.
-    """
-    authorities = None
-    if clientRoots is not None:
-        roots = x509.load_pem_x509_certificates(clientRoots)
-        authorities = [crypto.X509.from_cryptography(each) for each in roots]
-    return ssl.CertificateOptions(
-        privateKey=certificate.key,
-        certificate=certificate.certificate,
-        extraCertChain=list(certificate.chain),
-        raiseMinimumTo=minimum,
-        lowerMaximumSecurityTo=maximum,
-        acceptableCiphers=None if ciphers is None else ssl.AcceptableCiphers.fromOpenSSLCipherString(ciphers),
-        verify=authorities is not None,
-        caCerts=authorities,
-        requireCertificate=clientMust,
-    )

@@ -78,15 +78,12 @@ def _canBeTold(table: Table, name: str, host: str) -> bool:
 
 
 def readSIPAddress(table: Table, name: str, text: str) -> TransportAddress | None:
-    """C{udp:address:port} or C{tcp:address:port}, literal."""
+    """C{udp:address:port}, C{tcp:address:port} or C{tls:address:port}, literal."""
     example = '"udp:192.0.2.1:5060", with a literal address'
     try:
         address = parseAddress(text)
     except ValueError:
         table.wrong(name, f'"{text}" is no address', example)
-        return None
-    if address.transport.upper() not in ("UDP", "TCP"):
-        table.wrong(name, f'"{text}" has a transport that the PBX side does not speak', "udp or tcp")
         return None
     if not isLiteral(address.host) or not 0 < address.port < 65536:
         table.wrong(name, f'"{text}" is no literal address with a port', example)

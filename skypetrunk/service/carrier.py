@@ -17,7 +17,7 @@ from skypetrunk.core.registration import Registration
 from skypetrunk.core.sides import TrunkSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
-from skypetrunk.errors import ConfigurationError, NoTarget
+from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import (
     IChannelFinder,
     IMessageChannel,
@@ -25,20 +25,14 @@ from skypetrunk.interfaces import (
     IRegistrationObserver,
     ITargetLocator,
 )
-from skypetrunk.net.certificates import (
-    OwnCertificate,
-    TrustRoots,
-    loadOwnCertificate,
-    loadTrustRoots,
-    systemTrustRoots,
-)
 from skypetrunk.net.flows import TrunkFlows, tlsConnector
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.locate import FixedTargets
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.tls import ClientTLS
 from skypetrunk.service.routing import Account
-from skypetrunk.service.settings import TLSConfiguration, TrunkConfiguration
+from skypetrunk.service.settings import TrunkConfiguration
+from skypetrunk.service.tls_files import ownCertificate, trustRoots
 from skypetrunk.wire.grammar import escape
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request, Response
@@ -104,9 +98,9 @@ class Carrier:
         self.side.transactions = self.transactions
         tls = ClientTLS(
             configuration.domain,
-            _roots(configuration.tls),
+            trustRoots(configuration.tls),
             IdentityPolicy(configuration.tls.pins, configuration.profile.wildcards),
-            certificate=_ownCertificate(configuration.tls),
+            certificate=ownCertificate(configuration.tls),
             staticRSA=configuration.profile.staticRSA,
         )
         targets = configuration.targets
@@ -302,22 +296,3 @@ class Carrier:
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
         }
-
-
-def _roots(tls: TLSConfiguration) -> TrustRoots:
-    if tls.caFile is None:
-        return systemTrustRoots()
-    try:
-        return loadTrustRoots(tls.caFile.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigurationError((f"{tls.caFile}: no usable CA certificates: {error}",)) from None
-
-
-def _ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
-    if tls.certificate is None or tls.key is None:
-        return None
-    try:
-        password = tls.keyPasswordFile.read_bytes().strip() if tls.keyPasswordFile is not None else None
-        return loadOwnCertificate(tls.certificate.read_bytes(), tls.key.read_bytes(), password)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None

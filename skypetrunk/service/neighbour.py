@@ -20,6 +20,7 @@ from skypetrunk.pbx.health import HealthTable
 from skypetrunk.pbx.registrar import Registrar
 from skypetrunk.service.health import HealthWatch, OptionsProbe, WatchedTransactions
 from skypetrunk.service.settings import PBXConfiguration
+from skypetrunk.service.tls_files import pbxTLS
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.message import Response
@@ -51,6 +52,7 @@ class PBX:
     ) -> None:
         """
         @param dialect: what the plugin C{configuration.dialect} has made.
+        @raise ConfigurationError: a certificate file that cannot be used.
         """
         self.name = configuration.name
         self.dialect: BoundedDialect | None = None
@@ -72,6 +74,7 @@ class PBX:
             preferred=self._place,
             unreachable=watch.failed,
             dialect=self.dialect,
+            tls=None if configuration.tls is None else pbxTLS(configuration.tls),
         )
         self.side = PBXSide(
             configuration.name,
@@ -161,8 +164,9 @@ class PBX:
         @raise CannotListenError: one is taken.
         """
         self.transports.listen(self.transactions)
-        streams = [each.port for each in self.transports.listening if each.transport == "TCP"]
-        self.side.streamPort = streams[0] if streams else None
+        # The first of each transport, as with the address that sends.
+        listening = reversed(self.transports.listening)
+        self.side.streamPorts = {each.transport: each.port for each in listening if each.transport != "UDP"}
 
     def close(self) -> None:
         """Close the listeners, since something else could not be bound."""
@@ -187,6 +191,7 @@ class PBX:
             "transactions": self.transactions.pending,
             "strangers": self.transports.strangers,
             "malformed": self.transports.malformed,
+            "handshakes": self.transports.handshakes,
         }
 
     def _dialect(self) -> Mapping[str, object] | None:

@@ -14,6 +14,7 @@ from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readSecretFile
 from skypetrunk.service.settings import MediaConfiguration, PBXConfiguration
+from skypetrunk.service.tls_table import readPBXTLS
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.secret import Secret
 
@@ -31,6 +32,7 @@ _SIP_KEYS = (
     "options_unusable",
     "emergency_status",
     "caller_from",
+    "tls",
     "dialect",
     "redirect",
     "redirect_allow",
@@ -92,6 +94,12 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         redirectAllow=redirectAllow,
         others=tuple(addresses[1:]),
         optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
+        tls=readPBXTLS(
+            table.table("tls"),
+            directory,
+            listens=any(own.transport == "TLS" for own in listen),
+            calls=any(address.transport == "TLS" for address in addresses),
+        ),
         dialect=table.text("dialect", 'dialect = "odd-headers", the name of a [[plugin]]'),
     )
 

@@ -34,6 +34,19 @@ class TLSConfiguration:
 
 
 @frozen
+class PBXTLSConfiguration:
+    """
+    TLS with a PBX.
+
+    @ivar files: C{certificate} and C{key} are there; C{caFile} and C{pins}, of the PBX, may be missing.
+    @ivar name: host name in the PBX's certificate, lower case; C{None}: its address.
+    """
+
+    files: TLSConfiguration
+    name: str | None
+
+
+@frozen
 class TrunkMedia:
     """
     Media towards a carrier.
@@ -103,7 +116,7 @@ class PBXConfiguration:
     """
     One C{[[pbx]]}.
 
-    @ivar listen: UDP and TCP addresses we bind, all literal.
+    @ivar listen: UDP, TCP and TLS addresses we bind, all literal.
     @ivar address: where calls from the carrier go, literal; C{None}: where the PBX has registered.
     @ivar others: where they go instead, in order.
     @ivar username: who its calls must prove to come from; empty if they need not.
@@ -115,6 +128,7 @@ class PBXConfiguration:
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
     @ivar plugin: the plugin that is this PBX, in this process; C{None} for one with SIP and addresses.
+    @ivar tls: set where C{listen} has a TLS address.
     @ivar dialect: the plugin that knows how it writes its messages, or C{None}.
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside its own and ours, folded.
@@ -137,6 +151,7 @@ class PBXConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     plugin: str | None = None
+    tls: PBXTLSConfiguration | None = None
 
     @property
     def addresses(self) -> tuple[TransportAddress, ...]:

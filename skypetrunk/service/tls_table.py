@@ -1,4 +1,4 @@
-"""The C{[trunk.tls]} table: everything that can be said about its files before a connection is made."""
+"""C{[trunk.tls]} and C{[pbx.tls]}: all that can be said about their files before a connection is made."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from skypetrunk.profiles.tables import Table
+from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.secrets import readSecretFile
-from skypetrunk.service.settings import TLSConfiguration
+from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
+
+_PBX_KEYS = ("certificate", "key", "key_password_file", "ca_file", "pins", "name")
 
 
 def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConfiguration:
@@ -41,11 +44,50 @@ def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConf
                 table.wrong(name, "stands without a certificate", 'certificate = "client.pem" too')
     elif keyPasswordFile is not None and "key" not in table:
         table.wrong("key_password_file", "stands without a key", 'key = "client.key" too')
-    return TLSConfiguration(caFile, _pins(table), certificate, key, keyPasswordFile)
+    pins = _pins(table)
+    if len(pins) == 1:
+        text = "only one pin; a second, kept in reserve, lets the carrier change its key"
+        table.problems.warn(table.key("pins"), text)
+    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile)
 
 
-def _path(table: Table, name: str, directory: Path, example: str) -> Path | None:
-    text = table.text(name, f'{name} = "{example}"')
+def readPBXTLS(table: Table, directory: Path, *, listens: bool, calls: bool) -> PBXTLSConfiguration | None:
+    """
+    The table C{pbx.tls}; what is wrong is noted in its problems.
+
+    @param directory: where relative paths start.
+    @param listens: we listen for TLS connections of the PBX.
+    @param calls: we make some.
+    """
+    certificate = _path(table, "certificate", directory, "trunk.pem", required=listens)
+    key = _path(table, "key", directory, "trunk.key", required=listens)
+    keyPasswordFile = _path(table, "key_password_file", directory, "trunk.pass")
+    if certificate is not None and key is not None:
+        _checkPair(table, certificate, key, keyPasswordFile)
+    caFile = _path(table, "ca_file", directory, "pbx-ca.pem")
+    if caFile is not None:
+        _checkRoots(table, caFile)
+    pins = _pins(table)
+    if calls and caFile is None and not pins:
+        right = 'ca_file = "pbx-ca.pem", or pins = ["sha256/BASE64"] for the key of the PBX itself'
+        table.wrong("ca_file", "is missing: nothing would say whether it is the PBX that answers", right)
+    name = table.text("name", 'name = "pbx.example"')
+    if name is not None and not isHostName(name):
+        table.wrong("name", f'"{name}" is no host name', 'name = "pbx.example", as in its certificate')
+    elif name is not None and caFile is None:
+        table.wrong("name", "stands without ca_file, and is not looked at", 'ca_file = "pbx-ca.pem" too')
+    if not listens:
+        if any(each in table for each in _PBX_KEYS):
+            table.wrong("certificate", "is of no use", 'a "tls:" address in listen, or no [pbx.tls]')
+        return None
+    files = TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile)
+    return PBXTLSConfiguration(files, None if name is None else name.lower())
+
+
+def _path(
+    table: Table, name: str, directory: Path, example: str, *, required: bool = False
+) -> Path | None:
+    text = table.text(name, f'{name} = "{example}"', required=required)
     return None if text is None else directory / text
 
 
@@ -120,7 +162,4 @@ def _pins(table: Table) -> tuple[str, ...]:
             digest = b""
         if kind != "sha256" or len(digest) != 32:
             table.wrong("pins", f'"{pin}" is no pin', right)
-    if len(pins) == 1:
-        text = "only one pin; a second, kept in reserve, lets the carrier change its key"
-        table.problems.warn(table.key("pins"), text)
     return pins

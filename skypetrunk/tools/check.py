@@ -15,6 +15,7 @@ from skypetrunk.service.config import (
     Limits,
     Numbers,
     PBXConfiguration,
+    PBXTLSConfiguration,
     TrunkConfiguration,
     loadConfiguration,
 )
@@ -130,9 +131,22 @@ def _pbx(pbx: PBXConfiguration) -> str:
     parts = [f"listens on {listen}", f"calls go to {addresses}", f"calls may come from {allow}"]
     if pbx.username:
         parts.append(f"its calls must prove to come from {pbx.username}")
+    if pbx.tls is not None:
+        parts.append(_pbxTLS(pbx.tls))
     if pbx.dialect:
         parts.append(f"its dialect is the plugin {pbx.dialect}")
     return "; ".join([*parts, *_limits(pbx.limits)])
+
+
+def _pbxTLS(tls: PBXTLSConfiguration) -> str:
+    """What each side has to show."""
+    parts = [f"TLS with {tls.files.certificate}"]
+    if tls.files.caFile is not None:
+        whose = tls.name or "its address"
+        parts.append(f"the PBX has to show a certificate of {whose} under {tls.files.caFile}")
+    if tls.files.pins:
+        parts.append(f"{len(tls.files.pins)} pinned keys")
+    return ", ".join(parts)
 
 
 def _limits(limits: Limits) -> Iterator[str]:

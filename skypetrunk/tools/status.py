@@ -98,6 +98,8 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         unproved = pbx.get("unproved", {}).get("password", 0)
         if unproved:
             yield f"  {unproved} requests with a wrong user name or password"
+        if pbx.get("handshakes"):
+            yield f"  {pbx['handshakes']} TLS connections that came to nothing"
         dialect = pbx.get("dialect")
         if dialect and dialect["failures"]:
             yield f"  {dialect['failures']} messages that the plugin {dialect['plugin']} failed to translate"

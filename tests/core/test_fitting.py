@@ -42,7 +42,7 @@ class FittingTests(SynchronousTestCase):
         channel = Datagrams(net)
         self.assertTrue(verifyObject(ISizedChannel, channel))
         assert isinstance(net.pbx.side, PBXSide)
-        net.pbx.side.streamPort = 5060
+        net.pbx.side.streamPorts = {"TCP": 5060}
         net.pbx.finder.channel = net.pbx.channel = channel
         net.carrier.invite(f"sip:{called}@198.51.100.2:40000", sdp(SAVP, "203.0.113.9"))
         request = (channel.requests + channel.stream.requests)[0]

@@ -21,7 +21,8 @@ from skypetrunk.net.flows import TargetsEndpoint, TrunkFlows, tlsConnector
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.locate import Locator
 from skypetrunk.net.signalling import StreamSignallingFactory
-from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint, tlsServerOptions
+from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
+from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.wire.message import parseMessage
 from skypetrunk.wire.uri import SIPURI, parseURI
 from tests.net.certificates import Issued, authority, dns, leaf

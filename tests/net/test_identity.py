@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -13,7 +14,15 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy
-from skypetrunk.net.identity import IdentityPolicy, asciiDomain, chainProblem, keyPin, namesOf, parsePin
+from skypetrunk.net.identity import (
+    IdentityPolicy,
+    PinnedKey,
+    asciiDomain,
+    chainProblem,
+    keyPin,
+    namesOf,
+    parsePin,
+)
 from tests.net.certificates import authority, dns, intermediate, leaf, uris
 
 DOMAIN = "carrier.example"
@@ -86,6 +95,22 @@ class IdentityTests(SynchronousTestCase):
     def test_parentAndChild(self) -> None:
         """RFC 5922 section 7.2: no suffix matching."""
         self.refused(dns("example", "sip.carrier.example"))
+
+    def test_addresses(self) -> None:
+        """A literal address is proved by itself alone; no name stands in its way, and none proves it."""
+        for address in ("192.0.2.5", "2001:db8::5", "2001:db8:0::5"):
+            names = [x509.IPAddress(ip_address("192.0.2.5")), x509.IPAddress(ip_address("2001:db8::5"))]
+            proof = self.verify([*uris("sip:pbx.example"), *dns("a.example"), *names], domain=address)
+            self.assertEqual(proof, f"IP {address}")
+        for wrong in (
+            dns("192.0.2.5"),
+            uris("sip:192.0.2.5"),
+            (x509.IPAddress(ip_address("192.0.2.6")),),
+            (),
+        ):
+            with self.assertRaises(PeerNotVerified) as caught:
+                self.verify(wrong, domain="192.0.2.5")
+            self.assertEqual(caught.exception.wanted, "a certificate for IP 192.0.2.5")
 
     def test_wildcardRefused(self) -> None:
         """RFC 5922 section 7.2: no wildcards, and the error says so."""
@@ -171,6 +196,34 @@ class PinTests(SynchronousTestCase):
         """A pin that is none is refused when the policy is made."""
         for bad in ("", "sha1/AAAA", "sha256/!!!", "sha256/AAAA", "sha256/" + "A" * 43):
             self.assertRaises(ValueError, IdentityPolicy, [bad])
+
+
+class PinnedKeyTests(SynchronousTestCase):
+    """A key proves the peer, whatever its certificate says."""
+
+    def test_leaf(self) -> None:
+        """The peer's own key, under any name; a spare one beside it."""
+        peer = leaf((), subject="PBX")
+        for pins in ([keyPin(peer.certificate)], ["sha256/" + "A" * 43 + "=", keyPin(peer.certificate)]):
+            self.assertEqual(PinnedKey(pins).verify([peer.der], "192.0.2.5"), "pinned key of CN=PBX")
+
+    def test_notTheChain(self) -> None:
+        """Nobody has verified the chain: the key of a CA in it, which is no secret, proves nothing."""
+        peer = leaf(dns(DOMAIN), intermediate())
+        policy = PinnedKey([keyPin(intermediate().certificate), keyPin(authority().certificate)])
+        chain = [peer.der, intermediate().der, authority().der]
+        with self.assertRaises(PeerNotVerified) as caught:
+            policy.verify(chain, DOMAIN)
+        self.assertIn(keyPin(peer.certificate), caught.exception.seen)
+        self.assertNotIn(keyPin(authority().certificate), caught.exception.seen)
+
+    def test_broken(self) -> None:
+        """What cannot be read denies; without a pin there is no policy."""
+        policy = PinnedKey([keyPin(leaf(()).certificate)])
+        for chain in ([], [b""], [b"nothing"]):
+            self.assertRaises(PeerNotVerified, policy.verify, chain, DOMAIN)
+        self.assertRaises(ValueError, PinnedKey, [])
+        self.assertRaises(ValueError, PinnedKey, ["sha256/A"])
 
 
 class ChainProblemTests(SynchronousTestCase):

@@ -25,7 +25,8 @@ from skypetrunk.net.signalling import (
     StreamSignallingFactory,
     allowed,
 )
-from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint, tlsServerOptions
+from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
+from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.framing import Limits
 from skypetrunk.wire.message import Message, Request, Response, parseMessage

@@ -22,16 +22,16 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ChannelFailed, PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy
-from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots, systemTrustRoots
-from skypetrunk.net.identity import IdentityPolicy, keyPin
+from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots, noTrustRoots, systemTrustRoots
+from skypetrunk.net.identity import IdentityPolicy, PinnedKey, keyPin
 from skypetrunk.net.tls import (
     ClientTLS,
     TLSClientEndpoint,
     _Attempt,
     _ConnectionCreator,
     closeWithin,
-    tlsServerOptions,
 )
+from skypetrunk.net.tls_server import tlsServerOptions
 from tests.net.certificates import Issued, authority, dns, intermediate, leaf, uris
 from tests.net.network import Listeners, MemoryNetwork
 
@@ -217,6 +217,21 @@ class ConnectTests(TLSTestCase):
         self.successResultOf(self.connect())
         connection = self.network.pumps[0].server.getHandle()
         self.assertEqual(connection.get_servername(), b"carrier.example")
+
+    def test_pinnedKey(self) -> None:
+        """A peer whose certificate nobody issued, expired even, is known by its key; SNI holds no address."""
+        peer = leaf((), authority("PBX itself"), expired=True)
+        self.serve(peer)
+        tls = ClientTLS("192.0.2.1", noTrustRoots(), PinnedKey([keyPin(peer.certificate)]))
+        self.successResultOf(self.connect(tls))
+        self.assertEqual(b"".join(self.listeners.heard), HELLO)
+        self.assertIsNone(self.network.pumps[0].server.getHandle().get_servername())
+
+    def test_neverUnverified(self) -> None:
+        """Without roots no other policy than a pinned key is taken."""
+        pin = keyPin(leaf(()).certificate)
+        for policy in (IdentityPolicy(), IdentityPolicy([pin]), Broken(lambda: "yes")):
+            self.assertRaises(ValueError, ClientTLS, DOMAIN, noTrustRoots(), policy)
 
     def test_wildcardAllowed(self) -> None:
         """A profile may accept wildcards."""

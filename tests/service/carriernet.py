@@ -21,7 +21,7 @@ from skypetrunk.errors import ChannelFailed
 from skypetrunk.net.certificates import loadOwnCertificate
 from skypetrunk.net.locate import FixedTargets, Locator
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
-from skypetrunk.net.tls import tlsServerOptions
+from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.profiles import readProfile
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.settings import Limits, TLSConfiguration, TrunkConfiguration, TrunkMedia

@@ -89,6 +89,7 @@ class Scene:
         targets: Sequence[str] = (),
         before: Sequence[str] = (),
         registers: str = "",
+        listen: Sequence[str] = (),
         **carrier: Any,
     ) -> None:
         """
@@ -97,6 +98,7 @@ class Scene:
         @param targets: where the carrier is, instead of its DNS.
         @param before: addresses of the PBX before that of the phone.
         @param registers: the password with which the PBX registers, instead of having an address.
+        @param listen: where it listens for the PBX too.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -128,7 +130,7 @@ class Scene:
             place = ["register = true", 'username = "office"', 'password_file = "office.secret"']
             place.append('allow = ["127.0.0.1"]')
         lines = [*place, *lines]
-        self._write(password if trunkPassword is None else trunkPassword, country, lines, targets)
+        self._write(password if trunkPassword is None else trunkPassword, country, lines, targets, listen)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
             self.configuration,
@@ -139,7 +141,14 @@ class Scene:
         )
         self._running = False
 
-    def _write(self, password: str, country: str, lines: Sequence[str], targets: Sequence[str]) -> None:
+    def _write(
+        self,
+        password: str,
+        country: str,
+        lines: Sequence[str],
+        targets: Sequence[str],
+        listen: Sequence[str],
+    ) -> None:
         secret = self.directory / "carrier.secret"
         secret.write_text(password)
         secret.chmod(0o600)
@@ -158,7 +167,7 @@ class Scene:
             f'ca_file = "{self.lab.caFile}"',
             "[[pbx]]",
             'name = "office"',
-            f'listen = ["udp:{where}", "tcp:{where}"]',
+            f"listen = {[f'udp:{where}', f'tcp:{where}', *listen]}",
             *lines,
             "[media]",
             'address = "127.0.0.1"',

@@ -415,6 +415,7 @@ class ProblemTests(ConfigurationTestCase):
             ("udp:127.0.0.1", '"udp:127.0.0.1" is no address'),
             ("udp:127.0.0.1:0", '"udp:127.0.0.1:0" is no literal address with a port'),
             ("127.0.0.1:5060", '"127.0.0.1:5060" is no address'),
+            ("ws:192.0.2.1:5060", '"ws:192.0.2.1:5060" is no address'),
         ):
             self.assertProblem(
                 '"udp:192.0.2.1:5060"',
@@ -422,13 +423,6 @@ class ProblemTests(ConfigurationTestCase):
                 f'pbx.office.listen: {wrong}; would be right: "udp:192.0.2.1:5060", with a literal address',
                 base=SHORT,
             )
-        self.assertProblem(
-            '"udp:192.0.2.1:5060"',
-            '"tls:192.0.2.1:5061"',
-            'pbx.office.listen: "tls:192.0.2.1:5061" has a transport that the PBX side does not speak; '
-            "would be right: udp or tcp",
-            base=SHORT,
-        )
         self.assertProblem(
             '"udp:192.0.2.1:5060"',
             '"udp:0.0.0.0:5060"',

@@ -348,7 +348,7 @@ class InitTests(ToolTestCase):
         """What makes no good configuration is told as the check tells it, and nothing is written."""
         for more, expected in (
             (("--country", "XX"), 'trunk.toml: numbers.country: "XX" is no country; '),
-            (("--pbx", "tls:127.0.0.1:5060"), "trunk.toml: pbx.pbx.address: "),
+            (("--pbx", "tls:127.0.0.1:5061"), "trunk.toml: pbx.pbx.tls.certificate: is missing; "),
             (("--password-file", "none"), "none cannot be read: No such file or directory; "),
             (("--ca-file", "none"), "none cannot be read: No such file or directory; "),
         ):

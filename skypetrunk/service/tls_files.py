@@ -1,0 +1,62 @@
+"""The files of the configuration's TLS tables, as C{net} takes them."""
+
+from __future__ import annotations
+
+from skypetrunk.errors import ConfigurationError
+from skypetrunk.net.certificates import (
+    OwnCertificate,
+    TrustRoots,
+    loadOwnCertificate,
+    loadTrustRoots,
+    systemTrustRoots,
+)
+from skypetrunk.net.pbx_tls import PBXTLS
+from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
+
+
+def trustRoots(tls: TLSConfiguration) -> TrustRoots:
+    """
+    Who may vouch for a carrier.
+
+    @raise ConfigurationError: nobody whose certificate could be read.
+    """
+    if tls.caFile is None:
+        return systemTrustRoots()
+    try:
+        return loadTrustRoots(tls.caFile.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{tls.caFile}: no usable CA certificates: {error}",)) from None
+
+
+def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
+    """
+    What we show, if that is configured.
+
+    @raise ConfigurationError: it cannot be read.
+    """
+    if tls.certificate is None or tls.key is None:
+        return None
+    try:
+        password = tls.keyPasswordFile.read_bytes().strip() if tls.keyPasswordFile is not None else None
+        return loadOwnCertificate(tls.certificate.read_bytes(), tls.key.read_bytes(), password)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None
+
+
+def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
+    """
+    What a PBX must prove, and what we show it.
+
+    @raise ConfigurationError: a file that cannot be used.
+    """
+    own = ownCertificate(tls.files)
+    if own is None:
+        raise ConfigurationError(("pbx.tls: no certificate",))
+    try:
+        roots = None if tls.files.caFile is None else tls.files.caFile.read_bytes()
+        return PBXTLS(own, roots=roots, pins=tls.files.pins, name=tls.name)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{tls.files.caFile}: no usable CA certificates: {error}",)) from None
+
+
+__all__ = ["ownCertificate", "pbxTLS", "trustRoots"]
