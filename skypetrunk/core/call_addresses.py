@@ -18,7 +18,8 @@ class CallAddresses:
     @ivar caller: our From; its tag is made when the call is placed.
     @ivar contactUser: user part of our Contact.
     @ivar headers: what else the neighbour is told of the caller.
-    @ivar nextHop: where the INVITE goes first; C{None} for its Request-URI.
+    @ivar routes: the preloaded Route (RFC 3261 section 8.1.1.1), the first one first.
+    @ivar nextHop: where the INVITE goes first; C{None} for the first route, else the Request-URI.
     @ivar callID: C{None} until the call is placed.
     @ivar sequence: the last CSeq number that was used under this Call-ID.
     """
@@ -28,6 +29,7 @@ class CallAddresses:
     caller: NameAddr
     contactUser: str
     headers: tuple[Header, ...] = ()
+    routes: tuple[NameAddr, ...] = ()
     nextHop: SIPURI | None = None
     callID: str | None = None
     sequence: int = 0
@@ -35,7 +37,10 @@ class CallAddresses:
     @property
     def hop(self) -> SIPURI:
         """Where the INVITE goes first."""
-        return self.nextHop or self.requestURI
+        if self.nextHop is not None:
+            return self.nextHop
+        first = self.routes[0].uri if self.routes else None
+        return first if isinstance(first, SIPURI) else self.requestURI
 
     @property
     def key(self) -> tuple[str, str]:
@@ -73,9 +78,10 @@ class CallAddresses:
         )
 
     def secured(self, contact: NameAddr) -> NameAddr:
-        """Our Contact, a SIPS URI if the Request-URI is one (RFC 3261 section 8.1.1.8)."""
-        uri = contact.uri
-        if self.requestURI.scheme != "sips" or not isinstance(uri, SIPURI):
+        """Our Contact, a SIPS URI if the Request-URI or first route is one (RFC 3261 section 8.1.1.8)."""
+        uri, leading = contact.uri, (self.requestURI, *(each.uri for each in self.routes[:1]))
+        secure = any(isinstance(each, SIPURI) and each.scheme == "sips" for each in leading)
+        if not secure or not isinstance(uri, SIPURI):
             return contact
         return replace(contact, uri=uri.replace(scheme="sips", params=uri.params.without("transport")))
 

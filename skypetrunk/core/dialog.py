@@ -136,13 +136,7 @@ class Dialog:
 
         @param sequence: its CSeq number: a reserved one, or the INVITE's for ACK.
         """
-        target, routes = self.remoteTarget, list(self.routes)
-        if routes and isinstance(routes[0].uri, SIPURI) and not routes[0].uri.lr:
-            # Strict routing: the first route is the Request-URI, the target goes last.
-            first = routes.pop(0).uri
-            assert isinstance(first, SIPURI)
-            routes.append(NameAddr(None, self.remoteTarget))
-            target = _asRequestURI(first)
+        target, routes = routed(self.remoteTarget, self.routes)
         lines = [Header("Max-Forwards", str(MAX_FORWARDS))]
         lines += [Header("Route", str(route)) for route in routes]
         lines += [
@@ -189,8 +183,10 @@ def firstInvite(
 
     @param addresses: with Call-ID and From tag.
     """
+    target, routes = routed(addresses.requestURI, addresses.routes)
     lines = [
         Header("Max-Forwards", str(maxForwards)),
+        *(Header("Route", str(route)) for route in routes),
         Header("From", str(addresses.caller)),
         Header("To", str(addresses.called)),
         Header("Call-ID", addresses.callID or ""),
@@ -199,7 +195,16 @@ def firstInvite(
         *addresses.headers,
         *headers,
     ]
-    return Request("INVITE", str(addresses.requestURI), tuple(lines), body)
+    return Request("INVITE", str(target), tuple(lines), body)
+
+
+def routed(target: SIPURI, routes: Sequence[NameAddr]) -> tuple[SIPURI, Sequence[NameAddr]]:
+    """Request-URI and Route of a request to C{target} by way of C{routes} (section 12.2.1.1)."""
+    first = routes[0].uri if routes else None
+    if not isinstance(first, SIPURI) or first.lr:
+        return target, routes
+    # Strict routing: the first route is the Request-URI, the target goes last.
+    return _asRequestURI(first), (*routes[1:], NameAddr(None, target))
 
 
 def targetOf(message: Message) -> SIPURI:

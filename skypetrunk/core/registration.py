@@ -26,7 +26,7 @@ from skypetrunk.interfaces import (
     ITransactions,
 )
 from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
-from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.headers import NameAddr, parseNameAddrs
 from skypetrunk.wire.message import Header, Request, Response, reasonPhrase
 from skypetrunk.wire.uri import SIPURI
 
@@ -36,6 +36,9 @@ RETRY = (4.0, 300.0)
 RETRY_SLOWLY = (60.0, 1800.0)
 #: A Retry-After is obeyed up to here: one that is wrong must not cost a day of calls.
 RETRY_AFTER_LIMIT = 3600.0
+
+#: Addresses of a Service-Route: each makes every INVITE longer.
+MOST_ROUTES = 10
 
 _SLOW = frozenset({401, 403, 404, 407})
 _seconds = re.compile(r"[ \t]*([0-9]{1,9})(?![0-9])").match
@@ -88,6 +91,7 @@ class Registration:
 
     @ivar outbound: the registrar has said that it answers pings (RFC 5626 section 6).
     @ivar flowTimer: its Flow-Timer in seconds, if it named one.
+    @ivar serviceRoute: by which requests outside dialogs are to leave (RFC 3608), next hop first.
     """
 
     log = Logger()
@@ -122,6 +126,7 @@ class Registration:
         self._attempt: _Attempt | None = None
         self._waiters: list[Deferred[None]] = []
         self._machine: RegistrationInputs = registration_machine.begin(self)
+        self.serviceRoute: tuple[NameAddr, ...] = ()
         self.outbound = False
         self.flowTimer: int | None = None
 
@@ -189,7 +194,26 @@ class Registration:
         self.flowTimer = _number(response.header("Flow-Timer"))
         options = {name.lower() for header in ("Require", "Supported") for name in response.values(header)}
         self.outbound = self.flowTimer is not None or "outbound" in options
+        self._takeRoute(response)
         self._machine.granted(seconds)
+
+    def _takeRoute(self, response: Response) -> None:
+        """
+        RFC 3608 section 6.1: what the last answer names, nothing if it names none.  What cannot be read, or
+        is no SIP URI, is as if it were not there: a carrier that needs it refuses the call.
+        """
+        before = self.serviceRoute
+        try:
+            found = parseNameAddrs(response.values("Service-Route"))
+            if len(found) > MOST_ROUTES or not all(isinstance(each.uri, SIPURI) for each in found):
+                raise MalformedMessage(f"more than {MOST_ROUTES} routes, or no SIP URI")
+            self.serviceRoute = found
+        except MalformedMessage as error:
+            self.serviceRoute = ()
+            self.log.warn("Service-Route of {domain}: {error}", domain=self._account.domain, error=error)
+        if self.serviceRoute != before:
+            route = ", ".join(map(str, self.serviceRoute)) or "no route"
+            self.log.info("calls to {domain} take {route}", domain=self._account.domain, route=route)
 
     def _grantedBy(self, response: Response) -> int:
         """Seconds: of our Contact in the list, else of Expires, else what was asked (section 10.2.4)."""
@@ -305,6 +329,7 @@ class Registration:
     def drop(self) -> None:
         """The channel is gone, and what was registered over it."""
         self._until = 0.0
+        self.serviceRoute = ()
         self._channel = None
         self._attempt = None
 

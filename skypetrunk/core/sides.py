@@ -284,7 +284,11 @@ class PBXSide(Side):
 
 
 class TrunkSide(Side):
-    """A carrier: verified TLS, SRTP, addressed by its domain and our account (facts of its profile)."""
+    """
+    A carrier: verified TLS, SRTP, addressed by its domain and our account (facts of its profile).
+
+    @ivar serviceRoute: by which calls leave, as the carrier said when we registered (RFC 3608).
+    """
 
     secure = True
     earlyAnswersReliable = True
@@ -309,6 +313,7 @@ class TrunkSide(Side):
         self.credentials = credentials
         self.suites = suites
         self.up = False
+        self.serviceRoute: tuple[NameAddr, ...] = ()
 
     def isAt(self, host: str) -> bool:
         """Its domain, and nothing else: that alone is proved."""
@@ -358,6 +363,7 @@ class TrunkSide(Side):
             caller=shown,
             contactUser="anonymous" if shown is ANONYMOUS else account.user or "",
             headers=tuple(headers),
+            routes=self.serviceRoute,
         )
 
     def callerOf(self, request: Request) -> Caller:

@@ -218,6 +218,8 @@ class Carrier:
         self._notUp()
         self._problem = None
         self._expires = expires
+        if self.registration is not None:
+            self.side.serviceRoute = self.registration.serviceRoute
         self._judge()
         if self.registration is not None and self.registration.outbound:
             self.flows.pingsAnswered(self.registration.flowTimer)
@@ -260,6 +262,7 @@ class Carrier:
     def _notUp(self) -> None:
         """No call goes this way from now on."""
         self.side.up = False
+        self.side.serviceRoute = ()
         self._expires = None
         lapse, self._lapse = self._lapse, None
         if lapse is not None and lapse.active():

@@ -412,7 +412,7 @@ class CallTests(SynchronousTestCase):
                 self.assertEqual(neighbour.got(), [status])
 
     def test_unacceptableRequests(self) -> None:
-        """420, 415, 483 and 405, each before anything is taken for a call."""
+        """420 and 415, each before anything is taken for a call."""
         cases = (
             ([("Require", "marker")], 420),
             ([("Content-Encoding", "gzip")], 415),

@@ -112,6 +112,33 @@ class RegistrationTests(SynchronousTestCase):
         credentials = parseCredentials(self.channel.requests[0].header("Authorization") or "")
         self.assertEqual((credentials.nonce, credentials.nonceCount), ("n2", "00000001"))
 
+    def test_serviceRoute(self) -> None:
+        """
+        RFC 3608 section 6.1: the last answer's Service-Route counts, in its order, over several lines; none
+        is none.  What cannot be read counts for nothing.
+        """
+        one, two, three = "<sip:a.example;lr>", "<sips:b.example:5062;lr>", '"C" <sip:c.example>;x=y'
+        many = ", ".join(f"<sip:{number}.example;lr>" for number in range(11))
+        self.registration.start(self.channel)
+        for value, wanted in (
+            (f"{one}, {two}", [one, two]),
+            (f"{two},{three} , {one}", [two, three, one]),
+            (None, []),
+            (one, [one]),
+            ("<sip:a.example;lr>, <<", []),
+            ("<tel:+49>", []),
+            (many, []),
+            (two, [two]),
+        ):
+            more = {} if value is None else {"Service_Route": value}
+            self.answered(200, Contact=f"{self.contact()};expires=60", **more)
+            self.assertEqual([str(each) for each in self.registration.serviceRoute], wanted, value)
+            self.assertIsNone(self.last.header("Route"))
+            self.clock.advance(60)
+        self.answered(200, Contact=f"{self.contact()};expires=60", Service_Route=one)
+        self.registration.channelLost()
+        self.assertEqual(self.registration.serviceRoute, ())
+
     def test_outbound(self) -> None:
         """RFC 5626 section 6: the registrar says that it answers pings, and when it wants them."""
         headers: list[tuple[dict[str, str], bool, int | None]] = [

@@ -52,6 +52,45 @@ class PromiseTests(CarrierCase):
         self.assertTrue(self.trunk.side.up)
 
 
+class ServiceRouteTests(CarrierCase):
+    """The route that calls take belongs to the registration (RFC 3608)."""
+
+    ROUTE = ("Service-Route", "<sip:inner.carrier.example;lr>")
+
+    @property
+    def route(self) -> list[str]:
+        """By which a call would leave now."""
+        return [str(each) for each in self.trunk.side.serviceRoute]
+
+    def test_learned(self) -> None:
+        """With each answer anew; a refusal leaves it as long as what was granted holds."""
+        self.start()
+        self.assertEqual(self.route, [])
+        self.grants(self.ROUTE, seconds=600)
+        self.assertEqual(self.route, [self.ROUTE[1]])
+        self.network.advance(480)
+        self.answers(500)
+        self.assertEqual(self.route, [self.ROUTE[1]])
+        self.network.advance(120)
+        self.assertEqual((self.trunk.side.up, self.route), (False, []))
+
+    def test_given_up(self) -> None:
+        """An answer without it ends it."""
+        self.start()
+        self.grants(self.ROUTE)
+        self.network.advance(3480)
+        self.grants()
+        self.assertEqual((self.trunk.side.up, self.route), (True, []))
+
+    def test_lost(self) -> None:
+        """Gone with the connection, and with the registration when the trunk stops."""
+        self.start()
+        self.grants(self.ROUTE)
+        self.connections[0].abort("gone")
+        self.network.flush()
+        self.assertEqual(self.route, [])
+
+
 class OptionsTests(CarrierCase):
     """A carrier that knows the trunk by its address: OPTIONS (RFC 3261 section 11) shows that it lives."""
 

@@ -66,11 +66,15 @@ class RegisteringTests(SceneCase):
         await scene.until(lambda: far.status, "refused")
         self.assertEqual(far.status, 503)
         phone = scene.phone.address
+        side = scene.trunk.pbxes["office"].side
+        self.assertFalse(side.isAt(phone.host))
         contact = f"sip:line@{phone.host}:{phone.port}"
         self.assertEqual(await self.register(scene, contact, "wrong"), 403)
         self.assertEqual(office()["unproved"], {"password": 1})
         self.assertEqual(await self.register(scene, contact), 200)
         self.assertEqual(office()["registration"]["contact"], contact)
+        # Where a redirection of its own may lead.
+        self.assertTrue(side.isAt(phone.host))
         self.assertLogged("office", f"registered at {contact}", level=LogLevel.info)
         near, far = await scene.callIn()
         self.assertEqual(near.number, "+442079460100")
