@@ -5,7 +5,7 @@ from __future__ import annotations
 from skypetrunk import __version__
 from skypetrunk.core.emergency import isServiceURN
 from skypetrunk.core.session import MULTIPART, SDP_TYPE, description
-from skypetrunk.core.session_timer import intervalTooSmall
+from skypetrunk.core.session_timer import LEAST, intervalTooSmall
 from skypetrunk.wire.message import Header, Request
 from skypetrunk.wire.uri import OpaqueURI
 
@@ -32,8 +32,12 @@ def notTaken(method: str) -> int:
     return 405 if method in _KNOWN else 501
 
 
-def refusalOf(request: Request) -> tuple[int, list[Header]] | None:
-    """What RFC 3261 section 8.2 refuses in any request, in its order: status and headers."""
+def refusalOf(request: Request, leastExpires: int = LEAST) -> tuple[int, list[Header]] | None:
+    """
+    What RFC 3261 section 8.2 refuses in any request, in its order: status and headers.
+
+    @param leastExpires: the smallest session interval that is taken, in seconds.
+    """
     first = request.method == "INVITE" and request.toAddress.tag is None
     if isinstance(request.requestURI, OpaqueURI) and not (first and isServiceURN(request.requestURI)):
         return 416, []
@@ -51,5 +55,5 @@ def refusalOf(request: Request) -> tuple[int, list[Header]] | None:
             return 415, [ACCEPT]
         if (request.header("Content-Encoding") or "identity").lower() != "identity":
             return 415, [Header("Accept-Encoding", "identity")]
-    least = intervalTooSmall(request)
+    least = intervalTooSmall(request, leastExpires)
     return None if least is None else (422, [least])

@@ -118,7 +118,7 @@ class DialogManager:
 
     def _take(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
-        refusal = refusalOf(request)
+        refusal = refusalOf(request, side.leastExpires)
         if refusal is not None:
             transaction.respond(self._response(request, *refusal))
         elif request.toAddress.tag is not None:

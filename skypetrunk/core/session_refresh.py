@@ -16,6 +16,7 @@ from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.session_timer import RETRY_SECONDS, SessionTimer
+from skypetrunk.core.sides import Side
 from skypetrunk.core.timers import glareDelay
 from skypetrunk.core.update import UpdateClient
 from skypetrunk.errors import RemoteError
@@ -46,6 +47,7 @@ class RefreshedLeg(Protocol):
     """The leg whose session it is."""
 
     session: Session
+    side: Side
 
     @property
     def free(self) -> bool:
@@ -77,7 +79,7 @@ class SessionRefresh:
     __slots__ = ("_client", "_glares", "_later", "_leg", "_sent", "_waiting", "_workshop", "timer")
 
     def __init__(self, leg: RefreshedLeg, workshop: Workshop) -> None:
-        self.timer = SessionTimer(self, workshop.clock)
+        self.timer = SessionTimer(self, workshop.clock, leg.side.sessionExpires, leg.side.leastExpires)
         self._leg = leg
         self._workshop = workshop
         self._client: Client | None = None

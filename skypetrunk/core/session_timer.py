@@ -18,7 +18,7 @@ from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.message import Header, Message, Request, Response
 
 INTERVAL = 1800
-"""Seconds asked for: what RFC 4028 section 4 recommends."""
+"""Seconds asked for by default: what RFC 4028 section 4 recommends."""
 
 LEAST = 90
 """The smallest interval that may be asked for or taken, in seconds (RFC 4028 section 5)."""
@@ -162,10 +162,16 @@ class SessionTimer:
 
     __slots__ = ("_inputs", "_interval", "_least", "_ours", "_raises")
 
-    def __init__(self, user: SessionTimerUser, clock: IReactorTime) -> None:
+    def __init__(
+        self, user: SessionTimerUser, clock: IReactorTime, interval: int = INTERVAL, least: int = LEAST
+    ) -> None:
+        """
+        @param interval: seconds to ask for.
+        @param least: the smallest interval to be agreed, in seconds, at least L{LEAST}.
+        """
         self._inputs = _machine(_Core(user, clock))
-        self._interval = INTERVAL
-        self._least = LEAST
+        self._interval = max(interval, least)
+        self._least = least
         self._ours: bool | None = None
         self._raises = 0
 
@@ -238,16 +244,16 @@ class SessionTimer:
         self._inputs.stop()
 
 
-def intervalTooSmall(request: Request) -> Header | None:
+def intervalTooSmall(request: Request, smallest: int) -> Header | None:
     """
-    The Min-SE of the 422 that C{request} gets; C{None}: its interval can be taken, or whoever made it so
-    small would not understand (RFC 4028 section 9).
+    The Min-SE, C{smallest}, of the 422 that C{request} gets; C{None}: its interval can be taken, or whoever
+    made it so small would not understand (RFC 4028 section 9).
 
     @raise MalformedMessage: the header cannot be read (400).
     """
     asked = _sessionExpires(request)
     knows = "timer" in {name.lower() for name in request.values("Supported")}
-    return Header("Min-SE", str(LEAST)) if asked is not None and knows and asked[0] < LEAST else None
+    return Header("Min-SE", str(smallest)) if asked is not None and knows and asked[0] < smallest else None
 
 
 def _sessionExpires(message: Message) -> tuple[int, str] | None:

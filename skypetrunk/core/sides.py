@@ -27,6 +27,7 @@ from skypetrunk.core.identity import (
     withVerstat,
 )
 from skypetrunk.core.number_form import AS_GIVEN, readNumber, writeNumber
+from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.core.verified import VerifiedFinder, fromStranger
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
@@ -82,6 +83,8 @@ class Side:
     @ivar registrar: answers a REGISTER from it, where it may register.
     @ivar earlyAnswersReliable: early answers to it are sent until their PRACK (RFC 3262) where it supports
         that; else only where it requires that.
+    @ivar sessionExpires: seconds of the session interval that it is asked for (RFC 4028).
+    @ivar leastExpires: the smallest that it may have, in seconds.
     @ivar ways: addresses that a call may try, one after the other.
     @ivar redirect: one of L{REDIRECTIONS}.
     @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
@@ -98,6 +101,8 @@ class Side:
     registrar: Callable[[IServerTransaction], Response] | None = None
     ways = 1
     earlyAnswersReliable = False
+    sessionExpires = INTERVAL
+    leastExpires = LEAST
     redirect = REFUSE
     redirectAllow: Collection[str] = frozenset()
     local: SIPURI | None = None

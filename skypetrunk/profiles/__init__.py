@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from skypetrunk.core.identity import CALLER_PLACES, FROM
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
+from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
 from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, readTOML
@@ -35,6 +36,8 @@ class CarrierProfile:
     @ivar title: for people.
     @ivar caFile: PEM file with the roots that replace the system's, or C{None}.
     @ivar optionsInterval: seconds between two OPTIONS to the carrier; 0 for none.
+    @ivar sessionExpires: seconds of the session interval that is asked for (RFC 4028).
+    @ivar leastExpires: the smallest that is taken, in seconds.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -45,6 +48,8 @@ class CarrierProfile:
     register: bool
     expires: int
     optionsInterval: int
+    sessionExpires: int
+    leastExpires: int
     suites: tuple[str, ...]
     calledFrom: str
     fromUser: str
@@ -95,6 +100,8 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         register=register,
         expires=table.integer("expires", 60, 86400, 3600),
         optionsInterval=table.integer("options_interval", 0, 3600, 0 if register else OPTIONS_SECONDS),
+        sessionExpires=table.integer("session_expires", LEAST, 86400, INTERVAL),
+        leastExpires=table.integer("min_se", LEAST, 86400, LEAST),
         suites=readSuites(table, SUITES),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),
@@ -111,6 +118,9 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
     )
     if profile.anonymous == "asserted" and profile.callerHeader == "none":
         table.wrong("anonymous", 'is "asserted", but caller_header is "none"', "a caller_header too")
+    if profile.sessionExpires < profile.leastExpires:
+        right = f"{profile.leastExpires} (min_se) or more"
+        table.wrong("session_expires", f"is {profile.sessionExpires}", right)
     table.finish()
     problems.raiseAny()
     return profile

@@ -92,6 +92,8 @@ class Carrier:
         )
         self.limits = configuration.limits
         self.side.burst = self.limits.burst
+        self.side.sessionExpires = configuration.profile.sessionExpires
+        self.side.leastExpires = configuration.profile.leastExpires
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
         self.transactions = Transactions(reactor, self.side, token, timers)

@@ -83,6 +83,7 @@ class Player:
         second = flow["id"] == "3665-3.4" and actor == "alice"
         self.net = FlowNet(transport, second, PASS if actor == "peer" else FOLLOW)
         self.wire = getattr(self.net, leg)
+        self._setTimers()
         self.user: Neighbour = self.net.pbx if leg == "carrier" else self.net.carrier
         self._places = {"proxy2": self.net.second} if self.net.second else {}
         self._place: Neighbour = self.wire
@@ -105,6 +106,7 @@ class Player:
         self._numbers = 0
         self._branches = 0
         self._reliable: int | None = None  # our RSeq less the flow's
+        self._supported = ""  # of the wire
         self._given = False  # our answer, in a reliable response
         self._versions = 0
         # The user.
@@ -115,6 +117,16 @@ class Player:
         self._first: Request | None = None
         self._userNumber = 1
         self._userVersions = 0
+
+    def _setTimers(self) -> None:
+        """The session intervals that the flow has skypetrunk ask for and take."""
+        mine = [step for step in self.steps if step["from"] == self.actor]
+        for step in mine[:1]:
+            for note in map(_HEADER, step.get("notes", [])):
+                if note is not None and note[1] == "Session-Expires":
+                    self.wire.side.sessionExpires = int(note[2])
+                elif note is not None and note[1] == "Min-SE":
+                    self.wire.side.leastExpires = int(note[2])
 
     def play(self) -> None:
         """
@@ -357,6 +369,11 @@ class Player:
                 if header[1] == "Contact" and step.get("status", 0) >= 300:
                     self._redirection = parseNameAddr(value)
                 message = message.withHeader(header[1], value)
+                if header[1] == "Supported":
+                    self._supported = value
+        if self._supported and "method" in step:
+            # What a user agent can do it can do in its other requests, too.
+            message = message.withHeader("Supported", self._supported)
         if "method" in step:
             assert isinstance(message, Request)
             self._received[message.method, step.get("cseq") and int(step["cseq"].split()[0])] = message
@@ -384,6 +401,7 @@ class Player:
             self._routes = self._wantedRoutes()
             headers += [("Record-Route", route) for route in reversed(self._routes)]
             headers.append(("Contact", f"<{self._contact}>"))
+            headers.append(("Allow", ", ".join(sorted({s["method"] for s in self.all if "method" in s}))))
             if self._sdp(step) not in ("", "none") and status > 180:
                 body = self._wireBody(self._sdp(step))
                 headers.append(("Content-Type", "application/sdp"))
@@ -419,6 +437,9 @@ class Player:
             self._ours = "<sip:account@198.51.100.2>"
             secure = self.wire is not self.net.pbx
             self._target = "sip:account@198.51.100.2:40000" if secure else "sip:+4420@198.51.100.1"
+        if method == "INVITE" and not self._up:
+            # A new attempt after a refusal, whose tag made no dialog.
+            self._ours = self._ours.partition(";tag=")[0]
         if any("new Contact" in note for note in notes):
             self._contact = "sip:peer@192.0.2.99:5071"
         number = int(step["cseq"].split()[0]) if "cseq" in step else self._number(method)

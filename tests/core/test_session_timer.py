@@ -59,6 +59,22 @@ class SessionTimers(Race):
         self.assertEqual(far.header("Min-SE"), "90")
         self.assertIn("timer", far.values("Supported"))
 
+    def test_configured(self) -> None:
+        """Each neighbour may be asked for another interval, and held to a longer one (sections 5 and 7.1)."""
+        for neighbour in (self.caller, self.callee):
+            neighbour.side.sessionExpires, neighbour.side.leastExpires = 1200, 900
+        _, far = self.call()
+        self.assertEqual((far.header("Session-Expires"), far.header("Min-SE")), ("1200", "900"))
+        self.callee.answers(far, 486)
+        self.caller.ackRefusal(486)
+        uri = "sip:+4420@198.51.100.1" if self.outbound else "sip:account@198.51.100.2:40000;transport=tls"
+        headers = [("Supported", "timer"), ("Session-Expires", "899")]
+        self.caller.invite(uri, self.description(self.caller), headers)
+        self.assertEqual(self.caller.response(422).header("Min-SE"), "900")
+        self.caller.ackRefusal(422)
+        _, accepted, _ = self.timed([("Supported", "timer"), ("Session-Expires", "900")], [])
+        self.assertEqual(accepted.header("Session-Expires"), "900;refresher=uac")
+
     def test_legsApart(self) -> None:
         """What a peer asks for is answered on its own leg; the other leg has its own interval (section 8)."""
         near, far = self.call()

@@ -105,6 +105,15 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(self.read(f'title = "A"\n{text}').optionsInterval, seconds)
         self.assertIn("0 to 3600", self.problems('title = "A"\noptions_interval = -1')[0])
 
+    def test_sessionTimer(self) -> None:
+        """What RFC 4028 recommends, or what the carrier wants; never less than the smallest."""
+        for text, seconds in (("", (1800, 90)), ("session_expires = 900\nmin_se = 900", (900, 900))):
+            profile = self.read(f'title = "A"\n{text}')
+            self.assertEqual((profile.sessionExpires, profile.leastExpires), seconds)
+        (problem,) = self.problems('title = "A"\nsession_expires = 600\nmin_se = 900')
+        self.assertIn("session_expires: is 600; would be right: 900 (min_se) or more", problem)
+        self.assertIn("90 to 86400", self.problems('title = "A"\nmin_se = 60')[0])
+
     def test_problems(self) -> None:
         """All at once, with what would be right."""
         self.assertEqual(

@@ -178,6 +178,16 @@ class OptionsTests(CarrierCase):
         self.assertEqual(len(self.requests("OPTIONS")), 1)
 
 
+class ProfileTests(CarrierCase):
+    """What of the profile reaches the calls."""
+
+    profile = "session_expires = 900\nmin_se = 600"
+
+    def test_sessionTimer(self) -> None:
+        """The session intervals."""
+        self.assertEqual((self.trunk.side.sessionExpires, self.trunk.side.leastExpires), (900, 600))
+
+
 class BothTests(CarrierCase):
     """Registration and OPTIONS together."""
 
