@@ -5,19 +5,23 @@ Tests of L{skypetrunk.core.timers}, and of every transmission time that C{vector
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core import keep_alive, session_timer
+from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.timers import StateTimers, Timers, waiting
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.testing import RecordingChannel, RecordingClientUser, RecordingTransactionUser, countingToken
 from skypetrunk.wire.message import responseTo
 from tests.core.messages import VECTORS, answer, incoming, outgoing
+from tests.core.test_invite_server import User
 
-#: Schedules of the vectors that other modules keep, with the reason.
-ELSEWHERE = {"2xx_until_ack_any_transport": "the user retransmits its 2xx (RFC 6026 section 8.7)"}
+#: Timers of the table that nobody here runs, with the reason.
+OTHERS = {"C": "of proxies; a user agent waits until its user or the other side has had enough"}
 
 
 class TimersTests(SynchronousTestCase):
@@ -48,9 +52,9 @@ class TimersTests(SynchronousTestCase):
         self.assertEqual(bounds, {Timers().bound})
 
     def test_every_schedule_is_run(self) -> None:
-        """Each schedule of the vectors has a test here, or a reason to be elsewhere."""
+        """Each schedule of the vectors has a test here."""
         tested = {name.removeprefix("test_schedule_") for name in dir(self) if "test_schedule_" in name}
-        self.assertEqual(tested | set(ELSEWHERE), set(self.vectors["schedules_seconds"]))
+        self.assertEqual(tested, set(self.vectors["schedules_seconds"]))
 
     def check(self, name: str, channel: RecordingChannel) -> None:
         """Everything sent over C{channel} left at the times of the schedule C{name}."""
@@ -85,6 +89,41 @@ class TimersTests(SynchronousTestCase):
             self.user.events, [("request", "INVITE"), ("failed", "no ACK within 32 s (timer H)")]
         )
 
+    def test_schedule_2xx_until_ack_any_transport(self) -> None:
+        """RFC 3261 section 13.3.1.4: a 2xx is sent again, over TLS too; without ACK its user is told."""
+        for transport in ("udp", "tcp", "tls"):
+            self.setUp()
+            channel = RecordingChannel(self.clock, f"{transport}:192.0.2.1:5061")
+            via = f"SIP/2.0/{transport.upper()} 192.0.2.1:5061;branch=z9hG4bKpeer1"
+            self.layer.messageReceived(incoming(via=via), channel)
+            channel.clear()
+            transaction, answering = self.user.transactions[0], User()
+            server = InviteServer(transaction, answering, self.clock, Timers())
+            server.accept(responseTo(transaction.request, 200, toTag="ours"))
+            self.check("2xx_until_ack_any_transport", channel)
+            self.assertEqual(answering.events, ["ACK missing"])
+
+    def test_reliable_provisional(self) -> None:
+        """RFC 3262 section 3: T1, doubling without the bound of T2, up to 64*T1."""
+        self.assertEqual(self.vectors["other"]["prack_retransmit"].split(" (")[0], "T1 doubling, up to 64*T1")
+        channel, answering = RecordingChannel(self.clock), User()
+        request = incoming().withHeader("Require", "100rel").withBody(b"v=0", "application/sdp")
+        self.layer.messageReceived(request, channel)
+        channel.clear()
+        transaction = self.user.transactions[0]
+        server = InviteServer(transaction, answering, self.clock, Timers())
+        server.progress(responseTo(transaction.request, 180, toTag="ours"))
+        for _ in range(64):
+            self.clock.advance(0.5)
+        self.assertEqual(channel.times(), [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5])
+        self.assertEqual(answering.events, ["prack missing"])
+
+    def test_others(self) -> None:
+        """The times that other RFCs add."""
+        other = self.vectors["other"]
+        self.assertEqual(keep_alive.PONG_SECONDS, other["rfc5626_crlf_pong_s"])
+        self.assertEqual(session_timer.LEAST, other["rfc4028_min_se_s"])
+
     def test_reliable_sends_once(self) -> None:
         """Over TLS nothing is retransmitted; the bounds are the same."""
         channel = RecordingChannel(self.clock, "tls:192.0.2.1:5061")
@@ -114,6 +153,87 @@ class TimersTests(SynchronousTestCase):
         self.runOut()
         self.assertEqual(channel.times(), [0, 0.5, 1.5, 5.5, 9.5, 13.5, 17.5, 21.5, 25.5, 29.5])
         self.assertEqual(user.events, [("response", 100), ("timed out",)])
+
+
+class TableTests(SynchronousTestCase):
+    """
+    RFC 3261 table 4 with the timers of RFC 6026, each played over UDP and TLS: from what starts it to what it
+    does.
+    """
+
+    def begin(self, reliable: bool) -> None:
+        """Nothing was sent yet."""
+        transport, port = ("TLS", 5061) if reliable else ("UDP", 5060)
+        self.clock = Clock()
+        self.user = RecordingTransactionUser()
+        self.client = RecordingClientUser()
+        self.layer = Transactions(self.clock, self.user, countingToken())
+        self.channel = RecordingChannel(self.clock, f"{transport.lower()}:192.0.2.1:{port}")
+        self.via = f"SIP/2.0/{transport} 192.0.2.1:{port};branch=z9hG4bKpeer1"
+
+    def after(self, happened: Callable[[], object]) -> float | None:
+        """Seconds until something happens; C{None}: not in 40."""
+        begun = self.clock.seconds()
+        while not happened():
+            if self.clock.seconds() - begun > 40:
+                return None
+            self.clock.advance(0.125)
+        return self.clock.seconds() - begun
+
+    def gone(self) -> bool:
+        """No transaction is left."""
+        return self.layer.pending == 0
+
+    def sent(self, method: str) -> None:
+        """A request of ours."""
+        self.layer.sendRequest(outgoing(method), self.channel, self.client)
+
+    def answered(self, status: int) -> None:
+        """The peer's answer to it."""
+        self.layer.messageReceived(answer(self.channel.requests[0], status), self.channel)
+
+    def received(self, method: str, status: int) -> None:
+        """A request of the peer, answered."""
+        self.layer.messageReceived(incoming(method, via=self.via), self.channel)
+        self.channel.clear()
+        transaction = self.user.transactions[0]
+        transaction.respond(responseTo(transaction.request, status, toTag="ours"))
+
+    def acknowledged(self) -> None:
+        """The ACK of our refusal."""
+        self.layer.messageReceived(incoming("ACK", via=self.via, toTag=";tag=ours"), self.channel)
+
+    def play(self, name: str) -> float | None:
+        """When the timer C{name} does what it is for."""
+        again: Callable[[], object] = lambda: len(self.channel.sent) > 1  # noqa: E731
+        over: Callable[[], object] = lambda: self.client.events  # noqa: E731
+        if name in "ABDM":
+            self.sent("INVITE")
+        elif name in "EFK":
+            self.sent("OPTIONS")
+        elif name in "GHI":
+            self.received("INVITE", 486)
+        else:
+            self.received(*(("OPTIONS", 200) if name == "J" else ("INVITE", 200)))
+        if name in "DKM":
+            self.answered({"D": 486, "K": 200, "M": 200}[name])
+        elif name == "I":
+            self.acknowledged()
+        waited = {"A": again, "E": again, "G": again, "B": over, "F": over}
+        if name == "H":
+            return self.after(lambda: self.user.events[1:])
+        return self.after(waited.get(name, self.gone))
+
+    def test_table(self) -> None:
+        """Every timer of the table, over both kinds of transport, at the second that stands there."""
+        timers: list[dict[str, Any]] = json.loads((VECTORS / "flows" / "timers.json").read_text())["timers"]
+        self.assertEqual("".join(timer["name"] for timer in timers), "ABCDEFGHIJKLM")
+        for timer in timers:
+            if timer["name"] in OTHERS:
+                continue
+            for reliable, key in ((False, "unreliable_s"), (True, "reliable_s")):
+                self.begin(reliable)
+                self.assertEqual(self.play(timer["name"]), timer[key], f"{timer['name']}, {key}")
 
 
 class StateTimersTests(SynchronousTestCase):
