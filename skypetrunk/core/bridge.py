@@ -1,35 +1,33 @@
 """
-One call: two legs, and what crosses from one to the other.
-
-An INVITE that comes in on one leg, first or re-INVITE, goes out on the other; answers, errors,
-CANCEL and the end travel back.  Nothing else crosses: each leg has its own dialog and its own SDP.
+One call: how it is set up, how it ends, and what becomes of it in a transfer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from skypetrunk.core.answers import Answer, across, acrossStatus, refusalHeaders
+from skypetrunk.core.answers import refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.crossing import Crossing
 from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
+from skypetrunk.core.dialog import MAX_FORWARDS
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.identity import Caller
-from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.redirection import Redirector
-from skypetrunk.core.session import Session, description
-from skypetrunk.core.sides import PBXSide, Side
-from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
-from skypetrunk.core.warning import warningOf, warningsAcross
+from skypetrunk.core.refer import ReferServer
+from skypetrunk.core.session import Session
+from skypetrunk.core.sides import Side
+from skypetrunk.core.transfer import REFERRER_SECONDS, TRANSFERRED, ReplacingExchange, Transfer, agree
+from skypetrunk.core.warning import warningOf
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -39,17 +37,15 @@ from skypetrunk.interfaces import (
     IServerTransaction,
     LegStatistics,
 )
-from skypetrunk.wire.message import Header, Request, Response
+from skypetrunk.wire.message import Header, Response
 
 
-class Bridge:
+class Bridge(Crossing):
     """
     One call.
 
     @ivar request: who asked for what.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -64,25 +60,22 @@ class Bridge:
         entropy: Callable[[int], bytes],
         redirector: Redirector,
     ) -> None:
+        super().__init__(workshop)
         self.request = request
+        self._caller = caller
         self._source = source
         ways = [Way(side, caller, request) for side in destinations]
         self._destinations = Destinations(ways, lambda way: redirector.admit(way, source))
         self._redirector = redirector
         self._way: Way | None = None
         self._owner = owner
-        self._workshop = workshop
         self._plane = plane
         self._policy = policy
         self._entropy = entropy
-        self._near: Leg | None = None
-        self._far: Leg | None = None
         self._legs: dict[LegClient, tuple[Side, ...]] = {}
-        self._exchange: Exchange | None = None
-        self._ringing: IDelayedCall | None = None
-        self._answeredAt: float | None = None
-        self._ended = False
-        self._maxForwards = 70
+        self._maxForwards = MAX_FORWARDS
+        self._more: tuple[Header, ...] = ()
+        self._transfer: Transfer | None = None
         self._statistics: list[LegStatistics] = []
 
     # Setting up
@@ -110,6 +103,19 @@ class Bridge:
             near.warn("the offer", error)
             self._refuse(error.status or 488, "caller", str(error), warningOf(error))
             return
+        self._ask()
+
+    def startReferred(self, exchange: Exchange, headers: Sequence[Header]) -> None:
+        """
+        Call the target of a transfer; the transferee joins later.
+
+        @param headers: of the INVITE, beside the usual ones.
+        """
+        self._exchange = exchange
+        self._more = tuple(headers)
+        self._ask()
+
+    def _ask(self) -> None:
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
         admitted = maybeDeferred(self._policy.admit, self.request)
         admitted.addCallbacks(self._admitted, self._notAdmitted)
@@ -150,7 +156,7 @@ class Bridge:
     def _place(self, way: Way, addresses: CallAddresses) -> None:
         """Place the call at a destination that can take it."""
         exchange, side = self._exchange, way.side
-        if exchange is None or self._near is None or self._ended:
+        if exchange is None or self._ended:
             return
         try:
             far = self._makeLeg(side, way.forwarder)
@@ -160,7 +166,8 @@ class Bridge:
         self._far, self._way = far, way
         if side.guard is not None:
             side.guard.taken(side.name, way.request)
-        self._plane.join(self._near.session.media, far.session.media)
+        if self._near is not None:
+            self._plane.join(self._near.session.media, far.session.media)
         offer = exchange.sendTo(far)
         self._log.info(
             "{call}: {source} calls {called} by way of {side}",
@@ -169,174 +176,17 @@ class Bridge:
             called=way.request.called,
             side=side.name,
         )
+        addresses = replace(addresses, headers=(*addresses.headers, *self._more))
         far.place(addresses, offer, max(self._maxForwards - self._destinations.redirections, 0))
 
     def _giveUp(self, verdict: Verdict) -> None:
         """There is no destination, or no other one."""
         self._refuse(verdict.answer.status, verdict.by, verdict.reason, verdict.answer.headers)
 
-    def _across(self, status: int, response: Response | None) -> Answer:
-        """What the asking side is told of the other's refusal."""
-        assert self._exchange is not None
-        return across(status, response, isinstance(self._exchange.asking.side, PBXSide))
-
-    def _refuse(self, status: int, by: str, reason: str, headers: Sequence[Header] = ()) -> None:
+    def _unplaced(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
+        """Another destination may be tried, else the refusal crosses."""
         exchange = self._exchange
-        if exchange is not None and not self._ended:
-            self._end(by, reason, status)
-            exchange.asking.refuse(exchange.server, status, headers)
-
-    def _rangTooLong(self) -> None:
-        """No final answer: the end of a first INVITE; another one is taken back on both legs."""
-        self._ringing = None
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if self._answeredAt is None:
-            self._refuse(480, "trunk", f"no answer within {RINGING_SECONDS:.0f} s")
-            self._hangUp()
-        elif exchange.answering is not None:
-            self._exchange = None
-            exchange.asking.session.forget()
-            # RFC 3311 section 5.2: 504 where the other side takes longer than an UPDATE can wait.
-            status = 504 if isinstance(exchange.server, UpdateServer) else 480
-            exchange.asking.refuse(exchange.server, status)
-            exchange.answering.cancelInvite()
-
-    # LegOwner: an INVITE crosses
-
-    def legInvited(self, leg: Leg, server: InviteServer | UpdateServer) -> None:
-        """
-        A re-INVITE or UPDATE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section
-        14.1).
-        """
-        other = self._other(leg)
-        settled = self._answeredAt is not None and self._exchange is None and not self._ended
-        if settled and leg.answerRefresh(server):
-            return
-        if not settled or other is None or other.busy:
-            leg.refuse(server, 491)
-            return
-        exchange = Exchange(leg, server)
-        try:
-            exchange.receiveOffer()
-        except RemoteError as error:
-            leg.warn("the new offer", error)
-            leg.refuse(server, error.status or 488, warningOf(error))
-            return
-        self._exchange = exchange
-        update = isinstance(server, UpdateServer)
-        offer = exchange.sendTo(other)
-        if not (update and other.allows("UPDATE")):
-            # One that goes on as UPDATE has the bound of its own transaction.
-            seconds = UPDATE_SECONDS if update else RINGING_SECONDS
-            self._ringing = self._workshop.clock.callLater(seconds, self._rangTooLong)
-        other.change(offer, update)
-
-    def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
-        """Before the answer each leg is settled by itself; the other is told after it."""
-        if self._exchange is None or self._ended:
-            raise RemoteError("the call is over", 481)
-        return self._exchange.reoffered(leg, body, tag)
-
-    def legProgressed(self, leg: LegClient, response: Response) -> None:
-        """180, 183 and their like cross, with an early answer if there is one."""
-        exchange = self._exchange
-        if exchange is None or leg is not exchange.answering or self._answeredAt is not None:
-            return
-        try:
-            body = exchange.progress(response)
-        except RemoteError as error:
-            leg.warn("the early media", error)
-            body = b""
-        exchange.asking.progress(exchange.server, response.status, body)
-
-    def legAccepted(self, leg: LegClient, response: Response) -> None:
-        """A 2xx crosses: with the answer, or with the offer that the asking side left to the other."""
-        exchange = self._exchange
-        if exchange is None or leg is not exchange.answering or self._ended:
-            leg.acknowledge(response)
-            leg.hangUp()
-            return
-        self._stopRinging()
-        asking = exchange.asking
-        try:
-            body = exchange.accept(response)
-        except RemoteError as error:
-            leg.warn("the answer", error)
-            leg.acknowledge(response)
-            self._end("trunk", str(error), error.status or 488)
-            asking.refuse(exchange.server, error.status or 488, warningsAcross([error.warning]))
-            self._hangUp()
-            return
-        if not exchange.late:
-            leg.acknowledge(response)
-            self._exchange = None
-        asking.accept(exchange.server, body)
-        if exchange.renewal is not None:
-            asking.refresh.renew(exchange.renewal)
-        if exchange.answeringRenewal is not None:
-            leg.refresh.renew(exchange.answeringRenewal)
-        if self._answeredAt is None:
-            self._answeredAt = self._workshop.clock.seconds()
-            self._owner.bridgeAnswered(self)
-
-    def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
-        """The ACK of the asking side; after a late offer it holds the answer for the other (RFC 3264)."""
-        exchange = self._exchange
-        if exchange is None or server is not exchange.server or exchange.success is None:
-            return
-        self._exchange = None
-        answering = exchange.answering
-        assert answering is not None
-        try:
-            body = exchange.acknowledge(ack)
-        except RemoteError as error:
-            answering.acknowledge(exchange.success)
-            self._end("trunk", f"no usable answer in the ACK: {error}", None)
-            self._hangUp()
-            return
-        answering.acknowledge(exchange.success, body)
-
-    def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
-        """CANCEL crosses; a first INVITE was the whole call."""
-        exchange = self._exchange
-        if exchange is None or server is not exchange.server:
-            return
-        self._exchange = None
-        self._stopRinging()
-        if self._answeredAt is None:
-            self._end("caller", cause, 487)
-            self._hangUp()
-        elif exchange.answering is not None:
-            leg.session.forget()
-            exchange.answering.cancelInvite()
-
-    def legCrossed(self, leg: LegClient, response: Response) -> None:
-        """The other side had changed the session already: its media goes where it now wants it."""
-        try:
-            if not self._ended:
-                leg.session.answerReceived(description(response))
-        except RemoteError as error:
-            leg.warn("a crossing answer", error)
-        leg.session.forget()
-
-    def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
-        """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""
-        exchange = self._exchange
-        if exchange is None or leg is not exchange.answering or self._ended:
-            return
-        if self._answeredAt is not None:
-            answer = self._across(status, response)
-            self._exchange = None
-            self._stopRinging()
-            exchange.asking.session.forget()
-            exchange.asking.refuse(exchange.server, answer.status, answer.headers)
-            if status in (408, 481):
-                # RFC 3261 section 12.2.1.2: the dialog is gone.
-                self._end("trunk", f"a re-INVITE was answered {status}", None)
-                self._hangUp()
-            return
+        assert exchange is not None
         self._log.info(
             "{call}: {side} answers {status} {reason}",
             call=self.request.call,
@@ -352,25 +202,24 @@ class Bridge:
         self._destinations.add(outcome.ways, outcome.left)
         self._destinations.next(outcome.verdict, self._place, self._giveUp)
 
-    def _other(self, leg: LegClient) -> Leg | None:
-        return self._far if leg is self._near else self._near
-
-    def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
-        """Keys cross once both sides are connected."""
-        other = self._other(leg)
-        if self._answeredAt is None or self._ended or other is None:
-            done(480)
-        else:
-            toPBX = isinstance(leg.side, PBXSide)
-            other.inform(kind, body, lambda got: done(got if got < 300 else acrossStatus(got, toPBX)))
-
     # The end
 
     def legEnded(self, leg: LegClient, cause: str) -> None:
-        """One side hung up: so does the other."""
+        """One side hung up: so does the other, but one that is being transferred goes on."""
+        exchange, other = self._exchange, self.other(leg)
+        if leg is not self._near and leg is not self._far:
+            if exchange is not None and leg is exchange.asking and self._answeredAt is not None:
+                self._exchange = None
+                self._stopRinging()
+                exchange.withdrawn()
+                if exchange.answering is not None:
+                    exchange.answering.cancelInvite()
+            return
+        if self._transfer is not None and other is self._transfer.transferee:
+            self._transfer.referrerLeft()
+            return
         by = "caller" if leg is self._near else "callee"
         self._end(by, cause, None if self._answeredAt is not None else 487)
-        other = self._other(leg)
         if other is not None:
             other.hangUp(leg.reasons)
 
@@ -386,18 +235,18 @@ class Bridge:
             if leg is not None:
                 leg.hangUp()
 
-    def _stopRinging(self) -> None:
-        ringing, self._ringing = self._ringing, None
-        if ringing is not None and ringing.active():
-            ringing.cancel()
-
     def _end(self, by: str, cause: str, status: int | None) -> None:
         """Once: stop timers, give back media, tell the owner."""
         if self._ended:
             return
         self._ended = True
         self._stopRinging()
+        transfer, self._transfer = self._transfer, None
+        if transfer is not None:
+            transfer.abandon()
         exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.withdrawn()
         if exchange is not None and exchange.success is not None and exchange.answering is not None:
             # The answer that its ACK waited for will not come; before the BYE there must be an ACK.
             exchange.answering.acknowledge(exchange.success)
@@ -409,6 +258,11 @@ class Bridge:
         went = None if self._way is None or not self._way.redirected else self._way.request.called
         ended = CallEnded(self.request.call, cause, status, by, duration, went)
         self._owner.bridgeEnded(self, ended, self._statistics)
+        if not self._legs:
+            self._owner.bridgeGone(self)
+
+    def _answered(self) -> None:
+        self._owner.bridgeAnswered(self)
 
     def legGone(self, leg: LegClient) -> None:
         """Both gone: nothing is left of the call."""
@@ -417,3 +271,100 @@ class Bridge:
         self._forget(leg)
         if not self._legs:
             self._owner.bridgeGone(self)
+
+    # Transfer
+
+    def callerOf(self, leg: Leg) -> Caller:
+        """Who is on this leg, for a call that it makes."""
+        return self._caller if leg is self._near else Caller(self.request.called, None)
+
+    def legReferred(self, leg: Leg, refer: ReferServer) -> None:
+        """The owner knows the rules; one at a time."""
+        other = self.other(leg)
+        if other is None or not self.settled or self._transfer is not None:
+            refer.refuse(491)
+        else:
+            self._owner.bridgeReferred(self, leg, other, refer)
+
+    def transferBegun(self, transfer: Transfer) -> None:
+        """The transferee stays here until C{transfer} has an outcome."""
+        self._transfer = transfer
+
+    def transferFailed(self, transferee: Leg) -> None:
+        """This call goes on; the transferee may have heard the target meanwhile."""
+        self._transfer = None
+        other = self.other(transferee)
+        if other is not None and not self._ended:
+            self._plane.join(other.session.media, transferee.session.media)
+
+    def release(self, leg: Leg, hangUp: bool) -> None:
+        """
+        C{leg} goes on in another call, and this one is over.
+
+        @param hangUp: the one that stays behind has not hung up yet.
+        """
+        self._transfer = None
+        other = self.other(leg)
+        by = "callee" if leg is self._near else "caller"
+        self._statistics.append(leg.session.media.statistics())
+        if leg is self._near:
+            self._near = None
+        else:
+            self._far = None
+        for forwarder in self._legs.pop(leg)[1:]:
+            forwarder.calls -= 1
+        self._end(by, TRANSFERRED, None)
+        if hangUp and other is not None:
+            self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
+
+    def takeOver(self, leg: Leg) -> None:
+        """The transferee is the calling leg from now on; another call had it."""
+        self._near = leg
+        self._adopt(leg)
+        self.joinMedia(leg)
+
+    def joinMedia(self, leg: Leg) -> None:
+        """C{leg} and the called one hear each other."""
+        if self._far is not None:
+            self._plane.join(leg.session.media, self._far.session.media)
+
+    def _adopt(self, leg: Leg) -> None:
+        leg.owner = self
+        leg.call = self.request.call
+        self._legs[leg] = (leg.side,)
+
+    def swap(self, old: Leg, new: Leg) -> None:
+        """C{new} takes the place of C{old}, which hangs up."""
+        other = self.other(old)
+        assert other is not None
+        if old is self._near:
+            self._near = new
+        else:
+            self._far = new
+        self._adopt(new)
+        self._plane.join(new.session.media, other.session.media)
+        self._statistics.append(old.session.media.release())
+        old.hangUp()
+
+    def agree(self, new: Leg) -> None:
+        """Tell each side what the other can do, after C{new} came from another call."""
+        other = self.other(new)
+        if other is not None:
+            agree(new, other)
+
+    def replaced(self, leg: Leg, transaction: IServerTransaction) -> None:
+        """
+        An INVITE from the side of C{leg} is to take its place (RFC 3891 section 3).
+
+        @raise PortsExhausted: no media ports.
+        @raise RemoteError: the INVITE cannot be taken; it carries the status.
+        """
+        new = self._makeLeg(leg.side)
+        try:
+            server = new.invited(transaction)
+        except RemoteError:
+            new.session.media.release()
+            self._forget(new)
+            raise
+        exchange = ReplacingExchange(asking=new, server=server, replaced=leg, swap=self.swap)
+        self._cross(exchange, self.other(leg), update=False)

@@ -9,6 +9,8 @@ from skypetrunk.interfaces import CallEnded, LegStatistics
 
 if TYPE_CHECKING:
     from skypetrunk.core.bridge import Bridge
+    from skypetrunk.core.leg import Leg
+    from skypetrunk.core.refer import ReferServer
 
 RINGING_SECONDS = 180.0
 """How long a call may ring; RFC 3261 section 16.6 (timer C) wants more than three minutes of a proxy,
@@ -23,6 +25,9 @@ class BridgeOwner(Protocol):
 
     def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
         """The call is over, media is given back."""
+
+    def bridgeReferred(self, bridge: Bridge, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
+        """One side of a call that stands wants the other to call somebody else; answer it with C{refer}."""
 
     def bridgeGone(self, bridge: Bridge) -> None:
         """Nothing of the call is left on the wire."""

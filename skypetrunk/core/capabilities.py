@@ -11,19 +11,19 @@ from skypetrunk.wire.uri import OpaqueURI
 
 AGENT = f"skypetrunk/{__version__}"
 
-ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, INFO, UPDATE")
+ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, INFO, UPDATE, REFER, NOTIFY")
 
-SUPPORTED = Header("Supported", "timer, 100rel")
+SUPPORTED = Header("Supported", "timer, 100rel, replaces")
 
-LATE_SUPPORTED = Header("Supported", "timer")
+LATE_SUPPORTED = Header("Supported", "timer, replaces")
 """Of an INVITE without offer: one in a reliable provisional response would want its answer in PRACK."""
 
 ACCEPT = Header("Accept", f"{SDP_TYPE}, {MULTIPART}")
 
-_EXTENSIONS = frozenset(("timer", "100rel"))
+_EXTENSIONS = frozenset(("timer", "100rel", "replaces"))
 
 _KNOWN = frozenset(
-    ("REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH")
+    ("REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH")
 )
 
 

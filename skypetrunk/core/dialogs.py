@@ -17,12 +17,15 @@ from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader, refusalHeaders
 from skypetrunk.core.bridge import Bridge
 from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.emergency import isEmergencyCall
+from skypetrunk.core.identity import Caller
 from skypetrunk.core.leg import Leg
-from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.leg_table import LegTable
 from skypetrunk.core.redirection import Redirector
+from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
+from skypetrunk.core.transfers import Transfers
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -36,6 +39,18 @@ from skypetrunk.interfaces import (
     LegStatistics,
 )
 from skypetrunk.wire.message import Header, Request, Response, responseTo
+from skypetrunk.wire.replaces import parseReplaces
+
+_TAKEN: dict[str, Callable[[Leg, IServerTransaction], None]] = {
+    "BYE": Leg.byeReceived,
+    "INFO": Leg.infoReceived,
+    "INVITE": Leg.reinvited,
+    "NOTIFY": Leg.notifyReceived,
+    "PRACK": Leg.prackReceived,
+    "REFER": Leg.referReceived,
+    "UPDATE": Leg.updateReceived,
+}
+"""What is taken within a dialog, beside OPTIONS."""
 
 
 class Routes(Protocol):
@@ -54,8 +69,8 @@ class DialogManager:
     """
     All calls of one process.
 
-    @ivar emergencies: emergency calls that were sent back to the PBX's own line, and redirections to an
-        emergency number.
+    @ivar emergencies: emergency calls that were sent back to the PBX's own line, and redirections and
+        transfers to an emergency number.
     @ivar sides: by name.
     """
 
@@ -80,7 +95,9 @@ class DialogManager:
         @param gate: asked before anything is taken for a call, unlike C{policy}; it answers at once.
         """
         self._clock = clock
-        self._workshop = Workshop(clock, timers, token, entropy, self._register, self._unregister)
+        self._legs = LegTable()
+        register, unregister = self._legs.register, self._legs.unregister
+        self._workshop = Workshop(clock, timers, token, entropy, register, unregister)
         self._token = token
         self._entropy = entropy
         self._plane = plane
@@ -91,10 +108,10 @@ class DialogManager:
         self._observers = tuple(observers)
         self.emergencies = 0
         self._redirector = Redirector(
-            numbers, routes.destinations, policy, self._refusal, self._emergencyRedirected
+            numbers, routes.destinations, policy, self.refusal, self._emergencyRefused
         )
+        self._transfers = Transfers(self, numbers, token)
         self.sides: dict[str, Side] = {}
-        self._legs: dict[tuple[str, str], list[Leg]] = {}
         self._bridges: set[Bridge] = set()
         self._draining: Deferred[None] | None = None
         self._drainTimer: IDelayedCall | None = None
@@ -129,37 +146,33 @@ class DialogManager:
             transaction.respond(self._options(side, request))
         elif request.method == "REGISTER" and side.registrar is not None:
             transaction.respond(side.registrar(transaction))
-        elif request.method in ("BYE", "PRACK", "INFO", "UPDATE"):
+        elif request.method in ("BYE", "PRACK", "INFO", "UPDATE", "NOTIFY"):
             transaction.respond(self._response(request, 481))
+        elif request.method == "REFER":
+            # Only a call can be transferred.
+            transaction.respond(self._response(request, 403))
         else:
             transaction.respond(self._response(request, notTaken(request.method), [ALLOW]))
 
     def _inDialog(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
         leg = self._find(side, request)
-        if leg is None or (leg.dialog is None and request.method not in ("UPDATE", "OPTIONS")):
+        if leg is None or not leg.takes(request.method):
             transaction.respond(self._response(request, 481))
-        elif request.method == "UPDATE":
-            leg.updateReceived(transaction)
-        elif request.method == "INVITE":
-            leg.reinvited(transaction)
-        elif request.method == "BYE":
-            leg.byeReceived(transaction)
-        elif request.method == "PRACK":
-            leg.prackReceived(transaction)
-        elif request.method == "INFO":
-            leg.infoReceived(transaction)
         elif request.method == "OPTIONS":
             leg.respond(transaction, 200, [ALLOW, SUPPORTED, ACCEPT])
+        elif request.method in _TAKEN:
+            _TAKEN[request.method](leg, transaction)
         else:
             leg.respond(transaction, notTaken(request.method), [ALLOW])
 
     def _find(self, side: Side, request: Request) -> Leg | None:
-        remote = request.fromAddress.tag or ""
-        for leg in self._legs.get((request.callID, request.toAddress.tag or ""), ()):
-            if leg.side is side and leg.dialogWith(remote) is not None:
-                return leg
-        return None
+        tags = request.toAddress.tag or "", request.fromAddress.tag or ""
+        return self.findLeg(side, request.callID, *tags)
+
+    def findLeg(self, side: Side, callID: str, localTag: str, remoteTag: str) -> Leg | None:
+        """The leg of this dialog."""
+        return self._legs.find(side, callID, localTag, remoteTag)
 
     def ackReceived(self, side: Side, request: Request) -> None:
         """The ACK of a 2xx; one of no dialog is dropped."""
@@ -169,7 +182,7 @@ class DialogManager:
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """An INVITE was cancelled."""
-        leg = self._awaiting(transaction.request)
+        leg = self._legs.awaiting(transaction.request)
         if leg is not None:
             leg.cancelled()
 
@@ -178,18 +191,9 @@ class DialogManager:
         self._log.debug(
             "{method}: the answer was lost: {reason}", method=transaction.request.method, reason=str(reason)
         )
-        leg = self._awaiting(transaction.request)
+        leg = self._legs.awaiting(transaction.request)
         if leg is not None:
             leg.connectionLost()
-
-    def _awaiting(self, request: Request) -> Leg | None:
-        """The leg that has not answered the INVITE C{request} yet."""
-        for (callID, _), legs in self._legs.items():
-            if callID == request.callID:
-                for leg in legs:
-                    if leg.awaits(request):
-                        return leg
-        return None
 
     def _options(self, side: Side, request: Request) -> Response:
         """200 only while a call could leave, so that a PBX's own probe finds its fallback."""
@@ -222,6 +226,9 @@ class DialogManager:
         if challenge is not None:
             transaction.respond(challenge)
             return
+        if request.header("Replaces") is not None:
+            self._replacing(side, transaction)
+            return
         caller = side.callerOf(request)
         destinations = self._routes.destinations(side.name, called) if called else ()
         if not destinations:
@@ -235,14 +242,28 @@ class DialogManager:
             source=side.name,
             destinations=tuple(dict.fromkeys(way.name for way in destinations)),
         )
-        refusal = self._refusal(side, asked)
+        refusal = self.refusal(side, asked)
         if refusal is not None:
             self._respondRefused(transaction, asked, refusal)
             return
+        bridge = self.newCall(asked, caller, side, destinations)
+        try:
+            bridge.start(transaction, max((request.maxForwards or 70) - 1, 0))
+        except (RemoteError, PortsExhausted) as error:
+            status = (error.status or 400) if isinstance(error, RemoteError) else 503
+            self._log.warn("a call from {side} is refused: {reason}", side=side.name, reason=str(error))
+            transaction.respond(self._response(request, status))
+            self.bridgeEnded(bridge, CallEnded(asked.call, str(error), status, "trunk", 0.0), ())
+            self.bridgeGone(bridge)
+
+    def newCall(
+        self, asked: CallRequest, caller: Caller, source: Side, destinations: Sequence[Side]
+    ) -> Bridge:
+        """A call that is admitted, not begun yet."""
         bridge = Bridge(
             asked,
             caller,
-            side,
+            source,
             destinations,
             self,
             self._workshop,
@@ -253,16 +274,22 @@ class DialogManager:
         )
         self._bridges.add(bridge)
         self._tell(lambda observer: observer.callStarted(asked))
-        try:
-            bridge.start(transaction, max((request.maxForwards or 70) - 1, 0))
-        except (RemoteError, PortsExhausted) as error:
-            status = (error.status or 400) if isinstance(error, RemoteError) else 503
-            self._log.warn("a call from {side} is refused: {reason}", side=side.name, reason=str(error))
-            transaction.respond(self._response(request, status))
-            self.bridgeEnded(bridge, CallEnded(asked.call, str(error), status, "trunk", 0.0), ())
-            self.bridgeGone(bridge)
+        return bridge
 
-    def _refusal(self, side: Side, asked: CallRequest) -> CallRefused | None:
+    def _replacing(self, side: Side, transaction: IServerTransaction) -> None:
+        """An INVITE that takes over a call (RFC 3891)."""
+        request = transaction.request
+        values = request.values("Replaces")
+        if len(values) != 1:
+            transaction.respond(self._response(request, 400))
+            return
+        try:
+            bridge, leg = self._transfers.replaced(side, parseReplaces(values[0]))
+            bridge.replaced(leg, transaction)
+        except PortsExhausted:
+            transaction.respond(self._response(request, 503))
+
+    def refusal(self, side: Side, asked: CallRequest) -> CallRefused | None:
         """Why there is no room for this call, before anything is taken for it."""
         try:
             if self._gate is not None:
@@ -271,8 +298,17 @@ class DialogManager:
             return refusal
         return CallRefused("as many calls as allowed are up", 503, NO_CIRCUIT) if side.overfull else None
 
-    def _emergencyRedirected(self) -> None:
+    def _emergencyRefused(self) -> None:
         self.emergencies += 1
+
+    def emergencyRefused(self, side: Side) -> None:
+        """A transfer to an emergency number was refused."""
+        self._emergencyRefused()
+        self._log.warn("{side} transfers a call to an emergency number: that is refused", side=side.name)
+
+    def destinations(self, source: Side, called: str) -> Sequence[Side]:
+        """Where a call from C{source} may go."""
+        return self._routes.destinations(source.name, called)
 
     def _respondRefused(
         self, transaction: IServerTransaction, asked: CallRequest, refusal: CallRefused
@@ -310,6 +346,10 @@ class DialogManager:
         )
         self._tell(lambda observer: observer.callEnded(ended, media))
 
+    def bridgeReferred(self, bridge: Bridge, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
+        """Refused, passed or carried out."""
+        self._transfers.referred(bridge, referrer, transferee, refer)
+
     def bridgeGone(self, bridge: Bridge) -> None:
         """Forgotten; the last one ends a drain."""
         self._bridges.discard(bridge)
@@ -323,21 +363,6 @@ class DialogManager:
             except Exception:
                 self._log.failure("the observer {observer!r} failed", observer=observer)
 
-    # Legs
-
-    def _register(self, leg: LegClient) -> None:
-        assert leg.key is not None and isinstance(leg, Leg)
-        self._legs.setdefault(leg.key, []).append(leg)
-
-    def _unregister(self, leg: LegClient) -> None:
-        if leg.key is None:
-            return
-        legs = self._legs.get(leg.key, [])
-        if leg in legs:
-            legs.remove(leg)
-            if not legs:
-                del self._legs[leg.key]
-
     # IDialogManager
 
     def callCount(self) -> int:
@@ -347,7 +372,7 @@ class DialogManager:
     @property
     def dialogCount(self) -> int:
         """Dialogs that requests can find; 0 when no call is up."""
-        return sum(len(legs) for legs in self._legs.values())
+        return len(self._legs)
 
     def hangUp(self, call: str, cause: str) -> bool:
         """End one call from our side; false if there is none of that name."""

@@ -20,6 +20,9 @@ from skypetrunk.wire.uri import SIPURI, URI, OpaqueURI, TelURI, parseURI
 # RFC 5031 section 4.1: "sos" alone or with sub-services; the case does not matter.
 _SERVICE = re.compile(r"urn:service:sos(?:\..*)?", re.IGNORECASE | re.DOTALL).fullmatch
 
+_SEPARATORS = str.maketrans("", "", "-.()")
+"""RFC 3966 section 5.1.1."""
+
 
 def isServiceURN(uri: URI) -> bool:
     """Is this C{urn:service:sos} or one of its sub-services (RFC 5031)?"""
@@ -44,6 +47,12 @@ def numbersIn(uri: URI) -> Iterator[str]:
         yield user
         if context and context.startswith("+"):
             yield context + user
+
+
+def numberNamed(uri: URI) -> str:
+    """The one number that C{uri} stands for, without visual separators; empty if it names nobody."""
+    *_, number = ("", *numbersIn(uri))
+    return number.translate(_SEPARATORS) if isinstance(uri, TelURI) else number
 
 
 def isEmergencyURI(uri: URI, numbers: INumberPlan) -> bool:
@@ -96,6 +105,7 @@ __all__ = [
     "isEmergencyNumber",
     "isEmergencyURI",
     "isServiceURN",
+    "numberNamed",
     "numbersIn",
     "refersToEmergency",
 ]

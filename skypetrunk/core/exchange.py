@@ -7,6 +7,7 @@ sends it on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from skypetrunk.core.audio_stream import AudioStream, common
@@ -16,7 +17,7 @@ from skypetrunk.core.session import description
 from skypetrunk.core.session_refresh import Renewal
 from skypetrunk.core.update import UpdateServer
 from skypetrunk.errors import RemoteError
-from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.message import Header, Request, Response
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Exchange:
     """
 
     asking: Leg
-    server: InviteServer | UpdateServer
+    server: InviteServer | UpdateServer | None
     answering: Leg | None = None
     late: bool = False
     success: Response | None = None
@@ -48,6 +49,7 @@ class Exchange:
 
     def receiveOffer(self) -> None:
         """Read the INVITE's offer, if it has one."""
+        assert self.server is not None
         body = description(self.server.request)
         self.late = not body
         if body:
@@ -78,32 +80,62 @@ class Exchange:
     def accept(self, response: Response) -> bytes:
         """The description of our 2xx.  Unless the offer is late, the exchange is over with it."""
         assert self.answering is not None
-        body = description(response)
-        if not body and not self.late:
-            body = self._branches.get(response.toAddress.tag or "", b"")
         if self.late:
-            offer = self.asking.session.makeOffer(self.answering.session.offerReceived(body))
+            offered = self.answering.session.offerReceived(description(response))
+            offer = self.asking.session.makeOffer(offered)
             self.success = response
             return offer
+        stream = self._answered(response)
+        if self._shown is None:
+            answer = self.asking.session.makeAnswer(stream)
+        else:
+            shown, answer = self._shown
+            if stream != shown:
+                self.renewal = Renewal(stream)
+        self.answering.session.answered()
+        self.asking.session.answerSent()
+        return answer
+
+    def _answered(self, response: Response) -> AudioStream:
+        """
+        What the 2xx answers, or its branch has answered before.
+
+        @raise RemoteError: nothing, or nothing that can be taken.
+        """
+        assert self.answering is not None
         tag = response.toAddress.tag or ""
+        body = description(response) or self._branches.get(tag, b"")
         if body and tag != self._settledBy:
             self._answer = self.answering.session.answerReceived(body)
             self._branches[tag] = body
         if self._answer is None:
             raise RemoteError("the 2xx holds no answer", 502)
-        if self._shown is None:
-            answer = self.asking.session.makeAnswer(self._answer)
-        else:
-            stream, answer = self._shown
-            if self._answer != stream:
-                self.renewal = Renewal(self._answer)
         forked = self.answering.session.secure and len(self._branches) > 1
         if self._offer is not None and (self._reoffered or forked):
             # Every branch that answered has our key (RFC 4568 section 7.3), and only one is to hear us.
             self.answeringRenewal = Renewal(self._offer, freshKey=forked)
-        self.answering.session.answered()
-        self.asking.session.answerSent()
-        return answer
+        return self._answer
+
+    # What the asking side is told
+
+    def tellProgress(self, status: int, body: bytes) -> None:
+        """A provisional response."""
+        assert self.server is not None
+        self.asking.progress(self.server, status, body)
+
+    def tellAccepted(self, body: bytes) -> None:
+        """The 2xx."""
+        assert self.server is not None
+        self.asking.accept(self.server, body)
+
+    def refuse(self, status: int, headers: Sequence[Header] = ()) -> None:
+        """Another final response: what stood before stands."""
+        assert self.server is not None
+        self.asking.session.forget()
+        self.asking.refuse(self.server, status, headers)
+
+    def withdrawn(self) -> None:
+        """The asking side took it back, or the call has ended."""
 
     def reoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
         """

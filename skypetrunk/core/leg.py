@@ -7,11 +7,14 @@ nothing of the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from skypetrunk.core.capabilities import ALLOW, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.info import ACCEPT_INFO, InfoRefused, keyIn
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_client import LegClient
+from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.session import description
 from skypetrunk.core.update import UpdateServer
 from skypetrunk.core.warning import warningOf
@@ -239,3 +242,41 @@ class Leg(LegClient):
             self.owner.legInformed(
                 self, *key, lambda status: transaction.respond(self._response(request, status))
             )
+
+    # REFER and NOTIFY
+
+    def takes(self, method: str) -> bool:
+        """
+        May the peer send this now?  Before the call is answered, in a dialog that our INVITE made, it may not
+        end or change much; after its end only the subscriptions of a REFER live on (RFC 5057 section 4).
+        """
+        if self._gone:
+            return method == "NOTIFY"
+        return self.dialog is not None or method in ("UPDATE", "OPTIONS")
+
+    def referReceived(self, transaction: IServerTransaction) -> None:
+        """The peer wants the other side to call somebody else (RFC 3515)."""
+        if not self._inOrder(transaction):
+            return
+        request = transaction.request
+        assert self.dialog is not None
+
+        def respond(status: int, headers: Sequence[Header]) -> None:
+            transaction.respond(self._response(request, status, headers))
+
+        try:
+            refer = ReferServer(request, self.dialog, not self._referred, respond, self.sendRequest)
+        except RemoteError as error:
+            self.warn("the REFER", error)
+            respond(error.status or 400, ())
+            return
+        self._referred = True
+        self.owner.legReferred(self, refer)
+
+    def notifyReceived(self, transaction: IServerTransaction) -> None:
+        """What became of a REFER of ours."""
+        if self._inOrder(transaction):
+            status = self.refers.notifyReceived(transaction.request)
+            headers = [Header("Allow-Events", "refer")] if status == 489 else []
+            transaction.respond(self._response(transaction.request, status, headers))
+            self._leave()

@@ -6,20 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.internet.interfaces import IDelayedCall
+
 from skypetrunk.core.answers import reasonsAcross
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.leg_owner import LegOwner, Workshop
+from skypetrunk.core.refer import SUBSCRIPTION_SECONDS, ReferClients
+from skypetrunk.core.request_client import Done
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.session_refresh import Client, Renewal, SessionRefresh
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateClient, UpdateServer
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
-from skypetrunk.wire.headers import CSeq
+from skypetrunk.wire.headers import CSeq, NameAddr
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
@@ -31,6 +36,7 @@ class LegClient(LegDialog, Ends):
     @ivar owner: told what happens.
     @ivar refresh: the session timer, and the offers that this leg makes of its own.
     @ivar reasons: what may cross of why the peer hung up.
+    @ivar refers: our REFERs.
     """
 
     def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
@@ -43,6 +49,10 @@ class LegClient(LegDialog, Ends):
         self._pending: InviteServer | UpdateServer | None = None
         self._unacknowledged: dict[int, InviteServer] = {}
         self._client: Client | None = None
+        self.refers = ReferClients()
+        self._referred = False
+        self._gone = False
+        self._subscribed: IDelayedCall | None = None
 
     @property
     def busy(self) -> bool:
@@ -229,8 +239,6 @@ class LegClient(LegDialog, Ends):
         """L{UpdateClient}: 422; the UPDATE with a longer interval."""
         return self._longer(client.request, response)
 
-    # The end
-
     def byeReceived(self, transaction: IServerTransaction) -> None:
         """The peer hangs up (RFC 3261 section 15.1.2): a pending INVITE gets 487, the BYE 200."""
         request = transaction.request
@@ -244,6 +252,33 @@ class LegClient(LegDialog, Ends):
             self._pending = None
         self.owner.legEnded(self, "hung up")
         self._inputs.end()
+
+    # REFER
+
+    def refer(self, target: str, done: Done, notified: Callable[[int], None]) -> None:
+        """
+        Ask the peer to call somebody else (RFC 3515).
+
+        @param target: the Refer-To.
+        @param done: takes the answer to the REFER.
+        @param notified: takes each status that the peer tells of the call, up to the first final one.
+        """
+        dialog = self.dialog
+        assert dialog is not None
+        sequence = dialog.reserveSequence()
+        by = NameAddr(None, dialog.local.uri)
+        headers = [Header("Refer-To", target), Header("Referred-By", str(by)), Header("User-Agent", AGENT)]
+        self.refers.sent(sequence, notified)
+
+        def answered(status: int, response: Response | None) -> None:
+            if status >= 300:
+                self.refers.forget(sequence)
+                self._leave()
+            done(status, response)
+
+        self.sendRequest(dialog, dialog.makeRequest("REFER", sequence, headers), answered)
+
+    # The end
 
     def refuse(
         self, server: InviteServer | UpdateServer, status: int, headers: Sequence[Header] = ()
@@ -283,5 +318,21 @@ class LegClient(LegDialog, Ends):
         for server in self._unacknowledged.values():
             server.stop()
         self._unacknowledged.clear()
-        self._workshop.unregister(self)
+        self._gone = True
+        if self.refers:
+            # RFC 5057 section 4: the dialog lives on as long as their subscriptions.
+            self._subscribed = self._workshop.clock.callLater(SUBSCRIPTION_SECONDS, self._forgotten)
+        self._leave()
         self.owner.legGone(self)
+
+    def _leave(self) -> None:
+        """The end of the last subscription in a dialog whose call is over."""
+        if not self._gone or self.refers:
+            return
+        if self._subscribed is not None and self._subscribed.active():
+            self._subscribed.cancel()
+        self._workshop.unregister(self)
+
+    def _forgotten(self) -> None:
+        self.refers = ReferClients()
+        self._leave()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.update import UpdateServer
 from skypetrunk.wire.message import Request, Response
@@ -75,6 +76,9 @@ class LegOwner(Protocol):
 
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
         """The peer pressed a key: INFO, of a type that may cross; C{done} takes its status."""
+
+    def legReferred(self, leg: Leg, refer: ReferServer) -> None:
+        """The peer wants the other side to call somebody else; answer it with C{refer}."""
 
     def legEnded(self, leg: LegClient, cause: str) -> None:
         """The peer hung up, or the dialog can go on no longer; the leg ends by itself."""

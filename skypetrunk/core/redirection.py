@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, reasonHeader, reasonsAcross
 from skypetrunk.core.destinations import Left, Redirected, Verdict, Way, leftAfter, unusable
-from skypetrunk.core.emergency import numbersIn, refersToEmergency
+from skypetrunk.core.emergency import numberNamed, refersToEmergency
 from skypetrunk.core.identity import MOST_DIVERSIONS, Diversion, diversionReason
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.sides import FOLLOW, REFUSE, PBXSide, Side, TrunkSide
@@ -27,7 +27,7 @@ from skypetrunk.interfaces import CallRequest, ICallPolicy, INumberPlan
 from skypetrunk.wire.address import foldedHost
 from skypetrunk.wire.headers import NameAddr, parseNameAddrs
 from skypetrunk.wire.message import Header, Response
-from skypetrunk.wire.uri import SIPURI, TelURI
+from skypetrunk.wire.uri import SIPURI
 
 MOST_CONTACTS = 10
 """Contacts of one 3xx that are looked at."""
@@ -146,9 +146,7 @@ class Redirector:
         """The Contacts that name somebody, with the number that each means, the preferred ones first."""
         found = []
         for contact in sorted(contacts, key=_preferenceOf, reverse=True)[:MOST_CONTACTS]:
-            *_, number = ("", *numbersIn(contact.uri))
-            if isinstance(contact.uri, TelURI):
-                number = number.translate(str.maketrans("", "", "-.()"))
+            number = numberNamed(contact.uri)
             if number:
                 found.append((contact, side.readNumber(number)))
         return found
@@ -185,7 +183,7 @@ class Redirector:
         back = replace(way.request, called=number, destinations=(side.name,))
         if isinstance(side, TrunkSide):
             target = None
-            if isinstance(uri, SIPURI) and not _isOurs(uri.host, uri.port, leg):
+            if isinstance(uri, SIPURI) and not isOurs(uri.host, uri.port, leg):
                 target = uri.replace(password=None, headers=(), params=uri.params.without("method"))
             # The carrier is asked again, so whoever answered for the call still does.
             return [Way(side, way.caller, back, Redirected(target, again, way.forwarder), admitted=False)]
@@ -193,7 +191,7 @@ class Redirector:
         diversion = Diversion(way.request.called, diversionReason(response))
         diversions = (*way.caller.diversions, diversion)[-MOST_DIVERSIONS:]
         caller = replace(way.caller, diversions=diversions)
-        if isinstance(uri, SIPURI) and side.isAt(uri.host) and not _isOurs(uri.host, uri.port, leg):
+        if isinstance(uri, SIPURI) and side.isAt(uri.host) and not isOurs(uri.host, uri.port, leg):
             return [Way(side, caller, back, Redirected(placed=again), admitted=False)]
         sides = self._destinations(side.name, number)
         names = tuple(dict.fromkeys(each.name for each in sides))
@@ -207,7 +205,7 @@ class Redirector:
         for host in (uri.host, uri.maddr):
             if host is None or side.isAt(host) or foldedHost(host) in side.redirectAllow:
                 continue
-            if not _isOurs(host, uri.port, leg):
+            if not isOurs(host, uri.port, leg):
                 return False
         return True
 
@@ -242,7 +240,7 @@ class Redirector:
         return maybeDeferred(admit, request).addErrback(notAdmitted)
 
 
-def _isOurs(host: str, port: int | None, leg: LegClient) -> bool:
+def isOurs(host: str, port: int | None, leg: LegClient) -> bool:
     """Are we there, as the neighbour of C{leg} knows us?  The port tells us from a PBX on our machine."""
     return any(
         foldedHost(host) == foldedHost(ours.host)
@@ -259,4 +257,4 @@ def _preferenceOf(contact: NameAddr) -> float:
     return float(text) if _preference(text) else 0.0
 
 
-__all__ = ["Outcome", "Redirector"]
+__all__ = ["Outcome", "Redirector", "isOurs"]

@@ -56,6 +56,10 @@ USER_CHARACTERS = "-_.!~*'()&=+$,;?/"
 REFUSE, FOLLOW, PASS = REDIRECTIONS = ("refuse", "follow", "pass")
 """What becomes of a neighbour's redirections: see L{skypetrunk.core.redirection}."""
 
+TAKE_OVER = "take-over"
+TRANSFERS = (TAKE_OVER, PASS, REFUSE)
+"""What becomes of a REFER in a call over a trunk: see L{skypetrunk.core.transfers}."""
+
 
 class Guard(Protocol):
     """Keeps the limits of neighbours."""
@@ -87,6 +91,7 @@ class Side:
     @ivar leastExpires: the smallest that it may have, in seconds.
     @ivar ways: addresses that a call may try, one after the other.
     @ivar redirect: one of L{REDIRECTIONS}.
+    @ivar transfer: one of L{TRANSFERS}; that of the trunk counts.
     @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
     @ivar local: where we listen for it, C{None} where we do not.
     """
@@ -104,6 +109,7 @@ class Side:
     sessionExpires = INTERVAL
     leastExpires = LEAST
     redirect = REFUSE
+    transfer = TAKE_OVER
     redirectAllow: Collection[str] = frozenset()
     local: SIPURI | None = None
 

@@ -20,6 +20,7 @@ from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateServer
@@ -322,6 +323,10 @@ class LineCall:
         # 16 is a flash of the hook.
         if len(key) == 1:
             self._digitReceived(key)
+
+    def legReferred(self, leg: Leg, refer: ReferServer) -> None:
+        """The other side wants this PBX to call somebody else: what it calls is its own affair."""
+        refer.refuse(603)
 
     def legEnded(self, leg: LegClient, cause: str) -> None:
         """The other side hung up."""

@@ -96,6 +96,7 @@ class Carrier:
         self.side.leastExpires = configuration.profile.leastExpires
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
+        self.side.transfer = configuration.transfer
         self.transactions = Transactions(reactor, self.side, token, timers)
         self.side.transactions = self.transactions
         tls = ClientTLS(

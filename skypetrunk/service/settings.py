@@ -96,6 +96,7 @@ class TrunkConfiguration:
     @ivar targets: host (name or literal, IPv6 without brackets) and port, instead of DNS.
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
+    @ivar transfer: what becomes of a REFER in its calls, from either side.
     """
 
     name: str
@@ -109,6 +110,7 @@ class TrunkConfiguration:
     limits: Limits
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
+    transfer: str = "take-over"
 
 
 @frozen

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from skypetrunk.core.sides import TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
@@ -51,6 +52,7 @@ def readTrunk(
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,
         redirectAllow=redirectAllow,
+        transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
     )
 
 

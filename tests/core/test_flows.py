@@ -31,9 +31,12 @@ from skypetrunk.wire.uri import SIPURI
 from tests.core.flowplay import FlowFailed, Player, Step, inOrder, same
 from tests.core.messages import answer
 from tests.core.test_registration import ACCOUNT, PASSWORD, Observer
+from tests.core.transferplay import TransferPlayer
 from tests.wire.vectors import checkAgainst, readJSON
 
 FLOWS: list[dict[str, Any]] = readJSON("flows/flows.json")["flows"]
+
+TRANSFERS = ("5359-2.4", "5359-2.5")
 
 USER_AGENTS = ("alice", "bob", "carol", "b1", "b2", "trunk", "peer")
 
@@ -50,7 +53,7 @@ def problem(flow: dict[str, Any], actor: str) -> str | None:
         places = [place for place in places if place[0] == "carrier"]
     for leg, transport in places:
         try:
-            Player(flow, actor, leg, transport).play()
+            (TransferPlayer if flow["id"] in TRANSFERS else Player)(flow, actor, leg, transport).play()
         except FlowFailed as failed:
             return f"{leg} over {transport}: {failed}"
     return None

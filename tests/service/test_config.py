@@ -119,6 +119,14 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(pbx.redirect, "follow")
         self.assertEqual(pbx.redirectAllow, {"gw.carrier.example", "2001:db8::1"})
 
+    def test_transfer(self) -> None:
+        """What becomes of a REFER."""
+        configuration, _ = self.load(SHORT)
+        self.assertEqual(configuration.trunks[0].transfer, "take-over")
+        configuration, _ = self.load(SHORT.replace("[[trunk]]", '[[trunk]]\ntransfer = "pass"'))
+        self.assertEqual(configuration.trunks[0].transfer, "pass")
+        self.assertIn("transfer", str(self.problems(SHORT.replace("[[trunk]]", '[[trunk]]\ntransfer = "x"'))))
+
     def test_redirectionNotUsed(self) -> None:
         """Hosts that nothing reads are a warning."""
         _, warnings = self.load(SHORT.replace("[[pbx]]", '[[pbx]]\nredirect_allow = ["192.0.2.7"]'))

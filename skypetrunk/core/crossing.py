@@ -1,0 +1,257 @@
+"""
+What crosses between the two legs of a call: INVITE, UPDATE, answers, refusals, CANCEL and keys.
+
+An INVITE that comes in on one leg, first or re-INVITE, goes out on the other; answers, errors and CANCEL
+travel back.  Nothing else crosses: each leg has its own dialog and its own SDP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from skypetrunk.core.answers import Answer, across, acrossStatus
+from skypetrunk.core.bridge_owner import RINGING_SECONDS
+from skypetrunk.core.exchange import Exchange
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_client import LegClient
+from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.session import description
+from skypetrunk.core.sides import PBXSide
+from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
+from skypetrunk.core.warning import warningOf, warningsAcross
+from skypetrunk.errors import RemoteError
+from skypetrunk.wire.message import Header, Request, Response
+
+
+class Crossing:
+    """
+    Two legs, and the exchange that is on its way from one to the other;
+    L{Bridge<skypetrunk.core.bridge.Bridge>} is the call that they make.
+    """
+
+    _log = Logger()
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._near: Leg | None = None
+        self._far: Leg | None = None
+        self._exchange: Exchange | None = None
+        self._ringing: IDelayedCall | None = None
+        self._answeredAt: float | None = None
+        self._ended = False
+
+    @property
+    def standing(self) -> bool:
+        """The call is answered, and has not ended."""
+        return self._answeredAt is not None and not self._ended
+
+    @property
+    def settled(self) -> bool:
+        """The call stands, and nothing is on its way across."""
+        return self.standing and self._exchange is None
+
+    def other(self, leg: LegClient) -> Leg | None:
+        """The leg that C{leg} talks to; C{None} for one that is no part of the call any more, or not yet."""
+        if leg is self._near:
+            return self._far
+        return self._near if leg is self._far else None
+
+    # The call
+
+    def _end(self, by: str, cause: str, status: int | None) -> None:
+        """Once: stop timers, give back media, tell the owner."""
+        raise AssertionError("a call has its own")
+
+    def _hangUp(self) -> None:
+        """End both legs."""
+        raise AssertionError("a call has its own")
+
+    def _answered(self) -> None:
+        """Both sides are connected."""
+        raise AssertionError("a call has its own")
+
+    def _unplaced(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
+        """A first INVITE was refused."""
+        raise AssertionError("a call has its own")
+
+    # INVITE and UPDATE
+
+    def legInvited(self, leg: Leg, server: InviteServer | UpdateServer) -> None:
+        """
+        A re-INVITE or UPDATE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section
+        14.1).
+        """
+        other = self.other(leg)
+        if self.settled and leg.answerRefresh(server):
+            return
+        self._cross(Exchange(leg, server), other, update=isinstance(server, UpdateServer))
+
+    def _cross(self, exchange: Exchange, other: Leg | None, update: bool) -> None:
+        """Within a call that stands: take the offer of one leg to the other."""
+        if not self.settled or other is None or other.busy:
+            exchange.refuse(491)
+            return
+        try:
+            exchange.receiveOffer()
+        except RemoteError as error:
+            exchange.asking.warn("the new offer", error)
+            exchange.refuse(error.status or 488, warningOf(error))
+            return
+        self._exchange = exchange
+        offer = exchange.sendTo(other)
+        if not (update and other.allows("UPDATE")):
+            # One that goes on as UPDATE has the bound of its own transaction.
+            seconds = UPDATE_SECONDS if update else RINGING_SECONDS
+            self._ringing = self._workshop.clock.callLater(seconds, self._rangTooLong)
+        other.change(offer, update)
+
+    def _rangTooLong(self) -> None:
+        """No final answer: the end of a first INVITE; another one is taken back on both legs."""
+        self._ringing = None
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if self._answeredAt is None:
+            self._refuse(480, "trunk", f"no answer within {RINGING_SECONDS:.0f} s")
+            self._hangUp()
+        elif exchange.answering is not None:
+            self._exchange = None
+            # RFC 3311 section 5.2: 504 where the other side takes longer than an UPDATE can wait.
+            exchange.refuse(504 if isinstance(exchange.server, UpdateServer) else 480)
+            exchange.answering.cancelInvite()
+
+    def _stopRinging(self) -> None:
+        ringing, self._ringing = self._ringing, None
+        if ringing is not None and ringing.active():
+            ringing.cancel()
+
+    def _refuse(self, status: int, by: str, reason: str, headers: Sequence[Header] = ()) -> None:
+        """The end of a call that was not answered."""
+        exchange = self._exchange
+        if exchange is not None and not self._ended:
+            self._exchange = None
+            self._end(by, reason, status)
+            exchange.refuse(status, headers)
+
+    def _across(self, status: int, response: Response | None) -> Answer:
+        """What the asking side is told of the other's refusal."""
+        assert self._exchange is not None
+        return across(status, response, isinstance(self._exchange.asking.side, PBXSide))
+
+    def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
+        """Before the answer each leg is settled by itself; the other is told after it."""
+        if self._exchange is None or self._ended:
+            raise RemoteError("the call is over", 481)
+        return self._exchange.reoffered(leg, body, tag)
+
+    def legProgressed(self, leg: LegClient, response: Response) -> None:
+        """180, 183 and their like cross, with an early answer if there is one."""
+        exchange = self._exchange
+        if exchange is None or leg is not exchange.answering or self._answeredAt is not None:
+            return
+        try:
+            body = exchange.progress(response)
+        except RemoteError as error:
+            leg.warn("the early media", error)
+            body = b""
+        exchange.tellProgress(response.status, body)
+
+    def legAccepted(self, leg: LegClient, response: Response) -> None:
+        """A 2xx crosses: with the answer, or with the offer that the asking side left to the other."""
+        exchange = self._exchange
+        if exchange is None or leg is not exchange.answering or self._ended:
+            leg.acknowledge(response)
+            leg.hangUp()
+            return
+        self._stopRinging()
+        try:
+            body = exchange.accept(response)
+        except RemoteError as error:
+            leg.warn("the answer", error)
+            leg.acknowledge(response)
+            self._end("trunk", str(error), error.status or 488)
+            exchange.refuse(error.status or 488, warningsAcross([error.warning]))
+            self._hangUp()
+            return
+        if not exchange.late:
+            leg.acknowledge(response)
+            self._exchange = None
+        exchange.tellAccepted(body)
+        if exchange.renewal is not None:
+            exchange.asking.refresh.renew(exchange.renewal)
+        if exchange.answeringRenewal is not None:
+            leg.refresh.renew(exchange.answeringRenewal)
+        if self._answeredAt is None:
+            self._answeredAt = self._workshop.clock.seconds()
+            self._answered()
+
+    def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
+        """The ACK of the asking side; after a late offer it holds the answer for the other (RFC 3264)."""
+        exchange = self._exchange
+        if exchange is None or server is not exchange.server or exchange.success is None:
+            return
+        self._exchange = None
+        answering = exchange.answering
+        assert answering is not None
+        try:
+            body = exchange.acknowledge(ack)
+        except RemoteError as error:
+            answering.acknowledge(exchange.success)
+            self._end("trunk", f"no usable answer in the ACK: {error}", None)
+            self._hangUp()
+            return
+        answering.acknowledge(exchange.success, body)
+
+    def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
+        """CANCEL crosses; a first INVITE was the whole call."""
+        exchange = self._exchange
+        if exchange is None or server is not exchange.server:
+            return
+        self._exchange = None
+        self._stopRinging()
+        if self._answeredAt is None:
+            self._end("caller", cause, 487)
+            self._hangUp()
+        elif exchange.answering is not None:
+            leg.session.forget()
+            exchange.withdrawn()
+            exchange.answering.cancelInvite()
+
+    def legCrossed(self, leg: LegClient, response: Response) -> None:
+        """The other side had changed the session already: its media goes where it now wants it."""
+        try:
+            if not self._ended:
+                leg.session.answerReceived(description(response))
+        except RemoteError as error:
+            leg.warn("a crossing answer", error)
+        leg.session.forget()
+
+    def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
+        """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""
+        exchange = self._exchange
+        if exchange is None or leg is not exchange.answering or self._ended:
+            return
+        if self._answeredAt is not None:
+            answer = self._across(status, response)
+            self._exchange = None
+            self._stopRinging()
+            exchange.refuse(answer.status, answer.headers)
+            if status in (408, 481):
+                # RFC 3261 section 12.2.1.2: the dialog is gone.
+                self._end("trunk", f"a re-INVITE was answered {status}", None)
+                self._hangUp()
+            return
+        self._unplaced(leg, status, response, reason)
+
+    def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+        """Keys cross once both sides are connected."""
+        other = self.other(leg)
+        if self._answeredAt is None or self._ended or other is None:
+            done(480)
+        else:
+            toPBX = isinstance(leg.side, PBXSide)
+            other.inform(kind, body, lambda got: done(got if got < 300 else acrossStatus(got, toPBX)))

@@ -1,0 +1,51 @@
+"""Which leg a request belongs to (RFC 3261 section 12.2.2)."""
+
+from __future__ import annotations
+
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_client import LegClient
+from skypetrunk.core.sides import Side
+from skypetrunk.wire.message import Request
+
+
+class LegTable:
+    """The legs of one process, by Call-ID and our tag; its length is their number."""
+
+    __slots__ = ("_legs",)
+
+    def __init__(self) -> None:
+        self._legs: dict[tuple[str, str], list[Leg]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(legs) for legs in self._legs.values())
+
+    def register(self, leg: LegClient) -> None:
+        """Requests may come for C{leg} from now on."""
+        assert leg.key is not None and isinstance(leg, Leg)
+        self._legs.setdefault(leg.key, []).append(leg)
+
+    def unregister(self, leg: LegClient) -> None:
+        """C{leg} is gone."""
+        if leg.key is None:
+            return
+        legs = self._legs.get(leg.key, [])
+        if leg in legs:
+            legs.remove(leg)
+            if not legs:
+                del self._legs[leg.key]
+
+    def find(self, side: Side, callID: str, localTag: str, remoteTag: str) -> Leg | None:
+        """The leg with this dialog, established or early, with C{side}."""
+        for leg in self._legs.get((callID, localTag), ()):
+            if leg.side is side and leg.dialogWith(remoteTag) is not None:
+                return leg
+        return None
+
+    def awaiting(self, request: Request) -> Leg | None:
+        """The leg that has not answered the INVITE C{request} yet."""
+        for (callID, _), legs in self._legs.items():
+            if callID == request.callID:
+                for leg in legs:
+                    if leg.awaits(request):
+                        return leg
+        return None

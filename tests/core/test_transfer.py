@@ -1,0 +1,738 @@
+"""REFER, taken over, passed and refused, and INVITE with Replaces (RFC 3515, 3891, 5589)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.core.sides import PASS, REFUSE
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import CallRequest
+from skypetrunk.wire.grammar import unescape
+from skypetrunk.wire.message import Request
+from skypetrunk.wire.replaces import Replaces, parseReplaces
+from skypetrunk.wire.sdp import parseSDP
+from tests.core.callnet import PCMA, SAVP, CallNet, Neighbour, RecordingMediaLeg, sdp
+
+
+class TransferCase(SynchronousTestCase):
+    """
+    One call that stands; the referrer is the PBX, which called, unless a subclass says otherwise.
+
+    @cvar transport: of the PBX's side.
+    @cvar byPBX: the PBX refers.
+    """
+
+    transport: ClassVar[str] = "udp"
+    byPBX: ClassVar[bool] = True
+
+    def setUp(self) -> None:
+        """The call."""
+        self.net = CallNet(self.transport)
+        self.referrer, self.transferee = self.net.pbx, self.net.carrier
+        if not self.byPBX:
+            self.referrer, self.transferee = self.transferee, self.referrer
+        self.near = self.invite(self.referrer)
+        self.far = self.transferee.request("INVITE")
+        self.transferee.answers(self.far, 200, self.description(self.transferee))
+        self.accepted = self.referrer.response(200)
+        self.referrer.ack(self.near, self.accepted)
+        self.number = 1
+        self.clear()
+
+    def tearDown(self) -> None:
+        """Nothing is left."""
+        self.net.manager.drain(5.0)
+        self.net.settle()
+        self.assertEqual(set(self.net.leftovers().values()), {0}, self.net.leftovers())
+
+    def clear(self) -> None:
+        """What was sent so far is read."""
+        self.net.pbx.got()
+        self.net.carrier.got()
+
+    def invite(self, neighbour: Neighbour, headers: list[tuple[str, str]] | None = None) -> Request:
+        """An INVITE of a neighbour to the other side."""
+        return neighbour.invite(self.ours(neighbour), self.description(neighbour), headers or [])
+
+    def ours(self, neighbour: Neighbour) -> str:
+        """Where a neighbour calls us."""
+        return "sip:+4420@198.51.100.1" if neighbour is self.net.pbx else "sip:account@198.51.100.2:40000"
+
+    def description(self, neighbour: Neighbour, attributes: str = "", version: int = 1) -> bytes:
+        """What a neighbour offers and answers."""
+        if neighbour is self.net.pbx:
+            return sdp(PCMA + attributes, version=version)
+        return sdp(SAVP + attributes, "203.0.113.9", version)
+
+    def refer(self, target: str, more: list[tuple[str, str]] | None = None) -> None:
+        """The referrer's REFER."""
+        self.number += 1
+        headers = [("Refer-To", target), *(more or [])]
+        self.referrer.within(self.near, self.accepted, "REFER", self.number, b"", headers)
+
+    def target(self, number: str = "+4430") -> str:
+        """A number behind us, as the referrer names it."""
+        host = "198.51.100.1" if self.byPBX else "198.51.100.2:40000"
+        return f"<sip:{number}@{host}>"
+
+    @property
+    def called(self) -> Neighbour:
+        """Who gets the call to the target."""
+        return self.transferee
+
+    def notified(self) -> list[tuple[str, str]]:
+        """What NOTIFY told the referrer: state and status line.  Each is answered."""
+        told = []
+        for request in self.referrer.channel.requests:
+            if request.method == "NOTIFY":
+                state = (request.header("Subscription-State") or "").partition(";")[0]
+                told.append((state, request.body.decode().strip()))
+                self.assertEqual(request.header("Content-Type"), "message/sipfrag;version=2.0")
+                self.referrer.answers(request, 200)
+        return told
+
+    def media(self, neighbour: Neighbour, at: int = -1) -> RecordingMediaLeg:
+        """A media leg towards a neighbour."""
+        secure = neighbour is self.net.carrier
+        return [leg for leg in self.net.plane.legs if leg.secure is secure][at]
+
+
+class Refused(TransferCase):
+    """What leads to nothing, and leaves the call as it was."""
+
+    def test_policy(self) -> None:
+        """603 where the trunk refuses transfers."""
+        self.net.carrier.side.transfer = REFUSE
+        self.refer(self.target())
+        self.assertEqual((self.referrer.got(), self.transferee.got()), ([603], []))
+
+    def test_malformed(self) -> None:
+        """No Refer-To, two of them, or one that cannot be read: 400; another method: 603."""
+        for values, status in (
+            ([], 400),
+            (["<sip:1@a>", "<sip:2@a>"], 400),
+            (["<sip:1@a"], 400),
+            (["<sip:1@a?Replaces=x>"], 400),
+            (["<sip:1@a;method=BYE>"], 603),
+        ):
+            self.number += 1
+            headers = [("Refer-To", value) for value in values]
+            self.referrer.within(self.near, self.accepted, "REFER", self.number, b"", headers)
+            self.assertEqual((self.referrer.got(), self.transferee.got()), ([status], []), str(values))
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_emergency(self) -> None:
+        """An emergency number goes nowhere, however it is written and whatever the policy: 503, counted."""
+        for count, target in enumerate(
+            (
+                self.target("112"),
+                "<tel:112>",
+                "<tel:9-112>",
+                self.target("%31%31%32"),
+                "<urn:service:sos>",
+                "<sip:urn%3Aservice%3Asos.fire@198.51.100.1>",
+                self.target("112;phone-context=+44"),
+                "sip:112@elsewhere.example",
+            ),
+            1,
+        ):
+            self.net.carrier.side.transfer = PASS if count % 2 else "take-over"
+            self.refer(target)
+            refusal = self.referrer.response(503)
+            self.assertIn("cause=34", refusal.header("Reason") or "")
+            self.assertEqual((self.referrer.got(), self.transferee.got()), ([503], []), target)
+            self.assertEqual(self.net.manager.emergencies, count)
+
+    def test_noRoute(self) -> None:
+        """404 where no route leads there, or it names no number."""
+        self.refer(self.target("404"))
+        self.refer("<sip:198.51.100.1>")
+        self.assertEqual(self.referrer.got(), [404, 404])
+
+    def test_limits(self) -> None:
+        """The limits of new calls hold: the REFER is refused as an INVITE would be."""
+        side = self.referrer.side
+        side.limit = 1
+        self.refer(self.target())
+        self.assertEqual((self.referrer.got(), self.transferee.got()), ([503], []))
+
+    def test_callPolicy(self) -> None:
+        """The vendor's policy is asked; what it refuses is told by NOTIFY."""
+        asked: list[CallRequest] = []
+
+        def refuse(request: CallRequest) -> None:
+            asked.append(request)
+            raise CallRefused("not that one", 403)
+
+        self.net.policy.result = refuse
+        self.refer(self.target())
+        self.assertEqual(
+            self.notified(), [("active", "SIP/2.0 100 Trying"), ("terminated", "SIP/2.0 403 Forbidden")]
+        )
+        self.assertEqual([(each.called, each.source) for each in asked], [("+4430", self.referrer.side.name)])
+        self.assertEqual(self.transferee.got(), [])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_outside(self) -> None:
+        """REFER outside of a call: 403; NOTIFY of nothing: 481; of another event: 489."""
+        request = self.near.withHeader("CSeq", "1 REFER").withHeader("Call-ID", "another")
+        self.referrer.says(Request("REFER", request.uri, request.withoutHeader("Content-Type").headers))
+        self.assertEqual(self.referrer.got(), [403])
+        state = [("Subscription-State", "active")]
+        for event, status in (("refer", 481), ("presence", 489)):
+            self.number += 1
+            headers = [("Event", event), *state]
+            self.referrer.within(self.near, self.accepted, "NOTIFY", self.number, b"", headers)
+            self.assertEqual(self.referrer.got(), [status])
+
+    def test_twice(self) -> None:
+        """One transfer at a time: 491."""
+        self.refer(self.target())
+        self.referrer.got()
+        self.refer(self.target("+4431"))
+        self.assertEqual(self.referrer.got(), [491])
+
+
+class Blind(TransferCase):
+    """The trunk calls the target for the transferee."""
+
+    def ringing(self) -> Request:
+        """A REFER that was taken: the INVITE at the target."""
+        self.refer(self.target())
+        self.assertEqual(self.referrer.got()[0], 202)
+        invite = self.called.request("INVITE")
+        self.called.got()
+        return invite
+
+    def test_answered(self) -> None:
+        """202, NOTIFY, the target answers, transferee and target are one call, the referrer gets BYE."""
+        self.refer(self.target())
+        self.assertEqual(self.referrer.channel.summary(), [202, "NOTIFY"])
+        self.assertEqual(self.notified(), [("active", "SIP/2.0 100 Trying")])
+        self.referrer.got()
+        invite = self.called.request("INVITE")
+        self.assertNotEqual(invite.callID, self.far.callID)
+        self.assertEqual(invite.requestURI.user, "+4430")  # type: ignore[union-attr]
+        self.called.got()
+        self.called.answers(invite, 180)
+        self.assertEqual(self.notified(), [], "one at the beginning and one at the end")
+        self.referrer.got()
+        self.assertEqual(self.net.manager.callCount(), 2)
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        self.assertEqual(self.referrer.channel.summary(), ["NOTIFY"])
+        self.assertEqual(self.notified(), [("terminated", "SIP/2.0 200 OK")])
+        # It may hang up by itself.
+        self.net.clock.advance(2)
+        self.assertEqual(self.referrer.got(), ["NOTIFY", "BYE"])
+        self.assertEqual(self.called.got()[0], "ACK")
+        old, target = self.net.plane.legs[1], self.net.plane.legs[2]
+        self.assertIs(old.joined, target)
+        self.assertFalse(old.released)
+        self.assertTrue(self.net.plane.legs[0].released)
+        [ended] = self.net.observer.ended
+        self.assertEqual((ended.cause, ended.by, ended.status), ("transferred", "caller", None))
+        events = [name for name, _ in self.net.observer.events]
+        self.assertEqual(events, ["started", "answered", "started", "ended", "answered"])
+        # The new call ends like any other, from either side.
+        self.called.back(invite, "BYE", 1, tag="target")
+        self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
+        self.assertEqual(self.net.observer.ended[1].by, "callee")
+
+    def test_codec(self) -> None:
+        """The transferee is re-INVITEd if the target wants something else than it was told."""
+        invite = self.ringing()
+        media = (PCMA if self.called is self.net.pbx else SAVP).replace(" 0 101", "").replace(" 101", "")
+        self.called.answers(invite, 200, sdp(media), tag="target")
+        requests = [each for each in self.transferee.channel.requests if each.method == "INVITE"]
+        [again] = [each for each in requests if each.callID == self.far.callID]
+        self.assertEqual(parseSDP(again.body).media[0].formats, ("8",))
+        self.transferee.answers(again, 200, self.description(self.transferee, version=2))
+        self.assertEqual(self.transferee.request("ACK").cseq.number, again.cseq.number)
+
+    def test_early(self) -> None:
+        """Early media of the target is heard by the transferee; the referrer hears it again if that fails."""
+        invite = self.ringing()
+        self.called.answers(invite, 183, self.description(self.called))
+        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[2])
+        self.called.answers(invite, 486)
+        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[0])
+        self.assertTrue(self.net.plane.legs[2].released)
+
+    def test_failed(self) -> None:
+        """Busy: NOTIFY tells it, the old call goes on."""
+        invite = self.ringing()
+        self.called.answers(invite, 486)
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 486 Busy Here"))
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [False, False, True])
+        self.referrer.got()
+        self.transferee.back(self.far, "BYE", 1)
+        self.assertEqual(self.referrer.got(), ["BYE"])
+
+    def test_again(self) -> None:
+        """After a failure another transfer may be tried; its events have an id (RFC 3515 section 2.4.6)."""
+        self.called.answers(self.ringing(), 486)
+        self.referrer.got()
+        self.refer(self.target())
+        self.assertEqual(self.referrer.request("NOTIFY").header("Event"), f"refer;id={self.number}")
+
+    def test_referrerLeaves(self) -> None:
+        """The referrer hangs up at once: the transferee waits for the target, NOTIFY tells the outcome."""
+        invite = self.ringing()
+        self.number += 1
+        self.referrer.within(self.near, self.accepted, "BYE", self.number)
+        self.assertEqual(self.referrer.got()[-1], 200)
+        self.assertNotIn("BYE", self.transferee.got())
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        self.assertEqual(self.notified(), [("terminated", "SIP/2.0 200 OK")])
+        self.assertEqual(self.referrer.got(), ["NOTIFY"], "no second BYE")
+        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[2])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_referrerLeavesAndTargetRefuses(self) -> None:
+        """Then there is nobody left to go back to: the transferee gets BYE."""
+        invite = self.ringing()
+        self.number += 1
+        self.referrer.within(self.near, self.accepted, "BYE", self.number)
+        self.called.answers(invite, 486)
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 486 Busy Here"))
+        bye = self.transferee.request("BYE")
+        self.assertEqual(bye.callID, self.far.callID)
+        self.transferee.answers(bye, 200)
+        self.assertEqual(self.net.manager.callCount(), 0)
+
+    def test_transfereeLeaves(self) -> None:
+        """The transferee hangs up: the target is no longer called, the referrer is told, and gets BYE."""
+        invite = self.ringing()
+        self.called.answers(invite, 180)
+        self.transferee.back(self.far, "BYE", 1)
+        self.assertEqual(self.notified()[-1][0], "terminated")
+        self.assertIn("BYE", self.referrer.got())
+        cancel = self.called.request("CANCEL")
+        self.assertEqual(cancel.callID, invite.callID)
+        self.called.answers(cancel, 200)
+        self.called.answers(invite, 487)
+
+    def test_transfereeLeavesAfterTheReferrer(self) -> None:
+        """The same where the referrer has gone before."""
+        invite = self.ringing()
+        self.called.answers(invite, 180)
+        self.number += 1
+        self.referrer.within(self.near, self.accepted, "BYE", self.number)
+        self.transferee.back(self.far, "BYE", 1)
+        self.called.answers(self.called.request("CANCEL"), 200)
+        self.called.answers(invite, 487)
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 487 Request Terminated"))
+        self.assertEqual(self.net.manager.callCount(), 0)
+
+    def test_neverAnswered(self) -> None:
+        """The target rings for ever: given up as any call is."""
+        invite = self.ringing()
+        self.called.answers(invite, 180)
+        self.net.clock.pump([1.0] * 180)
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 480 Temporarily Unavailable"))
+        self.called.answers(self.called.request("CANCEL"), 200)
+        self.called.answers(invite, 487)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_stopped(self) -> None:
+        """The process stops in the middle of it."""
+        invite = self.ringing()
+        self.called.answers(invite, 180)
+        self.net.manager.drain(5.0)
+        self.assertIn("CANCEL", self.called.got())
+        self.called.answers(invite, 487)
+
+
+class OwnWorld(TransferCase):
+    """Targets of the referrer's own side."""
+
+    def test_called(self) -> None:
+        """They are called there, with Replaces as it stands: the identifiers are of that world."""
+        host = "192.0.2.10:5070" if self.byPBX else "carrier.example"
+        self.refer(f"<sip:200@{host}?Replaces=one%40far%3Bto-tag%3Da%3Bfrom-tag%3Db&Require=replaces>")
+        invite = self.referrer.request("INVITE")
+        self.assertEqual(self.referrer.got(), [202, "NOTIFY", "INVITE"])
+        self.assertEqual(invite.requestURI.user, "200")  # type: ignore[union-attr]
+        self.assertEqual(parseReplaces(invite.header("Replaces") or ""), Replaces("one@far", "a", "b"))
+        self.assertIn("replaces", invite.values("Require"))
+        self.referrer.answers(invite, 200, self.description(self.referrer), tag="target")
+        self.net.clock.advance(2)
+        self.referrer.answers(self.referrer.request("BYE"), 200)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_stranger(self) -> None:
+        """A dialog that we do not know, of a target that is not there: 481."""
+        self.refer(self.target()[:-1] + "?Replaces=one%40far%3Bto-tag%3Da%3Bfrom-tag%3Db>")
+        self.assertEqual(self.referrer.got(), [481])
+
+
+class Attended(TransferCase):
+    """Two calls of the referrer become one."""
+
+    def setUp(self) -> None:
+        """A second call of the referrer."""
+        super().setUp()
+        self.second = self.invite(self.referrer)
+        self.far2 = self.transferee.request("INVITE")
+        self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="carol")
+        self.accepted2 = self.referrer.response(200)
+        self.referrer.ack(self.second, self.accepted2)
+        self.clear()
+
+    def replacing(self, more: str = "") -> str:
+        """A Refer-To that names the second call."""
+        tags = f"to-tag={self.accepted2.toAddress.tag};from-tag={self.second.fromAddress.tag}{more}"
+        value = Replaces(self.second.callID, "x", "y").escaped().partition("%3B")[0]
+        tags = tags.replace(";", "%3B").replace("=", "%3D")
+        return f"<sip:carol@198.51.100.1?Replaces={value}%3B{tags}&Require=replaces>"
+
+    def test_merged(self) -> None:
+        """Both other legs talk to each other after re-INVITEs, the referrer gets BYE twice."""
+        self.refer(self.replacing())
+        self.assertEqual(self.referrer.channel.summary(), [202, "NOTIFY", "NOTIFY", "BYE"])
+        self.assertEqual(
+            self.notified(), [("active", "SIP/2.0 100 Trying"), ("terminated", "SIP/2.0 200 OK")]
+        )
+        first, second = self.net.plane.legs[1], self.net.plane.legs[3]
+        self.assertIs(first.joined, second)
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [True, False, True, False])
+        again = self.transferee.request("INVITE")
+        self.assertEqual(again.callID, self.far.callID)
+        self.assertEqual(self.transferee.got(), ["INVITE"])
+        answer = self.description(self.transferee, version=2)
+        self.transferee.answers(again, 200, answer)
+        self.assertEqual(self.transferee.got()[0], "ACK")
+        self.referrer.answers(self.referrer.request("BYE"), 200)
+        self.referrer.got()
+        self.net.clock.advance(2)
+        self.referrer.answers(self.referrer.request("BYE"), 200)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        causes = [(each.cause, each.by) for each in self.net.observer.ended]
+        self.assertEqual(causes, [("transferred", "caller")])
+        self.transferee.back(self.far2, "BYE", 5, tag="carol")
+        self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
+
+    def test_direction(self) -> None:
+        """The referrer had put one on hold: both are told to talk again."""
+        self.number += 1
+        hold = self.description(self.referrer, "a=sendonly\r\n", 2)
+        self.referrer.within(self.near, self.accepted, "INVITE", self.number, hold)
+        held = self.transferee.request("INVITE")
+        self.transferee.answers(held, 200, self.description(self.transferee, "a=recvonly\r\n", 2))
+        ack = self.referrer.response(200)
+        again = self.near.withHeader("CSeq", f"{self.number} INVITE")
+        self.referrer.ack(again, ack)
+        self.clear()
+        self.refer(self.replacing())
+        offer = self.transferee.request("INVITE")
+        self.assertEqual(offer.callID, self.far.callID)
+        self.assertEqual(parseSDP(offer.body).media[0].direction, "sendrecv")
+
+    def test_refusedReinvite(self) -> None:
+        """A re-INVITE that is refused leaves the sound as it was: the calls are one all the same."""
+        self.refer(self.replacing())
+        self.transferee.answers(self.transferee.request("INVITE"), 488)
+        self.net.clock.advance(2)
+        for bye in [each for each in self.referrer.channel.requests if each.method == "BYE"]:
+            self.referrer.answers(bye, 200)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[3])
+
+    def test_early(self) -> None:
+        """early-only, and the call was answered: 486 (RFC 3891 section 3)."""
+        self.refer(self.replacing(";early-only"))
+        self.assertEqual(self.referrer.got(), [486])
+
+    def test_itself(self) -> None:
+        """A call cannot take itself over: 481."""
+        self.second, self.accepted2 = self.near, self.accepted
+        self.refer(self.replacing())
+        self.assertEqual(self.referrer.got(), [481])
+        self.assertEqual(self.net.manager.callCount(), 2)
+
+    def test_wrongTags(self) -> None:
+        """Tags the wrong way round name no dialog: 481."""
+        self.second, self.accepted2 = (
+            self.second.withHeader("From", f"<sip:1@a>;tag={self.accepted2.toAddress.tag}"),
+            self.accepted2.withHeader("To", f"<sip:1@a>;tag={self.second.fromAddress.tag}"),
+        )
+        self.refer(self.replacing())
+        self.assertEqual(self.referrer.got(), [481])
+
+    def test_passed(self) -> None:
+        """Where the trunk passes transfers, the other side gets its own names of that dialog (RFC 3891)."""
+        self.net.carrier.side.transfer = PASS
+        self.refer(self.replacing())
+        refer = self.transferee.request("REFER")
+        self.assertEqual(refer.callID, self.far.callID)
+        [address] = [refer.header("Refer-To") or ""]
+        uri = address.strip("<>")
+        self.assertTrue(uri.startswith(f"sip:far@{self.transferee.host}"), uri)
+        self.assertNotIn(self.second.callID, uri)
+        named = dict(pair.split("=", 1) for pair in uri.partition("?")[2].split("&"))
+        replaces = parseReplaces(unescape(named["Replaces"]))
+        self.assertEqual(replaces, Replaces(self.far2.callID, "carol", self.far2.fromAddress.tag or ""))
+        self.transferee.answers(refer, 202)
+        self.assertEqual(self.referrer.got(), [202])
+
+    def test_passedStranger(self) -> None:
+        """A dialog that is not ours has no name on the other side: 481."""
+        self.net.carrier.side.transfer = PASS
+        self.refer("<sip:carol@198.51.100.1?Replaces=one%40far%3Bto-tag%3Da%3Bfrom-tag%3Db>")
+        self.assertEqual((self.referrer.got(), self.transferee.got()), ([481], []))
+
+
+class Passed(TransferCase):
+    """The other side carries it out."""
+
+    def setUp(self) -> None:
+        """The trunk passes transfers."""
+        super().setUp()
+        self.net.carrier.side.transfer = PASS
+
+    def passed(self) -> Request:
+        """The REFER that reached the transferee, which took it."""
+        self.refer(self.target())
+        refer = self.transferee.request("REFER")
+        self.transferee.answers(refer, 202)
+        self.assertEqual(self.referrer.got(), [202])
+        self.transferee.got()
+        return refer
+
+    def notify(
+        self, number: int, status: str, state: str = "active;expires=60", event: str = "refer"
+    ) -> None:
+        """The transferee tells how it goes."""
+        headers = [("Event", event), ("Subscription-State", state), ("Content-Type", "message/sipfrag")]
+        body = f"SIP/2.0 {status}\r\n".encode()
+        self.transferee.twist = lambda message: message.withBody(body, "message/sipfrag").encode()
+        self.transferee.back(self.far, "NOTIFY", number, headers=headers[:2])
+        self.transferee.twist = None
+
+    def test_crosses(self) -> None:
+        """The number is written for the other side; REFER, its answer and every NOTIFY cross."""
+        refer = self.passed()
+        uri = (refer.header("Refer-To") or "").strip("<>")
+        wanted = "sip:+4430@carrier.example" if self.byPBX else "sip:+4430@198.51.100.1:5060"
+        self.assertEqual(uri, wanted)
+        self.assertTrue(refer.contacts)
+        self.assertNotIn("192.0.2.10" if self.byPBX else "203.0.113", refer.encode().decode())
+        self.notify(1, "100 Trying")
+        self.notify(2, "200 Splendid")
+        self.assertEqual(self.transferee.got(), [200, 200])
+        self.assertEqual(
+            self.notified(), [("active", "SIP/2.0 100 Trying"), ("terminated", "SIP/2.0 200 OK")]
+        )
+        self.notify(3, "200 OK")
+        self.assertEqual(self.transferee.got(), [481], "the subscription has ended")
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_refused(self) -> None:
+        """A refusal crosses as any other does."""
+        self.refer(self.target())
+        self.transferee.answers(self.transferee.request("REFER"), 603)
+        self.assertEqual(self.referrer.got(), [603])
+        self.notify(1, "200 OK")
+        self.assertEqual(self.transferee.got()[-1], 481)
+
+    def test_silence(self) -> None:
+        """A transferee that says nothing for 64*T1, when the referrer's transaction ends too (RFC 4320)."""
+        self.refer(self.target())
+        self.net.clock.pump([0.5] * 64)
+        self.assertIn(self.referrer.got(), ([], [408]))
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_afterTheBye(self) -> None:
+        """The dialog lives on for the NOTIFYs after both have hung up (RFC 5057 section 4)."""
+        self.passed()
+        self.number += 1
+        self.referrer.within(self.near, self.accepted, "BYE", self.number)
+        self.transferee.answers(self.transferee.request("BYE"), 200)
+        self.referrer.got()
+        self.assertEqual(self.net.manager.callCount(), 0)
+        self.notify(1, "200 OK", "terminated;reason=noresource")
+        self.assertEqual(self.transferee.got()[-1], 200)
+        self.assertEqual(self.notified(), [("terminated", "SIP/2.0 200 OK")])
+        self.assertEqual(self.net.manager.dialogCount, 0)
+
+    def test_neverTold(self) -> None:
+        """A subscription that nobody ends is forgotten after its time."""
+        self.passed()
+        self.number += 1
+        self.referrer.within(self.near, self.accepted, "BYE", self.number)
+        self.transferee.answers(self.transferee.request("BYE"), 200)
+        self.assertEqual(self.net.manager.dialogCount, 1)
+        self.net.clock.advance(240)
+        self.assertEqual(self.net.manager.dialogCount, 0)
+
+    def test_endsWithoutAnOutcome(self) -> None:
+        """Terminated without a final status: 487 for the referrer; an unreadable one counts as progress."""
+        self.passed()
+        self.notify(1, "nonsense")
+        self.notify(2, "nonsense", "terminated;reason=timeout", "refer")
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 487 Request Terminated"))
+
+    def test_anotherId(self) -> None:
+        """An id that we did not give: 481."""
+        refer = self.passed()
+        self.notify(1, "200 OK", event=f"refer;id={refer.cseq.number + 7}")
+        self.assertEqual(self.transferee.got(), [481])
+        self.notify(2, "200 OK", event=f"refer;id={refer.cseq.number}")
+        self.assertEqual(self.transferee.got(), [200])
+
+
+class Replaced(TransferCase):
+    """INVITE with Replaces (RFC 3891), from the side of the leg that is replaced."""
+
+    def replaces(self, more: str = "", callID: str | None = None) -> list[tuple[str, str]]:
+        """Names the referrer's dialog, as we know it."""
+        tags = f"to-tag={self.accepted.toAddress.tag};from-tag={self.near.fromAddress.tag}{more}"
+        return [("Replaces", f"{callID or self.near.callID};{tags}"), ("Require", "replaces")]
+
+    def test_taken(self) -> None:
+        """For the other side it is a re-INVITE; then the new leg has the place of the old, which gets BYE."""
+        invite = self.invite(self.referrer, self.replaces())
+        again = self.transferee.request("INVITE")
+        self.assertEqual(again.callID, self.far.callID)
+        self.assertNotIn("BYE", self.referrer.channel.summary())
+        self.transferee.answers(again, 200, self.description(self.transferee, version=2))
+        self.assertEqual(self.transferee.got()[-1], "ACK")
+        accepted = self.referrer.response(200)
+        self.assertEqual(accepted.callID, invite.callID)
+        bye = self.referrer.request("BYE")
+        self.assertEqual(bye.callID, self.near.callID)
+        self.referrer.answers(bye, 200)
+        self.referrer.ack(invite, accepted)
+        self.assertIs(self.net.plane.legs[2].joined, self.net.plane.legs[1])
+        self.assertTrue(self.net.plane.legs[0].released)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.assertEqual(self.net.observer.ended, [])
+        self.referrer.within(invite, accepted, "BYE", 2)
+        self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
+        self.assertEqual(self.net.observer.ended[0].by, "caller")
+
+    def test_late(self) -> None:
+        """Without an offer: the other side makes it, and the ACK answers."""
+        uri = self.ours(self.referrer)
+        invite = self.referrer.invite(uri, b"", self.replaces())
+        again = self.transferee.request("INVITE")
+        self.assertEqual(again.body, b"")
+        self.transferee.answers(again, 200, self.description(self.transferee, version=2))
+        accepted = self.referrer.response(200)
+        self.assertTrue(accepted.body)
+        self.referrer.ack(invite, accepted, self.description(self.referrer))
+        self.assertTrue(self.transferee.request("ACK").body)
+        self.referrer.answers(self.referrer.request("BYE"), 200)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_refusedByTheOther(self) -> None:
+        """The other side refuses the re-INVITE: so is the INVITE, and the call is as it was."""
+        self.invite(self.referrer, self.replaces())
+        self.transferee.answers(self.transferee.request("INVITE"), 488)
+        self.assertEqual(self.referrer.got()[-1], 488)
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [False, False, True])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_cancelled(self) -> None:
+        """Taken back in the middle: 487, the call is as it was."""
+        invite = self.invite(self.referrer, self.replaces())
+        again = self.transferee.request("INVITE")
+        self.transferee.answers(again, 180)
+        self.referrer.cancel(invite)
+        self.assertEqual(self.referrer.got()[-2:], [200, 487])
+        self.transferee.answers(self.transferee.request("CANCEL"), 200)
+        self.transferee.answers(again, 487)
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [False, False, True])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_callEnds(self) -> None:
+        """The other side hangs up in the middle: both of the referrer's legs end."""
+        self.invite(self.referrer, self.replaces())
+        self.transferee.back(self.far, "BYE", 1)
+        got = self.referrer.got()
+        self.assertIn("BYE", got)
+        self.assertIn(487, got)
+
+    def test_refused(self) -> None:
+        """None such: 481; answered, and only to be replaced before: 486; malformed or two of them: 400."""
+        for headers, status in (
+            (self.replaces(callID="another"), 481),
+            (self.replaces(";early-only"), 486),
+            ([("Replaces", "x;to-tag=1")], 400),
+            ([("Replaces", "x;to-tag=1;from-tag=2"), ("Replaces", "y;to-tag=1;from-tag=2")], 400),
+        ):
+            self.invite(self.referrer, headers)
+            self.assertEqual((self.referrer.got()[-1], self.transferee.got()), (status, []), str(headers))
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_otherSide(self) -> None:
+        """Who is not part of the dialog does not take it over, even if it knows its names: 481."""
+        self.invite(self.transferee, self.replaces())
+        self.assertEqual(self.transferee.got()[-1], 481)
+
+    def test_busy(self) -> None:
+        """Something is on its way across: 491."""
+        self.number += 1
+        hold = self.description(self.referrer, "a=sendonly\r\n", 2)
+        self.referrer.within(self.near, self.accepted, "INVITE", self.number, hold)
+        self.invite(self.referrer, self.replaces())
+        self.assertEqual(self.referrer.got()[-1], 491)
+
+    def test_ports(self) -> None:
+        """No media port for it: 503, the call goes on."""
+        self.net.plane.left = 0
+        self.invite(self.referrer, self.replaces())
+        self.assertEqual(self.referrer.got()[-1], 503)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_emergency(self) -> None:
+        """An emergency call with Replaces is an emergency call."""
+        if self.byPBX:
+            self.referrer.invite("sip:112@198.51.100.1", self.description(self.referrer), self.replaces())
+            self.assertEqual(self.referrer.got()[-1], 503)
+            self.assertEqual(self.net.manager.emergencies, 1)
+
+
+class ByCarrierRefused(Refused):
+    """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierBlind(Blind):
+    """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierOwnWorld(OwnWorld):
+    """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierAttended(Attended):
+    """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierPassed(Passed):
+    """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierReplaced(Replaced):
+    """The same where the carrier's leg is replaced."""
+
+    byPBX = False
+
+
+class TCPBlind(Blind):
+    """The same with the PBX on TCP."""
+
+    transport = "tcp"
