@@ -83,17 +83,26 @@ class Baresip(Peer):
 
     @classmethod
     def atPBX(
-        cls, scratch: Path, number: str, tone: int, *, address: str = "127.0.0.1", answers: bool = True
+        cls,
+        scratch: Path,
+        number: str,
+        tone: int,
+        *,
+        address: str = "127.0.0.1",
+        answers: bool = True,
+        certificate: Certificate | None = None,
     ) -> Baresip:
         """
         A phone of the PBX, or the PBX itself as the trunk sees it: plain UDP and RTP, no registration.
 
         @param address: by default the one that its RTP comes from whatever its SDP says, because the
             trunk takes plain media from the signalled host only.
+        @param certificate: what it shows, for TLS instead of UDP, at the port after its own.
         """
-        account = f"<sip:{number}@@ADDRESS@;transport=udp>;regint=0;audio_codecs=pcma,pcmu"
+        transport = "udp" if certificate is None else "tls"
+        account = f"<sip:{number}@@ADDRESS@;transport={transport}>;regint=0;audio_codecs=pcma,pcmu"
         account += ";answermode=auto" if answers else ";answermode=manual"
-        return cls(scratch, "pbx", address, [account], tone)
+        return cls(scratch, "pbx", address, [account], tone, certificate=certificate)
 
     @classmethod
     def atCarrier(

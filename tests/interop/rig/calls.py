@@ -64,6 +64,7 @@ class CallCase(InteropCase):
         numbers: Mapping[str, str] | None = None,
         carrier: Mapping[str, Any] | None = None,
         configured: type[Trunk] = Trunk,
+        secure: bool = False,
     ) -> None:
         """
         Start carrier, bob, PBX and trunk, and wait until everybody is registered.
@@ -73,6 +74,7 @@ class CallCase(InteropCase):
         @param numbers: further numbers of the carrier.
         @param carrier: further arguments of L{Kamailio}.
         @param configured: how the trunk comes by its configuration.
+        @param secure: the PBX's phone speaks TLS, and so does the trunk to it.
         """
         authority = Authority(self.scratch)
         certificate = authority.issue("server")
@@ -104,10 +106,18 @@ class CallCase(InteropCase):
                 )
             )
         if pbx is None:
-            self.pbx = Baresip.atPBX(self.scratch, PBX_NUMBER, PBX_TONE, answers=pbxAnswers)
-            pbx = (self.pbx.address, self.pbx.port)
+            shown = authority.issue("pbx", "127.0.0.1") if secure else None
+            self.pbx = Baresip.atPBX(
+                self.scratch, PBX_NUMBER, PBX_TONE, answers=pbxAnswers, certificate=shown
+            )
+            pbx = (self.pbx.address, self.pbx.port + 1 if secure else self.pbx.port)
             self.started(self.pbx)
-        self.startTrunk(configured(self.scratch, pbx, caFile=authority.file, targets=[where]), self.carrier)
+        more: dict[str, Any] = {}
+        if secure:
+            more["certificate"] = authority.issue("trunk", host(2))
+        self.startTrunk(
+            configured(self.scratch, pbx, caFile=authority.file, targets=[where], **more), self.carrier
+        )
         self.carrier.waitRegistered(USER)
         self.trunk.waitRegistered()
         if hasattr(self, "bob"):

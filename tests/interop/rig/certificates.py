@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -47,12 +48,16 @@ class Authority:
 
     def issue(self, file: str, host: str = DOMAIN, *, expired: bool = False) -> Certificate:
         """
-        A leaf certificate for C{host}, as DNS name and SIP URI.
+        A leaf certificate for C{host}, as DNS name and SIP URI; for a literal address as that.
 
         @param expired: one that ended yesterday.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
+        names: list[x509.GeneralName]
+        try:
+            names = [x509.IPAddress(ip_address(host))]
+        except ValueError:
+            names = [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         validity = _validity(-20, -1) if expired else _validity(-1, 20)
         leaf = (

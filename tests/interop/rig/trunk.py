@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.interop.rig.certificates import DOMAIN
+from tests.interop.rig.certificates import DOMAIN, Certificate
 from tests.interop.rig.ports import boundPorts, host, listening, takePorts
 from tests.interop.rig.processes import Peer, PeerFailed, waitUntil
 
@@ -43,7 +43,7 @@ class Trunk(Peer):
     skypetrunk with one trunk and one PBX, logging at debug level.
 
     @ivar address: where it listens for the PBX and has its media.
-    @ivar port: its SIP port for the PBX, UDP and TCP.
+    @ivar port: its SIP port for the PBX, UDP and TCP; TLS is on the next.
     @ivar mediaPorts: the range of its media ports.
     @ivar configuration: its TOML file.
     """
@@ -60,15 +60,17 @@ class Trunk(Peer):
         port: int | None = None,
         name: str = "trunk",
         trunkLines: Sequence[str] = (),
+        certificate: Certificate | None = None,
     ) -> None:
         """
         @param pbx: where calls from the carrier go, over UDP.
         @param targets: the carrier's addresses; without any they come from C{dnsServers}.
         @param trunkLines: further lines of the C{[[trunk]]} table.
+        @param certificate: what the PBX is shown, over TLS instead of UDP; its own must be of C{caFile} too.
         """
         super().__init__(scratch, name)
         self.address = address = host(2)
-        self.port = takePorts(address) if port is None else port
+        self.port = takePorts(address, 2) if port is None else port
         first = takePorts(address, _MEDIA_PORTS)
         self.mediaPorts = range(first, first + _MEDIA_PORTS)
         self._directory = scratch / name
@@ -92,9 +94,7 @@ class Trunk(Peer):
             f'ca_file = "{caFile}"',
             "[[pbx]]",
             'name = "office"',
-            f'listen = ["udp:{address}:{self.port}", "tcp:{address}:{self.port}"]',
-            f'address = "udp:{pbx[0]}:{pbx[1]}"',
-            'allow = ["127.0.0.0/8"]',
+            *_office(address, self.port, pbx, certificate, caFile),
             "[media]",
             f'address = "{address}"',
             f'ports = "{first}-{first + _MEDIA_PORTS - 1}"',
@@ -215,6 +215,25 @@ class Trunk(Peer):
         """Nothing went wrong that it did not expect, and it understood every peer."""
         for sign in ("Traceback", "malformed message"):
             assert sign not in self.text(), f"{sign}\n{self.tail(80)}"
+
+
+def _office(
+    address: str, port: int, pbx: tuple[str, int], certificate: Certificate | None, caFile: Path
+) -> list[str]:
+    """The PBX's table."""
+    listen = [f"udp:{address}:{port}", f"tcp:{address}:{port}"]
+    transport = "udp" if certificate is None else "tls"
+    if certificate is not None:
+        listen.append(f"tls:{address}:{port + 1}")
+    lines = [
+        f"listen = {json.dumps(listen)}",
+        f'address = "{transport}:{pbx[0]}:{pbx[1]}"',
+        'allow = ["127.0.0.0/8"]',
+    ]
+    if certificate is not None:
+        lines += ["[pbx.tls]", f'certificate = "{certificate.certificate}"', f'key = "{certificate.key}"']
+        lines.append(f'ca_file = "{caFile}"')
+    return lines
 
 
 def secretForms(secret: bytes) -> set[bytes]:
