@@ -588,6 +588,19 @@ class IPBXCall(Interface):
     def hangUp() -> None:
         """End it, in the way that its state asks for: one not answered is declined (603) or taken back."""
 
+    def transfer(called: str) -> Deferred[None]:
+        """
+        Have the other side of an answered call talk to C{called} instead (REFER): the trunk calls it by the
+        routes of this PBX, with every check that a call has.  Until it answers this call goes on, then it
+        ends.
+
+        @param called: as of L{IPBXLine.placeCall}.
+        @return: fires when C{called} has answered; L{IPBXCallUser.ended} follows.
+        @raise CallRefused: (errback) it did not, with its status, or may not be called, or the call is not
+            one that can be transferred now; this call goes on.  L{EmergencyRefused
+            <skypetrunk.errors.EmergencyRefused>} for an emergency number.
+        """
+
 
 class IPBXCallUser(Interface):
     """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from skypetrunk.core.answers import refusalHeaders
@@ -76,6 +77,7 @@ class Bridge(Crossing):
         self._maxForwards = MAX_FORWARDS
         self._more: tuple[Header, ...] = ()
         self._transfer: Transfer | None = None
+        self._leaving: IDelayedCall | None = None
         self._statistics: list[LegStatistics] = []
 
     # Setting up
@@ -270,6 +272,9 @@ class Bridge(Crossing):
             return
         self._forget(leg)
         if not self._legs:
+            if self._leaving is not None and self._leaving.active():
+                # The referrer was quicker.
+                self._leaving.cancel()
             self._owner.bridgeGone(self)
 
     # Transfer
@@ -315,7 +320,7 @@ class Bridge(Crossing):
             forwarder.calls -= 1
         self._end(by, TRANSFERRED, None)
         if hangUp and other is not None:
-            self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
+            self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
 
     def takeOver(self, leg: Leg) -> None:
         """The transferee is the calling leg from now on; another call had it."""

@@ -10,6 +10,7 @@ import re
 
 from skypetrunk.errors import RemoteError
 from skypetrunk.wire.message import Header, Request
+from skypetrunk.wire.telephone_event import KEYS
 
 RELAY = "application/dtmf-relay"
 PLAIN = "application/dtmf"
@@ -50,3 +51,11 @@ def keyIn(request: Request) -> tuple[str, bytes] | None:
             raise InfoRefused("no key in INFO", 400)
         return PLAIN, plain[1].upper().encode()
     raise InfoRefused("INFO of a kind that does not cross")
+
+
+def writtenKey(body: bytes) -> str:
+    """The key in a body that L{keyIn} has written: C{0-9 * # A-D}; empty for a flash of the hook."""
+    text = body.decode("ascii").removeprefix("Signal=").split("\r\n", 1)[0]
+    if text.isdigit():
+        return KEYS[int(text)] if int(text) < len(KEYS) else ""
+    return text

@@ -18,8 +18,8 @@ from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTak
 from skypetrunk.core.emergency import isEmergencyNumber
 from skypetrunk.core.identity import ANONYMOUS, callerOf, numberOf
 from skypetrunk.core.leg import Leg
-from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.leg_table import LegTable
 from skypetrunk.core.sides import USER_CHARACTERS, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
@@ -54,6 +54,17 @@ TRUNK_URI, PBX_URI = (
     for each in (_TRUNK, _PBX)
 )
 """Our own address towards the PBX, and the PBX's."""
+
+_TAKEN: dict[str, Callable[[Leg, IServerTransaction], None]] = {
+    "BYE": Leg.byeReceived,
+    "INFO": Leg.infoReceived,
+    "INVITE": Leg.reinvited,
+    "NOTIFY": Leg.notifyReceived,
+    "PRACK": Leg.prackReceived,
+    "REFER": Leg.referReceived,
+    "UPDATE": Leg.updateReceived,
+}
+"""What is taken within a dialog, beside OPTIONS."""
 
 _SERVICE = OpaqueURI("urn", "service:sos")
 
@@ -109,8 +120,9 @@ class Line:
         self._side = Side(name, _OneWay(self._near))
         self.transactions = Transactions(clock, self, token, timers)
         self._side.transactions = self._near.receiver = self.transactions
-        self._workshop = Workshop(clock, timers, token, entropy, self._register, self._unregister)
-        self._legs: dict[tuple[str, str], Leg] = {}
+        self._legs = LegTable()
+        register, unregister = self._legs.register, self._legs.unregister
+        self._workshop = Workshop(clock, timers, token, entropy, register, unregister)
         self._calls: set[LineCall] = set()
         self._stopped = False
 
@@ -151,10 +163,8 @@ class Line:
         """See L{IPBXLine}."""
         name = None if callerName is None else "".join(filter(str.isprintable, callerName))
         who = Who(self._token()[:8], caller or "anonymous", name, called)
-        emergency = self._isEmergency(called)
-        target = TRUNK_URI.replace(user=_written(dialled(called)) or None)
-        # What we know to be an emergency is called one: the trunk need not find out by its own.
-        to = NameAddr(None, _SERVICE if emergency else target)
+        target = _at(called)
+        to, emergency = self._reach(called)
         source = NameAddr(name or None, PBX_URI.replace(user=_written(caller))) if caller else ANONYMOUS
         if self._stopped:
             raise CallRefused("the trunk has stopped", 503)
@@ -164,6 +174,14 @@ class Line:
             raise CallRefused(str(error), 503) from None
         call.place(CallAddresses(target, to, source, _written(caller) or "anonymous"), user, emergency)
         return call
+
+    def _reach(self, called: str) -> tuple[NameAddr, bool]:
+        """
+        The address of C{called}, and whether it is an emergency number.  What we know to be one is called
+        so: the trunk need not find out by itself.
+        """
+        emergency = self._isEmergency(called)
+        return NameAddr(None, _SERVICE if emergency else _at(called)), emergency
 
     def _isEmergency(self, called: str) -> bool:
         try:
@@ -176,7 +194,14 @@ class Line:
         """@raise PortsExhausted: there is no room for its audio."""
         media = self._endpoint(f"{who.call}/{self._plugin}")
         call = LineCall(
-            who, self._plugin, self._side, media, self._workshop, self._turns, self._calls.discard
+            who,
+            self._plugin,
+            self._side,
+            media,
+            self._workshop,
+            self._turns,
+            self._reach,
+            self._calls.discard,
         )
         self._calls.add(call)
         return call
@@ -201,20 +226,12 @@ class Line:
     def _inDialog(self, transaction: IServerTransaction) -> None:
         request = transaction.request
         leg = self._find(request)
-        if leg is None or (leg.dialog is None and request.method not in ("UPDATE", "OPTIONS")):
+        if leg is None or not leg.takes(request.method):
             self._respond(transaction, 481)
-        elif request.method == "UPDATE":
-            leg.updateReceived(transaction)
-        elif request.method == "INVITE":
-            leg.reinvited(transaction)
-        elif request.method == "BYE":
-            leg.byeReceived(transaction)
-        elif request.method == "PRACK":
-            leg.prackReceived(transaction)
-        elif request.method == "INFO":
-            leg.infoReceived(transaction)
         elif request.method == "OPTIONS":
             leg.respond(transaction, 200, [ALLOW, SUPPORTED, ACCEPT])
+        elif request.method in _TAKEN:
+            _TAKEN[request.method](leg, transaction)
         else:
             leg.respond(transaction, notTaken(request.method), [ALLOW])
 
@@ -226,13 +243,13 @@ class Line:
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """The caller gave up."""
-        leg = self._awaiting(transaction.request)
+        leg = self._legs.awaiting(transaction.request)
         if leg is not None:
             leg.cancelled()
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
         """An answer has no way any more."""
-        leg = self._awaiting(transaction.request)
+        leg = self._legs.awaiting(transaction.request)
         if leg is not None:
             leg.connectionLost()
 
@@ -257,22 +274,9 @@ class Line:
         lines = (*headers, Header("Server", AGENT))
         transaction.respond(responseTo(transaction.request, status, None, lines, toTag=self._token()))
 
-    # Dialogs
-
     def _find(self, request: Request) -> Leg | None:
-        leg = self._legs.get((request.callID, request.toAddress.tag or ""))
-        return leg if leg is not None and leg.dialogWith(request.fromAddress.tag or "") else None
-
-    def _awaiting(self, request: Request) -> Leg | None:
-        return next((leg for leg in self._legs.values() if leg.awaits(request)), None)
-
-    def _register(self, leg: LegClient) -> None:
-        assert leg.key is not None and isinstance(leg, Leg)
-        self._legs[leg.key] = leg
-
-    def _unregister(self, leg: LegClient) -> None:
-        if leg.key is not None:
-            self._legs.pop(leg.key, None)
+        tags = request.toAddress.tag or "", request.fromAddress.tag or ""
+        return self._legs.find(self._side, request.callID, *tags)
 
 
 def dialled(called: str) -> str:
@@ -289,6 +293,10 @@ def dialled(called: str) -> str:
         context = uri.params.get("phone-context")
         return uri.digits if context is None else f"{uri.digits};phone-context={context}"
     return uri.userUnescaped or "" if isinstance(uri, SIPURI) else str(uri)
+
+
+def _at(called: str) -> SIPURI:
+    return TRUNK_URI.replace(user=_written(dialled(called)) or None)
 
 
 def _written(user: str) -> str:

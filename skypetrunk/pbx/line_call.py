@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core.answers import causesOf, refusalHeaders
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.info import writtenKey
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
@@ -25,15 +26,12 @@ from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateServer
 from skypetrunk.errors import CallRefused, EmergencyRefused, MalformedSDP, RemoteError
-from skypetrunk.interfaces import (
-    AudioPacket,
-    IMediaEndpoint,
-    IPBXCall,
-    IPBXCallUser,
-    IServerTransaction,
-)
+from skypetrunk.interfaces import AudioPacket, IMediaEndpoint, IPBXCall, IPBXCallUser, IServerTransaction
 from skypetrunk.pbx.g711 import OFFER, choose
+from skypetrunk.pbx.line_transfer import LineTransfer
 from skypetrunk.pbx.memory import Turns
+from skypetrunk.pbx.told_user import Tell, ToldUser
+from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.reasons import reasonPhrase
 
@@ -69,10 +67,12 @@ class LineCall:
         media: IMediaEndpoint,
         workshop: Workshop,
         turns: Turns,
+        reach: Callable[[str], tuple[NameAddr, bool]],
         gone: Callable[[LineCall], None],
     ) -> None:
         """
         @param plugin: its name, for the log.
+        @param reach: the address of a number, and whether that is one for emergencies.
         @param gone: told when nothing is left of the call.
         """
         self.call, self.caller = who.call, who.caller
@@ -81,16 +81,18 @@ class LineCall:
         self.over = False
         self._plugin = plugin
         self._turns = turns
+        self._reach = reach
         self._gone = gone
+        self._transfer: LineTransfer | None = None
         self._session = Session(media, None, workshop.entropy)
         self._leg = Leg(who.call, side, self._session, self, workshop)
-        self._user: IPBXCallUser | None = None
+        self._told = ToldUser(who.call, plugin, turns, self._vendorFailed)
         # The INVITE that came in, until it is answered.
         self._server: InviteServer | None = None
         # A 2xx of ours that holds the offer: its ACK holds the answer.
         self._late: InviteServer | UpdateServer | None = None
         self._placed = self._emergency = self._connected = self._listening = self._reoffered = False
-        media.attach(self._packetReceived, self._digitReceived, lambda: self._vendorFailed(None, "play"))
+        media.attach(self._packetReceived, self._digitReceived, partial(self._told.failed, "play"))
 
     # How it begins
 
@@ -119,9 +121,9 @@ class LineCall:
             if self._server is None:
                 self.hangUp()
         except Exception:
-            self._vendorFailed(None, "callReceived")
+            self._told.failed("callReceived")
         else:
-            self._user = user
+            self._told.user = user
 
     def place(self, addresses: CallAddresses, user: IPBXCallUser, emergency: bool) -> None:
         """
@@ -129,7 +131,7 @@ class LineCall:
 
         @param emergency: the number is one for emergencies; this decides how the refusal is told, no more.
         """
-        self._placed, self._emergency, self._user = True, emergency, user
+        self._placed, self._emergency, self._told.user = True, emergency, user
         self._leg.place(addresses, self._session.makeOffer(OFFER))
 
     # IPBXCall
@@ -172,6 +174,20 @@ class LineCall:
         elif not self.over:
             self._end("hung up", CallRefused("taken back", 487))
             self._leg.hangUp()
+
+    def transfer(self, called: str) -> Deferred[None]:
+        """See L{IPBXCall}."""
+        if self.over or not self._connected or (self._transfer is not None and self._transfer.pending):
+            return fail(CallRefused("the call cannot be transferred now", 491))
+        target, emergency = self._reach(called)
+        self._transfer = transfer = LineTransfer(self._turns, emergency, self._transferred)
+        self._leg.refer(str(target), transfer.answered, transfer.notified)
+        return transfer.finished
+
+    def _transferred(self) -> None:
+        """Who has transferred a call hangs up (RFC 5589 section 6.1)."""
+        self._end("transferred")
+        self._leg.hangUp()
 
     def _refuse(self, refusal: CallRefused) -> None:
         server, self._server = self._server, None
@@ -316,12 +332,10 @@ class LineCall:
         self._tell("answered", connected)
 
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
-        """A key in INFO, in one of the two forms that L{skypetrunk.core.info} writes."""
+        """A key in INFO."""
         done(200)
-        text = body.decode("ascii").removeprefix("Signal=").split("\r\n", 1)[0]
-        key = "0123456789*#ABCD"[int(text)] if text.isdigit() and int(text) < 16 else text
-        # 16 is a flash of the hook.
-        if len(key) == 1:
+        key = writtenKey(body)
+        if key:
             self._digitReceived(key)
 
     def legReferred(self, leg: Leg, refer: ReferServer) -> None:
@@ -353,42 +367,25 @@ class LineCall:
         else:
             self._tell("ended", lambda user: user.ended(cause))
         self.over = True
+        if self._transfer is not None:
+            self._transfer.fail(487)
         self.media.release()
 
     # The vendor
 
     def _packetReceived(self, packet: AudioPacket) -> None:
         if self._placed or self._listening:
-            self._told("packetReceived", lambda user: user.packetReceived(packet))
+            self._told.now("packetReceived", lambda user: user.packetReceived(packet))
 
     def _digitReceived(self, digit: str) -> None:
         if self._placed or self._listening:
-            self._told("digitReceived", lambda user: user.digitReceived(digit))
+            self._told.now("digitReceived", lambda user: user.digitReceived(digit))
 
-    def _tell(self, what: str, tell: Callable[[IPBXCallUser], Awaitable[None] | None]) -> None:
-        """In the next turn: what the vendor does then meets machines at rest."""
+    def _tell(self, what: str, tell: Tell) -> None:
         if not self.over:
-            self._turns.later(lambda: self._told(what, tell))
+            self._told.later(what, tell)
 
-    def _told(self, what: str, tell: Callable[[IPBXCallUser], Awaitable[None] | None]) -> None:
-        user = self._user
-
-        async def run() -> None:
-            said = None if user is None else tell(user)
-            if said is not None:
-                await said
-
-        told = Deferred.fromCoroutine(run())
-        told.addErrback(lambda failure: self._vendorFailed(failure, what))
-
-    def _vendorFailed(self, failure: Failure | None, what: str) -> None:
-        """
-        What the vendor raises ends this call alone.
-
-        @param failure: C{None} for the exception that is being handled.
-        """
-        format = "{call}: the plugin {plugin} failed as a PBX: {what}"
-        self._log.failure(format, failure, call=self.call, plugin=self._plugin, what=what)
+    def _vendorFailed(self) -> None:
         if self._server is not None:
             self._refuse(CallRefused("the PBX failed", 500))
         else:

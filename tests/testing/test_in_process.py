@@ -79,7 +79,6 @@ class WrongTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """Each mistake, by the tests that must find it."""
-        play = lambda user: user.call.media.play([b"x"]) and None  # noqa: E731
         calls = {"TakesCalls", "Together", "EndsAnywhere"}
         for take, wrong in (
             (lambda call: object(), calls),
@@ -87,7 +86,6 @@ class WrongTests(SynchronousTestCase):
             (refusing, calls),
             (lambda call: Wrong(call, ended=lambda user: 1 / 0), calls),
             (lambda call: Wrong(call, ended=lambda user: False), calls),
-            (lambda call: Wrong(call, ended=play), calls - {"TakesCalls"} | {"Together"}),
             (lambda call: Wrong(call, answered=lambda user: fail(KeyError())), calls - {"TakesCalls"}),
             (lambda call: Wrong(call, digitReceived=lambda user: [][0]), {"EndsAnywhere"}),
             (lambda call: Wrong(call, packetReceived=lambda user: [][0]), {"EndsAnywhere"}),
@@ -118,6 +116,25 @@ class DoubleTests(SynchronousTestCase):
         call.hangUp()
         self.assertEqual(call.events, [("ring",), ("answer",), ("hangUp",)])
         self.assertIs(self.successResultOf(playing), False)
+        self.assertIs(self.successResultOf(call.media.play([b"a"])), False)
+
+    def test_transfer(self) -> None:
+        """One at a time; what becomes of it the test says, or the end of the call."""
+        call = RecordingPBXCall()
+        first = call.transfer("1001")
+        self.failureResultOf(call.transfer("1002"), CallRefused)
+        call.notTransferred(CallRefused("busy", 486))
+        self.assertEqual(self.failureResultOf(first, CallRefused).value.status, 486)
+        second = call.transfer("1002")
+        call.transferred()
+        self.successResultOf(second)
+        self.assertTrue(call.over)
+        other = RecordingPBXCall()
+        third = other.transfer("1001")
+        other.hangUp()
+        self.failureResultOf(third, CallRefused)
+        self.failureResultOf(other.transfer("1001"), CallRefused)
+        self.assertEqual(call.events, [("transfer", "1001"), ("transfer", "1002")])
 
     def test_media(self) -> None:
         """What cannot be played is found; an endless sound is cut."""
