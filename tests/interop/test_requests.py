@@ -69,6 +69,25 @@ class RefusalTests(ScriptCase):
             ):
                 self.assertEqual(responses(asker, "INVITE", status)[0].header(name), value)
 
+    def merged(self, inbound: bool, transport: str) -> Exchange:
+        """The caller's INVITE comes twice, over two ways."""
+        caller, callee = (CARRIER, PBX) if inbound else (PBX, CARRIER)
+        called = callee.isCalled(Scenario("callee")).pause(500)
+        callee.hungUp(callee.answers(called))
+        calling = registrar(Scenario("caller")) if inbound else Scenario("caller")
+        calling.send(caller.invite(caller.sdp())).response(100)
+        calling.send(caller.invite(caller.sdp()), retransmit=False).response(100, optional=True).response(482)
+        calling.send(caller.refusalTaken(), retransmit=False)
+        caller.hangsUp(caller.connected(calling), 2)
+        return pair("merged", inbound, transport, calling, called)
+
+    def test_merged(self) -> None:
+        """The second copy of an INVITE that was forked before it came here is 482 (section 8.2.2.2)."""
+        for one, (inbound, _) in zip(self.playAll(*(self.merged(*way) for way in WAYS)), WAYS, strict=True):
+            callee = one.pbxMessages if inbound else one.carrierMessages
+            # Over UDP the one that reached the callee is sent again, until it answers.
+            self.assertEqual(len({m.header("Via") for m in requests(callee, "INVITE")}), 1)
+
     def answered(self, inbound: bool, transport: str, number: int) -> Exchange:
         """The callee refuses."""
         status, headers, wanted = self.answers[number]

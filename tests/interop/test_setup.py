@@ -30,7 +30,7 @@ class ForkTests(ScriptCase):
         carrier.send(CARRIER.answer("200 OK", CARRIER.sdp(port=ports[1]), tag="y")).request("ACK")
         # More than one branch knew our key.
         carrier.request("INVITE").send(CARRIER.answer("200 OK", CARRIER.sdp(2, port=ports[1]), tag=""))
-        CARRIER.hungUp(carrier.request("ACK").pause(500))
+        CARRIER.hungUp(carrier.request("ACK"))
         pbx = PBX.calls(Scenario("PBX"), PBX.invite(PBX.sdp(port="[rtpstream_audio_port]")))
         pbx.response(183).play("tone.pcma").response(183, optional=True)
         pbx.response(200, store=True).send(PBX.again("ACK", 1), retransmit=False).pause(500)
@@ -62,6 +62,27 @@ class ForkTests(ScriptCase):
             self.assertGreater(len([time for time in toFirst if time < first]), 10)
             self.assertEqual([time for time in toFirst if time > second + 0.1], [])
             self.assertGreater(len([time for time in toSecond if time > second]), 15)
+
+    def otherCodec(self, transport: str) -> Exchange:
+        """The branch with early media speaks A-law, the one that answers mu-law."""
+        carrier = CARRIER.isCalled(Scenario("codecs"))
+        carrier.send(CARRIER.answer("183 Session Progress", CARRIER.sdp(), tag="x"), retransmit=False)
+        carrier.pause(300).send(CARRIER.answer("200 OK", CARRIER.sdp(codec=0), tag="y")).request("ACK")
+        carrier.request("INVITE").send(CARRIER.answer("200 OK", CARRIER.sdp(2, codec=0), tag=""))
+        offer = PBX.sdp().replace("AVP 8 101", "AVP 8 0 101")
+        pbx = PBX.calls(Scenario("PBX"), PBX.invite(offer)).response(183, body="AVP 8")
+        pbx.response(200, store=True).send(PBX.again("ACK", 1), retransmit=False)
+        pbx.request("INVITE", body="AVP 0").send(PBX.answer("200 OK", PBX.sdp(2, codec=0), tag=""))
+        pbx.request("ACK").pause(300)
+        CARRIER.hungUp(carrier.request("ACK"))
+        return Exchange(f"codec-{transport}", PBX.hangsUp(pbx, 2), carrier, transport=transport)
+
+    def test_otherCodec(self) -> None:
+        """The PBX is re-INVITEd with the codec of the branch that answers, in the one dialog it knows."""
+        for one in self.playAll(self.otherCodec("udp"), self.otherCodec("tcp")):
+            (asked,) = requests(one.pbxMessages, "INVITE", sent=False)
+            first = requests(one.pbxMessages, "INVITE", sent=True)[0]
+            self.assertEqual(asked.header("Call-ID"), first.header("Call-ID"))
 
 
 class ReliableTests(ScriptCase):

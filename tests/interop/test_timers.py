@@ -58,7 +58,7 @@ class TimerTests(MidCallCase):
             self.acting.pause(300).send(refresh).response(100, optional=True).response(200)
             if method == "INVITE":
                 self.acting.send(self.write("ACK", 2), retransmit=False)
-            exchanges.append(self.end(3))
+            exchanges.append(self.end(1))
             methods.append(method)
         for one, exchange, method in zip(self.playAll(*exchanges), exchanges, methods, strict=True):
             acting, answering = self.sides(one, "caller", exchange.inbound)

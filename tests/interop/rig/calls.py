@@ -11,7 +11,7 @@ from tests.interop.rig.audio import judge, readWAV
 from tests.interop.rig.baresip import Baresip
 from tests.interop.rig.capture import Capture, Datagram, media
 from tests.interop.rig.case import InteropCase
-from tests.interop.rig.certificates import Authority
+from tests.interop.rig.certificates import Authority, Certificate
 from tests.interop.rig.evidence import SecureLeg, firstHeard, judgePayloads, secureLeg
 from tests.interop.rig.kamailio import Kamailio
 from tests.interop.rig.ports import host, takePorts
@@ -48,12 +48,14 @@ class CallCase(InteropCase):
     @ivar carrier: Kamailio.
     @ivar bob: a phone behind it.
     @ivar pbx: the PBX, when it is a phone.
+    @ivar certificate: the carrier's.
     """
 
     trunk: Trunk
     carrier: Kamailio
     bob: Baresip
     pbx: Baresip
+    certificate: Certificate
 
     def stage(
         self,
@@ -62,6 +64,7 @@ class CallCase(InteropCase):
         pbxAnswers: bool = True,
         bob: Mapping[str, Any] | None = None,
         numbers: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
         carrier: Mapping[str, Any] | None = None,
         configured: type[Trunk] = Trunk,
         secure: bool = False,
@@ -71,13 +74,14 @@ class CallCase(InteropCase):
 
         @param pbx: where the PBX is, when it is no phone.
         @param bob: further arguments of L{Baresip.atCarrier}; the key C{absent} leaves him out.
-        @param numbers: further numbers of the carrier.
+        @param numbers: further numbers of the carrier: whom they lead to.
+        @param users: passwords of further users of the carrier.
         @param carrier: further arguments of L{Kamailio}.
         @param configured: how the trunk comes by its configuration.
         @param secure: the PBX's phone speaks TLS, and so does the trunk to it.
         """
         authority = Authority(self.scratch)
-        certificate = authority.issue("server")
+        self.certificate = certificate = authority.issue("server")
         known = {form: "bob" for one in (NUMBER, ONLY_32, ONLY_80) for form in _forms(one)}
         known |= dict.fromkeys(_forms(PBX_NUMBER), USER)
         known |= {form: uri for one, uri in (numbers or {}).items() for form in _forms(one)}
@@ -86,7 +90,7 @@ class CallCase(InteropCase):
             Kamailio(
                 self.scratch,
                 certificate,
-                {USER: PASSWORD, "bob": "bobs-own"},
+                {USER: PASSWORD, "bob": "bobs-own", **(users or {})},
                 known,
                 suites=suites,
                 **(carrier or {}),

@@ -14,7 +14,7 @@ KINDS = [(False, "caller", "udp"), (False, "callee", "tcp"), (True, "caller", "u
 
 
 class MidCallCase(ScriptCase):
-    """Both peers do something while the call is up; the caller ends it."""
+    """Both peers do something while the call is up; who began it ends the call."""
 
     def call(
         self,
@@ -48,10 +48,10 @@ class MidCallCase(ScriptCase):
         # The callee's CSeq begins at its first request, the caller's goes on after the INVITE's.
         self.first, self.replyFirst = (2, 1) if callerActs else (1, 2)
 
-    def end(self, number: int) -> Exchange:
-        """The caller hangs up with this CSeq."""
-        self.caller.hangsUp(self.calling.pause(200), number)
-        self.callee.hungUp(self.called)
+    def end(self, made: int) -> Exchange:
+        """The actor, which has made so many requests, hangs up: nobody else knows when it is done."""
+        self.actor.hangsUp(self.acting.pause(200), self.first + made, called=self.actor is self.callee)
+        self.partner.hungUp(self.answering)
         name, inbound, transport = self.kind
         pbx, carrier = (self.called, self.calling) if inbound else (self.calling, self.called)
         return Exchange(name, pbx, carrier, inbound, transport)

@@ -52,6 +52,9 @@ class Scenario:
         body: str = "",
         keep: Mapping[str, str] | None = None,
         next: int | None = None,
+        called: str = "",
+        within: int = 0,
+        otherwise: int = 0,
     ) -> Scenario:
         """
         Wait for a request.
@@ -60,9 +63,15 @@ class Scenario:
         @param body: a regular expression that its body has to match.
         @param keep: header names by the variable that keeps what stands behind the colon, for C{[$variable]}.
         @param next: the L{label} to go on at when it has come.
+        @param called: a regular expression for To; C{next} is for requests that match it.
+        @param within: milliseconds to wait; then it goes on at the label C{otherwise}.
         """
         what = f'request="{method}"' + ("" if next is None else f' next="{next}"')
-        return self._receive(what, store, optional, False, body, keep or {})
+        if called:
+            what += f' test="called{next}"'
+        if within:
+            what += f' timeout="{within}" ontimeout="{otherwise}"'
+        return self._receive(what, store, optional, False, body, keep or {}, {f"called{next}": called})
 
     def response(
         self,
@@ -73,16 +82,26 @@ class Scenario:
         challenge: bool = False,
         body: str = "",
         keep: Mapping[str, str] | None = None,
+        tag: str = "",
     ) -> Scenario:
         """
         Wait for a response.
 
         @param challenge: keep its challenge for C{[authentication]}.
+        @param tag: the variable that keeps the tag in To.
         """
-        return self._receive(f'response="{status}"', store, optional, challenge, body, keep or {})
+        patterns = {tag: "tag=([^;[:space:]]+)"} if tag else {}
+        return self._receive(f'response="{status}"', store, optional, challenge, body, keep or {}, patterns)
 
     def _receive(
-        self, what: str, store: bool, optional: bool, challenge: bool, body: str, keep: Mapping[str, str]
+        self,
+        what: str,
+        store: bool,
+        optional: bool,
+        challenge: bool,
+        body: str,
+        keep: Mapping[str, str],
+        to: Mapping[str, str],
     ) -> Scenario:
         switches = {"rrs": store, "optional": optional, "auth": challenge}
         attributes = "".join(f' {name}="true"' for name, on in switches.items() if on)
@@ -91,6 +110,13 @@ class Scenario:
             for name, header in keep.items()
         ]
         self._variables |= set(keep)
+        for name, pattern in to.items():
+            if not pattern:
+                continue
+            # With a group, what it matched goes to the second variable.
+            names = f"whole,{name}" if "(" in pattern else name
+            found.append(f'<ereg regexp="{pattern}" search_in="hdr" header="To:" assign_to="{names}"/>')
+            self._variables |= set(names.split(","))
         if body:
             found.append(f'<ereg regexp="{body}" search_in="body" check_it="true" assign_to="found"/>')
             self._variables.add("found")

@@ -58,6 +58,8 @@ class Sipp(Peer):
         file.write_text(scenario.xml())
         self._arguments = [program("sipp")] + ([f"{remote[0]}:{remote[1]}"] if remote else [])
         self._arguments += ["-sf", str(file), "-s", service, "-t", transport, "-nostdin"]
+        # Its Call-IDs hold nothing that has to be escaped in a URI.
+        self._arguments += ["-cid_str", "%u-%p"]
         self._arguments += ["-m", str(calls)]
         self._arguments += ["-i", address, "-p", str(self.port), "-mi", address, "-mp", str(first)]
         self._arguments += ["-trace_msg", "-message_file", str(self._trace)]
