@@ -8,6 +8,7 @@ import socket
 import stat
 from pathlib import Path
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.lab.service import Lab, LabSettings
@@ -115,7 +116,7 @@ class SnippetTests(SynchronousTestCase):
         password = directory / "password"
         password.write_text("marker")
         password.chmod(0o600)
-        lab = Lab(None, LabSettings(CarrierSettings({"42": Secret("marker")}), directory))
+        lab = Lab(Clock(), LabSettings(CarrierSettings({"42": Secret("marker")}), directory))
         lab.caFile.write_bytes(lab.authority.rootPEM)
         path = directory / "trunk.toml"
         path.write_text(snippet(lab, password, "42"))

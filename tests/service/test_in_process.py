@@ -143,6 +143,7 @@ class InProcessTests(SceneCase):
         self.assertTrue(examine(session.recording()[:6400], 600).recognised)
         for key in "42#":
             session.press(key)
+        self.assertRaises(ValueError, session.press, "x")
         user, call = Acme.made.users[0], Acme.made.calls[0]
         await stage.until(lambda: "key #" in user.events, "the last key")
         self.assertEqual(
