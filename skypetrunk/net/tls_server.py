@@ -156,8 +156,8 @@ class _Gate(Protocol):
             return
         handle = self.transport.getHandle()
         self._log.info(
-            "{peer}: TLS connection, {version} {cipher}, {proof}",
-            peer=self._address,
+            "{host}: TLS connection, {version} {cipher}, {proof}",
+            host=self.host,
             version=handle.get_protocol_version_name(),
             cipher=handle.get_cipher_name(),
             proof=f"proved by {proof}" if proof else "no certificate asked for",

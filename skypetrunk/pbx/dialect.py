@@ -115,14 +115,9 @@ class BoundedDialect:
         return after
 
     def _written(self, message: Request | Response) -> Request | Response:
-        try:
-            validate(message)
-        except MalformedMessage:
-            # The answer to what was no valid request repeats what was wrong with it.
-            return message
         if not isinstance(message, Request) or message.method not in ("INVITE", "ACK", "CANCEL"):
             return self._asked(self._vendor.toPBX, message)
-        branch = message.topVia.branch or ""
+        branch = (message.topVia.branch if message.vias else None) or ""
         if message.method != "INVITE":
             if branch in self._uris:
                 message = message.withURI(self._uris[branch])
@@ -152,7 +147,7 @@ class BoundedDialect:
                 return message
             problem = violation(message, after)
         except Exception:
-            if self._mayBeSaid():
+            if _isValid(message) and self._mayBeSaid():
                 self._log.failure(
                     "{pbx}: the plugin {plugin} failed as a dialect ({failures} so far): {sip} stays as it"
                     " was",
@@ -164,7 +159,7 @@ class BoundedDialect:
             return message
         if problem is None:
             return after
-        if self._mayBeSaid():
+        if _isValid(message) and self._mayBeSaid():
             self._log.error(
                 "{pbx}: the plugin {plugin} went too far as a dialect ({failures} so far): {sip} stays as it"
                 " was: {problem}",
@@ -184,6 +179,15 @@ class BoundedDialect:
             return False
         self._loudAt = now + QUIET_SECONDS
         return True
+
+
+def _isValid(message: Request | Response) -> bool:
+    """The answer to what was no valid request repeats what was wrong with it: no plugin is to blame."""
+    try:
+        validate(message)
+    except MalformedMessage:
+        return False
+    return True
 
 
 def _refers(message: Request | Response) -> bool:

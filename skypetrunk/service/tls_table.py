@@ -120,12 +120,15 @@ def _checkRoots(table: Table, path: Path) -> None:
         issuer = found[0].issuer.rfc4514_string()
         table.wrong("ca_file", f"{path} holds no root, only what others issued", f"the root, {issuer}")
         return
-    now = datetime.now(UTC)
     for root in roots:
-        if root.not_valid_after_utc < now:
-            subject = root.subject.rfc4514_string()
-            text = f"{path}: {subject} expired on {root.not_valid_after_utc:%Y-%m-%d}"
-            table.problems.warn(table.key("ca_file"), text)
+        _warnExpired(table, "ca_file", path, root)
+
+
+def _warnExpired(table: Table, name: str, path: Path, certificate: x509.Certificate) -> None:
+    end = certificate.not_valid_after_utc
+    if end < datetime.now(UTC):
+        text = f"{path}: {certificate.subject.rfc4514_string()} expired on {end:%Y-%m-%d}"
+        table.problems.warn(table.key(name), text)
 
 
 def _checkPair(table: Table, certificate: Path, key: Path, keyPasswordFile: Path | None) -> None:
@@ -149,6 +152,7 @@ def _checkPair(table: Table, certificate: Path, key: Path, keyPasswordFile: Path
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if private.public_key().public_bytes(*form) != found[0].public_key().public_bytes(*form):
         table.wrong("key", f"{key} does not belong to {certificate}", "the key of its first certificate")
+    _warnExpired(table, "certificate", certificate, found[0])
 
 
 def _pins(table: Table) -> tuple[str, ...]:

@@ -108,6 +108,11 @@ def intermediate(subject: str = "Test Intermediate", issuer: Issued | None = Non
     return _issue(subject, issuer or authority(), _key(subject), ca=True)
 
 
+def issueItself(names: Sequence[x509.GeneralName]) -> Issued:
+    """A certificate that nobody issued, and that is no CA, with a key of its own."""
+    return _issue("Nobody's", None, ec.generate_private_key(ec.SECP256R1()), ca=False, names=names)
+
+
 def leaf(
     names: Sequence[x509.GeneralName],
     issuer: Issued | None = None,

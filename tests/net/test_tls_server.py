@@ -23,7 +23,7 @@ from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots
 from skypetrunk.net.identity import IdentityPolicy, keyPin
 from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
 from skypetrunk.net.tls_server import HANDSHAKE_SECONDS, QUIET_SECONDS, ServerTLS, TLSListener
-from tests.net.certificates import Issued, authority, dns, intermediate, leaf
+from tests.net.certificates import Issued, authority, dns, intermediate, issueItself, leaf
 from tests.net.network import CLIENT, Listeners, MemoryNetwork
 from tests.net.test_tls import Broken, Speakers
 
@@ -58,12 +58,13 @@ class ListenerCase(SynchronousTestCase):
         identity: IIdentityPolicy | None = None,
         name: str | None = None,
         allow: Sequence[str] | None = None,
+        roots: Issued | None = None,
     ) -> TLSListener:
         """A listener at 192.0.2.1:5061, which has a certificate of the root for that."""
         own = leaf(ip(PLACE[0]), keyName="server")
         tls = ServerTLS(
             loadOwnCertificate(own.pem, own.keyPEM),
-            roots=authority().pem if asks else None,
+            roots=(roots or authority()).pem if asks else None,
             identity=identity or IdentityPolicy(),
             name=name,
         )
@@ -214,6 +215,16 @@ class MutualTests(ListenerCase):
         self.listen(asks=True, identity=IdentityPolicy([keyPin(leaf(ip(CLIENT.host)).certificate)]))
         self.connect(leaf(ip(CLIENT.host)))
         self.assertEqual(len(self.listeners.heard), 3)
+
+    def test_ownRoot(self) -> None:
+        """A certificate that signed itself is its own root, also where it says that it is no CA."""
+        itself = issueItself(ip(CLIENT.host))
+        self.listen(asks=True, roots=itself)
+        self.successResultOf(self.connect(itself))
+        self.assertEqual(self.listeners.heard, [HELLO])
+        other = issueItself(ip(CLIENT.host))
+        self.listeners.protocols.clear()
+        self.assertRefused(other, "signed by itself")
 
     def test_wrong(self) -> None:
         """None, one of another root, an expired one, another address or name, another key: not let in."""

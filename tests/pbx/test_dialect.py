@@ -250,10 +250,16 @@ class RepetitionTests(DialectCase):
 
     def test_brokenAnswers(self) -> None:
         """The answer to what was no valid request is no plugin's fault, and goes as it is."""
-        dialect, vendor = self.build(lambda message: message)
         broken = responseTo(request().withoutHeader("Call-ID"), 400)
-        self.assertIs(dialect.toPBX(broken), broken)
-        self.assertEqual((vendor.asked, dialect.failures), ([], 0))
+        for translate in (
+            lambda message: message,
+            lambda message: message.addingHeader("X", "1"),
+            lambda message: message.withHeader("Call-ID", message.callID),
+            lambda message: 1 // 0,
+        ):
+            dialect, _ = self.build(translate)
+            self.assertIs(dialect.toPBX(broken), broken)
+            self.assertEqual((self.lines(), dialect.failures), ([], 0))
 
 
 class CredentialTests(DialectCase):

@@ -139,6 +139,17 @@ class TableTests(ConfigurationTestCase):
             self.assertEqual(main.run(["check", str(self.directory / "trunk.toml")]), 2)
             self.assertEqual(len(said.getvalue().splitlines()), 1, said.getvalue())
 
+    def test_expired(self) -> None:
+        """Our own certificate, which the PBX will refuse, and that of its root: a warning each."""
+        certificate, key = makeCertificate("Old", days=-1)
+        self.write("trunk.pem", certificate)
+        self.write("trunk.key", keyPEM(key))
+        self.write("pbx-ca.pem", certificate)
+        _, warnings = self.load(self.text(*_OURS, _CA))
+        for warning, name in zip(warnings, ("certificate", "ca_file"), strict=True):
+            self.assertIn(f"pbx.office.tls.{name}: ", warning)
+            self.assertIn(": CN=Old expired on ", warning)
+
     def test_summary(self) -> None:
         """What C{check} says of it."""
         configuration, _ = self.load(self.text(*_OURS, _CA, f'pins = ["{_PIN}"]', 'name = "pbx.example"'))
