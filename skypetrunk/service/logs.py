@@ -47,6 +47,13 @@ class LineFormat:
 
     def __call__(self, event: LogEvent) -> str | None:
         """A line with its end, C{None} for an event without text."""
+        line = self._line(event)
+        if line is not None and not line.isascii():
+            # A peer's name or number of octets that are no UTF-8: no file takes it as it stands.
+            return line.encode("utf-8", "backslashreplace").decode()
+        return line
+
+    def _line(self, event: LogEvent) -> str | None:
         format, time = event.get("log_format"), event.get("log_time")
         # Parentheses are calls in Twisted's formats; a failure has a traceback.
         if type(format) is not str or time is None or "()" in format or not event.keys().isdisjoint(_SPECIAL):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.identity import diversionReason
 from skypetrunk.core.sides import FOLLOW, PASS
-from skypetrunk.errors import CallRefused
+from skypetrunk.errors import CallRefused, MalformedMessage
 from skypetrunk.interfaces import CallRequest, INumberPlan
 from skypetrunk.pbx.numbers import NumberPlan
+from skypetrunk.wire.headers import parseNameAddrs
 from skypetrunk.wire.message import Request, Response, responseTo
 from tests.core.callnet import PCMA, SAVP, CallNet, Neighbour, Profile, sdp
 from tests.core.messages import incoming
@@ -481,6 +484,40 @@ class PassTests(RedirectCase):
         net = self.build(PASS)
         self.outbound("<mailto:a@b>")
         self.refused(net.pbx, 480)
+
+
+class AnythingTests(RedirectCase):
+    """Contacts that nobody would write."""
+
+    @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+    @given(
+        st.sampled_from((FOLLOW, PASS)),
+        st.booleans(),
+        st.lists(
+            st.builds(
+                "<{}{}{}{}>{}".format,
+                st.sampled_from(("sip:", "SIPS:", "tel:", "urn:")),
+                st.text("%012@+;=:-*#./\u00e4", max_size=8),
+                st.sampled_from(("", "@carrier.example", "@198.51.100.1", "@[::1]:0", "@192.0.2.10")),
+                st.sampled_from(("", ";maddr=[::1]", ";lr;method=BYE", "?To=x")),
+                st.sampled_from(("", ";q=0.5", ";q=2", ";q", ";expires=-1", ';q="\\""')),
+            ),
+            max_size=3,
+        ),
+    )
+    def test_anything(self, policy: str, inbound: bool, contacts: Sequence[str]) -> None:
+        """Whatever a Contact is: one INVITE more or a final answer, and no traceback."""
+        try:
+            parseNameAddrs(contacts)
+        except MalformedMessage:
+            assume(False)
+        net = self.build(policy)
+        (self.inbound if inbound else self.outbound)(*contacts)
+        asking = net.carrier if inbound else net.pbx
+        summary = asking.channel.summary()
+        again = sum("INVITE" in one.channel.summary() for one in (net.pbx, net.carrier))
+        self.assertEqual(sum(isinstance(each, int) and each >= 300 for each in summary) + again, 1)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class EmergencyTests(RedirectCase):

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from skypetrunk.service.logs import LineFormat, LogFilter
+from skypetrunk.wire.grammar import unescape
 
 
 class LogFilterTests(SynchronousTestCase):
@@ -99,6 +100,15 @@ class LineFormatTests(SynchronousTestCase):
         self.same(log_format="x", log_time=None)
         self.same(log_format="")
         self.same()
+
+    def test_octets(self) -> None:
+        """What a peer wrote in octets that are no UTF-8 can be written; what is text stays text."""
+        event = EVENT | {"log_format": "{called} of {name}", "called": unescape("%F0"), "name": "J\u00f6rg"}
+        line = LineFormat()(event) or ""
+        self.assertIn("\\udcf0 of J\u00f6rg\n", line)
+        line.encode()
+        failure = Failure(ValueError(unescape("%F0")))
+        (LineFormat()(EVENT | {"log_format": "x", "log_failure": failure}) or "").encode()
 
     def test_broken(self) -> None:
         """An event whose fields are missing says so, as Twisted's."""
