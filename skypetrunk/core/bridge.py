@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from skypetrunk.core.answers import refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
-from skypetrunk.core.crossing import Crossing
 from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
 from skypetrunk.core.dialog import MAX_FORWARDS
 from skypetrunk.core.exchange import Exchange
@@ -22,12 +20,11 @@ from skypetrunk.core.identity import Caller
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
-from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.leg_owner import LegOwner, Workshop
 from skypetrunk.core.redirection import Redirector
-from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.session import Session
 from skypetrunk.core.sides import Side
-from skypetrunk.core.transfer import REFERRER_SECONDS, TRANSFERRED, ReplacingExchange, Transfer, agree
+from skypetrunk.core.transferable import Transferable
 from skypetrunk.core.warning import warningOf
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
@@ -36,17 +33,12 @@ from skypetrunk.interfaces import (
     ICallPolicy,
     IMediaPlane,
     IServerTransaction,
-    LegStatistics,
 )
 from skypetrunk.wire.message import Header, Response
 
 
-class Bridge(Crossing):
-    """
-    One call.
-
-    @ivar request: who asked for what.
-    """
+class Bridge(Transferable):
+    """One call."""
 
     def __init__(
         self,
@@ -61,24 +53,16 @@ class Bridge(Crossing):
         entropy: Callable[[int], bytes],
         redirector: Redirector,
     ) -> None:
-        super().__init__(workshop)
-        self.request = request
-        self._caller = caller
+        super().__init__(request, caller, owner, workshop, plane)
         self._source = source
         ways = [Way(side, caller, request) for side in destinations]
         self._destinations = Destinations(ways, lambda way: redirector.admit(way, source))
         self._redirector = redirector
         self._way: Way | None = None
-        self._owner = owner
-        self._plane = plane
         self._policy = policy
         self._entropy = entropy
-        self._legs: dict[LegClient, tuple[Side, ...]] = {}
         self._maxForwards = MAX_FORWARDS
         self._more: tuple[Header, ...] = ()
-        self._transfer: Transfer | None = None
-        self._leaving: IDelayedCall | None = None
-        self._statistics: list[LegStatistics] = []
 
     # Setting up
 
@@ -151,9 +135,8 @@ class Bridge(Crossing):
             each.calls += 1
         return leg
 
-    def _forget(self, leg: LegClient) -> None:
-        for side in self._legs.pop(leg):
-            side.calls -= 1
+    def _asOwner(self) -> LegOwner:
+        return self
 
     def _place(self, way: Way, addresses: CallAddresses) -> None:
         """Place the call at a destination that can take it."""
@@ -225,13 +208,6 @@ class Bridge(Crossing):
         if other is not None:
             other.hangUp(leg.reasons)
 
-    def hangUp(self, cause: str) -> None:
-        """End the call from our side: 503 before it was answered, BYE after."""
-        if self._answeredAt is None:
-            self._refuse(503, "trunk", cause)
-        self._end("trunk", cause, None)
-        self._hangUp()
-
     def _hangUp(self) -> None:
         for leg in (self._near, self._far):
             if leg is not None:
@@ -276,100 +252,3 @@ class Bridge(Crossing):
                 # The referrer was quicker.
                 self._leaving.cancel()
             self._owner.bridgeGone(self)
-
-    # Transfer
-
-    def callerOf(self, leg: Leg) -> Caller:
-        """Who is on this leg, for a call that it makes."""
-        return self._caller if leg is self._near else Caller(self.request.called, None)
-
-    def legReferred(self, leg: Leg, refer: ReferServer) -> None:
-        """The owner knows the rules; one at a time."""
-        other = self.other(leg)
-        if other is None or not self.settled or self._transfer is not None:
-            refer.refuse(491)
-        else:
-            self._owner.bridgeReferred(self, leg, other, refer)
-
-    def transferBegun(self, transfer: Transfer) -> None:
-        """The transferee stays here until C{transfer} has an outcome."""
-        self._transfer = transfer
-
-    def transferFailed(self, transferee: Leg) -> None:
-        """This call goes on; the transferee may have heard the target meanwhile."""
-        self._transfer = None
-        other = self.other(transferee)
-        if other is not None and not self._ended:
-            self._plane.join(other.session.media, transferee.session.media)
-
-    def release(self, leg: Leg, hangUp: bool) -> None:
-        """
-        C{leg} goes on in another call, and this one is over.
-
-        @param hangUp: the one that stays behind has not hung up yet.
-        """
-        self._transfer = None
-        other = self.other(leg)
-        by = "callee" if leg is self._near else "caller"
-        self._statistics.append(leg.session.media.statistics())
-        if leg is self._near:
-            self._near = None
-        else:
-            self._far = None
-        for forwarder in self._legs.pop(leg)[1:]:
-            forwarder.calls -= 1
-        self._end(by, TRANSFERRED, None)
-        if hangUp and other is not None:
-            self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
-
-    def takeOver(self, leg: Leg) -> None:
-        """The transferee is the calling leg from now on; another call had it."""
-        self._near = leg
-        self._adopt(leg)
-        self.joinMedia(leg)
-
-    def joinMedia(self, leg: Leg) -> None:
-        """C{leg} and the called one hear each other."""
-        if self._far is not None:
-            self._plane.join(leg.session.media, self._far.session.media)
-
-    def _adopt(self, leg: Leg) -> None:
-        leg.owner = self
-        leg.call = self.request.call
-        self._legs[leg] = (leg.side,)
-
-    def swap(self, old: Leg, new: Leg) -> None:
-        """C{new} takes the place of C{old}, which hangs up."""
-        other = self.other(old)
-        assert other is not None
-        if old is self._near:
-            self._near = new
-        else:
-            self._far = new
-        self._adopt(new)
-        self._plane.join(new.session.media, other.session.media)
-        self._statistics.append(old.session.media.release())
-        old.hangUp()
-
-    def agree(self, new: Leg) -> None:
-        """Tell each side what the other can do, after C{new} came from another call."""
-        other = self.other(new)
-        if other is not None:
-            agree(new, other)
-
-    def replaced(self, leg: Leg, transaction: IServerTransaction) -> None:
-        """
-        An INVITE from the side of C{leg} is to take its place (RFC 3891 section 3).
-
-        @raise PortsExhausted: no media ports.
-        @raise RemoteError: the INVITE cannot be taken; it carries the status.
-        """
-        new = self._makeLeg(leg.side)
-        try:
-            server = new.invited(transaction)
-        except RemoteError:
-            new.session.media.release()
-            self._forget(new)
-            raise
-        exchange = ReplacingExchange(asking=new, server=server, replaced=leg, swap=self.swap)
-        self._cross(exchange, self.other(leg), update=False)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from skypetrunk.core.bridge import Bridge
     from skypetrunk.core.leg import Leg
     from skypetrunk.core.refer import ReferServer
+    from skypetrunk.core.transferable import Transferable
 
 RINGING_SECONDS = 180.0
 """How long a call may ring; RFC 3261 section 16.6 (timer C) wants more than three minutes of a proxy,
@@ -26,7 +27,9 @@ class BridgeOwner(Protocol):
     def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
         """The call is over, media is given back."""
 
-    def bridgeReferred(self, bridge: Bridge, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
+    def bridgeReferred(
+        self, bridge: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer
+    ) -> None:
         """One side of a call that stands wants the other to call somebody else; answer it with C{refer}."""
 
     def bridgeGone(self, bridge: Bridge) -> None:

@@ -124,6 +124,13 @@ class Crossing:
             exchange.refuse(504 if isinstance(exchange.server, UpdateServer) else 480)
             exchange.answering.cancelInvite()
 
+    def hangUp(self, cause: str) -> None:
+        """End the call from our side: 503 before it was answered, BYE after."""
+        if self._answeredAt is None:
+            self._refuse(503, "trunk", cause)
+        self._end("trunk", cause, None)
+        self._hangUp()
+
     def _stopRinging(self) -> None:
         ringing, self._ringing = self._ringing, None
         if ringing is not None and ringing.active():
@@ -180,11 +187,14 @@ class Crossing:
         if not exchange.late:
             leg.acknowledge(response)
             self._exchange = None
+        self._tellAccepted(exchange, body)
+
+    def _tellAccepted(self, exchange: Exchange, body: bytes) -> None:
         exchange.tellAccepted(body)
         if exchange.renewal is not None:
             exchange.asking.refresh.renew(exchange.renewal)
-        if exchange.answeringRenewal is not None:
-            leg.refresh.renew(exchange.answeringRenewal)
+        if exchange.answeringRenewal is not None and exchange.answering is not None:
+            exchange.answering.refresh.renew(exchange.answeringRenewal)
         if self._answeredAt is None:
             self._answeredAt = self._workshop.clock.seconds()
             self._answered()

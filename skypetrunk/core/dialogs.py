@@ -25,6 +25,7 @@ from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
+from skypetrunk.core.transferable import Transferable
 from skypetrunk.core.transfers import Transfers
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
@@ -346,7 +347,9 @@ class DialogManager:
         )
         self._tell(lambda observer: observer.callEnded(ended, media))
 
-    def bridgeReferred(self, bridge: Bridge, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
+    def bridgeReferred(
+        self, bridge: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer
+    ) -> None:
         """Refused, passed or carried out."""
         self._transfers.referred(bridge, referrer, transferee, refer)
 

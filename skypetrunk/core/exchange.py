@@ -86,15 +86,35 @@ class Exchange:
             self.success = response
             return offer
         stream = self._answered(response)
+        self.answering.session.answered()
+        return self._toAsking(stream)
+
+    def _toAsking(self, stream: AudioStream) -> bytes:
+        """The final answer for the asking side; one that was given before stays."""
         if self._shown is None:
             answer = self.asking.session.makeAnswer(stream)
         else:
             shown, answer = self._shown
             if stream != shown:
                 self.renewal = Renewal(stream)
-        self.answering.session.answered()
         self.asking.session.answerSent()
         return answer
+
+    def pickedUp(self, leg: Leg, body: bytes) -> tuple[bytes, bytes]:
+        """
+        Somebody else takes the call with an INVITE of its own, so that both sides offer.
+
+        @param leg: that one's.
+        @param body: its offer.
+        @return: the answers, for C{leg} and for the asking side.
+        @raise RemoteError: it cannot be taken.
+        """
+        if self._offer is None or not body:
+            raise RemoteError("wanted offers of both sides", 488)
+        offered = leg.session.offerReceived(body)
+        answer = leg.session.makeAnswer(_common(self._offer, offered))
+        leg.session.answerSent()
+        return answer, self._toAsking(common(offered, self._offer.formats))
 
     def _answered(self, response: Response) -> AudioStream:
         """

@@ -20,7 +20,7 @@ from skypetrunk.core.session_refresh import Renewal
 from skypetrunk.wire.message import Header, Response
 
 if TYPE_CHECKING:
-    from skypetrunk.core.bridge import Bridge
+    from skypetrunk.core.transferable import Transferable
 
 TRANSFERRED = "transferred"
 """The cause of a call's end, for people."""
@@ -39,7 +39,7 @@ class Transfer:
 
     __slots__ = ("_call", "_old", "_taken", "refer", "transferee")
 
-    def __init__(self, old: Bridge, call: Bridge, transferee: Leg, refer: ReferServer) -> None:
+    def __init__(self, old: Transferable, call: Transferable, transferee: Leg, refer: ReferServer) -> None:
         """
         @param old: the call of referrer and transferee.
         @param call: that of transferee and target.
@@ -107,11 +107,9 @@ class ReferredExchange(Exchange):
             self.transfer.earlyMedia()
         return b""
 
-    def accept(self, response: Response) -> bytes:
-        """The answer of the target."""
-        assert self.answering is not None
-        self._answered(response)
-        self.answering.session.answered()
+    def _toAsking(self, stream: AudioStream) -> bytes:
+        """The transferee is told later."""
+        self._answer = stream
         return b""
 
     def tellProgress(self, status: int, body: bytes) -> None:
@@ -131,13 +129,21 @@ class ReferredExchange(Exchange):
         self.transfer.refer.finish(487)
 
 
-def referredExchange(transfer: Transfer) -> ReferredExchange | None:
-    """The exchange of C{transfer}; C{None}: the transferee has not said yet what it can do."""
-    heard = transfer.transferee.session.heard
-    if heard is None:
-        return None
-    exchange = ReferredExchange(asking=transfer.transferee, server=None, transfer=transfer)
+def referredExchange(transfer: Transfer, ringing: Exchange | None = None) -> ReferredExchange:
+    """
+    The exchange of C{transfer}.
+
+    @param ringing: the one that the referrer has begun already, whose place it takes.
+    """
+    transferee = transfer.transferee
+    heard = transferee.session.heard
+    assert heard is not None  # its call was answered
+    exchange = ReferredExchange(asking=transferee, server=None, transfer=transfer)
     exchange._offer = replace(heard, direction="sendrecv")
+    if ringing is not None:
+        exchange.answering = ringing.answering
+        exchange._offer, exchange._answer = ringing._offer, ringing._answer
+        exchange._branches = ringing._branches
     return exchange
 
 

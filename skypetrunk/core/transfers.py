@@ -19,6 +19,7 @@ from skypetrunk.core.redirection import isOurs
 from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.sides import PASS, REFUSE, TAKE_OVER, PBXSide, Side
 from skypetrunk.core.transfer import Transfer, referredExchange
+from skypetrunk.core.transferable import Transferable
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallRequest, INumberPlan
 from skypetrunk.wire.headers import NameAddr
@@ -61,7 +62,7 @@ class Transfers:
         self._numbers = numbers
         self._token = token
 
-    def referred(self, call: Bridge, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
+    def referred(self, call: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
         """A REFER on one leg of C{call}."""
         target = refer.referral.target.uri
         called = referrer.side.readNumber(numberNamed(target))
@@ -124,17 +125,17 @@ class Transfers:
         headers = (("Replaces", names.escaped()), ("Require", "replaces"))
         return NameAddr(None, dialog.remoteTarget.replace(headers=headers))
 
-    def _replaced(self, side: Side, replaces: Replaces) -> tuple[Bridge | None, Leg | None, Leg | None]:
+    def _replaced(self, side: Side, replaces: Replaces) -> tuple[Transferable | None, Leg | None, Leg | None]:
         """The call that C{side} names, its own leg in it, and the other one."""
         leg = self._calls.findLeg(side, replaces.callID, replaces.toTag, replaces.fromTag)
-        if leg is None or not isinstance(leg.owner, Bridge):
+        if leg is None or not isinstance(leg.owner, Transferable):
             return None, None, None
         return leg.owner, leg, leg.owner.other(leg)
 
     # Take over
 
     def _takeOver(
-        self, call: Bridge, referrer: Leg, transferee: Leg, refer: ReferServer, called: str
+        self, call: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer, called: str
     ) -> None:
         replaces = refer.referral.replaces
         headers: tuple[Header, ...] = ()
@@ -166,16 +167,20 @@ class Transfers:
             return
         new = self._calls.newCall(asked, call.callerOf(transferee), source, ways)
         transfer = Transfer(call, new, transferee, refer)
-        exchange = referredExchange(transfer)
-        assert exchange is not None  # the call was answered
         refer.accept()
         call.transferBegun(transfer)
-        new.startReferred(exchange, headers)
+        new.startReferred(referredExchange(transfer), headers)
 
     def _merge(
-        self, call: Bridge, transferee: Leg, other: Bridge, replaced: Leg, refer: ReferServer
+        self, call: Transferable, transferee: Leg, other: Transferable, replaced: Leg, refer: ReferServer
     ) -> None:
         """Two calls through this trunk become one, and nobody else has to do anything for it."""
+        if other is not call and not other.standing:
+            transfer = Transfer(call, other, transferee, refer)
+            if other.takeOverRinging(transfer):
+                refer.accept()
+                call.transferBegun(transfer)
+                return
         if other is call or not other.standing:
             refer.refuse(481)
             return
@@ -193,7 +198,7 @@ class Transfers:
 
     # INVITE with Replaces
 
-    def replaced(self, side: Side, replaces: Replaces) -> tuple[Bridge, Leg]:
+    def replaced(self, side: Side, replaces: Replaces) -> tuple[Transferable, Leg]:
         """
         The call and the leg that an INVITE from C{side} is to take over (RFC 3891 section 3).
 
@@ -202,10 +207,7 @@ class Transfers:
         call, leg, _ = self._replaced(side, replaces)
         if call is None or leg is None:
             raise CallRefused("Replaces names no dialog", 481)
-        if not call.standing:
-            # Neither one of the peer's own that is not answered yet, nor one that has ended.
-            raise CallRefused("the call to be replaced is not up", 481)
-        if replaces.earlyOnly:
+        if replaces.earlyOnly and call.standing:
             raise CallRefused("the call to be replaced was answered", 486)
         return call, leg
 

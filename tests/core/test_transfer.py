@@ -485,6 +485,129 @@ class Attended(TransferCase):
         self.assertEqual((self.referrer.got(), self.transferee.got()), ([481], []))
 
 
+class SemiAttended(TransferCase):
+    """The referrer has called the target, which still rings."""
+
+    def setUp(self) -> None:
+        """A second call of the referrer, not answered."""
+        super().setUp()
+        self.second = self.invite(self.referrer)
+        self.far2 = self.transferee.request("INVITE")
+        self.transferee.answers(self.far2, 183, self.description(self.transferee), tag="carol")
+        self.ringing = self.referrer.response(183)
+        self.clear()
+
+    def replacing(self) -> str:
+        """A Refer-To that names the second call."""
+        tags = self.ringing.toAddress.tag or "", self.second.fromAddress.tag or ""
+        return f"<sip:carol@198.51.100.1?Replaces={Replaces(self.second.callID, *tags).escaped()}>"
+
+    def test_answered(self) -> None:
+        """The transferee waits for the target in the referrer's place, whose INVITE is over."""
+        self.refer(self.replacing())
+        self.assertEqual(self.referrer.channel.summary(), [487, 202, "NOTIFY"])
+        self.referrer.ackRefusal(487)
+        self.assertEqual(self.transferee.got(), [])
+        self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="carol")
+        self.assertEqual(self.transferee.request("ACK").callID, self.far2.callID)
+        self.assertEqual(
+            self.notified(), [("active", "SIP/2.0 100 Trying"), ("terminated", "SIP/2.0 200 OK")]
+        )
+        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[3])
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [True, False, True, False])
+        self.net.clock.advance(2)
+        self.referrer.answers(self.referrer.request("BYE"), 200)
+        self.transferee.back(self.far2, "BYE", 5, tag="carol")
+        self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
+
+    def test_failed(self) -> None:
+        """The target refuses: the referrer is told, its first call goes on."""
+        self.refer(self.replacing())
+        self.referrer.ackRefusal(487)
+        self.transferee.answers(self.far2, 486, tag="carol")
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 486 Busy Here"))
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [False, False, True, True])
+
+    def test_late(self) -> None:
+        """An INVITE without offer cannot be taken over before its answer: 481."""
+        self.referrer.cancel(self.second)
+        self.transferee.answers(self.transferee.request("CANCEL"), 200)
+        self.transferee.answers(self.far2, 487, tag="carol")
+        self.second = self.referrer.invite(self.ours(self.referrer), b"")
+        self.far2 = self.transferee.request("INVITE")
+        self.transferee.answers(self.far2, 180, tag="carol")
+        self.ringing = self.referrer.response(180)
+        self.clear()
+        self.refer(self.replacing())
+        self.assertEqual(self.referrer.got(), [481])
+
+
+class PickUp(TransferCase):
+    """INVITE with Replaces for a call that rings at the side it comes from (RFC 3891 section 3)."""
+
+    def setUp(self) -> None:
+        """A call that rings at the transferee."""
+        super().setUp()
+        self.second = self.invite(self.referrer)
+        self.far2 = self.transferee.request("INVITE")
+        self.transferee.answers(self.far2, 180, tag="phone")
+        self.clear()
+
+    def replaces(self, more: str = "") -> list[tuple[str, str]]:
+        """Names the dialog of the phone that rings, as we know it."""
+        ours = self.far2.fromAddress.tag
+        return [("Replaces", f"{self.far2.callID};to-tag={ours};from-tag=phone{more}")]
+
+    def test_taken(self) -> None:
+        """Another phone answers with an INVITE: 200 to both who asked, CANCEL to the one that rings."""
+        for more in ("", ";early-only"):
+            invite = self.invite(self.transferee, self.replaces(more))
+            accepted = self.transferee.response(200)
+            self.assertEqual(accepted.callID, invite.callID)
+            self.assertTrue(accepted.body)
+            self.transferee.ack(invite, accepted)
+            self.transferee.answers(self.transferee.request("CANCEL"), 200)
+            self.transferee.answers(self.far2, 487, tag="phone")
+            answer = self.referrer.response(200)
+            self.assertTrue(answer.body)
+            self.referrer.ack(self.second, answer)
+            near, ringing, new = self.net.plane.legs[-3:]
+            self.assertEqual((ringing.released, near.joined), (True, new))
+            self.referrer.within(self.second, answer, "BYE", 2)
+            self.assertEqual(self.transferee.request("BYE").callID, invite.callID)
+            self.transferee.answers(self.transferee.request("BYE"), 200)
+            self.second = self.invite(self.referrer)
+            self.far2 = self.transferee.request("INVITE")
+            self.transferee.answers(self.far2, 180, tag="phone")
+            self.clear()
+
+    def test_crossing(self) -> None:
+        """The phone answers as it is cancelled: ACK and BYE to it, the call stays where it is."""
+        invite = self.invite(self.transferee, self.replaces())
+        self.transferee.ack(invite, self.transferee.response(200))
+        self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="phone")
+        self.assertEqual(self.transferee.request("BYE").callID, self.far2.callID)
+        self.assertEqual(self.net.manager.callCount(), 2)
+
+    def test_refused(self) -> None:
+        """No codec in common, or no offer: 488; it rings on."""
+        other = self.description(self.transferee).replace(b" 8 0 101", b" 18").replace(b" 8 101", b" 18")
+        for body in (other, b""):
+            self.transferee.invite(self.ours(self.transferee), body, self.replaces())
+            self.assertEqual(self.transferee.got()[-1], 488)
+        self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="phone")
+        self.referrer.ack(self.second, self.referrer.response(200))
+
+    def test_own(self) -> None:
+        """A call that one's own INVITE asks for may not be taken over before its answer: 481."""
+        self.transferee.answers(self.far2, 183, self.description(self.transferee), tag="phone")
+        tag = self.referrer.response(183).toAddress.tag
+        value = f"{self.second.callID};to-tag={tag};from-tag={self.second.fromAddress.tag}"
+        self.invite(self.referrer, [("Replaces", value)])
+        self.assertEqual(self.referrer.got()[-1], 481)
+
+
 class Passed(TransferCase):
     """The other side carries it out."""
 
@@ -716,6 +839,18 @@ class ByCarrierOwnWorld(OwnWorld):
 
 class ByCarrierAttended(Attended):
     """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierSemiAttended(SemiAttended):
+    """The same where the carrier refers."""
+
+    byPBX = False
+
+
+class ByCarrierPickUp(PickUp):
+    """The same where the PBX picks up."""
 
     byPBX = False
 

@@ -1,0 +1,204 @@
+"""
+What becomes of a call in a transfer: legs come from another call, leave for one, or take each other's place.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IDelayedCall
+
+from skypetrunk.core.bridge_owner import BridgeOwner
+from skypetrunk.core.crossing import Crossing
+from skypetrunk.core.exchange import Exchange
+from skypetrunk.core.identity import Caller
+from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.leg_client import LegClient
+from skypetrunk.core.leg_owner import LegOwner, Workshop
+from skypetrunk.core.refer import ReferServer
+from skypetrunk.core.session import description
+from skypetrunk.core.sides import Side
+from skypetrunk.core.transfer import (
+    REFERRER_SECONDS,
+    TRANSFERRED,
+    ReplacingExchange,
+    Transfer,
+    agree,
+    referredExchange,
+)
+from skypetrunk.core.warning import warningOf
+from skypetrunk.errors import CallRefused, RemoteError
+from skypetrunk.interfaces import CallRequest, IMediaPlane, IServerTransaction, LegStatistics
+
+
+class Transferable(Crossing):
+    """
+    A call whose legs may change.
+
+    @ivar request: who asked for what.
+    """
+
+    def __init__(
+        self,
+        request: CallRequest,
+        caller: Caller,
+        owner: BridgeOwner,
+        workshop: Workshop,
+        plane: IMediaPlane,
+    ) -> None:
+        super().__init__(workshop)
+        self.request = request
+        self._caller = caller
+        self._owner = owner
+        self._plane = plane
+        self._legs: dict[LegClient, tuple[Side, ...]] = {}
+        self._statistics: list[LegStatistics] = []
+        self._transfer: Transfer | None = None
+        self._leaving: IDelayedCall | None = None
+
+    def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
+        """A leg of this call."""
+        raise AssertionError("a call has its own")
+
+    def _asOwner(self) -> LegOwner:
+        """This call, as its legs know it."""
+        raise AssertionError("a call has its own")
+
+    def _forget(self, leg: LegClient) -> None:
+        """It counts no longer."""
+        for side in self._legs.pop(leg):
+            side.calls -= 1
+
+    def callerOf(self, leg: Leg) -> Caller:
+        """Who is on this leg, for a call that it makes."""
+        return self._caller if leg is self._near else Caller(self.request.called, None)
+
+    def legReferred(self, leg: Leg, refer: ReferServer) -> None:
+        """The owner knows the rules; one at a time."""
+        other = self.other(leg)
+        if other is None or not self.settled or self._transfer is not None:
+            refer.refuse(491)
+        else:
+            self._owner.bridgeReferred(self, leg, other, refer)
+
+    def transferBegun(self, transfer: Transfer) -> None:
+        """The transferee stays here until C{transfer} has an outcome."""
+        self._transfer = transfer
+
+    def transferFailed(self, transferee: Leg) -> None:
+        """This call goes on; the transferee may have heard the target meanwhile."""
+        self._transfer = None
+        other = self.other(transferee)
+        if other is not None and not self._ended:
+            self._plane.join(other.session.media, transferee.session.media)
+
+    def release(self, leg: Leg, hangUp: bool) -> None:
+        """
+        C{leg} goes on in another call, and this one is over.
+
+        @param hangUp: the one that stays behind has not hung up yet.
+        """
+        self._transfer = None
+        other = self.other(leg)
+        by = "callee" if leg is self._near else "caller"
+        self._statistics.append(leg.session.media.statistics())
+        if leg is self._near:
+            self._near = None
+        else:
+            self._far = None
+        for forwarder in self._legs.pop(leg)[1:]:
+            forwarder.calls -= 1
+        self._end(by, TRANSFERRED, None)
+        if hangUp and other is not None:
+            self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
+
+    def takeOver(self, leg: Leg) -> None:
+        """The transferee is the calling leg from now on; another call had it."""
+        self._near = leg
+        self._adopt(leg)
+        self.joinMedia(leg)
+
+    def joinMedia(self, leg: Leg) -> None:
+        """C{leg} and the called one hear each other."""
+        if self._far is not None:
+            self._plane.join(leg.session.media, self._far.session.media)
+
+    def _adopt(self, leg: Leg) -> None:
+        leg.owner = self._asOwner()
+        leg.call = self.request.call
+        self._legs[leg] = (leg.side,)
+
+    def swap(self, old: Leg, new: Leg) -> None:
+        """C{new} takes the place of C{old}, which hangs up."""
+        other = self.other(old)
+        assert other is not None
+        if old is self._near:
+            self._near = new
+        else:
+            self._far = new
+        self._adopt(new)
+        self._plane.join(new.session.media, other.session.media)
+        self._statistics.append(old.session.media.release())
+        old.hangUp()
+
+    def agree(self, new: Leg) -> None:
+        """Tell each side what the other can do, after C{new} came from another call."""
+        other = self.other(new)
+        if other is not None:
+            agree(new, other)
+
+    def takeOverRinging(self, transfer: Transfer) -> bool:
+        """
+        The transferee takes the place of the referrer, who has called the target and has no answer yet.
+
+        @return: false if that cannot be: nothing rings yet, or the offer was left to the target.
+        """
+        exchange, near = self._exchange, self._near
+        if exchange is None or near is None or exchange.answering is None or exchange.late:
+            return False
+        self._exchange = referredExchange(transfer, exchange)
+        self._near = None
+        self._statistics.append(near.session.media.release())
+        exchange.refuse(487)
+        return True
+
+    def replaced(self, leg: Leg, transaction: IServerTransaction) -> None:
+        """
+        An INVITE from the side of C{leg} is to take its place (RFC 3891 section 3).
+
+        @raise PortsExhausted: no media ports.
+        @raise RemoteError: the INVITE cannot be taken; it carries the status.
+        """
+        exchange = self._exchange
+        if not self.standing and (exchange is None or exchange.answering is not leg):
+            # Neither one of the peer's own that is not answered yet, nor one that has ended.
+            raise CallRefused("the call to be replaced is not up", 481)
+        new = self._makeLeg(leg.side)
+        try:
+            server = new.invited(transaction)
+        except RemoteError:
+            new.session.media.release()
+            self._forget(new)
+            raise
+        if exchange is None or self.standing:
+            exchange = ReplacingExchange(asking=new, server=server, replaced=leg, swap=self.swap)
+            self._cross(exchange, self.other(leg), update=False)
+        else:
+            self._pickUp(exchange, leg, new, server)
+
+    def _pickUp(self, exchange: Exchange, leg: Leg, new: Leg, server: InviteServer) -> None:
+        """C{leg} rings, and C{new} answers instead."""
+        try:
+            answer, forAsking = exchange.pickedUp(new, description(server.request))
+        except RemoteError as error:
+            new.warn("the offer", error)
+            new.refuse(server, error.status or 488, warningOf(error))
+            new.session.media.release()
+            return
+        self._far, self._exchange = new, None
+        self._stopRinging()
+        if self._near is not None:
+            self.joinMedia(self._near)
+        self._statistics.append(leg.session.media.release())
+        leg.hangUp()
+        new.accept(server, answer)
+        self._tellAccepted(exchange, forAsking)
