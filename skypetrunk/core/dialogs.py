@@ -6,7 +6,6 @@ a new call of an INVITE that belongs to none (RFC 3261 sections 8.2 and 12.2.2).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -23,6 +22,7 @@ from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.leg_table import LegTable
 from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.refer import ReferServer
+from skypetrunk.core.routes import Routes
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transferable import Transferable
@@ -52,17 +52,6 @@ _TAKEN: dict[str, Callable[[Leg, IServerTransaction], None]] = {
     "UPDATE": Leg.updateReceived,
 }
 """What is taken within a dialog, beside OPTIONS."""
-
-
-class Routes(Protocol):
-    """Where calls go."""
-
-    def destinations(self, source: str, called: str) -> Sequence[Side]:
-        """
-        The sides that a call from C{source} may go to, in order; empty if there is no route.
-
-        @param called: the number as received.
-        """
 
 
 @implementer(IDialogManager)

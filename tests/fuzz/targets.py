@@ -23,6 +23,7 @@ from skypetrunk.wire.framing import Frame, StreamFramer
 from skypetrunk.wire.inspection import inspectMessage
 from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
 from skypetrunk.wire.offer_answer import brokenRules
+from skypetrunk.wire.replaces import parseReplaces
 from skypetrunk.wire.sdes import MalformedCrypto, UnsupportedCrypto, parseCrypto
 from skypetrunk.wire.sdp import parseSDP
 from skypetrunk.wire.secret import Secret
@@ -89,6 +90,12 @@ def message(data: bytes) -> None:
         assert type(again) is type(read) and again.body == read.body, "another message"
         assert again.vias == read.vias and again.cseq == read.cseq and again.callID == read.callID
         assert again.encode() == read.encode(), "written in two ways"
+        for header in read.values("Replaces"):
+            try:
+                replaces = parseReplaces(header)
+            except MalformedMessage:
+                continue
+            assert parseReplaces(str(replaces)) == replaces, "another dialog"
         if isinstance(read, Request) and read.method != "ACK":
             response = parseMessage(responseTo(read, 200, toTag="t", recordRoute=True).encode(), stream=True)
             assert isinstance(response, Response) and response.vias == read.vias
