@@ -45,6 +45,7 @@ def _cancelling(machine: ClientInputs, core: ClientTransaction, headers: Headers
 
 def _accepted(machine: ClientInputs, core: ClientTransaction, response: Response) -> StateTimers:
     """Timer M (RFC 6026 section 8.4)."""
+    core.settled()
     return waiting(core.layer.clock, core.layer.timers.bound, machine.expired)
 
 

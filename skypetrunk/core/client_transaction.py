@@ -195,6 +195,10 @@ class ClientTransaction:
         except Exception:
             self.log.failure("taking the lost channel of {method}", method=self.key[1])
 
+    def settled(self) -> None:
+        """A 2xx came.  The INVITE is not sent again, and 64*T1 is long: there may be thousands like it."""
+        self.request = self.request.bare()
+
     def sendCancel(self, headers: Headers) -> None:
         """Send the CANCEL of this INVITE."""
         self.layer.sendCancel(_cancel(self.request, headers), self.key[0], self.channel)

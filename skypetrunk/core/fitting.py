@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 
 from skypetrunk.interfaces import IMessageChannel, ISizedChannel
@@ -11,9 +13,16 @@ from skypetrunk.wire.message import Request
 _VIA_OCTETS = 115
 
 
-def fitting(request: Request, channel: IMessageChannel) -> IMessageChannel | Deferred[IMessageChannel]:
-    """The channel that C{request}, which has no Via yet, takes instead of C{channel}."""
+def fitting(
+    request: Request | Callable[[IMessageChannel], Request], channel: IMessageChannel
+) -> IMessageChannel | Deferred[IMessageChannel]:
+    """
+    The channel that C{request} takes instead of C{channel}.
+
+    @param request: without its Via; or what makes it, if its size matters.
+    """
     if not ISizedChannel.providedBy(channel):
         return channel
     sized: ISizedChannel = ISizedChannel(channel)
-    return sized.fitting(len(request.encode()) + _VIA_OCTETS)
+    made = request if isinstance(request, Request) else request(channel)
+    return sized.fitting(len(made.encode()) + _VIA_OCTETS)

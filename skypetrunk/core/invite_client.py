@@ -113,7 +113,7 @@ def _build() -> Callable[[_Core], _Inputs]:
             inputs.failed(503, None, str(failure.value) or type(failure.value).__name__)
 
         found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, core.nextHop)
-        found.addCallback(lambda channel: fitting(core.makeRequest(channel), channel))
+        found.addCallback(lambda channel: fitting(core.makeRequest, channel))
         found.addCallbacks(inputs.found, lost)
 
     @finding.upon(_Inputs.found).to(calling)

@@ -16,7 +16,7 @@ from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
-from skypetrunk.core.leg_owner import LegOwner, Workshop
+from skypetrunk.core.leg_owner import NOBODY, LegOwner, Workshop
 from skypetrunk.core.refer import SUBSCRIPTION_SECONDS, ReferClients
 from skypetrunk.core.request_client import Done
 from skypetrunk.core.session import Session, description
@@ -324,6 +324,10 @@ class LegClient(LegDialog, Ends):
             self._subscribed = self._workshop.clock.callLater(SUBSCRIPTION_SECONDS, self._forgotten)
         self._leave()
         self.owner.legGone(self)
+        # A branch may answer for 64*T1 yet.  Its ACK and BYE need the leg, but nothing else of the call.
+        self.session.close()
+        if self._client is None and not self.refers:
+            self.owner = NOBODY
 
     def _leave(self) -> None:
         """The end of the last subscription in a dialog whose call is over."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -85,3 +85,18 @@ class LegOwner(Protocol):
 
     def legGone(self, leg: LegClient) -> None:
         """Nothing of the leg is left on the wire."""
+
+
+class Nobody:
+    """The L{LegOwner} of a leg whose call is over, when a branch still answers its INVITE."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Nothing of what happens matters to anybody."""
+        return _ignore
+
+
+def _ignore(*what: object) -> None:
+    """Nobody hears of it."""
+
+
+NOBODY = cast(LegOwner, Nobody())

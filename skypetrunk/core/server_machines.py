@@ -35,6 +35,7 @@ def _trying(machine: ServerInputs, core: ServerTransaction) -> StateTimers:
 
 def _accepted(machine: ServerInputs, core: ServerTransaction, response: Response) -> StateTimers:
     """Timer L (RFC 6026 section 8.7)."""
+    core.settled()
     return waiting(core.layer.clock, core.layer.timers.bound, machine.expired)
 
 
@@ -57,6 +58,7 @@ def _confirmed(machine: ServerInputs, core: ServerTransaction, ack: Request) -> 
 def _answered(machine: ServerInputs, core: ServerTransaction, response: Response) -> StateTimers:
     """Timer J, once the answer has left."""
     left = core.send(machine, response)
+    core.settled()
     seconds = 0.0 if left and core.channel.reliable else core.layer.timers.bound
     return waiting(core.layer.clock, seconds, machine.expired)
 

@@ -206,6 +206,10 @@ class ServerTransaction:
                 self._failure = self.layer.clock.callLater(0, machine.unsent, error)
             return False
 
+    def settled(self) -> None:
+        """A final response was given, and is kept for 64*T1: there may be thousands like it."""
+        self.request = self.request.bare()
+
     def tellCancelled(self) -> None:
         """Tell the user of a CANCEL."""
         try:

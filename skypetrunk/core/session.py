@@ -101,6 +101,12 @@ class Session:
         if self._agreed is not None:
             self._slots, self._audio = self._agreed
 
+    def close(self) -> None:
+        """The leg is over: keys and descriptions are let go, though its INVITE is remembered for 64*T1."""
+        self._keys = self._standing = self._agreed = self._repeated = None
+        self._written = self._offered = self._offer = self._heard = self._said = None
+        self._crypto = ()
+
     # We offer
 
     def makeOffer(self, stream: AudioStream, freshKey: bool = False) -> bytes:

@@ -13,16 +13,17 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.wire.grammar import LWS, isToken
+from skypetrunk.wire.grammar import LWS, checkLine, isToken
 from skypetrunk.wire.headers import parseCallID, parseCSeq, parseNameAddr, parseNumber, parseVias
 from skypetrunk.wire.names import SPELLINGS, canonicalName
 from skypetrunk.wire.reasons import reasonPhrase
-from skypetrunk.wire.request_response import Header, Message, Request, Response, make
+from skypetrunk.wire.request_response import Header, Message, Request, Response, checkedHeaders, make
 from skypetrunk.wire.uri import parseURI
 
 # RFC 3261 section 20: these may stand once.  With a second one, two elements may read different messages.
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
 _MANDATORY = frozenset(("via", "from", "to", "call-id", "cseq"))
+_REPEATED = frozenset(("via", "from", "call-id", "cseq"))
 _OTHERS_READ = (
     ("max-forwards", "maxForwards"),
     ("contact", "contacts"),
@@ -266,28 +267,29 @@ def responseTo(
     @param recordRoute: copy Record-Route, as an answer that makes a dialog does (section 12.1.1).
     @raise ValueError: a line break in something given.
     """
-    copied = {"via", "from", "to", "call-id", "cseq"}
-    if recordRoute:
-        copied.add("record-route")
-    if status == 100:
-        copied.add("timestamp")
     if toTag is not None and not isToken(toTag):
         raise ValueError(f"no tag: {toTag!r}")
+    if not 100 <= status <= 699:
+        raise ValueError(f"no status: {status}")
     lines = []
     for header in request.headers:
-        canonical = canonicalName(header.name)
-        if canonical not in copied:
+        canonical = canonicalName(header[0])
+        if canonical == "to":
+            if toTag is not None:
+                try:
+                    if request.toAddress.tag is None:
+                        header = Header(header.name, f"{header.value};tag={toTag}")
+                except MalformedMessage:
+                    pass  # an answer to a broken To repeats it
+        elif canonical not in _REPEATED and not (
+            (canonical == "record-route" and recordRoute) or (canonical == "timestamp" and status == 100)
+        ):
             continue
-        if canonical == "to" and toTag is not None:
-            try:
-                if request.toAddress.tag is None:
-                    header = Header(header.name, f"{header.value};tag={toTag}")
-            except MalformedMessage:
-                pass  # an answer to a broken To repeats it
         lines.append(header)
-    phrase = reasonPhrase(status) if reason is None else reason
-    added = Response(status, phrase, tuple([Header(name, value) for name, value in headers]), body)
-    return added._copy((*lines, *added.headers), "via")
+    lines.extend(checkedHeaders(headers))
+    phrase = reasonPhrase(status) if reason is None else checkLine(reason)
+    fields = {"status": status, "reason": phrase, "headers": tuple(lines), "body": body, "version": "SIP/2.0"}
+    return make(Response, fields)
 
 
 __all__ = [
