@@ -42,7 +42,7 @@ from skypetrunk.interfaces import (
     ITransactionUser,
 )
 from skypetrunk.wire.address import foldedHost
-from skypetrunk.wire.grammar import Parameters, escape
+from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
 from skypetrunk.wire.headers import NameAddr, parseNameAddr
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
@@ -59,6 +59,14 @@ REFUSE, FOLLOW, PASS = REDIRECTIONS = ("refuse", "follow", "pass")
 TAKE_OVER = "take-over"
 TRANSFERS = (TAKE_OVER, PASS, REFUSE)
 """What becomes of a REFER in a call over a trunk: see L{skypetrunk.core.transfers}."""
+
+
+_TRANSPORTS = {
+    "UDP": NO_PARAMETERS,
+    "TCP": Parameters([("transport", "tcp")]),
+    "TLS": Parameters([("transport", "tls")]),
+}
+"""What a Contact says of the transport."""
 
 
 class Guard(Protocol):
@@ -164,9 +172,7 @@ class Side:
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact on C{channel} (RFC 3261 section 8.1.1.8)."""
         local = channel.localAddress
-        parameters = Parameters()
-        if local.transport != "UDP":
-            parameters = parameters.with_("transport", local.transport.lower())
+        parameters = _TRANSPORTS[local.transport]
         return NameAddr(None, SIPURI("sip", user, None, local.host, local.port, parameters, ()))
 
     # ITransactionUser

@@ -133,14 +133,9 @@ class Parameters:
 
     def __init__(self, pairs: Iterable[tuple[str, str | None]] = ()) -> None:
         """@raise ValueError: a name or value that would not be read back as such."""
-        self._cut = tuple((name, value) for name, value in pairs)
+        self._cut = tuple([(name, value) for name, value in pairs])
         for name, value in self._cut:
-            if not _parameterName(name):
-                raise ValueError(f"no parameter name: {name!r}")
-            if value is not None:
-                if not _parameterValue(value):
-                    raise ValueError(f"no parameter value: {value!r}")
-                checkLine(value)
+            _checkParameter(name, value)
         self._text = _join(self._cut)
 
     @property
@@ -157,6 +152,16 @@ class Parameters:
     def get(self, name: str) -> str | None:
         """The first value as written; C{None} without such a parameter, and for one without a value."""
         folded = name.lower()
+        if self._cut is None and self._text.isascii():
+            # Tag and branch are asked for in every message: found in the text, it need not be cut.
+            lowered = self._text.lower()
+            at = lowered.find(";" + folded)
+            if at < 0:
+                return None
+            start = at + len(folded) + 1
+            if lowered[start:start + 1] == "=":
+                end = lowered.find(";", start)
+                return self._text[start + 1:] if end < 0 else self._text[start + 1:end]
         for known, value in self._pairs:
             if known == folded or known.lower() == folded:
                 return value
@@ -164,12 +169,19 @@ class Parameters:
 
     def __contains__(self, name: str) -> bool:
         name = name.lower()
+        if name not in self._text.lower():
+            return False
         return any(known.lower() == name for known, _ in self._pairs)
 
     def with_(self, name: str, value: str | None = None) -> Parameters:
         """The same with C{name} set to C{value}, in its place or last.  @raise ValueError: as L{__init__}."""
-        (added,) = Parameters([(name, value)])
+        _checkParameter(name, value)
         folded = name.lower()
+        if folded not in self._text.lower():
+            made = Parameters.__new__(Parameters)
+            made._text = f"{self._text};{name}" if value is None else f"{self._text};{name}={value}"
+            made._cut = (*self._pairs, (name, value))
+            return made
         pairs = []
         found = False
         for known, old in self._pairs:
@@ -178,7 +190,7 @@ class Parameters:
             elif not found:
                 pairs.append((known, value))
                 found = True
-        return _parameters(tuple(pairs if found else [*pairs, added]))
+        return _parameters(tuple(pairs if found else [*pairs, (name, value)]))
 
     def without(self, name: str) -> Parameters:
         """The same without C{name}."""
@@ -205,6 +217,16 @@ class Parameters:
 
     def __repr__(self) -> str:
         return f"<Parameters {self._text!r}>"
+
+
+def _checkParameter(name: str, value: str | None) -> None:
+    """@raise ValueError: as the constructor of L{Parameters}."""
+    if not _parameterName(name):
+        raise ValueError(f"no parameter name: {name!r}")
+    if value is not None:
+        if not _parameterValue(value):
+            raise ValueError(f"no parameter value: {value!r}")
+        checkLine(value)
 
 
 def _join(pairs: tuple[tuple[str, str | None], ...]) -> str:

@@ -14,7 +14,15 @@ from typing import NoReturn
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import LWS, checkLine, isToken
-from skypetrunk.wire.headers import parseCallID, parseCSeq, parseNameAddr, parseNumber, parseVias
+from skypetrunk.wire.headers import (
+    parseCallID,
+    parseContacts,
+    parseCSeq,
+    parseNameAddr,
+    parseNameAddrs,
+    parseNumber,
+    parseVias,
+)
 from skypetrunk.wire.names import SPELLINGS, canonicalName
 from skypetrunk.wire.reasons import reasonPhrase
 from skypetrunk.wire.request_response import Header, Message, Request, Response, checkedHeaders, make
@@ -24,12 +32,7 @@ from skypetrunk.wire.uri import parseURI
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type")
 _MANDATORY = frozenset(("via", "from", "to", "call-id", "cseq"))
 _REPEATED = frozenset(("via", "from", "call-id", "cseq"))
-_OTHERS_READ = (
-    ("max-forwards", "maxForwards"),
-    ("contact", "contacts"),
-    ("route", "routes"),
-    ("record-route", "recordRoutes"),
-)
+_ROUTES = (("route", "routes"), ("record-route", "recordRoutes"))
 
 _version = re.compile(r"[sS][iI][pP]/[0-9]+\.[0-9]+").fullmatch
 _usualRequest = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]++) ([^\x00-\x20\x7f]++) SIP/2\.0").fullmatch
@@ -241,10 +244,16 @@ def validate(message: Request | Response) -> None:
         known["toAddress"] = parseNameAddr(index["to"][0])
         where = "Call-ID"
         known["callID"] = parseCallID(index["call-id"][0])
-        for name, property in _OTHERS_READ:
+        if "max-forwards" in index:
+            where = "max-forwards"
+            known["maxForwards"] = parseNumber(index["max-forwards"][0].strip(LWS), "Max-Forwards", 255)
+        if "contact" in index:
+            where = "contact"
+            known["contacts"] = parseContacts(index["contact"])
+        for name, property in _ROUTES:
             if name in index:
                 where = name
-                getattr(message, property)
+                known[property] = parseNameAddrs(index[name])
     except MalformedMessage as e:
         raise _withMessage(MalformedMessage(f"{where}: {e}", e.status), message) from None
 
@@ -272,8 +281,9 @@ def responseTo(
     if not 100 <= status <= 699:
         raise ValueError(f"no status: {status}")
     lines = []
+    spelled = SPELLINGS.get
     for header in request.headers:
-        canonical = canonicalName(header[0])
+        canonical = spelled(header[0]) or canonicalName(header[0])
         if canonical == "to":
             if toTag is not None:
                 try:

@@ -90,9 +90,10 @@ class SIPURI:
         checkHost(self.host)
         if self.port is not None and not 0 <= self.port <= 65535:
             raise ValueError(f"no port: {self.port}")
-        for name, value in self.params:
-            if value is not None and ("@" in value or value[0] == '"'):
-                raise ValueError(f"no URI parameter: {name!r}")
+        if self.params:
+            for name, value in self.params:
+                if value is not None and ("@" in value or value[0] == '"'):
+                    raise ValueError(f"no URI parameter: {name!r}")
         for name, value in self.headers:
             if not (name and _headerText(name) and _headerText(value)):
                 raise ValueError(f"no URI header: {name!r}; see grammar.escape")
@@ -128,6 +129,15 @@ class SIPURI:
 
     def replace(self, **changes: Any) -> SIPURI:
         """The same URI with some fields changed.  @raise ValueError: as the constructor."""
+        if changes.keys() == {"user"} and self.password is None:  # several times in each call
+            user = changes["user"]
+            if user is not None and not _userText(user):
+                raise ValueError(f"no user part: {user!r}; see grammar.escape")
+            made = _SIPURIDraft()
+            made.scheme, made.user, made.password, made.host = self.scheme, user, None, self.host
+            made.port, made.params, made.headers = self.port, self.params, self.headers
+            made.__class__ = SIPURI  # type: ignore[assignment]
+            return made  # type: ignore[return-value]
         return replace(self, **changes)
 
     def equivalent(self, other: object) -> bool:

@@ -134,6 +134,24 @@ class ParametersTests(SynchronousTestCase):
         self.assertEqual(str(params.without("B")), ";a=1")
         self.assertEqual(NO_PARAMETERS.with_("a"), Parameters([("a", None)]))
 
+    def test_not_cut(self) -> None:
+        """A parameter found in text that was not cut into pairs is the same that the pairs have."""
+        for text in (
+            ";tag=a",
+            ";tagged=x;tag=a",
+            ";x=tag;tag=a;y",
+            ";tag;tag=a",
+            ";TAG=b;tag=a",
+            ";x=1;tag",
+            ";a=\u0130;tag=a",
+            ";tag=\u0130\u212a",
+            "",
+        ):
+            cut = Parameters(list(parseParameters(text)))
+            for name in ("tag", "Tag", "tagged", "ta", "x", "y", "k"):
+                self.assertEqual(parseParameters(text).get(name), cut.get(name), (text, name))
+                self.assertEqual(name in parseParameters(text), name in cut, (text, name))
+
     def test_injection(self) -> None:
         """Nothing gets into a parameter that would end it, its line, or become another one."""
         for name, value in (
@@ -152,6 +170,7 @@ class ParametersTests(SynchronousTestCase):
             ("a", "b\ud800"),
         ):
             self.assertRaises(ValueError, Parameters, [(name, value)])
+            self.assertRaises(ValueError, NO_PARAMETERS.with_, name, value)
 
     @given(parameters())
     def test_writtenAndRead(self, params: Parameters) -> None:
