@@ -22,7 +22,8 @@ class EnduranceTests(CallCase):
     def test_outlivesRegistrations(self) -> None:
         """
         The registrar grants 45 s, as behind NAT.  The call lives on over two re-registrations, and
-        no packet of it is missing or not authentic.
+        no packet of it is missing or not authentic.  It promises to answer pings: three or more are
+        sent in this time, and one without pong would end the connection.
         """
         self.stage(carrier={"expires": 45})
         before = self.granted()
@@ -37,6 +38,9 @@ class EnduranceTests(CallCase):
                 leftovers.judgeDue()
             self.assertGreaterEqual(self.granted(), before + 2)
             self.assertEqual(self.trunk.status().trunks, {"skype": "registered"})
+            log = self.trunk.log.read_text(errors="replace")
+            self.assertEqual(log.count("sip.skype.com: connected to"), 1)
+            self.assertEqual(log.count("connection given up"), 0)
             self.pbx.hangUp()
             self.bothClosed()
         # The whole of it by the reference alone: ffmpeg has judged the same in short calls.
