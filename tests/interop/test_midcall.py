@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.interop.rig.midcall import KINDS, MidCallCase
-from tests.interop.rig.party import LATE, late
+from tests.interop.rig.party import late, lateAs
 from tests.interop.rig.sip import requests, responses
 from tests.interop.rig.switchboard import Exchange
 
@@ -54,14 +54,11 @@ class GlareTests(MidCallCase):
         self.acting.response(100, optional=True).response(200)
         self.acting.send(self.write("ACK", first), retransmit=False)
         # The partner's From and To of the first INVITE are needed for its own request.
-        kept = {f"re{name}": header for name, header in LATE.items()}
-        self.answering.request("INVITE", keep=kept)
+        self.answering.request("INVITE", keep=lateAs("re"))
         self.answering.send(self.reply("INVITE", second, self.partner.sdp(2)))
         self.answering.response(100, optional=True).response(491)
         self.answering.send(self.partner.refusalTaken(second, inside=True), retransmit=False)
-        answer = late(self.partner.answer("200 OK", self.partner.sdp(2), tag=""))
-        for name in LATE:
-            answer = answer.replace(f"[${name}]", f"[$re{name}]")
+        answer = late(self.partner.answer("200 OK", self.partner.sdp(2), tag=""), "re")
         self.answering.send(answer).request("ACK")
         return self.end(1)
 

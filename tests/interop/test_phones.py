@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 
+from tests.interop.rig.audio import judge, readWAV
+from tests.interop.rig.baresip import Baresip
 from tests.interop.rig.calls import CARRIER_TONE, NUMBER, PBX_NUMBER, PBX_TONE, CallCase, listen
 from tests.interop.rig.capture import Capture, media
+from tests.interop.rig.certificates import DOMAIN
 from tests.interop.rig.evidence import SecureLeg, judgeRTP
 from tests.interop.rig.linphone import Linphone
+from tests.interop.rig.ports import host
 from tests.interop.rig.sip import requests
 
 
@@ -64,6 +68,87 @@ class HoldTests(CallCase):
     def test_byCarrier(self) -> None:
         """The carrier's phone holds and resumes."""
         self.hold(byBob=True)
+
+
+class TransferTests(CallCase):
+    """A phone that sends the other one on to a third."""
+
+    number = "+442079460077"
+    tone = 600
+
+    def staged(self) -> None:
+        """Carol is behind the carrier too."""
+        self.stage(numbers={self.number: "carol"}, users={"carol": "carols-own"})
+        self.carol = Baresip.atCarrier(
+            self.scratch,
+            "carol",
+            "carols-own",
+            self.tone,
+            f"{self.carrier.address}:{self.carrier.port}",
+            certificate=self.certificate,
+            address=host(23),
+        )
+        self.started(self.carol)
+        self.carrier.waitRegistered("carol")
+
+    def secrets(self) -> list[bytes]:
+        """Carol's keys too."""
+        return [line.key for phone in (self.bob, self.carol) for m in phone.messages() for line in m.crypto()]
+
+    def test_byPBX(self) -> None:
+        """
+        The PBX's phone sends bob to carol with C{REFER}: its call ends, bob and carol hear each other, and
+        bob's stream is the same as before: one SSRC, one key, no index twice.
+        """
+        self.staged()
+        with Capture() as capture:
+            self.callBob()
+            listen(1.6)
+            moment = time.time()
+            self.pbx.command("transfer", f"sip:{self.number}@{self.trunk.address}:{self.trunk.port}")
+            self.pbx.waitEvent("CALL_CLOSED")
+            self.carol.waitEvent("CALL_ESTABLISHED")
+            together = time.time() + 0.4
+            listen(2)
+            self.bob.hangUp()
+            self.carol.waitEvent("CALL_CLOSED")
+        leg = self.secure(capture)
+        toBob = [(when, packet) for when, _, packet in leg.toPhone.rtp]
+        self.tones(toBob, [(moment - 1.2, moment, PBX_TONE), (together, together + 1.4, self.tone)])
+        indices = [index for _, index, _ in leg.toPhone.rtp]
+        self.assertEqual(indices, sorted(set(indices)))
+        self.heardInTheEnd(self.carol, CARRIER_TONE)
+
+    def test_byCarrier(self) -> None:
+        """Bob sends the PBX to carol; the PBX's phone learns nothing but the other voice."""
+        self.staged()
+        with Capture() as capture:
+            self.callBob()
+            listen(1.6)
+            moment = time.time()
+            self.bob.command("transfer", f"sip:{self.number}@{DOMAIN}")
+            self.bob.waitEvent("CALL_CLOSED")
+            self.carol.waitEvent("CALL_ESTABLISHED")
+            together = time.time() + 0.4
+            listen(2)
+            self.pbx.hangUp()
+            self.carol.waitEvent("CALL_CLOSED")
+        toPBX = [(one.time, one.payload) for one in media(capture.to(self.pbx.mediaPorts))]
+        self.tones(toPBX, [(moment - 1.2, moment, CARRIER_TONE), (together, together + 1.4, self.tone)])
+        self.heardInTheEnd(self.carol, PBX_TONE)
+        self.assertEqual(len(self.pbx.events("CALL_CLOSED")), 1)
+
+    def tones(self, packets: list[tuple[float, bytes]], spans: list[tuple[float, float, int]]) -> None:
+        """In each span, from C{start} to C{end}, the right tone is heard."""
+        for start, end, tone in spans:
+            verdict = judgeRTP([packet for when, packet in packets if start <= when <= end], tone)
+            self.assertGreaterEqual(verdict.share, 0.98, f"{tone} Hz: {verdict}")
+            self.assertGreater(verdict.seconds, 1.0, f"{tone} Hz: {verdict}")
+
+    def heardInTheEnd(self, phone: Baresip, tone: int) -> None:
+        """The last second of the phone's recording."""
+        verdict = judge(readWAV(phone.recordings()[-1])[-9600:-1600], tone)
+        self.assertGreaterEqual(verdict.share, 0.98, f"{phone.name}: {verdict}")
 
 
 class LinphoneTests(CallCase):

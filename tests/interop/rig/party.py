@@ -18,7 +18,7 @@ from tests.interop.rig.scenarios import FIXED_KEY, Scenario, sdp
 KEPT = {"from": "From", "to": "To"}
 
 #: What has to be kept of a request that is answered after another one came: see L{late}.
-LATE = {"via": "Via", "from": "From", "to": "To", "cseq": "CSeq"}
+LATE = {"via": "Via", "from": "From", "to": "To", "callid": "Call-ID", "cseq": "CSeq"}
 
 SDP_TYPE = "application/sdp"
 
@@ -245,9 +245,14 @@ CARRIER = Party(
 )
 
 
-def late(response: str) -> str:
+def lateAs(prefix: str) -> dict[str, str]:
+    """L{LATE}, with variables of another name."""
+    return {f"{prefix}{variable}": header for variable, header in LATE.items()}
+
+
+def late(response: str, prefix: str = "") -> str:
     """C{response} as the answer to a request of which L{LATE} was kept, rather than to the last one."""
-    for variable, header in LATE.items():
+    for variable, header in lateAs(prefix).items():
         response = response.replace(f"[last_{header}:]", f"{header}:[${variable}]")
     return response
 
