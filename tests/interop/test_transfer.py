@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import unquote
 
 from tests.interop.rig.certificates import DOMAIN
 from tests.interop.rig.party import CARRIER, KEPT, LATE, PBX, Party, late, lateAs, registrar
@@ -199,8 +200,8 @@ class TransferTests(ScriptCase):
             self.assertEqual(requests(one.pbxMessages, "NOTIFY"), [])
 
 
-class ReplacesTests(ScriptCase):
-    """Calls through the trunk that take the place of others."""
+class TwoCallsCase(ScriptCase):
+    """A PBX with two calls through the trunk."""
 
     #: The consultation: the PBX's second call.
     second = replace(
@@ -222,6 +223,10 @@ class ReplacesTests(ScriptCase):
     def first(self, message: str) -> str:
         """A request of the first call, although the second one's answer came last."""
         return message.replace(f"{PBX.called}[peer_tag_param]", "[$first]").replace("[next_url]", PBX.uri)
+
+
+class ReplacesTests(TwoCallsCase):
+    """Calls through the trunk that take the place of others."""
 
     def test_attended(self) -> None:
         """
@@ -272,3 +277,76 @@ class ReplacesTests(ScriptCase):
             (left,) = requests(one.pbxMessages, "BYE", sent=False)
             first, second = requests(one.pbxMessages, "INVITE")
             self.assertEqual(left.header("Call-ID"), first.header("Call-ID"))
+
+
+class PolicyTests(TwoCallsCase):
+    """What C{trunk.transfer} says instead."""
+
+    def tells(self, carrier: Scenario, first: int) -> Scenario:
+        """The carrier's NOTIFYs, with these CSeqs."""
+        for number, (status, state) in enumerate(
+            (("180 Ringing", "active"), ("200 OK", "terminated")), first
+        ):
+            headers = ["Event: refer", f"Subscription-State: {state}"]
+            body = f"SIP/2.0 {status}\n"
+            carrier.send(CARRIER.back("NOTIFY", number, body, headers=headers, kind=_FRAGMENT)).response(200)
+        return carrier
+
+    def test_passed(self) -> None:
+        """
+        The REFER crosses, with Replaces in the names that the carrier knows; its NOTIFYs come back, the PBX
+        ends both calls.
+        """
+        exchanges = []
+        for transport in ("udp", "tcp"):
+            carrier = Scenario("carrier").request(
+                "INVITE", store=True, keep=KEPT, called=f"{TARGET[3:]}@", next=2
+            )
+            CARRIER.answers(carrier).request("REFER")
+            self.tells(carrier.send(CARRIER.answer("202 Accepted", tag=""), retransmit=False), 1)
+            CARRIER.hungUp(CARRIER.answers(CARRIER.hungUp(carrier).label(2)))
+            names = "b%2F%2F%2F[call_id]%3Bto-tag%3D[$tag]%3Bfrom-tag%3D[pid]a[call_number]"
+            to = f"Refer-To: <sip:{TARGET}@trunk.example?Replaces={names}>"
+            pbx = self.twoCalls().send(self.first(PBX.again("REFER", 2, headers=[to]))).response(202)
+            notified(PBX, notified(PBX, pbx)).send(self.first(PBX.again("BYE", 3))).response(200)
+            end = self.second.again("BYE", 2).replace("[peer_tag_param]", ";tag=[$tag]")
+            exchanges.append(
+                Exchange(
+                    f"passed-{transport}",
+                    pbx.send(end).response(200),
+                    carrier,
+                    transport=transport,
+                    trunkLines=['transfer = "pass"'],
+                    carrierCalls=2,
+                )
+            )
+        for one in self.playAll(*exchanges):
+            self.assertEqual([m.body.split()[1] for m in requests(one.pbxMessages, "NOTIFY")], ["180", "200"])
+            (refer,) = requests(one.carrierMessages, "REFER")
+            consultation = next(
+                m for m in responses(one.carrierMessages, "INVITE", 200) if TARGET in m.header("To")
+            )
+            ours, theirs = (consultation.header(n).partition("tag=")[2] for n in ("From", "To"))
+            replaced = unquote(refer.header("Refer-To").partition("?")[2].strip("<>"))
+            wanted = f"Replaces={consultation.header('Call-ID')};to-tag={theirs};from-tag={ours}"
+            self.assertTrue(replaced.startswith(wanted), replaced)
+
+    def test_refused(self) -> None:
+        """603, and an INVITE with Replaces of a call that nobody knows is 481 as ever."""
+        exchanges = []
+        for transport in ("udp", "tcp"):
+            pbx = PBX.connected(PBX.calls(Scenario("PBX"), PBX.invite(PBX.sdp()))).pause(200)
+            pbx.send(PBX.again("REFER", 2, headers=[f"Refer-To: <sip:{TARGET}@trunk.example>"])).response(603)
+            PBX.hangsUp(pbx, 3)
+            unknown = ["Replaces: nobody;to-tag=1;from-tag=2", "Require: replaces"]
+            self.second.calls(pbx, self.second.invite(PBX.sdp(), headers=unknown)).response(481)
+            pbx.send(self.second.refusalTaken(), retransmit=False).pause(200)
+            carrier = CARRIER.hungUp(CARRIER.answers(CARRIER.isCalled(Scenario("carrier"))))
+            exchanges.append(
+                Exchange(
+                    f"no-{transport}", pbx, carrier, transport=transport, trunkLines=['transfer = "refuse"']
+                )
+            )
+        for one in self.playAll(*exchanges):
+            self.assertEqual(len(requests(one.carrierMessages, "INVITE")), 1)
+            self.assertEqual(requests(one.pbxMessages, "NOTIFY"), [])
