@@ -158,7 +158,10 @@ class ITransactions(Interface):
         """
 
     def channelLost(channel: IMessageChannel, reason: Exception) -> None:
-        """C{channel} is gone: its client transactions fail now."""
+        """C{channel} is gone: its client transactions fail now, answers to requests may wait for another."""
+
+    def channelFound(channel: IMessageChannel) -> None:
+        """C{channel} leads to where those that were lost did: answers that have waited go there."""
 
 
 # Calls

@@ -163,8 +163,10 @@ def _inviteMachine() -> Callable[[ClientTransaction], ClientInputs]:
     accepted.upon(inputs.succeeded).loop()(_told)
     for answered in (completed, accepted):
         answered.upon(inputs.expired).to(terminated)(_ended)
-        answered.upon(inputs.failed).to(terminated)(_failedQuietly)
         answered.upon(inputs.stopped).to(terminated)(_ended)
+    completed.upon(inputs.failed).to(terminated)(_failedQuietly)
+    # A 2xx whose ACK was lost with the connection comes again over the next one.
+    accepted.upon(inputs.failed).loop().returns(None)
 
     # Nothing to do: late timers, late or reordered responses, a CANCEL that was sent or comes too late.
     for ignored in (inputs.resend, inputs.expired):

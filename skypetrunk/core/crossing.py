@@ -54,6 +54,16 @@ class Crossing:
         """The call stands, and nothing is on its way across."""
         return self.standing and self._exchange is None
 
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Those that the call has now."""
+        return tuple(leg for leg in (self._near, self._far) if leg is not None)
+
+    @property
+    def expectsMedia(self) -> bool:
+        """Has one side said that it sends, and been told that it may?"""
+        return any(leg.session.expectsMedia for leg in self.legs)
+
     def other(self, leg: LegClient) -> Leg | None:
         """The leg that C{leg} talks to; C{None} for one that is no part of the call any more, or not yet."""
         if leg is self._near:

@@ -24,6 +24,7 @@ from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.routes import Routes
 from skypetrunk.core.sides import PBXSide, Side
+from skypetrunk.core.silence import SilenceWatch
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transferable import Transferable
 from skypetrunk.core.transfers import Transfers
@@ -35,6 +36,7 @@ from skypetrunk.interfaces import (
     IDialogManager,
     IDialogObserver,
     IMediaPlane,
+    IMessageChannel,
     INumberPlan,
     IServerTransaction,
     LegStatistics,
@@ -78,11 +80,13 @@ class DialogManager:
         routes: Routes,
         observers: Sequence[IDialogObserver] = (),
         gate: ICallPolicy | None = None,
+        silence: float = 0.0,
     ) -> None:
         """
         @param token: makes random text for tags, Call-IDs and the names of calls.
         @param entropy: random octets, as L{os.urandom}.
         @param gate: asked before anything is taken for a call, unlike C{policy}; it answers at once.
+        @param silence: seconds without a packet from either side that end a call; 0 for none.
         """
         self._clock = clock
         self._legs = LegTable()
@@ -103,6 +107,7 @@ class DialogManager:
         self._transfers = Transfers(self, numbers, token)
         self.sides: dict[str, Side] = {}
         self._bridges: set[Bridge] = set()
+        self._silence = SilenceWatch(clock, silence, lambda: self._bridges)
         self._draining: Deferred[None] | None = None
         self._drainTimer: IDelayedCall | None = None
 
@@ -205,7 +210,7 @@ class DialogManager:
             transaction.respond(self._response(request, 503))
             return
         called = side.calledOf(request)
-        if isinstance(side, PBXSide) and self._isEmergency(request, called):
+        if isinstance(side, PBXSide) and isEmergencyCall(request, self._numbers, called):
             # Before any rewriting, routing or policy: the PBX is to use its own line.
             self.emergencies += 1
             self._log.warn("an emergency call from {side} goes back to its own line", side=side.name)
@@ -263,6 +268,7 @@ class DialogManager:
             self._redirector,
         )
         self._bridges.add(bridge)
+        self._silence.begin()
         self._tell(lambda observer: observer.callStarted(asked))
         return bridge
 
@@ -293,7 +299,7 @@ class DialogManager:
 
     def emergencyRefused(self, side: Side) -> None:
         """A transfer to an emergency number was refused."""
-        self._emergencyRefused()
+        self.emergencies += 1
         self._log.warn("{side} transfers a call to an emergency number: that is refused", side=side.name)
 
     def destinations(self, source: Side, called: str) -> Sequence[Side]:
@@ -313,10 +319,6 @@ class DialogManager:
             reason=str(refusal),
         )
         transaction.respond(self._response(transaction.request, status, refusalHeaders(refusal)))
-
-    def _isEmergency(self, request: Request, called: str) -> bool:
-        """In the Request-URI or in To, or in what a PBX's side has found instead."""
-        return isEmergencyCall(request, self._numbers, called)
 
     # BridgeOwner
 
@@ -346,6 +348,7 @@ class DialogManager:
         """Forgotten; the last one ends a drain."""
         self._bridges.discard(bridge)
         if not self._bridges:
+            self._silence.end()
             self._drained()
 
     def _tell(self, tell: Callable[[IDialogObserver], None]) -> None:
@@ -354,6 +357,10 @@ class DialogManager:
                 tell(observer)
             except Exception:
                 self._log.failure("the observer {observer!r} failed", observer=observer)
+
+    def sideMoved(self, side: Side, channel: IMessageChannel) -> None:
+        """C{side} is reached over another connection from now on."""
+        self._legs.moved(side, channel, self._clock)
 
     # IDialogManager
 

@@ -230,7 +230,7 @@ class InviteClient:
         self._core = _Core(makeRequest, nextHop, user, transactions, finder, self, authentication)
         self._inputs = _machine(self._core)
         self._nextSequence = nextSequence
-        self._acks: dict[str, tuple[Request, IMessageChannel] | None] = {}
+        self._acks: dict[str, tuple[Request, SIPURI] | None] = {}
 
     @property
     def request(self) -> Request:
@@ -261,16 +261,20 @@ class InviteClient:
         """
         for header in _credentials(self.request):
             ack = ack.addingHeader(*header)
+        self._sendAck(response.toAddress.tag or "", ack, nextHop)
+
+    def _sendAck(self, tag: str, ack: Request, nextHop: SIPURI) -> None:
         core = self._core
         sentTo = core.channel
         assert sentTo is not None
-        tag = response.toAddress.tag or ""
+        self._acks[tag] = None
 
         found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, nextHop)
         found.addCallback(lambda channel: fitting(ack, channel))
 
         def send(channel: IMessageChannel) -> None:
-            self._acks[tag] = (core.transactions.sendAck(ack, channel), channel)
+            # With its Via: each retransmission is the same ACK, over whatever connection there is then.
+            self._acks[tag] = core.transactions.sendAck(ack, channel), nextHop
 
         found.addErrback(lambda failure: sentTo)
         found.addCallback(send)
@@ -300,7 +304,7 @@ class InviteClient:
             return
         acknowledged = self._acks[tag]
         if acknowledged is not None:
-            self._core.transactions.sendAck(*acknowledged)
+            self._sendAck(tag, *acknowledged)
 
     def _retry(self, response: Response) -> Request | None:
         """The INVITE to send again with what a refusal wants, C{None} if it stands."""

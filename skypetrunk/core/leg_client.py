@@ -278,6 +278,22 @@ class LegClient(LegDialog, Ends):
 
         self.sendRequest(dialog, dialog.makeRequest("REFER", sequence, headers), answered)
 
+    # Another connection
+
+    def moved(self, channel: IMessageChannel) -> None:
+        """
+        The connection to the peer is another one, and so is where we are reached: the peer is told by a
+        refresh (RFC 3261 section 12.2.1.1), which shows as well whether it still knows the call.
+        """
+        dialog, contact = self.dialog, self._contact
+        if not self._established or self._gone or dialog is None or contact is None:
+            return
+        user = contact.uri.user if isinstance(contact.uri, SIPURI) else None
+        moved = self.side.contactFor(user or "trunk", channel)
+        if str(moved) != str(contact):
+            self._contact = dialog.contact = moved
+            self.refresh.refreshSoon()
+
     # The end
 
     def refuse(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
+
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.sides import Side
+from skypetrunk.interfaces import IMessageChannel
 from skypetrunk.wire.message import Request
+
+MOVING_SECONDS = 0.02
+"""Between two legs that tell their peers of a new connection: fifty in a second."""
 
 
 class LegTable:
@@ -40,6 +46,12 @@ class LegTable:
             if leg.side is side and leg.dialogWith(remoteTag) is not None:
                 return leg
         return None
+
+    def moved(self, side: Side, channel: IMessageChannel, clock: IReactorTime) -> None:
+        """C{side} is reached over another connection: each leg with it tells its peer, one by one."""
+        legs = [leg for legs in self._legs.values() for leg in legs if leg.side is side]
+        for number, leg in enumerate(legs):
+            clock.callLater(number * MOVING_SECONDS, leg.moved, channel)
 
     def awaiting(self, request: Request) -> Leg | None:
         """The leg that has not answered the INVITE C{request} yet."""

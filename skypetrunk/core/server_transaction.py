@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from skypetrunk.core.interim import Interim
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction, ITransactionUser
@@ -173,6 +174,30 @@ class ServerTransaction:
         """The channel broke."""
         if self._machine is not None:
             self._machine.failed(reason)
+
+    def hold(self) -> None:
+        """The channel broke; there may soon be another, and until then answers wait."""
+        self._replies = Interim(self.channel)
+
+    @property
+    def held(self) -> bool:
+        """Do answers wait for another channel?"""
+        return isinstance(self._replies, Interim)
+
+    def moveTo(self, channel: IMessageChannel) -> None:
+        """
+        Go on over C{channel}: what has waited is sent, or else the last answer again, as it may have
+        been lost with the connection.
+        """
+        interim, self._replies = self._replies, channel
+        self.channel = channel
+        machine = self._machine
+        if machine is None or not isinstance(interim, Interim):
+            return
+        last = [] if self.last is None else [self.last]
+        for message in interim.kept or last:
+            if isinstance(message, Response):
+                self.send(machine, message)
 
     def stop(self) -> None:
         """End without telling anybody."""

@@ -244,6 +244,14 @@ class Session:
         """Is its media SRTP?"""
         return self._keys is not None
 
+    @property
+    def expectsMedia(self) -> bool:
+        """By what stands, is the peer to send?"""
+        heard, said = self.heard, self.said
+        if heard is None or said is None:
+            return False
+        return heard.direction in SENDS and said.direction in RECEIVES
+
     # Refreshes of what stands (RFC 4028)
 
     @property

@@ -76,7 +76,7 @@ class SessionRefresh:
     @ivar timer: the session timer.
     """
 
-    __slots__ = ("_client", "_glares", "_later", "_leg", "_sent", "_waiting", "_workshop", "timer")
+    __slots__ = ("_client", "_glares", "_later", "_leg", "_sent", "_waiting", "_wanted", "_workshop", "timer")
 
     def __init__(self, leg: RefreshedLeg, workshop: Workshop) -> None:
         self.timer = SessionTimer(self, workshop.clock, leg.side.sessionExpires, leg.side.leastExpires)
@@ -87,6 +87,7 @@ class SessionRefresh:
         self._sent: Renewal | None = None
         self._later: IDelayedCall | None = None
         self._glares = 0
+        self._wanted = False
 
     def owns(self, client: Client) -> bool:
         """Is this the one under way?"""
@@ -107,6 +108,11 @@ class SessionRefresh:
         else:
             self._client = leg.reinvite(leg.session.repeatOffer())
 
+    def refreshSoon(self) -> None:
+        """The peer is to hear of us as soon as the leg is free, whatever the timer says."""
+        self._wanted = True
+        self.proceed()
+
     def sessionExpired(self) -> None:
         """L{SessionTimer}: the session ends with BYE (RFC 4028 section 10)."""
         self._leg.giveUp("the session was not refreshed")
@@ -123,8 +129,14 @@ class SessionRefresh:
 
     def proceed(self) -> None:
         """The leg may be free: begin what waits for that."""
-        if self._waiting is None or self._later is not None or not self._leg.free:
+        if self._later is not None or not self._leg.free:
             return
+        if self._waiting is None:
+            if self._wanted:
+                self._wanted = False
+                self.sessionRefreshDue()
+            return
+        self._wanted = False
         self._sent, self._waiting = self._waiting, None
         offer = self._leg.session.makeOffer(self._sent.stream, self._sent.freshKey)
         self._client = self._leg.reinvite(offer)
@@ -179,6 +191,7 @@ class SessionRefresh:
         """The leg ends: nothing of it changes anything any more."""
         self.timer.stop()
         self._client = self._waiting = self._sent = None
+        self._wanted = False
         if self._later is not None:
             self._later.cancel()
             self._later = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -63,10 +63,12 @@ class Transactions:
         user: ITransactionUser,
         token: Callable[[], str],
         timers: Timers = Timers(),  # noqa: B008 (a frozen value)
+        patience: float = 0.0,
     ) -> None:
         """
         @param user: takes the requests.
         @param token: makes random text, at least 32 bits of it, for branches and tags (section 19.3).
+        @param patience: seconds that answers wait for another channel when theirs was lost.
         """
         self.clock: IReactorTime = QueuedClock(clock, (timers.t1, timers.t4, timers.bound))
         self.user = user
@@ -76,6 +78,8 @@ class Transactions:
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
         self._origins: dict[Key, ServerTransaction] = {}
+        self._patience = patience
+        self._impatient: dict[IMessageChannel, IDelayedCall] = {}
 
     @property
     def pending(self) -> int:
@@ -84,6 +88,9 @@ class Transactions:
 
     def stop(self) -> None:
         """End all transactions at once and tell nobody."""
+        for waiting in self._impatient.values():
+            waiting.cancel()
+        self._impatient.clear()
         for transaction in self._all():
             transaction.stop()
 
@@ -123,10 +130,33 @@ class Transactions:
         return ack
 
     def channelLost(self, channel: IMessageChannel, reason: Exception) -> None:
-        """Fail what goes over C{channel}."""
+        """Fail what goes over C{channel}; with patience, answers wait for L{channelFound} first."""
+        held = False
         for transaction in self._all():
+            if transaction.channel is not channel:
+                continue
+            if self._patience and isinstance(transaction, ServerTransaction):
+                transaction.hold()
+                held = True
+            else:
+                transaction.failed(reason)
+        if held:
+            self._impatient[channel] = self.clock.callLater(self._patience, self._giveUp, channel, reason)
+
+    def _giveUp(self, channel: IMessageChannel, reason: Exception) -> None:
+        del self._impatient[channel]
+        for transaction in tuple(self._servers.values()):
             if transaction.channel is channel:
                 transaction.failed(reason)
+
+    def channelFound(self, channel: IMessageChannel) -> None:
+        """C{channel} leads to where those that were lost did: what waits for one goes there."""
+        for waiting in self._impatient.values():
+            waiting.cancel()
+        self._impatient.clear()
+        for transaction in tuple(self._servers.values()):
+            if transaction.held:
+                transaction.moveTo(channel)
 
     # ClientLayer and ServerLayer: called by the transactions
 

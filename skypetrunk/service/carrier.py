@@ -97,7 +97,7 @@ class Carrier:
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
         self.side.transfer = configuration.transfer
-        self.transactions = Transactions(reactor, self.side, token, timers)
+        self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)
         self.side.transactions = self.transactions
         tls = ClientTLS(
             configuration.domain,
@@ -139,6 +139,7 @@ class Carrier:
             )
         self._answering = self._ping is None
         self._waiting: list[Deferred[IMessageChannel]] = []
+        self._told: IMessageChannel | None = None
         self._problem: str | None = None
         self._expires: int | None = None
         self._lapse: IDelayedCall | None = None
@@ -203,8 +204,19 @@ class Carrier:
         if self._ping is not None:
             self._ping.start(channel)
         self._judge()
+        self.transactions.channelFound(channel)
         for waiting in tuple(self._waiting):
             waiting.callback(channel)
+        if self.registration is None:
+            self._tellMoved()
+
+    def _tellMoved(self) -> None:
+        """The calls that stand go on over another connection than they began with."""
+        channel = self.flows.current()
+        if channel is not None and self.side.manager is not None and channel is not self._told:
+            if self._told is not None:
+                self.side.manager.sideMoved(self.side, channel)
+            self._told = channel
 
     def _flowDown(self, reason: Exception) -> None:
         self._notUp()
@@ -226,6 +238,7 @@ class Carrier:
         self._judge()
         if self.registration is not None and self.registration.outbound:
             self.flows.pingsAnswered(self.registration.flowTimer)
+        self._tellMoved()
         self._lapse = self._reactor.callLater(expires, self._lapsed)
 
     def refused(self, reason: str, status: int) -> None:

@@ -124,6 +124,7 @@ def _readMedia(table: Table) -> MediaConfiguration:
         address=readLiteral(table, "address", "192.0.2.1", required=True) or "",
         advertise=readLiteral(table, "advertise", "203.0.113.7"),
         ports=readPorts(table, "ports", PORTS),
+        silence=table.integer("silence", 0, 86400, 600),
     )
 
 

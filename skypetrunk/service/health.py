@@ -62,6 +62,7 @@ class WatchedTransactions:
         self.messageReceived = transactions.messageReceived
         self.sendAck = transactions.sendAck
         self.channelLost = transactions.channelLost
+        self.channelFound = transactions.channelFound
 
     def sendRequest(
         self, request: Request, channel: IMessageChannel, user: IClientTransactionUser

@@ -184,11 +184,13 @@ class MediaConfiguration:
     @ivar address: literal address the media ports are bound to.
     @ivar advertise: literal address that SDP shows to the carrier instead, or C{None}.
     @ivar ports: first and last port; the first is even, the last odd.
+    @ivar silence: seconds without a packet from either side that end a call; 0 for none.
     """
 
     address: str
     advertise: str | None
     ports: tuple[int, int]
+    silence: int = 600
 
 
 @frozen

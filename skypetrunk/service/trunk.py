@@ -116,6 +116,7 @@ class Skypetrunk(MultiService):
             RouteTable(configuration.routes, sides, plan),
             [self.book, self.limits, self.records, *observers, *watching],
             gate=self.limits,
+            silence=media.silence,
         )
         watch = _both(traceMessage if debug else None, messageObserver)
         servers = [writeHost(host, port) for host, port in configuration.dns.servers]

@@ -148,6 +148,7 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield _key("address", answers.mediaAddress or _hostOf(answers.listen), "where audio is received; literal")
     yield _key("advertise", answers.advertise, "what carriers see, where NAT stands between", '"203.0.113.7"')
     yield _key("ports", "20000-29999", "UDP, four for each call")
+    yield _key("silence", None, "seconds without a packet from either side that end a call; 0: never", "600")
     yield ""
     yield "[dns]"
     yield _key("servers", answers.servers, "default: the system's", '["192.0.2.53"]')

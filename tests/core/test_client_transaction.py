@@ -338,7 +338,18 @@ class FailureTests(ClientTests):
         self.layer.channelLost(self.channel, ChannelFailed("reset by peer"))
         self.assertEqual(self.user.events, [("failed", "reset by peer")])
         self.assertEqual(done.events, [("response", 200)])
-        self.assertEqual((other.events, self.layer.pending), ([], 1))
+        self.assertEqual((other.events, self.layer.pending), ([], 2))
+
+    def test_accepted_outlives_its_channel(self) -> None:
+        """A 2xx whose ACK was lost with the connection comes again over another one."""
+        self.begin(TLS)
+        self.answered(200)
+        self.layer.channelLost(self.channel, ChannelFailed("gone"))
+        another = RecordingChannel(self.clock, TLS)
+        self.layer.messageReceived(answer(self.transaction.request, 200), another)
+        self.assertEqual(self.user.events, [("response", 200)] * 2)
+        self.clock.advance(32)
+        self.assertOver()
 
     def test_channel_lost_in_each_state(self) -> None:
         """Exactly one of time-out, failure and final response is told."""
@@ -357,6 +368,7 @@ class FailureTests(ClientTests):
                 self.transaction.cancel()
             self.layer.channelLost(self.channel, ChannelFailed("gone"))
             self.assertEqual(("failed", "gone") in self.user.events, told, (statuses, cancelled))
+            self.clock.advance(32 if 200 in statuses else 0)
             self.assertOver()
 
     def test_ack_fails(self) -> None:

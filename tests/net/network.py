@@ -125,8 +125,10 @@ class MemoryNetwork:
         server = self._servers[address]()
         client = factory.buildProtocol(peer)
         assert client is not None
-        serverIO = FakeTransport(server, isServer=True, hostAddress=peer, peerAddress=CLIENT)
-        clientIO = FakeTransport(client, isServer=False, hostAddress=CLIENT, peerAddress=peer)
+        # Each connection leaves from a port of its own.
+        own = IPv4Address("TCP", CLIENT.host, CLIENT.port + len(self.pumps))
+        serverIO = FakeTransport(server, isServer=True, hostAddress=peer, peerAddress=own)
+        clientIO = FakeTransport(client, isServer=False, hostAddress=own, peerAddress=peer)
         self.pumps.append(IOPump(client, server, clientIO, serverIO, False, clock=self.clock))
         server.makeConnection(serverIO)
         client.makeConnection(clientIO)

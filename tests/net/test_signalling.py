@@ -85,6 +85,10 @@ class RecordingTransactions:
         """Nor ACKs."""
         raise NotImplementedError
 
+    def channelFound(self, channel: IMessageChannel) -> None:
+        """Connections do not know what they replace."""
+        raise AssertionError("called by whoever keeps them")
+
     def channelLost(self, channel: IMessageChannel, reason: Exception) -> None:
         """Remember it."""
         self.lost.append((channel, reason))

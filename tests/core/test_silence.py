@@ -1,0 +1,99 @@
+"""Calls that nobody is in any more end, and the record says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.core.silence import SilenceWatch
+from skypetrunk.interfaces import DirectionStatistics, LegStatistics
+from tests.core.callnet import PCMA, CallNet, RecordingMediaLeg, sdp
+
+
+class SpeakingLeg(RecordingMediaLeg):
+    """A media leg that may hear something."""
+
+    heard = DirectionStatistics()
+
+    def statistics(self) -> LegStatistics:
+        """With what it has heard."""
+        return replace(super().statistics(), received=self.heard)
+
+
+class SilenceTests(SynchronousTestCase):
+    """A call through a manager with a limit of 100 s."""
+
+    def setUp(self) -> None:
+        """One call."""
+        self.net = CallNet()
+        self.clock: Clock = self.net.clock
+        manager = self.net.manager
+        manager._silence = SilenceWatch(self.clock, 100.0, lambda: manager._bridges)
+        self.legs: list[SpeakingLeg] = []
+
+        def allocate(name: str, secure: bool) -> SpeakingLeg:
+            self.legs.append(SpeakingLeg(name, secure, 20000 + 2 * len(self.legs)))
+            return self.legs[-1]
+
+        self.net.plane.allocate = allocate  # type: ignore[method-assign]
+        self.near, self.far = self.net.outboundCall()
+        self.accepted = self.net.pbx.response(200)
+
+    def passes(self, seconds: int) -> None:
+        """Time, second by second."""
+        self.clock.pump([1.0] * seconds)
+
+    def test_ends(self) -> None:
+        """After 100 s without a packet both sides get BYE; the cause is in the record."""
+        self.passes(99)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.passes(21)
+        self.assertIn("BYE", self.net.pbx.got())
+        self.assertIn("BYE", self.net.carrier.got())
+        [ended] = self.net.observer.ended
+        self.assertEqual((ended.by, ended.cause), ("trunk", "no packet from either side for 100 s"))
+
+    def test_oneSideIsEnough(self) -> None:
+        """Whatever is heard of one side shows that somebody is there: RTP, RTCP, and what is refused."""
+        for counted in (
+            DirectionStatistics(packets=1),
+            DirectionStatistics(packets=1, rtcpPackets=1),
+            DirectionStatistics(packets=1, rtcpPackets=1, refused=(("source", 1),)),
+        ):
+            self.passes(80)
+            self.legs[0].heard = counted
+        self.passes(80)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.passes(40)
+        self.assertEqual([each.by for each in self.net.observer.ended], ["trunk"])
+
+    def test_hold(self) -> None:
+        """On hold nobody has to send; the time begins when it ends."""
+        hold = sdp(PCMA + "a=inactive\r\n", version=2)
+        self.net.pbx.within(self.near, self.accepted, "INVITE", 2, hold)
+        again = self.net.carrier.request("INVITE")
+        answer = self.net.carrier.answers(
+            again, 200, sdp(again.body.decode().partition("t=0 0\r\n")[2], "203.0.113.9", 2)
+        )
+        self.assertTrue(answer.body)
+        self.net.pbx.ack(self.near.withHeader("CSeq", "2 INVITE"), self.net.pbx.response(200))
+        self.passes(1000)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_off(self) -> None:
+        """0: never, and no timer runs."""
+        net = CallNet()
+        net.outboundCall()
+        before = len(net.clock.getDelayedCalls())
+        net.clock.pump([1.0] * 40)
+        self.assertLessEqual(len(net.clock.getDelayedCalls()), before)
+        self.assertEqual(net.manager.callCount(), 1)
+
+    def test_nothingLeft(self) -> None:
+        """The last call takes the timer with it."""
+        self.net.pbx.within(self.near, self.accepted, "BYE", 2)
+        self.net.carrier.answers(self.net.carrier.request("BYE"), 200)
+        self.net.settle()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
