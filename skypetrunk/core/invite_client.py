@@ -138,6 +138,8 @@ def _build() -> Callable[[_Core], _Inputs]:
     @calling.upon(_Inputs.accepted).to(accepted)
     def tellAccepted(inputs: _Inputs, core: _Core, response: Response) -> None:
         core.user.inviteAccepted(core.client, response)
+        if core.request is not None:
+            core.request = core.request.bare()
 
     @calling.upon(_Inputs.cancel).to(cancelling)
     def sendCancel(inputs: _Inputs, core: _Core) -> None:

@@ -131,6 +131,8 @@ def _build() -> Callable[[_Core], _Inputs]:
     def stopResending(inputs: _Inputs, core: _Core, waiting: _Unacknowledged, ack: Request) -> None:
         _cancelTimer(waiting)
         core.user.inviteAcknowledged(core.server, ack)
+        # The leg keeps us, as PRACKs may come late, and a call may last for hours.
+        core.server.request = core.server.request.bare("cseq")
 
     @unacknowledged.upon(_Inputs.stop).to(ended)
     def forget(inputs: _Inputs, core: _Core, waiting: _Unacknowledged) -> None:

@@ -24,12 +24,14 @@ class _Transition(NamedTuple):
     @ivar enter: makes the data of the next state, if it has any of its own.
     @ivar act: what is done, if anything.
     @ivar withData: it gets the data of the state that is left.
+    @ivar forget: the next state has no data, and what the last one had is let go.
     """
 
     target: Any
     enter: Callable[..., Any] | None
     act: Callable[..., Any] | None
     withData: bool
+    forget: bool
 
 
 class _Run:
@@ -62,12 +64,14 @@ def _input(name: str, table: dict[int, _Transition]) -> Callable[..., None]:
         found = table.get(id(self._state))
         if found is None:
             raise NoTransition(self._state, name)
-        self._state, enter, act, withData = found
+        self._state, enter, act, withData, forget = found
+        data = self._data
+        if forget:
+            self._data = None
         if enter is None and act is None:
             return
         self._busy = True
         try:
-            data = self._data
             if enter is not None:
                 self._data = enter(self, self._core, *arguments)
             if act is not None:
@@ -122,7 +126,7 @@ def _transition(target: Any, outputs: Any) -> _Transition:
             pass  # Automat's word for "nothing to do"
         else:
             act, withData = output.method, output.requiresData
-    return _Transition(target, enter, act, withData)
+    return _Transition(target, enter, act, withData, not hasattr(target, "factory"))
 
 
 def indexed(machine: Machine) -> Machine:

@@ -77,6 +77,14 @@ def _sentFinal(
     core.send(machine, response)
 
 
+def _sentAccepted(
+    machine: ServerInputs, core: ServerTransaction, timers: StateTimers, response: Response
+) -> None:
+    """Of a 2xx to INVITE, which is the user's to send again, only the To tag is remembered."""
+    core.send(machine, response)
+    core.last = response.bare("to")
+
+
 def _sentAgain(machine: ServerInputs, core: ServerTransaction, timers: StateTimers) -> None:
     if core.last is not None:
         core.send(machine, core.last)
@@ -138,13 +146,13 @@ def _inviteMachine() -> Callable[[ServerTransaction], ServerInputs]:
 
     proceeding.upon(inputs.repeated).loop()(_sentAgain)
     proceeding.upon(inputs.provisional).loop()(_sent)
-    proceeding.upon(inputs.accepted).to(accepted)(_sentFinal)
+    proceeding.upon(inputs.accepted).to(accepted)(_sentAccepted)
     proceeding.upon(inputs.refused).to(completed)(_sentFinal)
     proceeding.upon(inputs.failed).to(terminated)(_broken)
     completed.upon(inputs.repeated).loop()(_sentAgain)
     completed.upon(inputs.failed).to(terminated)(_broken)
     # The user retransmits its 2xx (RFC 6026 section 8.7).
-    accepted.upon(inputs.accepted).loop()(_sent)
+    accepted.upon(inputs.accepted).loop()(_sentAccepted)
     accepted.upon(inputs.expired).to(terminated)(_ended)
     accepted.upon(inputs.failed).to(terminated)(_brokenQuietly)
     confirmed.upon(inputs.expired).to(terminated)(_ended)

@@ -133,7 +133,7 @@ class Session:
         """
         if self._offered is None:
             raise MalformedSDP("an answer without an offer")
-        answer = parseSDP(body)
+        answer = parseSDP(body, keepLines=False)
         if self._audio >= len(answer.media):
             raise MalformedSDP("the answer has no audio line at its place")
         audio = answer.media[self._audio]
@@ -181,7 +181,7 @@ class Session:
         @raise MalformedSDP: no session description, or none of its lines can be taken (488).
         @raise KeyAgreementFailed: only clear media is offered to a secure leg, or no usable key.
         """
-        offer = parseSDP(body)
+        offer = parseSDP(body, keepLines=False)
         index, crypto = self._choose(offer)
         self._offer = offer
         self._crypto = crypto
@@ -279,7 +279,7 @@ class Session:
         if self._standing is None:
             return False
         try:
-            offer = parseSDP(body)
+            offer = parseSDP(body, keepLines=False)
         except MalformedSDP:
             return False
         heard = self._standing.heard

@@ -26,6 +26,25 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 Leg = TypeVar("Leg", bound=MediaLeg)
 
 
+class _Lease:
+    """
+    The ports of one leg.
+
+    @ivar port: the first of the two.
+    """
+
+    __slots__ = ("_returned", "bound", "port")
+
+    def __init__(self, returned: Callable[[_Lease], None]) -> None:
+        self._returned = returned
+        self.port = 0
+        self.bound: list[IListeningPort] = []
+
+    def end(self) -> None:
+        """Close them and give them back."""
+        self._returned(self)
+
+
 @implementer(IMediaPlane)
 class MediaPlane:
     """
@@ -86,17 +105,15 @@ class MediaPlane:
         return self._allocate(Endpoint, name, near)
 
     def _allocate(self, kind: Callable[..., Leg], name: str, shown: str) -> Leg:
-        bound: list[IListeningPort] = []
-
-        def giveBack() -> None:
-            self._close(bound)
-            self._ports.release(port)
-
-        leg = kind(name, self._clock, self._entropy, giveBack)
-        port, pair = self._ports.allocate(lambda port: self._bind(port, leg))
-        bound += pair
-        leg.bound(self._address, shown, port)
+        lease = _Lease(self._returned)
+        leg = kind(name, self._clock, self._entropy, lease.end)
+        lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(port, leg))
+        leg.bound(self._address, shown, lease.port)
         return leg
+
+    def _returned(self, lease: _Lease) -> None:
+        self._close(lease.bound)
+        self._ports.release(lease.port)
 
     def join(self, one: IMediaLeg, other: IMediaLeg) -> None:
         """Relay between two legs from now on."""

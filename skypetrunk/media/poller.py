@@ -48,8 +48,8 @@ class Poller:
         self._reactor = reactor
         self._epoll: select.epoll | None = None
         self._descriptor = -1
-        # By descriptor: how to read one datagram, how much of it, and who gets it.
-        self._readers: dict[int, tuple[Callable[[int], Any], int, Received]] = {}
+        # By descriptor: the socket, how much of a datagram is read, and who gets it.
+        self._readers: dict[int, tuple[socket.socket, int, Received]] = {}
 
     def listenUDP(
         self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
@@ -78,7 +78,7 @@ class Poller:
             self._reactor.addReader(self)
         received = protocol.datagramReceived if family == socket.AF_INET else _shortened(protocol)
         descriptor = opened.fileno()
-        self._readers[descriptor] = (opened.recvfrom, maxPacketSize, received)
+        self._readers[descriptor] = (opened, maxPacketSize, received)
         self._epoll.register(descriptor, select.EPOLLIN)
         listening = PolledPort(self, opened, protocol)
         protocol.makeConnection(listening)
@@ -105,9 +105,9 @@ class Poller:
             reader = readers.get(descriptor)
             if reader is None:
                 continue  # closed by what came before it
-            receive, size, received = reader
+            opened, size, received = reader
             try:
-                datagram, address = receive(size)
+                datagram, address = opened.recvfrom(size)
             except OSError:
                 continue  # read by nobody, or an error of an earlier packet: there will be others
             received(datagram, address)

@@ -61,10 +61,10 @@ class SecureLeg(MediaLeg):
         self._stream: OutboundStream | None = None
         self._suite: str | None = None
         self._localKey = b""
-        self._usedKeys: set[bytes] = set()
+        self._usedKeys: tuple[bytes, ...] = ()
         self._inbound: IPacketGuard | None = None
         self._guards: dict[bytes, IPacketGuard] = {}
-        self._early: deque[_Early] = deque()
+        self._early: deque[_Early] | None = None
         self._keepAlive = KeepAlive(clock, self._sendKeepAlive)
         self._keepAliveType = 127
 
@@ -92,7 +92,7 @@ class SecureLeg(MediaLeg):
         if identity in self._usedKeys or self._released:
             raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")
         guard = protector(suite, key)
-        self._usedKeys.add(identity)
+        self._usedKeys += (identity,)
         self._localKey = identity
         self._suite = suite
         self._stream = OutboundStream(guard, self._entropy, self._cname)
@@ -181,7 +181,7 @@ class SecureLeg(MediaLeg):
 
     def _ended(self) -> None:
         self._keepAlive.stop()
-        self._early.clear()
+        self._early = None
         self._stream = self._inbound = None
         self._guards.clear()
 
@@ -202,15 +202,18 @@ class SecureLeg(MediaLeg):
     def _keepEarly(self, receive: Callable[[bytes, Address], None], packet: bytes, address: Address) -> None:
         now = self._seconds()
         early = self._early
+        if early is None:
+            early = self._early = deque()
         early.append(_Early(now, receive, packet, address))
         while len(early) > EARLY_PACKETS or early[0].time < now - EARLY_SECONDS:
             early.popleft()
             self.received.refuse("no-key")
 
     def _takeEarly(self) -> None:
+        early, self._early = self._early, None
         oldest = self._seconds() - EARLY_SECONDS
-        while self._early:
-            time, receive, packet, address = self._early.popleft()
+        while early:
+            time, receive, packet, address = early.popleft()
             if time < oldest:
                 self.received.refuse("no-key")
                 continue

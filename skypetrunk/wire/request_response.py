@@ -301,10 +301,16 @@ class Message:
         )
         return changed._copy(changed.headers, "content-type", body)
 
-    def bare(self) -> Self:
-        """The headers alone, and nothing that was read of them: to remember a message for a while."""
-        fields = {name: getattr(self, name) for name in self.__match_args__}
-        return make(type(self), fields | {"body": b""})
+    def bare(self, only: str | None = None) -> Self:
+        """
+        The headers, and nothing that was read of them: to remember a message for a while.
+
+        @param only: the canonical name of those that are kept, else all.
+        """
+        fields = {name: getattr(self, name) for name in self.__match_args__} | {"body": b""}
+        if only is not None:
+            fields["headers"] = tuple([each for each in self.headers if canonicalName(each.name) == only])
+        return make(type(self), fields)
 
     # Writing
 

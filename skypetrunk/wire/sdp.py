@@ -299,10 +299,11 @@ class SessionDescription(_Section):
         return f"<SessionDescription {self.origin.encode()}, {len(self.media)} media>"
 
 
-def parseSDP(data: bytes) -> SessionDescription:
+def parseSDP(data: bytes, keepLines: bool = True) -> SessionDescription:
     """
     Read a session description.  Lines may end in LF alone (RFC 8866 section 5).
 
+    @param keepLines: it may be written again: remember the lines as they were read.
     @raise MalformedSDP: it breaks the grammar, lacks a mandatory line that nobody leaves
         out, or is larger than L{MAX_LINES} or L{MAX_MEDIA}.
     """
@@ -322,12 +323,12 @@ def parseSDP(data: bytes) -> SessionDescription:
         origin,
         names[0] if names else None,
         connection,
-        tuple([_parseMedia(section, inherited) for section in sections[1:]]),
+        tuple([_parseMedia(section, inherited, keepLines) for section in sections[1:]]),
         attributes,
         bandwidths,
         tuple(value for letter, value in rest if letter == "t"),
         tuple(line for line in rest if line[0] not in "st"),
-        tuple(lines),
+        tuple(lines) if keepLines else (),
     )
     for media in session.media:
         # RFC 8866 section 5.7; a stream that is off needs no address.
@@ -373,7 +374,9 @@ def _parseOrigin(value: str) -> Origin:
     return Origin(fields[0], fields[1], fields[2], fields[5])
 
 
-def _parseMedia(lines: Sequence[Line], inherited: tuple[str | None, str | None]) -> MediaDescription:
+def _parseMedia(
+    lines: Sequence[Line], inherited: tuple[str | None, str | None], keepLines: bool
+) -> MediaDescription:
     fields = lines[0][1].split()
     if len(fields) < 4:
         raise MalformedSDP("SDP: m= must have type, port, protocol and at least one format")
@@ -394,5 +397,5 @@ def _parseMedia(lines: Sequence[Line], inherited: tuple[str | None, str | None])
         portCount=portCount,
         others=tuple(rest),
         inherited=inherited,
-        written=tuple(lines[1:]),
+        written=tuple(lines[1:]) if keepLines else (),
     )
