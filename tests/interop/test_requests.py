@@ -37,6 +37,7 @@ class RefusalTests(ScriptCase):
             (415, party.invite("hello", kind="text/plain", number=7)),
             (422, party.invite(party.sdp(), headers=["Session-Expires: 60", "Supported: timer"], number=8)),
             (416, party.invite(party.sdp(), number=9)),
+            (488, party.invite(party.sdp().replace("m=audio", "m=video"), number=10)),
         ]
         for number, (status, message) in enumerate(refusals, 5):
             if status == 416:
@@ -50,7 +51,7 @@ class RefusalTests(ScriptCase):
         """
         From PBX and carrier: OPTIONS is answered, MESSAGE and what is not known are refused, Max-Forwards 0
         is 483, an extension that is required and not known 420, a body of another kind 415, a short
-        session 422, another scheme 416; the other side hears nothing of it.
+        session 422, another scheme 416, no audio 488; the other side hears nothing of it.
         """
         for one, (inbound, _) in zip(self.playAll(*(self.refused(*way) for way in WAYS)), WAYS, strict=True):
             asker, other = one.pbxMessages, one.carrierMessages
@@ -68,6 +69,8 @@ class RefusalTests(ScriptCase):
                 (422, "Min-SE", "90"),
             ):
                 self.assertEqual(responses(asker, "INVITE", status)[0].header(name), value)
+            warning = responses(asker, "INVITE", 488)[0].header("Warning")
+            self.assertRegex(warning, r'^30[45] skypetrunk "')
 
     def merged(self, inbound: bool, transport: str) -> Exchange:
         """The caller's INVITE comes twice, over two ways."""
@@ -105,21 +108,39 @@ class RefusalTests(ScriptCase):
         ("486 Busy", ['Reason: Q.850;cause=17;text="MARK"', "Warning: 399 mark.example MARK"], 486),
         ("404 Nowhere", ["Reason: Q.850;cause=1", "Retry-After: 10"], 404),
         ("603 Declined", ["Reason: SIP;cause=200, Q.850;cause=21"], 603),
+        ("488 Media", ['Warning: 304 mark.example "MARK", 399 mark.example "MARK"'], 488),
     )
 
     def test_answers(self) -> None:
-        """Retry-After and the Q.850 cause of a refusal cross, both ways, without their texts."""
-        kinds = [(*way, number) for number in range(4) for way in (WAYS[number % 2], WAYS[2 + number % 2])]
+        """Retry-After, the Q.850 cause and the Warning of a refusal cross, both ways, without their texts."""
+        kinds = [(*way, number) for number in range(5) for way in (WAYS[number % 2], WAYS[2 + number % 2])]
         for one, (inbound, _, number) in zip(
             self.playAll(*(self.answered(*kind) for kind in kinds)), kinds, strict=True
         ):
             status, headers, wanted = self.answers[number]
             caller = one.carrierMessages if inbound else one.pbxMessages
             (refusal,) = responses(caller, "INVITE", wanted, sent=False)
-            self.assertEqual(refusal.header("Retry-After"), ("30", "", "10", "")[number])
-            cause = ("", "17", "1", "21")[number]
+            self.assertEqual(refusal.header("Retry-After"), ("30", "", "10", "", "")[number])
+            cause = ("", "17", "1", "21", "")[number]
             self.assertRegex(refusal.header("Reason"), rf"^Q\.850;cause={cause}\b" if cause else "^$")
-            self.assertNotIn("MARK", refusal.text)
+            self.assertRegex(refusal.header("Warning"), r'^304 skypetrunk "[^"]*"$' if number == 4 else "^$")
+            self.assertNotRegex(refusal.text, "(?i)mark")
+
+
+class OptionsTests(ScriptCase):
+    """A carrier that wants no registration is asked for OPTIONS instead."""
+
+    def test_asked(self) -> None:
+        """The trunk is up once OPTIONS is answered, with 404 too, and then calls."""
+        carrier = CARRIER.isCalled(Scenario("carrier").request("OPTIONS", optional=True, next=1))
+        CARRIER.hungUp(CARRIER.answers(carrier)).label(1)
+        carrier.send(CARRIER.answer("404 Who", tag="o"), retransmit=False)
+        pbx = PBX.connected(PBX.calls(Scenario("PBX").pause(500), PBX.invite(PBX.sdp())))
+        lines = ["options_interval = 60"]
+        one = Exchange("options", PBX.hangsUp(pbx, 2), carrier, profileLines=lines, carrierCalls=2)
+        (played,) = self.playAll(one)
+        (asked,) = requests(played.carrierMessages, "OPTIONS")
+        self.assertEqual(asked.requestURI, f"sip:{DOMAIN}")
 
 
 class RouteTests(ScriptCase):

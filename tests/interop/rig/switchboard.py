@@ -81,7 +81,9 @@ class Switchboard(Trunk):
         for one, pbx, target, door in zip(exchanges, pbxes, targets, self.doors, strict=True):
             profile = self._directory / f"{one.name}.toml"
             lines = [f'title = "{one.name}"', f"register = {str(one.inbound).lower()}"]
-            lines += ['called_from = "to"', "options_interval = 0", *one.profileLines]
+            lines += ['called_from = "to"', *one.profileLines]
+            if not any(line.startswith("options_interval") for line in lines):
+                lines.append("options_interval = 0")
             profile.write_text("\n".join(lines) + "\n")
             text += f"""
 [[trunk]]
