@@ -1,1 +1,15 @@
-"""Calls with real peers; C{SKYPETRUNK_INTEROP=1} switches them on (see L{tests.interop.rig})."""
+"""
+Calls with real peers; C{SKYPETRUNK_INTEROP=1} switches them on (see L{tests.interop.rig}).
+
+Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, both ways where both ways exist:
+
+ - C{test_setup}: forks, PRACK, late offers
+ - C{test_midcall}: hold, glare, INFO, OPTIONS and refusals inside a call, causes of BYE
+ - C{test_update}, C{test_timers}: UPDATE; session timers, which need a minute, all at the same time
+ - C{test_requests}: requests outside of calls, refusals and their answers, routes, C{maddr}, bodies, Identity
+ - C{test_redirection}, C{test_transfer}: 3xx; REFER and Replaces
+ - C{test_pbxes}, C{test_carriers}: habits of known PBXes and carriers, with their media
+
+What can be heard, with phones: C{test_calls}, C{test_phones}.  Kamailio is the carrier there, and between the
+trunk and another network in C{test_proxy}.
+"""

@@ -278,6 +278,31 @@ class ReplacesTests(TwoCallsCase):
             first, second = requests(one.pbxMessages, "INVITE")
             self.assertEqual(left.header("Call-ID"), first.header("Call-ID"))
 
+    def test_pickup(self) -> None:
+        """One phone picks up a call that rings at another one: INVITE with Replaces, CANCEL there."""
+        picks = replace(PBX, uri="[next_url]", called="<[next_url]>", callID="b///[call_id]")
+        exchanges = []
+        for transport in ("udp", "tcp"):
+            pbx = Scenario("PBX").request("INVITE", store=True, keep=LATE, tag="tag")
+            pbx.send(PBX.answer("180 Ringing"), retransmit=False).pause(300)
+            names = "[call_id];from-tag=[pid]b[call_number];to-tag=[$tag];early-only"
+            picks.calls(pbx, picks.invite(PBX.sdp(), headers=[f"Replaces: {names}", "Require: replaces"]))
+            pbx.request("CANCEL", keep=lateAs("end")).response(200, store=True, keep={"second": "To"})
+            pbx.send(late(PBX.answer("200 OK"), "end"), retransmit=False)
+            pbx.send(late(PBX.answer("487 Terminated"))).request("ACK")
+            ack = picks.again("ACK", 1).replace(f"{picks.called}[peer_tag_param]", "[$second]")
+            PBX.hungUp(pbx.send(ack, retransmit=False))
+            exchanges.append(Exchange(f"pickup-{transport}", pbx, self.caller(), True, transport))
+        for one in self.playAll(*exchanges):
+            (bye,) = requests(one.pbxMessages, "BYE")
+            picked = requests(one.pbxMessages, "INVITE", sent=True)[0]
+            self.assertEqual(bye.header("Call-ID"), picked.header("Call-ID"))
+
+    def caller(self) -> Scenario:
+        """A carrier that calls, and hangs up."""
+        carrier = CARRIER.calls(registrar(Scenario("carrier")), CARRIER.invite(CARRIER.sdp()))
+        return CARRIER.hangsUp(CARRIER.connected(carrier).pause(600), 2)
+
 
 class PolicyTests(TwoCallsCase):
     """What C{trunk.transfer} says instead."""

@@ -51,6 +51,7 @@ class Scenario:
         optional: bool = False,
         body: str = "",
         keep: Mapping[str, str] | None = None,
+        tag: str = "",
         next: int | None = None,
         called: str = "",
         within: int = 0,
@@ -62,6 +63,7 @@ class Scenario:
         @param store: keep its route set and Contact for requests of our own.
         @param body: a regular expression that its body has to match.
         @param keep: header names by the variable that keeps what stands behind the colon, for C{[$variable]}.
+        @param tag: the variable that keeps the tag in From.
         @param next: the L{label} to go on at when it has come.
         @param called: a regular expression for To; C{next} is for requests that match it.
         @param within: milliseconds to wait; then it goes on at the label C{otherwise}.
@@ -71,7 +73,10 @@ class Scenario:
             what += f' test="called{next}"'
         if within:
             what += f' timeout="{within}" ontimeout="{otherwise}"'
-        return self._receive(what, store, optional, False, body, keep or {}, {f"called{next}": called})
+        found = _tag(tag, "From")
+        if called:
+            found[f"called{next}"] = ("To", called)
+        return self._receive(what, store, optional, False, body, keep or {}, found)
 
     def response(
         self,
@@ -90,8 +95,8 @@ class Scenario:
         @param challenge: keep its challenge for C{[authentication]}.
         @param tag: the variable that keeps the tag in To.
         """
-        patterns = {tag: "tag=([^;[:space:]]+)"} if tag else {}
-        return self._receive(f'response="{status}"', store, optional, challenge, body, keep or {}, patterns)
+        what = f'response="{status}"'
+        return self._receive(what, store, optional, challenge, body, keep or {}, _tag(tag, "To"))
 
     def _receive(
         self,
@@ -101,7 +106,7 @@ class Scenario:
         challenge: bool,
         body: str,
         keep: Mapping[str, str],
-        to: Mapping[str, str],
+        patterns: Mapping[str, tuple[str, str]],
     ) -> Scenario:
         switches = {"rrs": store, "optional": optional, "auth": challenge}
         attributes = "".join(f' {name}="true"' for name, on in switches.items() if on)
@@ -110,12 +115,10 @@ class Scenario:
             for name, header in keep.items()
         ]
         self._variables |= set(keep)
-        for name, pattern in to.items():
-            if not pattern:
-                continue
+        for name, (header, pattern) in patterns.items():
             # With a group, what it matched goes to the second variable.
             names = f"whole,{name}" if "(" in pattern else name
-            found.append(f'<ereg regexp="{pattern}" search_in="hdr" header="To:" assign_to="{names}"/>')
+            found.append(f'<ereg regexp="{pattern}" search_in="hdr" header="{header}:" assign_to="{names}"/>')
             self._variables |= set(names.split(","))
         if body:
             found.append(f'<ereg regexp="{body}" search_in="body" check_it="true" assign_to="found"/>')
@@ -139,6 +142,10 @@ class Scenario:
         """Send a headerless G.711 file to where the peer's SDP says, again and again, and go on at once."""
         self._steps.append(f'  <nop><action><exec rtp_stream="{file},-1,{payloadType}"/></action></nop>')
         return self
+
+
+def _tag(variable: str, header: str) -> dict[str, tuple[str, str]]:
+    return {variable: (header, "tag=([^;[:space:]]+)")} if variable else {}
 
 
 def sdp(
