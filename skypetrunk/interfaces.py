@@ -555,9 +555,7 @@ class IPBXLine(Interface):
 
     name: str = Attribute("str: C{pbx.name} of the configuration")
 
-    def placeCall(
-        called: str, caller: str, user: IPBXCallUser, callerName: str | None = None
-    ) -> IPBXCall:
+    def placeCall(called: str, caller: str, user: IPBXCallUser, callerName: str | None = None) -> IPBXCall:
         """
         Call somebody, as the routes of the configuration say.  Whatever becomes of it, C{user} is told,
         and nothing before this method has returned.
@@ -736,6 +734,18 @@ class IIdentityPolicy(Interface):
         @param chain: DER certificates, leaf first; the chain itself was verified before.
         @return: what proved it, for the evidence: C{"URI sip:carrier.example"}.
         @raise PeerNotVerified: any other exception denies as well.
+        """
+
+
+class IRevocationPolicy(Interface):
+    """Was one of these certificates revoked?"""
+
+    def check(chain: Sequence[bytes], stapled: bytes) -> Deferred[str]:
+        """
+        @param chain: DER certificates that are verified, leaf first, root last.
+        @param stapled: the OCSP answer that came with the handshake, DER; empty without one.
+        @return: fires with what was found, for the evidence; its canceller gives up.
+        @raise PeerNotVerified: (errback) denies; any other exception denies as well.
         """
 
 

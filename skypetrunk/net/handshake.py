@@ -91,6 +91,7 @@ class HandshakeRecord:
     @ivar domain: what the peer had to prove.
     @ivar proof: what proved it, or C{None}: it was not proved.
     @ivar certificate: C{None} if none was received and parsed.
+    @ivar revocation: what was found out about revocation, or C{None}: nothing was asked.
     """
 
     domain: str
@@ -99,22 +100,17 @@ class HandshakeRecord:
     certificate: PeerCertificate | None
     proof: str | None
     steps: tuple[HandshakeStep, ...]
+    revocation: str | None = None
 
 
 class HandshakeRecorder:
-    """
-    Listens to one OpenSSL connection.
-
-    @ivar presented: how often the peer's certificate was verified: more than once after a
-        renegotiation.
-    """
+    """Listens to one OpenSSL connection."""
 
     def __init__(self, domain: str, monotonic: Callable[[], float]) -> None:
         """
         @param monotonic: seconds, from a clock that never goes back.
         """
         self.domain = domain
-        self.presented = 0
         self._monotonic = monotonic
         self._began: float | None = None
         self._flights: list[tuple[str, list[str], float]] = []
@@ -125,6 +121,7 @@ class HandshakeRecorder:
         self._cipher: str | None = None
         self._certificate: PeerCertificate | None = None
         self._proof: str | None = None
+        self._revocation: str | None = None
 
     def stateChanged(self, connection: SSL.Connection, where: int, code: int) -> None:
         """
@@ -157,9 +154,10 @@ class HandshakeRecorder:
             certificate.not_valid_after_utc,
         )
 
-    def identityProved(self, proof: str) -> None:
-        """The identity policy was content, because of C{proof}."""
+    def identityProved(self, proof: str, revocation: str | None = None) -> None:
+        """The identity policy was content, because of C{proof}, and so was the revocation policy, if any."""
         self._proof = proof
+        self._revocation = revocation
 
     def dataReceived(self) -> None:
         """Application data was received and decrypted."""
@@ -175,6 +173,7 @@ class HandshakeRecorder:
             self._certificate,
             self._proof,
             tuple(self._step(*step) for step in STEPS),
+            self._revocation,
         )
 
     def _since(self, now: float) -> float:

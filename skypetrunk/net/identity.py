@@ -10,7 +10,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -27,6 +28,7 @@ from service_identity.hazmat import (
     URIPattern,
     verify_service_identity,
 )
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.errors import PeerNotVerified
@@ -34,6 +36,9 @@ from skypetrunk.interfaces import IIdentityPolicy
 from skypetrunk.wire.address import isLiteral
 
 PIN_PREFIX = "sha256/"
+
+#: X509_V_ERR_INVALID_PURPOSE: the certificate is meant for something else.
+WRONG_PURPOSE = 26
 
 #: X509_V_ERR numbers of OpenSSL that administrators meet, in words.
 _PROBLEMS = {
@@ -46,7 +51,7 @@ _PROBLEMS = {
     23: "revoked",
     24: "issued by something that is no CA",
     79: "issued by something that is no CA",
-    26: "not meant for servers",
+    WRONG_PURPOSE: "not meant for this: its extended key usage is {usage}",
     66: "its key is too weak",
     67: "the key of its CA is too weak",
     68: "its signature algorithm is too weak",
@@ -96,6 +101,30 @@ def namesOf(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(f"{kinds.get(type(name), 'other')} {name.value}" for name in names)
 
 
+def extendedUsage(certificate: x509.Certificate) -> tuple[str, ...]:
+    """What the certificate says it is for, by OpenSSL's names: C{("serverAuth",)}; empty: for anything."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(each._name for each in usage)
+
+
+def forServersOnly(certificate: x509.Certificate) -> bool:
+    """
+    Is that it cannot be used by clients all that is wrong with its usage?  Public CAs leave clientAuth out
+    these days, and carriers show their one certificate when they connect, too.
+    """
+    usage = extendedUsage(certificate)
+    if "serverAuth" not in usage or "clientAuth" in usage:
+        return False
+    try:
+        keyUsage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return keyUsage.digital_signature or keyUsage.key_cert_sign
+
+
 def chainProblem(
     error: int, certificate: x509.Certificate, domain: str, roots: Sequence[str]
 ) -> PeerNotVerified:
@@ -110,6 +139,7 @@ def chainProblem(
         start=certificate.not_valid_before_utc.isoformat(" "),
         end=certificate.not_valid_after_utc.isoformat(" "),
         issuer=certificate.issuer.rfc4514_string() or "(no name)",
+        usage=_listed(extendedUsage(certificate)) or "open, and its key usage another",
     )
     return PeerNotVerified(
         wanted=f"a valid certificate for {domain} issued under {_listed(roots)}",
@@ -126,22 +156,36 @@ class IdentityPolicy:
         have; empty for no pinning.
     @ivar wildcards: whether C{*.carrier.example} proves C{sip.carrier.example}.  RFC 5922 section
         7.2 forbids it; some carriers need it.
+    @ivar targetNames: names of hosts that prove the domain too, where the carrier's certificates name what
+        its SRV records point to: C{edge.carrier.example}, or C{*.edge.carrier.example} for each host there.
+        They are configured: what DNS says proves nothing.
+    @ivar pinsReported: a key that is not pinned is reported, not refused.
     """
 
-    def __init__(self, pins: Sequence[str] = (), wildcards: bool = False) -> None:
+    _log = Logger()
+
+    def __init__(
+        self,
+        pins: Sequence[str] = (),
+        wildcards: bool = False,
+        targetNames: Sequence[str] = (),
+        pinsReported: bool = False,
+    ) -> None:
         """
         @param pins: C{"sha256/BASE64"}, the one in use and a spare.
         @raise ValueError: a pin that is none.
         """
         self.pins = tuple(parsePin(pin) for pin in pins)
         self.wildcards = wildcards
+        self.targetNames = tuple(name.lower() for name in targetNames)
+        self.pinsReported = pinsReported
 
     def verify(self, chain: Sequence[bytes], domain: str) -> str:
         """See L{IIdentityPolicy.verify}."""
         try:
             certificates = [x509.load_der_x509_certificate(each) for each in chain]
             proof = self._proof(certificates[0], asciiDomain(domain))
-            pinned = self._pinned(certificates)
+            pinned = self._pinnedOrReported(certificates, domain)
         except PeerNotVerified:
             raise
         except Exception as problem:
@@ -149,7 +193,21 @@ class IdentityPolicy:
                 wanted=f"a certificate for {domain}",
                 seen=f"one that cannot be checked ({type(problem).__name__}: {problem})",
             ) from problem
-        return proof if pinned is None else f"{proof}; pinned key of {pinned}"
+        return proof if pinned is None else f"{proof}; {pinned}"
+
+    def _pinnedOrReported(self, certificates: Sequence[x509.Certificate], domain: str) -> str | None:
+        try:
+            pinned = self._pinned(certificates)
+        except PeerNotVerified as problem:
+            if not self.pinsReported:
+                raise
+            self._log.warn(
+                "{domain}: no pinned key, let pass as pins_mode is report: {problem}",
+                domain=domain,
+                problem=str(problem),
+            )
+            return f"no pinned key (only reported), {problem.seen}"
+        return None if pinned is None else f"pinned key of {pinned}"
 
     def _proof(self, leaf: x509.Certificate, domain: str) -> str:
         try:
@@ -169,25 +227,41 @@ class IdentityPolicy:
                 and each.protocol_pattern == b"sip"
                 and b"@" not in each.dns_pattern.pattern
             ]
-            if uris:
-                verify_service_identity(uris, [URI_ID(f"sip:{domain}")], [])
-                return f"URI sip:{domain}"
             hosts: list[CertificatePattern] = [
                 each
                 for each in patterns
                 if isinstance(each, DNSPattern) and (self.wildcards or b"*" not in each.pattern)
             ]
-            if not hosts:
-                raise VerificationError(errors=[])
-            match = verify_service_identity(hosts, [DNS_ID(domain)], [])[0].cert_pattern
-            assert isinstance(match, DNSPattern)
-            return f"DNS {match.pattern.decode('ascii')}"
+            # RFC 5922 section 7.1: DNS names count only where there is no such URI.
+            try:
+                return _matched(uris, hosts, domain)
+            except VerificationError:
+                for name in self._targets(uris or hosts):
+                    with suppress(VerificationError):
+                        return f"{_matched(uris, hosts, name)}, one of target_names"
+                raise
         except Exception as problem:
-            wanted = f"IP {domain}" if isLiteral(domain) else f"URI sip:{domain} or DNS {domain}"
+            if isLiteral(domain):
+                wanted = f"IP {domain}"
+            else:
+                wanted = " or DNS ".join((f"URI sip:{domain}", domain, *self.targetNames))
             raise PeerNotVerified(
                 wanted=f"a certificate for {wanted}",
                 seen=self._seen(leaf, problem),
             ) from problem
+
+    def _targets(self, patterns: Sequence[CertificatePattern]) -> Iterator[str]:
+        """The hosts that prove the domain; of C{*.edge.carrier.example} those that the certificate names."""
+        for name in self.targetNames:
+            if not name.startswith("*."):
+                yield name
+                continue
+            for each in patterns:
+                host = each.dns_pattern if isinstance(each, URIPattern) else each
+                if isinstance(host, DNSPattern):
+                    label, _, parent = host.pattern.decode("ascii").partition(".")
+                    if parent == name[2:]:
+                        yield f"{'host' if label == '*' else label}.{parent}"
 
     def _seen(self, leaf: x509.Certificate, problem: Exception) -> str:
         """The names of a certificate that proves nothing, and why, where the names do not show it."""
@@ -239,6 +313,22 @@ class PinnedKey(IdentityPolicy):
                 seen=f"a certificate that cannot be read ({type(problem).__name__}: {problem})",
             ) from problem
         return f"pinned key of {pinned or '(no name)'}"
+
+
+def _matched(uris: Sequence[CertificatePattern], hosts: Sequence[CertificatePattern], name: str) -> str:
+    """
+    What proves C{name}.
+
+    @raise VerificationError: nothing does.
+    """
+    if uris:
+        verify_service_identity(uris, [URI_ID(f"sip:{name}")], [])
+        return f"URI sip:{name}"
+    if not hosts:
+        raise VerificationError(errors=[])
+    match = verify_service_identity(hosts, [DNS_ID(name)], [])[0].cert_pattern
+    assert isinstance(match, DNSPattern)
+    return f"DNS {match.pattern.decode('ascii')}"
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -6,19 +6,15 @@ Nothing that speaks SIP exists before that moment, so nothing of SIP can reach a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL, crypto
-from twisted.internet import error, ssl
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
@@ -32,18 +28,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.errors import ChannelFailed, PeerNotVerified
-from skypetrunk.interfaces import IIdentityPolicy
-from skypetrunk.net.certificates import OwnCertificate, TrustRoots
+from skypetrunk.net.client_tls import FORWARD_SECRET, STATIC_RSA, ClientTLS, ConnectionCreator
 from skypetrunk.net.handshake import HandshakeRecord, HandshakeRecorder, handshakeEnd
-from skypetrunk.net.identity import PinnedKey, asciiDomain, chainProblem
-from skypetrunk.wire.address import isLiteral
-
-#: Suites with forward secrecy and authenticated encryption; those of TLS 1.3 are always on.
-FORWARD_SECRET = "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-#: Suites as the datasheet's handshake describes them, key exchange by RSA alone: a stolen server
-#: key opens every recorded call.
-STATIC_RSA = "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA"
 
 #: Seconds until an attempt that went nowhere is given up: three SYNs and a slow handshake.
 CONNECT_TIMEOUT = 10.0
@@ -51,102 +37,8 @@ CONNECT_TIMEOUT = 10.0
 #: Seconds a peer has to answer our close_notify.
 CLOSE_BOUND = 2.0
 
-
-class ClientTLS:
-    """
-    What one trunk asks of TLS.  Build a new one when a file changes: contexts are kept in here.
-
-    @ivar domain: the identity the peer must prove, whatever its address was found by.
-    """
-
-    def __init__(
-        self,
-        domain: str,
-        roots: TrustRoots,
-        identity: IIdentityPolicy,
-        *,
-        certificate: OwnCertificate | None = None,
-        staticRSA: bool = False,
-        minimum: Any = ssl.TLSVersion.TLSv1_2,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """
-        @param certificate: shown when the server asks for one; without it the answer is "none".
-        @param staticRSA: accept suites without forward secrecy too.
-        @param minimum: L{ssl.TLSVersion}; less than TLS 1.2 has no effect.
-        @raise ValueError: C{domain} is no domain name; nobody to vouch for the peer and no pinned key.
-        """
-        self.domain = domain
-        self.roots = roots
-        self.identity = identity
-        if not roots.verify and not isinstance(identity, PinnedKey):
-            raise ValueError("without roots only a pinned key proves anything")
-        name = asciiDomain(domain)
-        # RFC 6066 section 3: a name, never an address.
-        self._serverName = None if isLiteral(name) else name.encode("ascii")
-        self._monotonic = monotonic
-        ciphers = f"{FORWARD_SECRET}:{STATIC_RSA}" if staticRSA else FORWARD_SECRET
-        self._options = ssl.CertificateOptions(
-            trustRoot=roots.trust,
-            raiseMinimumTo=minimum,
-            acceptableCiphers=ssl.AcceptableCiphers.fromOpenSSLCipherString(ciphers),
-            privateKey=certificate.key if certificate else None,
-            certificate=certificate.certificate if certificate else None,
-            extraCertChain=list(certificate.chain) if certificate else None,
-        )
-
-    def recorder(self) -> HandshakeRecorder:
-        """A recorder for one attempt."""
-        return HandshakeRecorder(self.domain, self._monotonic)
-
-    def connection(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """An OpenSSL connection that verifies the chain and names the trunk's domain (RFC 6066)."""
-        connection = self._options.clientConnectionForTLS(protocol)
-        if self._serverName is not None:
-            connection.set_tlsext_host_name(self._serverName)
-        return connection
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _ConnectionCreator:
-    """
-    Makes the OpenSSL connection of one attempt and listens to it.
-
-    @ivar problem: what was wrong with the chain, if anything was.
-    """
-
-    problem: PeerNotVerified | None = None
-
-    def __init__(self, tls: ClientTLS, recorder: HandshakeRecorder) -> None:
-        self._tls = tls
-        self._recorder = recorder
-
-    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = self._tls.connection(tlsProtocol)
-        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verified)
-        connection.set_info_callback(self._recorder.stateChanged)
-        return connection
-
-    def _verified(
-        self, connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int
-    ) -> bool:
-        """OpenSSL's opinion of one certificate of the chain; from the root down to the peer's own."""
-        try:
-            seen = certificate.to_cryptography()
-            if depth == 0:
-                self._recorder.presented += 1
-                self._recorder.certificateSeen(seen)
-            if not self._tls.roots.verify:
-                return True
-            if not ok:
-                self.problem = chainProblem(number, seen, self._tls.domain, self._tls.roots.names)
-            return bool(ok)
-        except Exception as problem:
-            self.problem = PeerNotVerified(
-                wanted=f"a valid certificate for {self._tls.domain}",
-                seen=f"one that cannot be read ({type(problem).__name__}: {problem})",
-            )
-            return False
+#: Octets that a peer may send while we still ask whether its certificate is revoked: a few messages.
+MOST_HELD = 65536
 
 
 @implementer(IHandshakeListener)
@@ -165,29 +57,20 @@ class _Gate(Protocol):
         self._address = address
         self._tls = attempt.tls
         self._recorder = attempt.recorder
-        self._verifiedAt = 0
+        self._creator = attempt.creator
+        self._checking: Deferred[Any] | None = None
+        self._held = b""
         self._protocol: IProtocol | None = None
 
     def handshakeCompleted(self) -> None:
-        """The handshake is over and OpenSSL trusts the chain.  After a renegotiation, once more."""
-        try:
-            self._verify()
-        except PeerNotVerified as problem:
-            self._deny(problem)
-        except BaseException as problem:
-            self._deny(
-                PeerNotVerified(
-                    wanted=f"proof that the peer is {self._tls.domain}",
-                    seen=f"a check that broke ({type(problem).__name__}: {problem})",
-                )
-            )
-        else:
-            if self._attempt is not None:
-                self._open(self._attempt)
+        """The handshake is over and OpenSSL trusts the chain; revocation may take a moment longer."""
+        if self._checking is not None:
+            return
+        self._checking = maybeDeferred(self._verify)
+        self._checking.addCallback(self._verified).addErrback(self._notVerified)
 
-    def _verify(self) -> None:
-        """Raises unless the peer's verified chain proves the domain."""
-        presented = self._recorder.presented
+    def _verify(self) -> Deferred[str | None]:
+        """Fails unless the peer's verified chain proves the domain and is not revoked."""
         chain = self.transport.getHandle().get_verified_chain()
         if not chain:
             raise PeerNotVerified(wanted=f"a certificate for {self._tls.domain}", seen="no verified chain")
@@ -195,21 +78,16 @@ class _Gate(Protocol):
         proof = self._tls.identity.verify(ders, self._tls.domain)
         if not isinstance(proof, str):
             raise PeerNotVerified(wanted="an identity policy that says what proved it", seen=repr(proof))
-        self._recorder.identityProved(proof)
-        self._verifiedAt = presented
+        self._proof = proof
+        if self._tls.revocation is None:
+            return succeed(None)
+        return self._tls.revocation.check(ders, self._creator.stapled).addCallback(_asText)
 
-    def _deny(self, problem: Exception) -> None:
+    def _verified(self, revocation: str | None) -> None:
         attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            attempt.failed(problem)
-        else:
-            self._log.error(
-                "{domain}: renegotiation denied: {problem}", domain=self._tls.domain, problem=str(problem)
-            )
-        self.transport.abortConnection()
-
-    def _open(self, attempt: _Attempt) -> None:
-        self._attempt = None
+        if attempt is None:
+            return
+        self._recorder.identityProved(self._proof, revocation)
         try:
             protocol = attempt.factory.buildProtocol(self._address)  # type: ignore[arg-type]
             if protocol is None:
@@ -221,24 +99,51 @@ class _Gate(Protocol):
             self.transport.abortConnection()
             return
         attempt.succeeded(protocol)
+        held, self._held = self._held, b""
+        if held:
+            self.dataReceived(held)
+
+    def _notVerified(self, failure: Failure) -> None:
+        problem = failure.value
+        if not isinstance(problem, PeerNotVerified):
+            problem = PeerNotVerified(
+                wanted=f"proof that the peer is {self._tls.domain}",
+                seen=f"a check that broke ({type(problem).__name__}: {problem})",
+            )
+        self._deny(problem)
+
+    def _deny(self, problem: Exception) -> None:
+        attempt, self._attempt = self._attempt, None
+        self._held = b""
+        if attempt is not None:
+            attempt.failed(problem)
+        self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """Application data; before the gate is open there is nobody to hear it."""
-        if self._recorder.presented != self._verifiedAt:
-            # Twisted reports only the first handshake: a later one shows by its certificate.
-            self.handshakeCompleted()
-        if self._protocol is None or self._recorder.presented != self._verifiedAt:
-            return
-        self._recorder.dataReceived()
-        self._protocol.dataReceived(data)
+        if self._protocol is not None:
+            self._recorder.dataReceived()
+            self._protocol.dataReceived(data)
+        elif self._attempt is not None:
+            self._held += data
+            if len(self._held) > MOST_HELD:
+                self._deny(PeerNotVerified("silence until it is verified", f"more than {MOST_HELD} octets"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended: during the handshake that is the attempt's failure."""
         attempt, self._attempt = self._attempt, None
         protocol, self._protocol = self._protocol, None
+        if self._checking is not None:
+            self._checking.cancel()
         if attempt is not None:
             attempt.connectionLost(reason)
         if protocol is not None:
+            if self._creator.problem is not None:
+                self._log.error(
+                    "{domain}: renegotiation denied: {problem}",
+                    domain=self._tls.domain,
+                    problem=str(self._creator.problem),
+                )
             protocol.connectionLost(reason)
 
     def abandon(self) -> None:
@@ -247,11 +152,19 @@ class _Gate(Protocol):
         self.transport.abortConnection()
 
 
+def _asText(revocation: object) -> str:
+    """A revocation policy that does not say what it found denies."""
+    if not isinstance(revocation, str):
+        raise PeerNotVerified(wanted="a revocation policy that says what it found", seen=repr(revocation))
+    return revocation
+
+
 class _Attempt(Factory):
     """
     One C{connect()}: builds the gate, fires one Deferred once.
 
     @ivar factory: the SIP factory.
+    @ivar creator: of its OpenSSL connection.
     """
 
     noisy = False
@@ -261,7 +174,7 @@ class _Attempt(Factory):
         self.recorder = self.tls.recorder()
         self.factory = factory
         self._peer = endpoint.peer
-        self._creator = _ConnectionCreator(self.tls, self.recorder)
+        self.creator = ConnectionCreator(self.tls, self.recorder)
         self._gate: _Gate | None = None
         self._result: Deferred[IProtocol] | None = None
         self._connecting: Deferred[IProtocol] | None = None
@@ -269,7 +182,7 @@ class _Attempt(Factory):
     def begin(self, tcp: IStreamClientEndpoint, clock: IReactorTime) -> Deferred[IProtocol]:
         """Connect; the Deferred fires with the SIP protocol."""
         result = self._result = Deferred[IProtocol](self._cancelled)
-        wrapped = TLSMemoryBIOFactory(self._creator, True, self, clock)
+        wrapped = TLSMemoryBIOFactory(self.creator, True, self, clock)
         self._connecting = tcp.connect(wrapped)
         self._connecting.addErrback(self._notConnected)
         return result
@@ -301,7 +214,7 @@ class _Attempt(Factory):
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection ended during the handshake."""
-        self.failed(self._creator.problem or ChannelFailed(f"{self._peer}: {handshakeEnd(reason)}"))
+        self.failed(self.creator.problem or ChannelFailed(f"{self._peer}: {handshakeEnd(reason)}"))
 
     def _notConnected(self, reason: Failure) -> None:
         self.failed(ChannelFailed(f"{self._peer}: {reason.getErrorMessage()}"))
@@ -371,3 +284,15 @@ def closeWithin(transport: ITransport, clock: IReactorTime, seconds: float = CLO
     abort = clock.callLater(seconds, transport.abortConnection)  # type: ignore[attr-defined]
     transport.loseConnection()
     return abort
+
+
+__all__ = [
+    "CLOSE_BOUND",
+    "CONNECT_TIMEOUT",
+    "FORWARD_SECRET",
+    "MOST_HELD",
+    "STATIC_RSA",
+    "ClientTLS",
+    "TLSClientEndpoint",
+    "closeWithin",
+]

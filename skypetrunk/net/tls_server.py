@@ -31,7 +31,7 @@ from skypetrunk.errors import PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy
 from skypetrunk.net.certificates import OwnCertificate, loadTrustRoots
 from skypetrunk.net.handshake import handshakeEnd
-from skypetrunk.net.identity import chainProblem
+from skypetrunk.net.identity import WRONG_PURPOSE, chainProblem, forServersOnly
 from skypetrunk.net.reception import Networks, allowed
 from skypetrunk.net.tls import FORWARD_SECRET
 
@@ -56,11 +56,13 @@ class ServerTLS:
         roots: bytes | None = None,
         identity: IIdentityPolicy | None = None,
         name: str | None = None,
+        serverAuthClients: bool = False,
     ) -> None:
         """
         @param roots: PEM: who vouches for the clients; C{None}: they are not asked for a certificate.
         @param identity: what their certificate must prove; required beside C{roots}.
         @param name: whose it must be; default: the address they come from.
+        @param serverAuthClients: a certificate for servers only is good enough for a client, too.
         @raise ValueError: C{roots} without C{identity}, or without a certificate in it.
         """
         if roots is not None and identity is None:
@@ -69,6 +71,7 @@ class ServerTLS:
         self._names = () if roots is None else loadTrustRoots(roots).names
         self._identity = identity
         self._name = name
+        self._serverAuthClients = serverAuthClients
         self._options = tlsServerOptions(
             certificate, ciphers=FORWARD_SECRET, clientRoots=roots, clientMust=roots is not None
         )
@@ -91,6 +94,8 @@ class ServerTLS:
         ) -> bool:
             if not ok:
                 seen = certificate.to_cryptography()
+                if number == WRONG_PURPOSE and self._serverAuthClients and forServersOnly(seen):
+                    return True
                 refused(chainProblem(number, seen, self._name or host, self._names))
             return bool(ok)
 

@@ -6,6 +6,7 @@ C{README.rst} beside this module describes the files.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from attrs import frozen
@@ -24,6 +25,10 @@ SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 OPTIONS_SECONDS = 60
 """Default of C{options_interval} where nothing is registered: what carriers of that kind do themselves."""
 
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.(?!\d+$){_LABEL}")
+"""A host name with a dot in it, or C{*.} and a domain with one: C{*.example} would be anybody."""
+
 _HERE = Path(__file__).parent
 
 
@@ -38,6 +43,7 @@ class CarrierProfile:
     @ivar optionsInterval: seconds between two OPTIONS to the carrier; 0 for none.
     @ivar sessionExpires: seconds of the session interval that is asked for (RFC 4028).
     @ivar leastExpires: the smallest that is taken, in seconds.
+    @ivar targetNames: host names that prove the carrier too, or C{*.} and the domain of some, lower case.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -61,6 +67,7 @@ class CarrierProfile:
     anonymous: str
     diversion: str
     wildcards: bool
+    targetNames: tuple[str, ...]
     staticRSA: bool
     calls: int | None
 
@@ -113,6 +120,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         anonymous=table.choice("anonymous", ("from", "asserted", "account"), "from"),
         diversion=table.choice("diversion", ("none", "diversion", "history-info"), "none"),
         wildcards=table.boolean("wildcards", False),
+        targetNames=_targetNames(table),
         staticRSA=table.boolean("static_rsa", False),
         calls=table.integer("calls", 1, 100000, 0) or None,
     )
@@ -124,6 +132,15 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
     table.finish()
     problems.raiseAny()
     return profile
+
+
+def _targetNames(table: Table) -> tuple[str, ...]:
+    right = '"edge.carrier.example", or "*.edge.carrier.example" for each host there'
+    names = table.texts("target_names", 'target_names = ["edge.carrier.example"]') or ()
+    for name in names:
+        if not _HOSTS.fullmatch(name):
+            table.wrong("target_names", f'"{name}" is no name of hosts', right)
+    return tuple(name.lower() for name in names)
 
 
 def _caFile(table: Table, directory: Path) -> Path | None:

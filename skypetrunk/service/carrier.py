@@ -102,7 +102,12 @@ class Carrier:
         tls = ClientTLS(
             configuration.domain,
             trustRoots(configuration.tls),
-            IdentityPolicy(configuration.tls.pins, configuration.profile.wildcards),
+            IdentityPolicy(
+                configuration.tls.pins,
+                configuration.profile.wildcards,
+                configuration.profile.targetNames,
+                configuration.tls.pinsReported,
+            ),
             certificate=ownCertificate(configuration.tls),
             staticRSA=configuration.profile.staticRSA,
         )

@@ -22,6 +22,7 @@ class TLSConfiguration:
         profile's), or C{None} for the system's.
     @ivar pins: C{sha256/BASE64} of SubjectPublicKeyInfo, as written.
     @ivar certificate: PEM file with our own certificate and chain, or C{None}.
+    @ivar pinsReported: a key that is not pinned is reported, not refused.
     @ivar key: PEM file with its private key; set where C{certificate} is.
     @ivar keyPasswordFile: file with the pass phrase of C{key}, or C{None}.
     """
@@ -31,6 +32,7 @@ class TLSConfiguration:
     certificate: Path | None
     key: Path | None
     keyPasswordFile: Path | None
+    pinsReported: bool = False
 
 
 @frozen

@@ -45,10 +45,16 @@ def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConf
     elif keyPasswordFile is not None and "key" not in table:
         table.wrong("key_password_file", "stands without a key", 'key = "client.key" too')
     pins = _pins(table)
+    reported = table.choice("pins_mode", ("enforce", "report"), "enforce") == "report"
+    if "pins_mode" in table and not pins:
+        table.wrong("pins_mode", "stands without pins", 'pins = ["sha256/BASE64"] too')
+    elif reported:
+        text = "a key that is not pinned is let pass, and only reported"
+        table.problems.warn(table.key("pins_mode"), text)
     if len(pins) == 1:
         text = "only one pin; a second, kept in reserve, lets the carrier change its key"
         table.problems.warn(table.key("pins"), text)
-    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile)
+    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile, reported)
 
 
 def readPBXTLS(table: Table, directory: Path, *, listens: bool, calls: bool) -> PBXTLSConfiguration | None:
@@ -84,9 +90,7 @@ def readPBXTLS(table: Table, directory: Path, *, listens: bool, calls: bool) -> 
     return PBXTLSConfiguration(files, None if name is None else name.lower())
 
 
-def _path(
-    table: Table, name: str, directory: Path, example: str, *, required: bool = False
-) -> Path | None:
+def _path(table: Table, name: str, directory: Path, example: str, *, required: bool = False) -> Path | None:
     text = table.text(name, f'{name} = "{example}"', required=required)
     return None if text is None else directory / text
 

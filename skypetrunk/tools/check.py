@@ -111,7 +111,7 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         f"roots in {tls.caFile}" if tls.caFile else "the system's roots",
     ]
     if tls.pins:
-        parts.append(f"{len(tls.pins)} pinned keys")
+        parts.append(f"{len(tls.pins)} pinned keys{', only reported' if tls.pinsReported else ''}")
     if tls.certificate:
         parts.append(f"own certificate {tls.certificate}")
     parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)})")

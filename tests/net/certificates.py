@@ -66,6 +66,7 @@ def _issue(
     names: Sequence[x509.GeneralName] = (),
     start: datetime.timedelta = datetime.timedelta(days=-1),
     end: datetime.timedelta = datetime.timedelta(days=30),
+    extensions: Sequence[x509.ExtensionType] = (),
 ) -> Issued:
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
@@ -81,6 +82,8 @@ def _issue(
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     certificate = builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
     chain: tuple[x509.Certificate, ...] = ()
     if issuer is not None and issuer.certificate.issuer != issuer.certificate.subject:
@@ -91,6 +94,8 @@ def _issue(
 @cache
 def _key(name: str) -> Key:
     # A key of RSA takes long to make: one for all leaves whose test does not look at it.
+    if name == "rsa-1024":
+        return rsa.generate_private_key(public_exponent=65537, key_size=1024)
     if name == "rsa":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return ec.generate_private_key(ec.SECP256R1())
@@ -102,10 +107,26 @@ def authority(subject: str = "Test Root") -> Issued:
     return _issue(subject, None, _key(subject), ca=True)
 
 
+def intermediate(
+    subject: str = "Test Intermediate",
+    issuer: Issued | None = None,
+    *,
+    ca: bool = True,
+    extensions: Sequence[x509.ExtensionType] = (),
+) -> Issued:
+    """
+    A CA below the root.
+
+    @param ca: C{False}: it only pretends to be one.
+    """
+    return _intermediate(subject, issuer or authority(), ca, tuple(extensions))
+
+
 @cache
-def intermediate(subject: str = "Test Intermediate", issuer: Issued | None = None) -> Issued:
-    """A CA below the root."""
-    return _issue(subject, issuer or authority(), _key(subject), ca=True)
+def _intermediate(
+    subject: str, issuer: Issued, ca: bool, extensions: tuple[x509.ExtensionType, ...]
+) -> Issued:
+    return _issue(subject, issuer, _key(subject), ca=ca, extensions=extensions)
 
 
 def issueItself(names: Sequence[x509.GeneralName]) -> Issued:
@@ -121,15 +142,31 @@ def leaf(
     keyName: str = "leaf",
     expired: bool = False,
     notYet: bool = False,
+    extensions: Sequence[x509.ExtensionType] = (),
 ) -> Issued:
     """
     A server's (or client's) certificate.
 
-    @param keyName: C{"rsa"} for an RSA key; any other name is a P-256 key of its own.
+    @param keyName: C{"rsa"} for an RSA key, C{"rsa-1024"} for a weak one; any other name is a P-256 key of
+        its own.
     """
     start, end = datetime.timedelta(days=-1), datetime.timedelta(days=30)
     if expired:
         start, end = datetime.timedelta(days=-3), datetime.timedelta(days=-2)
     if notYet:
         start, end = datetime.timedelta(days=2), datetime.timedelta(days=3)
-    return _issue(subject, issuer or authority(), _key(keyName), ca=False, names=names, start=start, end=end)
+    return _issue(
+        subject,
+        issuer or authority(),
+        _key(keyName),
+        ca=False,
+        names=names,
+        start=start,
+        end=end,
+        extensions=extensions,
+    )
+
+
+def usage(*purposes: x509.ObjectIdentifier) -> x509.ExtendedKeyUsage:
+    """What a certificate may be used for."""
+    return x509.ExtendedKeyUsage(purposes)

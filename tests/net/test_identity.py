@@ -6,9 +6,11 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -132,6 +134,40 @@ class IdentityTests(SynchronousTestCase):
         """A URI with a port makes the library explode: that denies too."""
         self.assertIn("URI sip:carrier.example:5061", self.refused(uris("sip:carrier.example:5061")).seen)
 
+    def test_targetNames(self) -> None:
+        """
+        Names of the carrier's hosts prove its domain where they are configured, one by one or all of a
+        domain's, and only these: nothing above or below, and no wildcard that is not allowed.
+        """
+
+        def verify(names: Sequence[x509.GeneralName], *targets: str, wildcards: bool = False) -> str:
+            policy = IdentityPolicy(wildcards=wildcards, targetNames=targets)
+            return policy.verify([leaf(names).der], DOMAIN)
+
+        every = "*.edge.example"
+        told = "DNS b.edge.example, one of target_names"
+        self.assertEqual(verify(dns("b.edge.example"), "B.edge.example"), told)
+        self.assertEqual(verify(dns("b.edge.example"), "a.edge.example", every), told)
+        self.assertEqual(verify(uris("sip:b.edge.example"), every), told.replace("DNS ", "URI sip:"))
+        self.assertEqual(verify(dns(DOMAIN, "b.edge.example"), every), f"DNS {DOMAIN}")
+        star = verify(dns("*.edge.example"), every, wildcards=True)
+        self.assertEqual(star, "DNS *.edge.example, one of target_names")
+        for names, targets in (
+            (dns("b.edge.example"), ()),
+            (dns("b.edge.example"), ("a.edge.example",)),
+            (dns("edge.example"), (every,)),
+            (dns("a.b.edge.example"), (every,)),
+            (dns("b.edge.example.evil.example"), (every,)),
+            (dns("*.edge.example"), (every,)),
+            (uris("sips:b.edge.example"), (every,)),
+            ((*uris("sip:evil.example"), *dns("b.edge.example")), (every,)),
+            ((), (every,)),
+        ):
+            with self.assertRaises(PeerNotVerified) as caught:
+                verify(names, *targets)
+            wanted = " or DNS ".join(("URI sip:carrier.example", DOMAIN, *targets))
+            self.assertEqual(caught.exception.wanted, f"a certificate for {wanted}")
+
     def test_notACertificate(self) -> None:
         """Neither octets that are no certificate nor an empty chain prove anything."""
         policy = IdentityPolicy()
@@ -186,6 +222,23 @@ class PinTests(SynchronousTestCase):
         problem = self.assertRaises(PeerNotVerified, IdentityPolicy([self.other]).verify, self.chain, DOMAIN)
         self.assertIn(self.other, problem.wanted)
         self.assertIn(keyPin(self.leaf.certificate), problem.seen)
+
+    def test_reported(self) -> None:
+        """A trunk that only tries its pins: the key is told, in the evidence and the log, and let pass."""
+        policy = IdentityPolicy([self.other], pinsReported=True)
+        events: list[LogEvent] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        proof = policy.verify(self.chain, DOMAIN)
+        self.assertTrue(proof.startswith("DNS carrier.example; no pinned key (only reported), keys sha256/"))
+        (event,) = events
+        for each in (self.other, keyPin(self.leaf.certificate)):
+            self.assertIn(each, eventAsText(event))
+        self.assertRaises(PeerNotVerified, policy.verify, self.chain, "other.example")
+        pinned = IdentityPolicy([keyPin(self.leaf.certificate)], pinsReported=True)
+        self.assertIn("; pinned key of ", pinned.verify(self.chain, DOMAIN))
+        self.assertEqual(len(events), 1)
 
     def test_nameStillCounts(self) -> None:
         """A pinned key does not replace the name."""

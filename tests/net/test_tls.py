@@ -21,14 +21,15 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ChannelFailed, PeerNotVerified
-from skypetrunk.interfaces import IIdentityPolicy
+from skypetrunk.interfaces import IIdentityPolicy, IRevocationPolicy
 from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots, noTrustRoots, systemTrustRoots
+from skypetrunk.net.client_tls import ConnectionCreator
 from skypetrunk.net.identity import IdentityPolicy, PinnedKey, keyPin
 from skypetrunk.net.tls import (
+    MOST_HELD,
     ClientTLS,
     TLSClientEndpoint,
     _Attempt,
-    _ConnectionCreator,
     closeWithin,
 )
 from skypetrunk.net.tls_server import tlsServerOptions
@@ -88,6 +89,28 @@ class Broken:
     def verify(self, chain: Sequence[bytes], domain: str) -> str:
         """Do it."""
         return self._act()  # type: ignore[return-value]
+
+
+@implementer(IRevocationPolicy)
+class Revocation:
+    """
+    A policy that takes its time.
+
+    @ivar asked: chain and stapled answer of each question.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Sequence[bytes], bytes]] = []
+        self.cancelled = 0
+        self.answer: Deferred[str] = Deferred(self._cancel)
+
+    def _cancel(self, answer: object) -> None:
+        self.cancelled += 1
+
+    def check(self, chain: Sequence[bytes], stapled: bytes) -> Deferred[str]:
+        """Remember it."""
+        self.asked.append((chain, stapled))
+        return self.answer
 
 
 class TLSTestCase(SynchronousTestCase):
@@ -163,7 +186,7 @@ class ConnectTests(TLSTestCase):
     def test_interfaces(self) -> None:
         """The endpoint is one, the creator is one."""
         self.assertTrue(verifyObject(IStreamClientEndpoint, self.endpoint()))
-        creator = _ConnectionCreator(self.tls(), self.tls().recorder())
+        creator = ConnectionCreator(self.tls(), self.tls().recorder())
         self.assertTrue(verifyObject(IOpenSSLClientConnectionCreator, creator))
 
     def test_verified(self) -> None:
@@ -255,12 +278,37 @@ class ConnectTests(TLSTestCase):
         self.successResultOf(self.connect())
         self.assertIsNone(self.network.pumps[0].server.getPeerCertificate())
 
-    def test_twoConnections(self) -> None:
-        """One L{ClientTLS} serves many connections."""
-        self.serve()
-        tls = self.tls()
-        for _ in range(2):
-            self.successResultOf(self.connect(tls))
+    def test_noResumption(self) -> None:
+        """
+        One L{ClientTLS} serves many connections, and each is a whole handshake with a certificate to be
+        looked at, though the server offers sessions and tickets.
+        """
+        issued = leaf(dns(DOMAIN))
+        own = loadOwnCertificate(issued.pem, issued.keyPEM)
+        for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            options = ssl.CertificateOptions(
+                own.key,
+                own.certificate,
+                raiseMinimumTo=newest,
+                lowerMaximumSecurityTo=newest,
+                enableSessions=True,
+                enableSessionTickets=True,
+            )
+            self.network.listenTLS("192.0.2.1", 5061, options, self.listeners)
+            tls = self.tls()
+            for _ in range(3):
+                endpoint = self.endpoint(tls)
+                self.successResultOf(self.flushed(endpoint.connect(self.speakers)))
+                record = endpoint.handshake()
+                assert record is not None and record.certificate is not None
+                self.assertEqual(record.steps[2].mark, "seen")
+                self.listeners.protocols[-1].transport.write(b"\r\n")  # type: ignore[union-attr]
+                self.network.flush()
+
+    def flushed(self, connecting: Deferred[IProtocol]) -> Deferred[IProtocol]:
+        """C{connecting}, after everything has happened that happens at once."""
+        self.network.flush()
+        return connecting
 
 
 class DenyTests(TLSTestCase):
@@ -443,6 +491,99 @@ class DenyTests(TLSTestCase):
         self.assertDenied(ClientTLS(DOMAIN, systemTrustRoots(), IdentityPolicy()))
 
 
+class RevocationTests(TLSTestCase):
+    """The gate waits for the revocation policy; nothing of SIP is said or heard before it has answered."""
+
+    def setUp(self) -> None:
+        """The handshake is over, and the policy is asked."""
+        super().setUp()
+        self.revocation = Revocation()
+        self.assertTrue(verifyObject(IRevocationPolicy, self.revocation))
+        self.serve()
+        self.last = self.endpoint(self.tls(revocation=self.revocation))
+        self.connecting = self.last.connect(self.speakers)
+        self.network.flush()
+        self.assertNoResult(self.connecting)
+        self.assertEqual((self.speakers.built, self.listeners.heard), ([], []))
+
+    def say(self, data: bytes) -> None:
+        """The server says something."""
+        self.listeners.protocols[0].transport.write(data)  # type: ignore[union-attr]
+        self.network.flush()
+
+    def test_asked(self) -> None:
+        """For the verified chain, root last; no answer was stapled."""
+        ((chain, stapled),) = self.revocation.asked
+        self.assertEqual((chain[-1], len(chain), stapled), (authority().der, 2, b""))
+
+    def test_good(self) -> None:
+        """The gate opens; what the server said meanwhile is heard; the record says what was found."""
+        self.say(b"SIP/2.0 ")
+        self.say(b"200 OK\r\n")
+        self.assertEqual(self.speakers.built, [])
+        self.revocation.answer.callback("not revoked")
+        self.network.flush()
+        speaker = self.successResultOf(self.connecting)
+        assert isinstance(speaker, Speaker)
+        self.assertEqual(speaker.heard, b"SIP/2.0 200 OK\r\n")
+        self.assertEqual(b"".join(self.listeners.heard), HELLO)
+        record = self.last.handshake()
+        assert record is not None
+        self.assertEqual(record.revocation, "not revoked")
+
+    def assertRefused(self, words: str) -> None:
+        """Somebody else; nothing was said."""
+        problem = self.failureResultOf(self.connecting, PeerNotVerified).value
+        self.assertIn(words, str(problem))
+        self.assertNothingSaid()
+
+    def test_refused(self) -> None:
+        """Revoked."""
+        self.say(b"SIP/2.0 200 OK\r\n")
+        self.revocation.answer.errback(PeerNotVerified("one that holds", "one that was revoked"))
+        self.assertRefused("one that was revoked")
+
+    def test_broken(self) -> None:
+        """A policy that breaks denies, as does one that does not say what it found."""
+        self.revocation.answer.errback(RuntimeError("bang"))
+        self.assertRefused("RuntimeError: bang")
+        for nothing in (None, True, b"good"):
+            self.setUp()
+            self.revocation.answer.callback(nothing)  # type: ignore[arg-type]
+            self.assertRefused("a revocation policy that says what it found")
+
+    def test_raises(self) -> None:
+        """So does one that raises where it should return."""
+
+        def explode(self: object, chain: object, stapled: object) -> None:
+            raise SystemExit(0)
+
+        self.patch(Revocation, "check", explode)
+        connecting = self.connect(self.tls(revocation=Revocation()))
+        self.assertIn("SystemExit", str(self.failureResultOf(connecting, PeerNotVerified).value))
+        self.assertEqual(self.speakers.built, [])
+
+    def test_talkative(self) -> None:
+        """A server that says much while it waits is not kept for long."""
+        self.say(b"x" * (MOST_HELD + 1))
+        self.assertRefused(f"more than {MOST_HELD} octets")
+
+    def test_gone(self) -> None:
+        """The connection ends, or nobody waits any more: the policy is told."""
+        self.listeners.protocols[0].transport.loseConnection()  # type: ignore[union-attr]
+        self.network.flush()
+        self.failureResultOf(self.connecting, ChannelFailed)
+        self.assertEqual(self.revocation.cancelled, 1)
+        self.assertNothingSaid()
+
+    def test_slow(self) -> None:
+        """The time-out of the connection covers it."""
+        self.network.advance(10)
+        self.failureResultOf(self.connecting, ChannelFailed)
+        self.assertEqual(self.revocation.cancelled, 1)
+        self.assertNothingSaid()
+
+
 class EndTests(TLSTestCase):
     """Cancelling, broken factories, renegotiation."""
 
@@ -493,13 +634,15 @@ class EndTests(TLSTestCase):
         attempt.doStop()
         self.assertEqual(told, ["start", "stop"])
 
-    def renegotiate(self, issued: Issued) -> Speaker:
-        """Connect over TLS 1.2, then let the server renegotiate with another certificate and speak."""
-        self.serve(maximum=ssl.TLSVersion.TLSv1_2)
+    def renegotiate(self, issued: Issued | None = None) -> Speaker:
+        """Connect over TLS 1.2, then let the server renegotiate, perhaps with another certificate."""
+        first = leaf(dns(DOMAIN))
+        self.serve(first, maximum=ssl.TLSVersion.TLSv1_2)
         speaker = self.successResultOf(self.connect())
         assert isinstance(speaker, Speaker)
-        server = self.network.pumps[0].server
+        server = self.network.pumps[-1].server
         connection = server.getHandle()
+        issued = issued or first
         own = loadOwnCertificate(issued.pem, issued.keyPEM)
         connection.use_certificate(own.certificate)
         connection.use_privatekey(own.key)
@@ -513,18 +656,20 @@ class EndTests(TLSTestCase):
         return speaker
 
     def test_renegotiation(self) -> None:
-        """A renegotiation that proves the domain again changes nothing."""
-        speaker = self.renegotiate(leaf(dns(DOMAIN), keyName="next"))
+        """A renegotiation with the same certificate changes nothing."""
+        speaker = self.renegotiate()
         self.assertEqual(speaker.heard, b"hello again")
         self.assertEqual(len(self.speakers.built), 1)
         self.assertFalse(speaker.lost)
 
     def test_renegotiationDenied(self) -> None:
-        """One that proves another name ends the connection; what follows it is not heard."""
-        speaker = self.renegotiate(leaf(dns("other.example"), keyName="next"))
-        self.assertEqual(speaker.heard, b"")
-        self.assertTrue(speaker.lost)
-        self.assertTrue(self.network.closed(0))
+        """One with another ends the connection, even if that proves the domain; nothing is heard or said."""
+        for number, name in enumerate((DOMAIN, "other.example")):
+            speaker = self.renegotiate(leaf(dns(name), keyName="next"))
+            self.assertEqual(speaker.heard, b"")
+            self.assertTrue(speaker.lost)
+            self.assertTrue(self.network.closed(number))
+            self.assertEqual(b"".join(self.listeners.heard), HELLO * (number + 1))
 
     def test_closeWithin(self) -> None:
         """A peer that swallows close_notify is aborted after the bound."""

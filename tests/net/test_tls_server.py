@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
@@ -23,7 +24,7 @@ from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots
 from skypetrunk.net.identity import IdentityPolicy, keyPin
 from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
 from skypetrunk.net.tls_server import HANDSHAKE_SECONDS, QUIET_SECONDS, ServerTLS, TLSListener
-from tests.net.certificates import Issued, authority, dns, intermediate, issueItself, leaf
+from tests.net.certificates import Issued, authority, dns, intermediate, issueItself, leaf, usage
 from tests.net.network import CLIENT, Listeners, MemoryNetwork
 from tests.net.test_tls import Broken, Speakers
 
@@ -59,6 +60,7 @@ class ListenerCase(SynchronousTestCase):
         name: str | None = None,
         allow: Sequence[str] | None = None,
         roots: Issued | None = None,
+        serverAuthClients: bool = False,
     ) -> TLSListener:
         """A listener at 192.0.2.1:5061, which has a certificate of the root for that."""
         own = leaf(ip(PLACE[0]), keyName="server")
@@ -67,6 +69,7 @@ class ListenerCase(SynchronousTestCase):
             roots=(roots or authority()).pem if asks else None,
             identity=identity or IdentityPolicy(),
             name=name,
+            serverAuthClients=serverAuthClients,
         )
         networks = None if allow is None else [ip_network(each) for each in allow]
 
@@ -244,6 +247,28 @@ class MutualTests(ListenerCase):
         self.network.unlisten(*PLACE)
         self.listen(asks=True, identity=IdentityPolicy(["sha256/" + "A" * 43 + "="]))
         self.assertRefused(leaf(right), "wanted a key pinned as sha256/AAAA")
+
+    def test_usage(self) -> None:
+        """
+        A certificate for servers only, as public CAs issue them, is a client's where that is allowed, also
+        below a CA for servers only; one for something else, or whose key must not sign, is not.
+        """
+        servers, mail = usage(ExtendedKeyUsageOID.SERVER_AUTH), usage(ExtendedKeyUsageOID.EMAIL_PROTECTION)
+        name = ip(CLIENT.host)
+        agreement = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+        good = leaf(name, extensions=[servers])
+        below = leaf(name, intermediate("Servers", extensions=[servers]), extensions=[servers])
+        bad = [leaf(name, extensions=[mail]), leaf(name, extensions=[servers, agreement])]
+        self.listen(asks=True)
+        for each in (good, below, *bad):
+            self.assertRefused(each, "not meant for this: its extended key usage is ")
+        self.listen(asks=True, serverAuthClients=True)
+        for each in bad:
+            self.assertRefused(each, "not meant for this")
+        self.assertRefused(leaf(ip("192.0.2.77"), extensions=[servers]), "IP 192.0.2.77")
+        for each in (good, below):
+            self.successResultOf(self.connect(each))
+        self.assertEqual(self.listeners.heard, [HELLO, HELLO])
 
     def test_brokenPolicy(self) -> None:
         """A policy that explodes, or says nothing, denies."""

@@ -114,6 +114,25 @@ class ReadTests(SynchronousTestCase):
         self.assertIn("session_expires: is 600; would be right: 900 (min_se) or more", problem)
         self.assertIn("90 to 86400", self.problems('title = "A"\nmin_se = 60')[0])
 
+    def test_targetNames(self) -> None:
+        """Names of hosts, folded; nothing as wide as a top-level domain, no address, no star elsewhere."""
+        self.assertEqual(self.read('title = "A"').targetNames, ())
+        text = 'title = "A"\ntarget_names = ["Edge.carrier.example", "*.edge.example"]'
+        self.assertEqual(self.read(text).targetNames, ("edge.carrier.example", "*.edge.example"))
+        wrong = (
+            "*.example",
+            "example",
+            "*",
+            "a.*.example",
+            "192.0.2.1",
+            "sip:a.example",
+            "a..example",
+            "*.*.a.b",
+        )
+        for name in wrong:
+            (problem,) = self.problems(f'title = "A"\ntarget_names = ["{name}"]')
+            self.assertIn(f'target_names: "{name}" is no name of hosts; would be right: "edge', problem)
+
     def test_problems(self) -> None:
         """All at once, with what would be right."""
         self.assertEqual(

@@ -44,6 +44,23 @@ class PinTests(ConfigurationTestCase):
         _, warnings = self.load(COMPLETE.replace(_PINS, f'pins = ["{_PIN}"]'))
         self.assertIn("only one pin", warnings[0])
 
+    def test_mode(self) -> None:
+        """Pins that are only tried are warned of; the key without pins is a mistake."""
+        other = "sha256/" + "B" * 42 + "A="
+        pins = f'pins = ["{_PIN}", "{other}"]\npins_mode = '
+        for mode, reported in (("enforce", False), ("report", True)):
+            configuration, warnings = self.load(COMPLETE.replace(_PINS, f'{pins}"{mode}"'))
+            self.assertEqual(configuration.trunks[0].tls.pinsReported, reported)
+            warned = any("pins_mode: a key that is not pinned" in each for each in warnings)
+            self.assertEqual(warned, reported)
+        where = "trunk.skype.tls.pins_mode: "
+        self.assertProblem(_PINS, f'{pins}"reports"', f'{where}is "reports"; did you mean "report"?')
+        self.assertProblem(
+            _PINS,
+            'pins_mode = "report"',
+            f'{where}stands without pins; would be right: pins = ["sha256/BASE64"] too',
+        )
+
     def test_wrong(self) -> None:
         """Another digest, another length, no base64."""
         for pin in (
