@@ -711,6 +711,7 @@ class Target:
     host: str
     port: int
     name: str
+    transport: str = "TLS"
 
 
 class ITargetLocator(Interface):

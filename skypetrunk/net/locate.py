@@ -1,5 +1,5 @@
 """
-Where a SIP domain's TLS servers are (RFC 3263 section 4.2, RFC 2782).
+Where a SIP domain's servers are (RFC 3263 section 4, RFC 2782).
 
 Answers of DNS are not signed: they say where to try, never who is there.
 """
@@ -9,30 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
-from twisted.internet.defer import TimeoutError as DeferTimeout
-from twisted.internet.interfaces import IResolver
-from twisted.names import client, dns, error, hosts, resolve
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.names import dns
 from zope.interface import implementer
 
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import ITargetLocator, Target
+from skypetrunk.net.dns_records import Records, Unanswered
 from skypetrunk.net.identity import asciiDomain
 from skypetrunk.wire.address import isLiteral
+from skypetrunk.wire.uri import SIPURI
 
 #: SIP over TLS (RFC 3261 section 18.1).
 DEFAULT_PORT = 5061
 
-#: Seconds to wait for a name server, first time and second time.
-_TIMEOUTS = (1, 3)
+#: By transport: where its SRV records are (RFC 3263 section 4.1), the service of its NAPTR records, its port.
+_TRANSPORTS = {
+    "TLS": ("_sips._tcp", "sips+d2t", DEFAULT_PORT),
+    "TCP": ("_sip._tcp", "sip+d2t", 5060),
+    "UDP": ("_sip._udp", "sip+d2u", 5060),
+}
+
+_FAMILIES = {"ipv4": ("A", dns.A), "ipv6": ("AAAA", dns.AAAA)}
+
+FAMILIES = tuple(_FAMILIES)
+"""Families of addresses."""
 
 #: A domain with more servers than this is not a carrier; the rest is not tried.
 _MOST_TARGETS = 32
-
-#: Aliases that are followed; a resolver does it for us, an authoritative server does not.
-_MOST_ALIASES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,59 +75,137 @@ def orderRecords(records: Sequence[ServiceRecord], draw: Callable[[int], int]) -
     return tuple(ordered)
 
 
-def buildResolver(reactor: Any, servers: Sequence[str] = ()) -> IResolver:
-    """
-    The way to DNS.
-
-    @param reactor: for UDP, TCP and time.
-    @param servers: C{"192.0.2.53"} or C{"192.0.2.53:5353"}; with none, the system's hosts file and
-        name servers.
-    @raise ValueError: a server that is no literal address.
-    """
-    if servers:
-        addresses = [_hostPort(each, dns.PORT) for each in servers]
-        return client.Resolver(servers=addresses, timeout=_TIMEOUTS, reactor=reactor)
-    system = client.Resolver(resolv="/etc/resolv.conf", timeout=_TIMEOUTS, reactor=reactor)
-    return resolve.ResolverChain([hosts.Resolver(), system])
-
-
 @implementer(ITargetLocator)
 class Locator:
-    """Asks DNS: SRV C{_sips._tcp}, then A and AAAA."""
+    """Asks DNS: NAPTR, SRV, then A and AAAA."""
 
-    def __init__(self, resolver: IResolver, draw: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        draw: Callable[[int], int],
+        *,
+        transports: Sequence[str] = ("TLS",),
+        families: Sequence[str] = FAMILIES,
+        naptr: bool = True,
+    ) -> None:
         """
         @param draw: a random number from 0 to its argument, both included.
+        @param transports: what we speak, the best first.
+        @param families: of the addresses to try, the better one first.
+        @param naptr: NAPTR records are asked for.
         """
-        self._resolver = resolver
+        self._records = records
         self._draw = draw
+        self._transports = tuple(transports)
+        self._families = tuple(families)
+        self._naptr = naptr
 
     def locate(self, domain: str, port: int | None = None) -> Deferred[Sequence[Target]]:
-        """See L{ITargetLocator.locate}."""
-        return Deferred.fromCoroutine(self._locate(domain, port))
+        """See L{ITargetLocator.locate}: for SIP over TLS."""
+        return self.locateURI(SIPURI("sips", None, None, domain, port))
 
-    async def _locate(self, domain: str, port: int | None) -> Sequence[Target]:
-        if isLiteral(domain):
-            return [Target(domain, port or DEFAULT_PORT, domain)]
-        try:
-            name = asciiDomain(domain)
-        except UnicodeError as problem:
-            raise NoTarget(f"{domain!r} is no domain name: {problem}") from problem
-        # RFC 3263 section 4.2: an explicit port means that SRV is not asked.
-        records = await self._services(f"_sips._tcp.{name}") if port is None else ()
+    def locateURI(self, uri: SIPURI) -> Deferred[Sequence[Target]]:
+        """
+        Targets of a URI (RFC 3263 section 4), in the order to try.
+
+        @raise NoTarget: (errback) there is none that we can speak to.
+        """
+        return Deferred.fromCoroutine(self._locate(uri))
+
+    def locateService(self, owner: str) -> Deferred[Sequence[Target]]:
+        """
+        Targets of the SRV records of C{owner}, in the order to try, for the best of our transports.
+
+        @raise NoTarget: (errback) there is none.
+        """
+        return Deferred.fromCoroutine(self._locateService(owner))
+
+    async def _locateService(self, owner: str) -> Sequence[Target]:
+        records = await self._services(owner)
         if not records:
-            records = (ServiceRecord(0, 0, port or DEFAULT_PORT, name),)
+            raise NoTarget(f"SRV {owner}: no record")
         tried: list[str] = []
-        ordered = orderRecords(records, self._draw)[:_MOST_TARGETS]
-        found = await gatherResults([self._addresses(each.target, tried) for each in ordered])
-        targets = [
-            Target(address, record.port, record.target)
-            for record, addresses in zip(ordered, found, strict=True)
-            for address in addresses
-        ]
-        if not targets:
-            raise NoTarget(f"no address for {domain}: {'; '.join(tried)}")
-        return targets[:_MOST_TARGETS]
+        return _some(await self._targets(records, self._transports[0], tried), owner, tried)
+
+    async def _locate(self, uri: SIPURI) -> Sequence[Target]:
+        host = uri.maddr or uri.host
+        transport = self._transportOf(uri, host)
+        if isLiteral(host):
+            return [Target(host, uri.port or _port(transport), host, transport)]
+        try:
+            name = asciiDomain(host)
+        except UnicodeError as problem:
+            raise NoTarget(f"{host!r} is no domain name: {problem}") from problem
+        tried: list[str] = []
+        if uri.port is not None:
+            # Section 4.2: an explicit port means that SRV is not asked.
+            here = (ServiceRecord(0, 0, uri.port, name),)
+            return _some(await self._targets(here, transport, tried), host, tried)
+        if uri.transport is not None:
+            wanted: Sequence[str] = (transport,)
+        else:
+            wanted = [each for each in self._transports if each == "TLS" or uri.scheme != "sips"]
+            found = await self._pointed(name, wanted, tried) if self._naptr else []
+            if found:
+                return found[:_MOST_TARGETS]
+        denied = ""
+        for each in wanted:
+            # Section 4.1: without NAPTR, "the first [SRV query] that is successful".
+            service = f"{_TRANSPORTS[each][0]}.{name}"
+            try:
+                records = await self._services(service)
+            except _NotOffered as problem:
+                denied = str(problem)
+                continue
+            if records:
+                return _some(await self._targets(records, each, tried), host, tried)
+        if denied:
+            raise NoTarget(denied)
+        here = (ServiceRecord(0, 0, _port(transport), name),)
+        return _some(await self._targets(here, transport, tried), host, tried)
+
+    def _transportOf(self, uri: SIPURI, host: str) -> str:
+        """
+        What C{uri} asks for, or is served with where DNS says nothing (sections 4.1 and 4.2).
+
+        @raise NoTarget: we do not speak it.
+        """
+        named = None if uri.transport is None else uri.transport.upper()
+        if uri.scheme == "sips":
+            # RFC 3261 section 26.2.2: transport=tcp in a SIPS URI is TLS over TCP.
+            transport = "TLS" if named in (None, "TCP", "TLS") else named
+        elif named is None and uri.port is None and not isLiteral(host):
+            transport = next(each for each in ("UDP", "TCP", "TLS") if each in self._transports)
+        else:
+            transport = named or "UDP"
+        if transport not in self._transports or (uri.scheme == "sips" and transport != "TLS"):
+            raise NoTarget(f"{host}: {transport} is not spoken here")
+        return transport
+
+    async def _pointed(self, name: str, wanted: Sequence[str], tried: list[str]) -> list[Target]:
+        """
+        Targets that the NAPTR records of C{name} lead to (section 4.1); none if there are no such records, or
+        nobody knows: what SRV and the certificate say then is as good.
+        """
+        try:
+            pointers = await self._records.find(dns.NAPTR, name)
+        except Unanswered as problem:
+            tried.append(f"NAPTR {name}: {problem}")
+            return []
+        services = {_TRANSPORTS[each][1].encode(): each for each in wanted}
+        targets: list[Target] = []
+        for each in sorted(pointers, key=lambda each: (each.order, each.preference)):
+            transport = services.get(each.service.string.lower())
+            if transport is None or each.flags.string.lower() != b"s":
+                continue
+            owner = each.replacement.name.decode("ascii", "replace")
+            try:
+                records = await self._services(owner)
+            except NoTarget as problem:
+                tried.append(str(problem))
+                continue
+            targets += await self._targets(records, transport, tried)
+        return targets
 
     async def _services(self, name: str) -> tuple[ServiceRecord, ...]:
         """
@@ -132,8 +215,8 @@ class Locator:
             knows whether there are records, and other servers must not be tried instead.
         """
         try:
-            payloads = await self._lookup(self._resolver.lookupService, dns.SRV, name)
-        except _Unanswered as problem:
+            payloads = await self._records.find(dns.SRV, name)
+        except Unanswered as problem:
             raise NoTarget(f"SRV {name}: {problem}") from problem
         records = [
             ServiceRecord(each.priority, each.weight, each.port, each.target.name.decode("ascii", "replace"))
@@ -141,16 +224,29 @@ class Locator:
         ]
         usable = tuple(each for each in records if each.target not in ("", "."))
         if records and not usable:
-            raise NoTarget(f"SRV {name}: its target is '.', which means that SIP over TLS is not offered")
+            raise _NotOffered(f"SRV {name}: its target is '.', which means that the service is not offered")
         return usable
 
-    def _addresses(self, name: str, tried: list[str]) -> Deferred[Sequence[str]]:
-        """Addresses of a host, IPv4 first; C{tried} gets a line for each look-up without result."""
+    async def _targets(
+        self, records: Sequence[ServiceRecord], transport: str, tried: list[str]
+    ) -> list[Target]:
+        """The addresses of C{records}, in order; C{tried} gets a line for each look-up without result."""
+        ordered = orderRecords(records, self._draw)[:_MOST_TARGETS]
+        found = await gatherResults([self._addresses(each.target, tried) for each in ordered])
+        return [
+            Target(address, record.port, record.target, transport)
+            for record, addresses in zip(ordered, found, strict=True)
+            for address in addresses
+        ]
 
-        async def ask(kind: str, method: Callable[..., Any], number: int) -> list[str]:
+    def _addresses(self, name: str, tried: list[str]) -> Deferred[Sequence[str]]:
+        """Addresses of a host, one family after the other."""
+
+        async def ask(family: str) -> list[str]:
+            kind, number = _FAMILIES[family]
             try:
-                payloads = await self._lookup(method, number, name)
-            except _Unanswered as problem:
+                payloads = await self._records.find(number, name)
+            except Unanswered as problem:
                 tried.append(f"{kind} {name}: {problem}")
                 return []
             if not payloads:
@@ -159,97 +255,27 @@ class Locator:
 
         if isLiteral(name):
             return succeed([name])
-        both = [
-            Deferred.fromCoroutine(ask("A", self._resolver.lookupAddress, dns.A)),
-            Deferred.fromCoroutine(ask("AAAA", self._resolver.lookupIPV6Address, dns.AAAA)),
-        ]
-        return gatherResults(both, consumeErrors=True).addCallback(lambda found: found[0] + found[1])
-
-    async def _lookup(self, method: Callable[..., Any], number: int, name: str) -> list[Any]:
-        """
-        Payloads of one type, following aliases.
-
-        @raise _Unanswered: it is not known whether there are any.
-        """
-        for _ in range(_MOST_ALIASES):
-            try:
-                answers, _authority, _additional = await method(name, timeout=_TIMEOUTS)
-            except (error.DNSNameError, error.AuthoritativeDomainError):
-                return []
-            except CancelledError:
-                raise
-            except Exception as problem:
-                raise _Unanswered(_reason(problem)) from problem
-            payloads = [each.payload for each in answers if each.type == number]
-            aliases = [each.payload for each in answers if each.type == dns.CNAME]
-            if payloads or not aliases:
-                return payloads
-            name = aliases[-1].name.name.decode("ascii", "replace")
-        raise _Unanswered(f"more than {_MOST_ALIASES} aliases")
+        asked = [Deferred.fromCoroutine(ask(family)) for family in self._families]
+        found: Deferred[list[list[str]]] = gatherResults(asked, consumeErrors=True)
+        return found.addCallback(lambda lists: [each for addresses in lists for each in addresses])
 
 
-@implementer(ITargetLocator)
-class FixedTargets:
-    """Targets from the configuration instead of SRV, for one domain; others are located as usual."""
-
-    def __init__(self, domain: str, targets: Sequence[tuple[str, int]], others: ITargetLocator) -> None:
-        """
-        @param targets: host (a literal address, or a name that C{others} looks up) and port, in order.
-        """
-        self._domain = asciiDomain(domain)
-        self._targets = tuple(targets)
-        self._others = others
-
-    def locate(self, domain: str, port: int | None = None) -> Deferred[Sequence[Target]]:
-        """See L{ITargetLocator.locate}."""
-        if domain.rstrip(".").lower() == self._domain:
-            return Deferred.fromCoroutine(self._locate())
-        return self._others.locate(domain, port)
-
-    async def _locate(self) -> Sequence[Target]:
-        found: list[Target] = []
-        problems: list[str] = []
-        for host, port in self._targets:
-            try:
-                found += await self._others.locate(host, port)
-            except NoTarget as problem:
-                problems.append(str(problem))
-        if not found:
-            raise NoTarget("; ".join(problems))
-        return found
+class _NotOffered(NoTarget):
+    """The only SRV target is C{.}."""
 
 
-class _Unanswered(Exception):
-    """DNS did not say yes and did not say no."""
+def _some(targets: list[Target], host: str, tried: Sequence[str]) -> Sequence[Target]:
+    if not targets:
+        raise NoTarget(f"no address for {host}: {'; '.join(tried)}")
+    return targets[:_MOST_TARGETS]
 
 
-def _reason(problem: Exception) -> str:
-    if isinstance(problem, DeferTimeout):
-        return f"no answer within {sum(_TIMEOUTS)} s"
-    kinds: dict[type[Exception], str] = {
-        error.DNSServerError: "the name server failed (SERVFAIL)",
-        error.DNSQueryRefusedError: "the name server refused",
-    }
-    return kinds.get(type(problem), f"{type(problem).__name__}: {problem}")
+def _port(transport: str) -> int:
+    return _TRANSPORTS[transport][2]
 
 
 def _ipv6(address: bytes) -> str:
     return str(ip_address(address))
 
 
-def _hostPort(text: str, default: int) -> tuple[str, int]:
-    """A literal address, in brackets if it is IPv6 and a port follows."""
-    if isLiteral(text):
-        return text, default
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, str(default)
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"{text!r}: write [{host}]:{port}")
-    if not isLiteral(host):
-        raise ValueError(f"{text!r} must be a literal address, as 192.0.2.1:{default}")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"{text!r}: {port!r} is no port")
-    return host, int(port)
+__all__ = ["DEFAULT_PORT", "FAMILIES", "Locator", "ServiceRecord", "orderRecords"]

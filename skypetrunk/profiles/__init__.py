@@ -44,6 +44,7 @@ class CarrierProfile:
     @ivar sessionExpires: seconds of the session interval that is asked for (RFC 4028).
     @ivar leastExpires: the smallest that is taken, in seconds.
     @ivar targetNames: host names that prove the carrier too, or C{*.} and the domain of some, lower case.
+    @ivar naptr: the carrier's NAPTR records are asked for (RFC 3263 section 4.1).
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -69,6 +70,7 @@ class CarrierProfile:
     wildcards: bool
     targetNames: tuple[str, ...]
     staticRSA: bool
+    naptr: bool
     calls: int | None
 
 
@@ -122,6 +124,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         wildcards=table.boolean("wildcards", False),
         targetNames=_targetNames(table),
         staticRSA=table.boolean("static_rsa", False),
+        naptr=table.boolean("naptr", True),
         calls=table.integer("calls", 1, 100000, 0) or None,
     )
     if profile.anonymous == "asserted" and profile.callerHeader == "none":

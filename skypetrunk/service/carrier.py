@@ -27,7 +27,6 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.net.flows import TrunkFlows, tlsConnector
 from skypetrunk.net.identity import IdentityPolicy
-from skypetrunk.net.locate import FixedTargets
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.tls import ClientTLS
 from skypetrunk.service.routing import Account
@@ -111,10 +110,9 @@ class Carrier:
             certificate=ownCertificate(configuration.tls),
             staticRSA=configuration.profile.staticRSA,
         )
-        targets = configuration.targets
         self.flows = TrunkFlows(
             configuration.domain,
-            FixedTargets(configuration.domain, targets, locator) if targets else locator,
+            locator,
             tlsConnector(reactor, tls),
             self.transactions,
             reactor,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile
 from skypetrunk.service.plugin_table import PluginConfiguration
 from skypetrunk.wire.address import TransportAddress
@@ -88,6 +89,23 @@ class Limits:
 
 
 @frozen
+class TrunkDNS:
+    """
+    Where a trunk's records are in DNS, and which of them count.
+
+    @ivar domain: whose records hold instead of the trunk's own domain, or C{None}.
+    @ivar srv: the owner of the SRV records; then nothing else is asked.
+    @ivar naptr: NAPTR records are asked for.
+    @ivar families: C{"ipv4"} and C{"ipv6"}, the better one first.
+    """
+
+    domain: str | None = None
+    srv: str | None = None
+    naptr: bool = True
+    families: tuple[str, ...] = FAMILIES
+
+
+@frozen
 class TrunkConfiguration:
     """
     One C{[[trunk]]}.
@@ -99,6 +117,7 @@ class TrunkConfiguration:
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
     @ivar transfer: what becomes of a REFER in its calls, from either side.
+    @ivar dns: where its records are.
     """
 
     name: str
@@ -113,6 +132,7 @@ class TrunkConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     transfer: str = "take-over"
+    dns: TrunkDNS = TrunkDNS()  # noqa: RUF009 (a frozen value)
 
 
 @frozen

@@ -25,11 +25,13 @@ from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IDialogObserver, INumberPlan
 from skypetrunk.media.keepalive import INTERVAL
 from skypetrunk.media.plane import MediaPlane
-from skypetrunk.net.locate import Locator, buildResolver
+from skypetrunk.net.dns_records import Records
 from skypetrunk.net.reception import MessageObserver
+from skypetrunk.net.resolver import buildResolver
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
+from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.in_process import InProcessPBX
 from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
@@ -120,9 +122,18 @@ class Skypetrunk(MultiService):
         )
         watch = _both(traceMessage if debug else None, messageObserver)
         servers = [writeHost(host, port) for host, port in configuration.dns.servers]
-        locator = Locator(buildResolver(reactor, servers), lambda most: draw.randint(0, most))
+        records = Records(buildResolver(reactor, servers), reactor)
         self.carriers = {
-            each.name: Carrier(each, reactor, locator, plan, randomToken, draw.random, timers, watch)
+            each.name: Carrier(
+                each,
+                reactor,
+                trunkLocator(each, records, lambda most: draw.randint(0, most)),
+                plan,
+                randomToken,
+                draw.random,
+                timers,
+                watch,
+            )
             for each in configuration.trunks
         }
         dialects, within = self._vendors.dialects, self._vendors.pbxes

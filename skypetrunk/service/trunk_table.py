@@ -8,13 +8,14 @@ from pathlib import Path
 
 from skypetrunk.core.sides import TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import isHostName, readName, splitHostPort
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readPassword
-from skypetrunk.service.settings import TrunkConfiguration, TrunkMedia
+from skypetrunk.service.settings import TrunkConfiguration, TrunkDNS, TrunkMedia
 from skypetrunk.service.tls_table import readTLS
 
 
@@ -34,6 +35,7 @@ def readTrunk(
         right = "the account alone, without sip: and @domain"
         table.wrong("username", f'is "{username}"', right)
     media = table.table("media")
+    targets = _readTargets(table)
     redirect, redirectAllow = readRedirection(table)
     # Where the profile is wrong the generic one keeps the types honest until the problems are raised.
     kept = loadProfile("generic") if profile is None else profile
@@ -43,7 +45,7 @@ def readTrunk(
         domain=_readDomain(table, profile),
         username=username,
         password=readPassword(table, directory, environ, fileIsPublic, required=kept.register),
-        targets=_readTargets(table),
+        targets=targets,
         tls=readTLS(table.table("tls"), directory, kept.caFile),
         media=TrunkMedia(
             srtp=media.choice("srtp", ("required",), "required"),
@@ -53,6 +55,7 @@ def readTrunk(
         redirect=redirect,
         redirectAllow=redirectAllow,
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
+        dns=_readDNS(table.table("dns"), kept, bool(targets)),
     )
 
 
@@ -95,3 +98,29 @@ def _readTargets(table: Table) -> tuple[tuple[str, int], ...]:
         else:
             found.append(target)
     return tuple(found)
+
+
+def _readDNS(table: Table, profile: CarrierProfile, fixed: bool) -> TrunkDNS:
+    """
+    @param fixed: the trunk has C{targets}, which stand instead of DNS.
+    """
+    names: dict[str, str | None] = {}
+    for key, example in (("domain", "other.example"), ("srv", "_sips._tcp.other.example")):
+        name = table.text(key, f'{key} = "{example}"')
+        if name is not None and not isHostName(name):
+            table.wrong(key, f'"{name}" is no domain name', f'{key} = "{example}"')
+        names[key] = None if name is None else name.rstrip(".").lower()
+        if fixed and name is not None:
+            table.problems.warn(table.key(key), "does not count: targets stand instead of DNS")
+    if names["domain"] is not None and names["srv"] is not None:
+        table.problems.warn(table.key("domain"), "does not count: srv is asked alone")
+    families = table.texts("families", 'families = ["ipv4", "ipv6"]', required="families" in table)
+    for family in families or ():
+        if family not in FAMILIES:
+            table.wrong("families", f'"{family}" is not known', didYouMean(family, FAMILIES))
+    return TrunkDNS(
+        domain=names["domain"],
+        srv=names["srv"],
+        naptr=table.boolean("naptr", profile.naptr),
+        families=tuple(dict.fromkeys(families or FAMILIES)),
+    )

@@ -177,6 +177,12 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("redirect_allow", None, "hosts that these may name, beside the domain", '["gw.example"]')
     yield _key("transfer", None, "a REFER in its calls: take-over, pass, refuse", '"take-over"')
     yield ""
+    yield "[trunk.dns]"
+    yield _key("naptr", None, "ask for NAPTR records before SRV", "true")
+    yield _key("families", None, "of addresses, the better one first", '["ipv4", "ipv6"]')
+    yield _key("domain", None, "whose records say where the servers are", '"other.example"')
+    yield _key("srv", None, "owner of the SRV records; asked alone", '"_sips._tcp.other.example"')
+    yield ""
     yield "[trunk.tls]"
     yield _key("ca_file", answers.caFile, f"roots that replace the {replaced}", '"carrier-ca.pem"')
     yield _key("pins", None, "of SubjectPublicKeyInfo, CA or leaf; two for roll-over", '["sha256/BASE64"]')

@@ -17,6 +17,7 @@ from zope.interface.verify import verifyObject
 from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, Target
 from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots
+from skypetrunk.net.dns_records import Records
 from skypetrunk.net.flows import TargetsEndpoint, TrunkFlows, tlsConnector
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.locate import Locator
@@ -68,7 +69,7 @@ class FlowsTestCase(SynchronousTestCase):
         """The trunk's connections, with no jitter: 0.5 doubles to a factor of 1."""
         return TrunkFlows(
             DOMAIN,
-            Locator(self.resolver, lambda highest: 0),
+            Locator(Records(self.resolver, self.clock), lambda highest: 0),
             self.connector,
             self.transactions,
             self.clock,

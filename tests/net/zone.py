@@ -29,6 +29,9 @@ def _payload(record: Sequence[Any]) -> Any:
         *numbers, target = fields
         target = "" if target == "." else target
         return dns.Record_SRV(*numbers, target)  # type: ignore[call-arg]
+    if kind == "NAPTR":
+        order, preference, *texts = fields
+        return dns.Record_NAPTR(order, preference, *(text.encode() for text in texts))
     raise AssertionError(kind)
 
 
@@ -39,6 +42,7 @@ class ZoneResolver(common.ResolverBase):
     @ivar queries: what was asked, under the name that aliases lead to.
     @ivar errors: exceptions by query, instead of an answer.
     @ivar follow: follow aliases, as a recursive server does.
+    @ivar ttl: of all records, in seconds.
     """
 
     def __init__(self, zone: Zone, follow: bool = True) -> None:
@@ -47,6 +51,7 @@ class ZoneResolver(common.ResolverBase):
         self.queries: list[str] = []
         self.errors: dict[str, Exception] = {}
         self.follow = follow
+        self.ttl = 0
 
     def _lookup(self, name: bytes, cls: int, type: int, timeout: object) -> Deferred[Any]:
         kind = _TYPES[type]
@@ -61,7 +66,8 @@ class ZoneResolver(common.ResolverBase):
         if at not in self.zone:
             return fail(error.DNSNameError(dns.Message()))
         answers += self.records(at, kind) or self.records(at, "CNAME")
-        headers = [dns.RRHeader(name, payload.TYPE, cls, 60, payload) for payload in map(_payload, answers)]
+        payloads = map(_payload, answers)
+        headers = [dns.RRHeader(name, payload.TYPE, cls, self.ttl, payload) for payload in payloads]
         # No such record at an existing name: an empty answer with the zone's SOA.
         return succeed((headers, [] if headers else [dns.RRHeader(name, dns.SOA)], []))
 

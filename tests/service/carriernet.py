@@ -19,11 +19,12 @@ from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import ChannelFailed
 from skypetrunk.net.certificates import loadOwnCertificate
-from skypetrunk.net.locate import FixedTargets, Locator
+from skypetrunk.net.dns_records import Records
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.profiles import readProfile
 from skypetrunk.service.carrier import Carrier
+from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.settings import Limits, TLSConfiguration, TrunkConfiguration, TrunkMedia
 from skypetrunk.testing import RecordingTransactionUser, countingToken
 from skypetrunk.wire.message import Header, Request, responseTo
@@ -105,7 +106,8 @@ class CarrierCase(SynchronousTestCase):
             media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
             limits=Limits(),
         )
-        locator = FixedTargets(DOMAIN, (ADDRESS,), Locator(ZoneResolver({}), lambda highest: 0))
+        records = Records(ZoneResolver({}), self.reactor)
+        locator = trunkLocator(configuration, records, lambda highest: 0)
         return Carrier(
             configuration, self.reactor, locator, Plan(), countingToken(), lambda: 0.5, Timers(), None
         )

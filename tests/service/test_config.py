@@ -20,6 +20,7 @@ from skypetrunk.service.config import (
     TrunkMedia,
     loadConfiguration,
 )
+from skypetrunk.service.settings import TrunkDNS
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.secret import Secret
 from tests.service.configurations import COMPLETE, MARKER, SHORT, ConfigurationTestCase
@@ -83,6 +84,7 @@ class AcceptedTests(ConfigurationTestCase):
                         tls=TLSConfiguration(self.directory / "carrier-ca.pem", (), None, None, None),
                         media=TrunkMedia("required", (_SECURE, "AES_CM_128_HMAC_SHA1_32")),
                         limits=Limits(30),
+                        dns=TrunkDNS(naptr=False),
                     ),
                 ),
                 pbxes=(
@@ -141,6 +143,39 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertIn("pbx.office.redirect: ", problems[0])
         self.assertIn('pbx.office.redirect_allow: "192.0.2.300" is no host', problems[1])
         self.assertIn('pbx.office.redirect_allow: "a.example:5060" is no host', problems[2])
+
+    def test_dns(self) -> None:
+        """Where the records of a trunk are; what cannot count is told."""
+        keys = 'srv = "_SIPS._tcp.other.example."\nfamilies = ["ipv6"]\nnaptr = true'
+        configuration, warnings = self.load(f"{SHORT}\n[trunk.dns]\n{keys}")
+        names = TrunkDNS(srv="_sips._tcp.other.example", naptr=True, families=("ipv6",))
+        self.assertEqual((configuration.trunks[0].dns, warnings), (names, ()))
+        keys += '\ndomain = "other.example"'
+        text = SHORT.replace("username", 'targets = ["192.0.2.10"]\nusername', 1)
+        _, warnings = self.load(f"{text}\n[trunk.dns]\n{keys}")
+        self.assertEqual(
+            [each.partition("dns.")[2] for each in warnings],
+            [
+                "domain: does not count: targets stand instead of DNS",
+                "srv: does not count: targets stand instead of DNS",
+                "domain: does not count: srv is asked alone",
+            ],
+        )
+
+    def test_dnsWrong(self) -> None:
+        """Names that are none, and families that are none."""
+        keys = 'srv = "_sips..example"\nfamilies = ["ipv4", "ipv5"]\ndomain = "a b"\nnaptr = 1'
+        problems = self.problems(f"{SHORT}\n[trunk.dns]\n{keys}")
+        self.assertEqual(
+            sorted(each.partition("dns.")[2] for each in problems),
+            [
+                'domain: "a b" is no domain name; would be right: domain = "other.example"',
+                'families: "ipv5" is not known; did you mean "ipv6"?',
+                "naptr: is a whole number; would be right: true or false",
+                'srv: "_sips..example" is no domain name; would be right: srv = "_sips._tcp.other.example"',
+            ],
+        )
+        self.assertIn("families: is empty", self.problems(f"{SHORT}\n[trunk.dns]\nfamilies = []")[0])
 
     def test_short(self) -> None:
         """The routes of one trunk and one PBX are implied; the rest has safe defaults."""
