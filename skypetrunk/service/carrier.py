@@ -26,12 +26,10 @@ from skypetrunk.interfaces import (
     ITargetLocator,
 )
 from skypetrunk.net.flows import TrunkFlows, tlsConnector
-from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.reception import MessageObserver
-from skypetrunk.net.tls import ClientTLS
 from skypetrunk.service.routing import Account
 from skypetrunk.service.settings import TrunkConfiguration
-from skypetrunk.service.tls_files import ownCertificate, trustRoots
+from skypetrunk.service.tls_files import clientTLS
 from skypetrunk.wire.grammar import escape
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request, Response
@@ -98,22 +96,10 @@ class Carrier:
         self.side.transfer = configuration.transfer
         self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)
         self.side.transactions = self.transactions
-        tls = ClientTLS(
-            configuration.domain,
-            trustRoots(configuration.tls),
-            IdentityPolicy(
-                configuration.tls.pins,
-                configuration.profile.wildcards,
-                configuration.profile.targetNames,
-                configuration.tls.pinsReported,
-            ),
-            certificate=ownCertificate(configuration.tls),
-            staticRSA=configuration.profile.staticRSA,
-        )
         self.flows = TrunkFlows(
             configuration.domain,
             locator,
-            tlsConnector(reactor, tls),
+            tlsConnector(reactor, clientTLS(configuration)),
             self.transactions,
             reactor,
             token,

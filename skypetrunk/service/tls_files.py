@@ -10,8 +10,10 @@ from skypetrunk.net.certificates import (
     loadTrustRoots,
     systemTrustRoots,
 )
+from skypetrunk.net.client_tls import ClientTLS
+from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.pbx_tls import PBXTLS
-from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
+from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration, TrunkConfiguration
 
 
 def trustRoots(tls: TLSConfiguration) -> TrustRoots:
@@ -43,6 +45,22 @@ def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
         raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None
 
 
+def clientTLS(trunk: TrunkConfiguration) -> ClientTLS:
+    """
+    What the carrier of C{trunk} must prove, and what we show it.
+
+    @raise ConfigurationError: a file that cannot be used.
+    """
+    profile = trunk.profile
+    return ClientTLS(
+        trunk.domain,
+        trustRoots(trunk.tls),
+        IdentityPolicy(trunk.tls.pins, profile.wildcards, profile.targetNames, trunk.tls.pinsReported),
+        certificate=ownCertificate(trunk.tls),
+        staticRSA=profile.staticRSA,
+    )
+
+
 def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
     """
     What a PBX must prove, and what we show it.
@@ -59,4 +77,4 @@ def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
         raise ConfigurationError((f"{tls.files.caFile}: no usable CA certificates: {error}",)) from None
 
 
-__all__ = ["ownCertificate", "pbxTLS", "trustRoots"]
+__all__ = ["clientTLS", "ownCertificate", "pbxTLS", "trustRoots"]
