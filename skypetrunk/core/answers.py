@@ -173,10 +173,15 @@ def reasonsAcross(message: Request | Response) -> tuple[Header, ...]:
     return tuple(Header("Reason", f"Q.850;cause={cause}") for cause in list(causesOf(message))[:1])
 
 
-def _retryAfter(response: Response) -> Iterator[Header]:
+def retryAfterOf(response: Response) -> int | None:
+    """Seconds of Retry-After (RFC 3261 section 20.33), or C{None}."""
     found = _seconds(response.header("Retry-After") or "")
-    if found is not None:
-        seconds = int(found[1])
+    return None if found is None else int(found[1])
+
+
+def _retryAfter(response: Response) -> Iterator[Header]:
+    seconds = retryAfterOf(response)
+    if seconds is not None:
         yield Header("Retry-After", str(min(seconds, LONGEST_PAUSE) if response.status == 503 else seconds))
 
 

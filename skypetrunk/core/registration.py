@@ -91,6 +91,7 @@ class Registration:
 
     @ivar outbound: the registrar has said that it answers pings (RFC 5626 section 6).
     @ivar flowTimer: its Flow-Timer in seconds, if it named one.
+    @ivar retryAfter: seconds that the last refusal asked for, if it did.
     @ivar serviceRoute: by which requests outside dialogs are to leave (RFC 3608), next hop first.
     """
 
@@ -129,6 +130,7 @@ class Registration:
         self.serviceRoute: tuple[NameAddr, ...] = ()
         self.outbound = False
         self.flowTimer: int | None = None
+        self.retryAfter: int | None = None
 
     @property
     def registered(self) -> bool:
@@ -255,6 +257,7 @@ class Registration:
         if retryAfter is not None:
             delay = max(delay, min(float(retryAfter), RETRY_AFTER_LIMIT))
         self._failures += 1
+        self.retryAfter = retryAfter
         self._machine.failed(reason, status, delay)
 
     def _unanswered(self, attempt: _Attempt) -> None:

@@ -8,28 +8,24 @@ Every one of them is verified against the trunk's domain, whatever name or addre
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from twisted.application.internet import ClientService, backoffPolicy
-from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from skypetrunk.core.target_health import TargetHealth
 from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITargetLocator, ITransactions, Target
 from skypetrunk.net.handshake import HandshakeRecord
 from skypetrunk.net.locate import DEFAULT_PORT
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
-from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
-from skypetrunk.wire.address import TransportAddress, isLiteral
+from skypetrunk.net.targets_endpoint import Connector, TargetsEndpoint
+from skypetrunk.wire.address import isLiteral
 from skypetrunk.wire.uri import SIPURI
-
-#: The way to one target.
-Connector = Callable[[Target], TLSClientEndpoint]
 
 #: Seconds until the first new attempt, and between two after many: what a carrier's restart may cost.
 #: Chance makes each of them half as long to half as long again.
@@ -38,80 +34,11 @@ FIRST_RETRY, LAST_RETRY = 1.0, 120.0
 #: Seconds a connection must have lasted for its loss to count as the first failure.
 _SETTLED = 60.0
 
+#: A server that closes a connection sooner than this, in seconds, has not taken us on.
+_TAKEN_ON = 10.0
+
 #: Connections beside the flow.  A carrier has a handful of gateways.
 _MOST_EXTRA = 16
-
-
-def tlsConnector(reactor: Any, tls: ClientTLS) -> Connector:
-    """Real connections, over C{reactor}, to literal targets."""
-
-    def connector(target: Target) -> TLSClientEndpoint:
-        endpoint = TCP6ClientEndpoint if ":" in target.host else TCP4ClientEndpoint
-        return TLSClientEndpoint(endpoint(reactor, target.host, target.port), tls, reactor, _shown(target))
-
-    return connector
-
-
-@implementer(IStreamClientEndpoint)
-class TargetsEndpoint:
-    """
-    Tries targets in order until one is reached and verified (RFC 3263 section 4.3).
-
-    @ivar target: the one tried last.
-    @ivar endpoint: the way to it.
-    """
-
-    target: Target | None = None
-    endpoint: TLSClientEndpoint | None = None
-
-    def __init__(
-        self,
-        name: str,
-        locate: Callable[[], Deferred[Sequence[Target]]],
-        connector: Connector,
-        failed: Callable[[str], None],
-    ) -> None:
-        """
-        @param name: what is connected to, for the log.
-        @param locate: called anew for each connection.
-        @param failed: told why no target could be used, each by name.
-        """
-        self._name = name
-        self._locate = locate
-        self._connector = connector
-        self._failed = failed
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        See L{IStreamClientEndpoint.connect}; errbacks with L{NoTarget}, with L{PeerNotVerified} if
-        all that was reached was somebody else, or with L{CancelledError}.
-        """
-        return Deferred.fromCoroutine(self._walk(protocolFactory))
-
-    async def _walk(self, factory: IProtocolFactory) -> IProtocol:
-        try:
-            targets = await self._locate()
-        except NoTarget as problem:
-            self._failed(str(problem))
-            raise
-        problems: list[tuple[Target, Exception]] = []
-        for target in targets:
-            self.target = target
-            self.endpoint = self._connector(target)
-            try:
-                return await self.endpoint.connect(factory)
-            except CancelledError:
-                raise
-            except Exception as problem:
-                problems.append((target, problem))
-        text = "; ".join(f"{_shown(target)}: {problem}" for target, problem in problems) or "no targets"
-        self._failed(text)
-        if problems and all(isinstance(problem, PeerNotVerified) for _, problem in problems):
-            raise problems[0][1]
-        raise NoTarget(text)
-
-    def __repr__(self) -> str:
-        return f"<the targets of {self._name}>"
 
 
 class _Backoff:
@@ -142,6 +69,7 @@ class TrunkFlows:
     Keeps one verified connection to a carrier, and finds the right one for a URI.
 
     @ivar problem: why there is no flow, or C{None} while there is one.
+    @ivar health: of the carrier's servers.
     """
 
     _log = Logger()
@@ -168,6 +96,7 @@ class TrunkFlows:
         @param down: told that the flow was lost.
         """
         self.problem: str | None = "not started"
+        self.health = TargetHealth(clock.seconds)
         self._domain = domain.rstrip(".").lower()
         self._locator = locator
         self._connector = connector
@@ -176,6 +105,7 @@ class TrunkFlows:
         self._down = down
         self._current: StreamSignalling | None = None
         self._since = 0.0
+        self._condemned = False
         self._backoff = _Backoff(random)
 
         def factory(
@@ -196,7 +126,9 @@ class TrunkFlows:
 
         self._factory = factory(self._flowUp, self._flowDown)
         self._extraFactory = factory(None, self._extraDown)
-        self._endpoint = TargetsEndpoint(domain, lambda: locator.locate(domain), connector, self._noFlow)
+        self._endpoint = TargetsEndpoint(
+            domain, lambda: locator.locate(domain), connector, self._noFlow, self.health
+        )
         self._service = ClientService(self._endpoint, self._factory, self._backoff, clock)
         # Connections beside the flow, by the host and port that were asked for; the last one comes last.
         self._extras: dict[tuple[str, int | None], StreamSignalling] = {}
@@ -225,9 +157,39 @@ class TrunkFlows:
         return stopped.addCallback(lambda results: None)
 
     def renew(self, why: str) -> None:
-        """The flow is believed dead (RFC 5626 section 4.4): drop it, and connect anew."""
-        if self._current is not None:
-            self._current.abort(why)
+        """
+        The flow is believed dead (RFC 5626 section 4.4): drop it, and connect anew, to another server if
+        there is one.
+        """
+        current, target = self._current, self.target
+        if current is not None and target is not None and not self._condemned:
+            self.health.failed(target, why, mute=True)
+            self._condemned = True
+            current.abort(why)
+
+    def refused(self, why: str, retryAfter: float | None) -> None:
+        """
+        The server takes nothing now (503, RFC 3261 section 21.5.4): move to another one, if one is well.
+
+        @param retryAfter: seconds, if it said so.
+        """
+        current, target = self._current, self.target
+        if current is None or target is None or self._condemned:
+            return
+        self.health.failed(target, why, retryAfter, mute=True)
+        if any(self.health.usable(each) for each in self._endpoint.known):
+            self._condemned = True
+            current.abort(why)
+
+    def answered(self) -> None:
+        """The server has answered a request over the flow."""
+        if self._current is not None and self.target is not None:
+            self.health.answered(self.target)
+
+    @property
+    def target(self) -> Target | None:
+        """The server that the flow leads to, or that was tried last."""
+        return self._endpoint.target
 
     def pingsAnswered(self, flowTimer: int | None) -> None:
         """
@@ -294,6 +256,7 @@ class TrunkFlows:
 
     def _flowUp(self, channel: StreamSignalling) -> None:
         self._current = channel
+        self._condemned = False
         self._since = self._clock.seconds()
         self.problem = None
         record = self.handshake()
@@ -312,7 +275,10 @@ class TrunkFlows:
 
     def _flowDown(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         self._current = None
-        self._backoff.lost(self._clock.seconds() - self._since)
+        lasted = self._clock.seconds() - self._since
+        self._backoff.lost(lasted)
+        if lasted < _TAKEN_ON and not self._condemned and self._stopped is None and self.target is not None:
+            self.health.failed(self.target, f"it closed the connection after {lasted:.1f} s")
         if self._stopped is None:
             self.problem = str(reason)
             self._log.warn("{domain}: connection lost: {reason}", domain=self._domain, reason=str(reason))
@@ -334,7 +300,10 @@ class TrunkFlows:
         current = self._current
         if current is not None and any(target.host == current.peer.host for target in targets):
             return current
-        endpoint = TargetsEndpoint(host, lambda: succeed(targets), self._connector, self._noExtra)
+        # Where a dialog leads there is no choice.
+        endpoint = TargetsEndpoint(
+            host, lambda: succeed(targets), self._connector, self._noExtra, self.health, must=True
+        )
         channel = await endpoint.connect(self._extraFactory)
         assert isinstance(channel, StreamSignalling)
         return channel
@@ -375,8 +344,3 @@ def _tlsPort(uri: SIPURI) -> int | None:
     if uri.transport == "udp" or (uri.port == 5060 and uri.transport != "tls"):
         return None
     return uri.port
-
-
-def _shown(target: Target) -> str:
-    address = str(TransportAddress("TLS", target.host, target.port))
-    return address if target.name == target.host else f"{address} ({target.name})"

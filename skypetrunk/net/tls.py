@@ -66,6 +66,8 @@ class _Gate(Protocol):
         """The handshake is over and OpenSSL trusts the chain; revocation may take a moment longer."""
         if self._checking is not None:
             return
+        if self._attempt is not None:
+            self._attempt.handshakeCompleted()
         self._checking = maybeDeferred(self._verify)
         self._checking.addCallback(self._verified).addErrback(self._notVerified)
 
@@ -178,10 +180,14 @@ class _Attempt(Factory):
         self._gate: _Gate | None = None
         self._result: Deferred[IProtocol] | None = None
         self._connecting: Deferred[IProtocol] | None = None
+        self._handshake = endpoint.handshakeTimeout
+        self._clock: IReactorTime | None = None
+        self._limit: IDelayedCall | None = None
 
     def begin(self, tcp: IStreamClientEndpoint, clock: IReactorTime) -> Deferred[IProtocol]:
         """Connect; the Deferred fires with the SIP protocol."""
         result = self._result = Deferred[IProtocol](self._cancelled)
+        self._clock = clock
         wrapped = TLSMemoryBIOFactory(self.creator, True, self, clock)
         self._connecting = tcp.connect(wrapped)
         self._connecting.addErrback(self._notConnected)
@@ -198,16 +204,30 @@ class _Attempt(Factory):
     def buildProtocol(self, addr: IAddress | None) -> _Gate:
         """The TCP connection stands: its gate."""
         self._gate = _Gate(self, addr)
+        if self._handshake is not None and self._clock is not None:
+            self._limit = self._clock.callLater(self._handshake, self._late, self._gate)
         return self._gate
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up; what is checked then has bounds of its own."""
+        limit, self._limit = self._limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
+
+    def _late(self, gate: _Gate) -> None:
+        self.failed(ChannelFailed(f"{self._peer}: no TLS handshake within {self._handshake:g} s"))
+        gate.abandon()
 
     def succeeded(self, protocol: IProtocol) -> None:
         """The gate is open."""
+        self.handshakeCompleted()
         result, self._result = self._result, None
         if result is not None:
             result.callback(protocol)
 
     def failed(self, problem: Exception) -> None:
         """The attempt is over."""
+        self.handshakeCompleted()
         result, self._result = self._result, None
         if result is not None:
             result.errback(problem)
@@ -222,6 +242,7 @@ class _Attempt(Factory):
     def _cancelled(self, result: Deferred[IProtocol]) -> None:
         # Forget first, then abort: what the abort sets off finds nobody to tell.
         self._result = None
+        self.handshakeCompleted()
         gate, connecting = self._gate, self._connecting
         if gate is not None:
             gate.abandon()
@@ -236,6 +257,8 @@ class TLSClientEndpoint:
 
     C{connect()} errbacks with L{PeerNotVerified} (the peer is somebody else), L{ChannelFailed} (there is no
     working TLS peer) or L{CancelledError}.
+
+    @ivar handshakeTimeout: seconds that TLS may take after TCP, or C{None}.
     """
 
     def __init__(
@@ -245,12 +268,16 @@ class TLSClientEndpoint:
         clock: IReactorTime,
         peer: str,
         timeout: float = CONNECT_TIMEOUT,
+        *,
+        handshake: float | None = None,
     ) -> None:
         """
         @param tcp: the way to the literal address.
         @param peer: that address, for people.
-        @param timeout: seconds, for TCP and TLS together.
+        @param timeout: seconds, for TCP, TLS and the checks together.
+        @param handshake: seconds, for TLS alone.
         """
+        self.handshakeTimeout = handshake
         self.tls = tls
         self.peer = peer
         self._tcp = tcp

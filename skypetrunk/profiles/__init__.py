@@ -45,6 +45,8 @@ class CarrierProfile:
     @ivar leastExpires: the smallest that is taken, in seconds.
     @ivar targetNames: host names that prove the carrier too, or C{*.} and the domain of some, lower case.
     @ivar naptr: the carrier's NAPTR records are asked for (RFC 3263 section 4.1).
+    @ivar connectTimeout: seconds of TCP until the next server is tried.
+    @ivar handshakeTimeout: seconds of TLS until the next server is tried.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -71,6 +73,8 @@ class CarrierProfile:
     targetNames: tuple[str, ...]
     staticRSA: bool
     naptr: bool
+    connectTimeout: int
+    handshakeTimeout: int
     calls: int | None
 
 
@@ -125,6 +129,8 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         targetNames=_targetNames(table),
         staticRSA=table.boolean("static_rsa", False),
         naptr=table.boolean("naptr", True),
+        connectTimeout=table.integer("tcp_timeout", 1, 30, 2),
+        handshakeTimeout=table.integer("tls_timeout", 1, 30, 3),
         calls=table.integer("calls", 1, 100000, 0) or None,
     )
     if profile.anonymous == "asserted" and profile.callerHeader == "none":

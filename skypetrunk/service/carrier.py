@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core import registration
+from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.options_ping import OptionsPing, makeOptions
 from skypetrunk.core.registration import Registration
 from skypetrunk.core.sides import TrunkSide
@@ -25,8 +26,9 @@ from skypetrunk.interfaces import (
     IRegistrationObserver,
     ITargetLocator,
 )
-from skypetrunk.net.flows import TrunkFlows, tlsConnector
+from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.net.reception import MessageObserver
+from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
 from skypetrunk.service.routing import Account
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.tls_files import clientTLS
@@ -99,7 +101,11 @@ class Carrier:
         self.flows = TrunkFlows(
             configuration.domain,
             locator,
-            tlsConnector(reactor, clientTLS(configuration)),
+            tlsConnector(
+                reactor,
+                clientTLS(configuration),
+                Budgets(configuration.profile.connectTimeout, configuration.profile.handshakeTimeout),
+            ),
             self.transactions,
             reactor,
             token,
@@ -227,6 +233,7 @@ class Carrier:
         self._judge()
         if self.registration is not None and self.registration.outbound:
             self.flows.pingsAnswered(self.registration.flowTimer)
+        self.flows.answered()
         self._tellMoved()
         self._lapse = self._reactor.callLater(expires, self._lapsed)
 
@@ -235,6 +242,9 @@ class Carrier:
         if self.registration is None or not self.registration.registered:
             self._notUp()
         self._problem = f"{status} {reason}"
+        if status == 503:
+            wanted = None if self.registration is None else self.registration.retryAfter
+            self.flows.refused(f"REGISTER is answered {self._problem}", wanted)
 
     def lost(self, reason: str) -> None:
         """No answer: this connection is worth nothing."""
@@ -251,7 +261,11 @@ class Carrier:
             if self._problem != _UNWILLING:
                 self._log.warn("{trunk}: {problem}", trunk=self.name, problem=_UNWILLING)
             self._problem = _UNWILLING
-        elif not before:
+            self._judge()
+            self.flows.refused(_UNWILLING, retryAfterOf(response))
+            return
+        self.flows.answered()
+        if not before:
             self._problem = None
             self._log.info("{trunk}: OPTIONS is answered {status}", trunk=self.name, status=response.status)
         self._judge()
@@ -301,6 +315,7 @@ class Carrier:
                 "domain": record.domain,
                 "proof": record.proof,
             },
+            "targets": self.flows.health.status(),
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
         }

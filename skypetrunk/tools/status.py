@@ -83,6 +83,10 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         problem = f": {trunk['problem']}" if trunk["problem"] else ""
         calls = f"{trunk['calls']} calls{_refused(trunk)}"
         yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {calls}"
+        for each in trunk.get("targets", ()):
+            penalty = each["penalty"]
+            left = f"passed over for {penalty:.0f} s" if penalty else "to be tried again"
+            yield f"  {each['target']}: {left}: {each['reason']}"
     for name, pbx in state.get("pbxes", {}).items():
         if pbx.get("plugin"):
             yield f"pbx {name}: in this process, plugin {pbx['plugin']}; {pbx['calls']} calls{_refused(pbx)}"

@@ -18,10 +18,11 @@ from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, Target
 from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots
 from skypetrunk.net.dns_records import Records
-from skypetrunk.net.flows import TargetsEndpoint, TrunkFlows, tlsConnector
+from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.locate import Locator
 from skypetrunk.net.signalling import StreamSignallingFactory
+from skypetrunk.net.targets_endpoint import TargetsEndpoint, tlsConnector
 from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
 from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.wire.message import parseMessage
@@ -116,7 +117,8 @@ class FlowTests(FlowsTestCase):
     def test_interface(self) -> None:
         """It is a channel finder."""
         self.assertTrue(verifyObject(IChannelFinder, self.flows))
-        endpoint = TargetsEndpoint("x", lambda: succeed([]), self.connector, lambda text: None)
+        health = self.flows.health
+        endpoint = TargetsEndpoint("x", lambda: succeed([]), self.connector, lambda text: None, health)
         self.assertTrue(verifyObject(IStreamClientEndpoint, endpoint))
 
     def test_up(self) -> None:
@@ -279,6 +281,111 @@ class FlowTests(FlowsTestCase):
         self.flows.stop()
         self.network.flush()
         self.flows.renew("nothing there")
+
+
+class HealthTests(FlowsTestCase):
+    """One table says which server is tried first, and all that goes wrong is in it."""
+
+    def health(self) -> list[tuple[str, str]]:
+        """Who is passed over, and why."""
+        return [(each["target"], each["reason"]) for each in self.flows.health.status()]
+
+    def lose(self) -> None:
+        """The server closes the newest connection."""
+        self.network.pumps[-1].serverIO.loseConnection()
+        self.network.flush()
+
+    def test_refusedFirst(self) -> None:
+        """A server that refused the connection is not tried again first, until its penalty ends."""
+        self.serve("192.0.2.2", 5062)
+        self.start()
+        ((target, reason),) = self.health()
+        self.assertEqual(target, "tls:192.0.2.1:5061 (a.carrier.example)")
+        self.assertIn("refused", reason)
+        self.network.advance(10)
+        self.lose()
+        self.network.advance(1.1)
+        self.assertEqual(self.network.attempts[2:], [("192.0.2.2", 5062)])
+        self.serve("192.0.2.1")
+        self.network.advance(15)
+        self.lose()
+        self.network.advance(2.1)
+        self.assertEqual(self.network.attempts[3:], [("192.0.2.1", 5061)])
+        self.assertEqual(self.events[-1], "up tls:192.0.2.1:5061")
+
+    def test_closedSoon(self) -> None:
+        """A server that takes the connection and drops it at once is passed over; not one that idles."""
+        self.serve("192.0.2.1")
+        self.serve("192.0.2.2", 5062)
+        self.start()
+        self.network.advance(10)
+        self.lose()
+        self.network.advance(1.1)
+        self.assertEqual(self.events[2:], ["up tls:192.0.2.1:5061"])
+        self.lose()
+        self.network.advance(2.1)
+        self.assertEqual(self.events[4:], ["up tls:192.0.2.2:5062"])
+        self.assertIn("it closed the connection after", self.health()[0][1])
+
+    def test_renewed(self) -> None:
+        """A server that does not answer is left for the next; that it can be connected to proves nothing."""
+        self.serve("192.0.2.1")
+        self.serve("192.0.2.2", 5062)
+        self.start()
+        self.flows.renew("no answer to REGISTER")
+        self.network.flush()
+        self.network.advance(1.1)
+        self.assertEqual(self.events, ["up tls:192.0.2.1:5061", "down", "up tls:192.0.2.2:5062"])
+        self.assertEqual(
+            self.health(), [("tls:192.0.2.1:5061 (a.carrier.example)", "no answer to REGISTER")]
+        )
+        self.successResultOf(self.find("sip:192.0.2.1"))
+        self.assertEqual(len(self.health()), 1)
+
+    def test_refused(self) -> None:
+        """503 with Retry-After: the flow moves, and does not come back before."""
+        self.serve("192.0.2.1")
+        self.serve("192.0.2.2", 5062)
+        self.start()
+        self.flows.refused("REGISTER is answered 503", 120)
+        self.network.flush()
+        self.network.advance(1.1)
+        self.assertEqual(self.events, ["up tls:192.0.2.1:5061", "down", "up tls:192.0.2.2:5062"])
+        self.network.unlisten("192.0.2.2", 5062)
+        self.lose()
+        self.network.advance(100)
+        self.assertNotIn(("192.0.2.1", 5061), self.network.attempts[1:])
+        self.network.advance(100)
+        self.assertEqual(self.events[-1], "up tls:192.0.2.1:5061")
+
+    def test_refusedEverywhere(self) -> None:
+        """With no other server that is well the flow stays, and what comes in by it."""
+        self.serve("192.0.2.1")
+        self.start()
+        self.flows.health.failed(Target("192.0.2.2", 5062, "b.carrier.example"), "refused")
+        self.flows.refused("OPTIONS is answered 503", None)
+        self.network.flush()
+        self.assertEqual(self.events, ["up tls:192.0.2.1:5061"])
+        self.flows.answered()
+        self.assertEqual([target for target, _ in self.health()], ["tls:192.0.2.2:5062 (b.carrier.example)"])
+
+    def test_allLeftAlone(self) -> None:
+        """Every server has asked for a pause: nothing is tried, and the log says why."""
+        located = Locator(Records(self.resolver, self.clock), lambda highest: 0).locate(DOMAIN)
+        for target in self.successResultOf(located):
+            self.flows.health.failed(target, "503", 60)
+        self.start()
+        self.assertEqual(self.network.attempts, [])
+        self.assertEqual(self.flows.problem, "each server has asked to be left alone")
+
+    def test_dialogGoesOn(self) -> None:
+        """A request within a dialog goes to a server that asked for a pause: there is no other."""
+        self.serve("192.0.2.1")
+        self.serve("192.0.2.3")
+        self.start()
+        self.flows.health.failed(Target("192.0.2.3", 5061, "192.0.2.3"), "503", 60)
+        channel = self.successResultOf(self.find("sip:192.0.2.3"))
+        self.assertEqual(str(channel.peer), "tls:192.0.2.3:5061")
 
 
 class FindTests(FlowsTestCase):
@@ -468,7 +575,7 @@ class StopTests(FlowsTestCase):
     def test_locating(self) -> None:
         """Stopping while DNS is asked."""
         never: Deferred[Sequence[Target]] = Deferred()
-        endpoint = TargetsEndpoint("x", lambda: never, self.connector, self.events.append)
+        endpoint = TargetsEndpoint("x", lambda: never, self.connector, self.events.append, self.flows.health)
         connecting: Deferred[IProtocol] = endpoint.connect(self.flows._factory)
         connecting.cancel()
         self.failureResultOf(connecting, CancelledError)
@@ -488,6 +595,7 @@ class ConnectorTests(FlowsTestCase):
         self.assertEqual(
             [client[:2] for client in reactor.tcpClients], [("192.0.2.1", 5061), ("2001:db8::1", 5062)]
         )
+        self.assertEqual([client[3] for client in reactor.tcpClients], [2, 2])
         reactor.advance(10)
         problem = self.failureResultOf(four, ChannelFailed).value
         self.assertIn("tls:192.0.2.1:5061 (a.carrier.example)", str(problem))

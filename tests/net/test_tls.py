@@ -584,6 +584,43 @@ class RevocationTests(TLSTestCase):
         self.assertNothingSaid()
 
 
+class BudgetTests(TLSTestCase):
+    """How long TLS alone may take."""
+
+    def endpoint(self, tls: ClientTLS | None = None) -> TLSClientEndpoint:
+        """The way to 192.0.2.1:5061, where a handshake has 3 s."""
+        tcp = self.network.endpoint("192.0.2.1", 5061)
+        return TLSClientEndpoint(tcp, tls or self.tls(), self.clock, "192.0.2.1:5061", handshake=3)
+
+    def test_silent(self) -> None:
+        """A server that takes the connection and says nothing has 3 s."""
+        self.network.listen("192.0.2.1", 5061, self.listeners)
+        connecting = self.connect()
+        self.network.advance(2.9)
+        self.assertNoResult(connecting)
+        self.network.advance(0.2)
+        problem = self.failureResultOf(connecting, ChannelFailed).value
+        self.assertEqual(str(problem), "192.0.2.1:5061: no TLS handshake within 3 s")
+        self.network.flush()
+        self.assertTrue(self.network.closed())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_done(self) -> None:
+        """A handshake that ends in time has no bound any more, however it ends; nor has one given up."""
+        self.serve()
+        self.successResultOf(self.connect())
+        self.network.advance(4)
+        self.assertFalse(self.network.closed())
+        self.serve(leaf(dns("other.example")))
+        self.failureResultOf(self.connect(), PeerNotVerified)
+        self.network.listen("192.0.2.1", 5061, self.listeners)
+        connecting = self.connect()
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+        self.network.flush()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class EndTests(TLSTestCase):
     """Cancelling, broken factories, renegotiation."""
 

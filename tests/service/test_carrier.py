@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -207,6 +208,48 @@ class BothTests(CarrierCase):
         self.answers(503)
         self.assertFalse(self.trunk.side.up)
         self.assertEqual(self.trunk.status()["problem"], "OPTIONS is answered 503")
+
+
+class RefusedTests(CarrierCase):
+    """503: the server is passed over, for as long as it says."""
+
+    profile = "options_interval = 30"
+
+    def held(self) -> list[tuple[str, float]]:
+        """Why it is passed over, and for how long."""
+        targets: Any = self.trunk.status()["targets"]
+        return [(each["reason"], each["penalty"]) for each in targets]
+
+    def test_register(self) -> None:
+        """REGISTER."""
+        self.start()
+        self.carrier.transactions.pop()
+        self.assertEqual(self.held(), [])
+        self.answers(503, ("Retry-After", "120 (soon)"))
+        self.assertEqual(self.held(), [("REGISTER is answered 503 Service Unavailable", 120.0)])
+        self.assertIsNotNone(self.trunk.flows.current())
+
+    def test_registerOtherwise(self) -> None:
+        """Another refusal says nothing of the server."""
+        self.start()
+        self.carrier.transactions.pop()
+        self.answers(480)
+        self.assertEqual(self.held(), [])
+
+    def test_options(self) -> None:
+        """OPTIONS, until it is answered otherwise."""
+        self.start()
+        self.answers(503)
+        self.assertEqual(self.held(), [("OPTIONS is answered 503", 15.0)])
+        self.network.advance(30)
+        self.answers(404)
+        self.assertEqual(self.held(), [])
+
+    def test_silent(self) -> None:
+        """No answer to either: the connection is dropped, and the table says why."""
+        self.start()
+        self.network.advance(32)
+        self.assertEqual(self.held(), [("the registrar does not answer", 15.0)])
 
 
 class NeitherTests(CarrierCase):

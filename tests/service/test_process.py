@@ -241,8 +241,9 @@ class RunTests(ProcessCase):
         self.assertTrue(lines[0].startswith("trunk carrier: down: tls:127.0.0.1:9: "), out)
         self.assertTrue(lines[0].endswith("; 0 calls"), out)
         where = f"udp:127.0.0.1:{self.port}, tcp:127.0.0.1:{self.port}"
+        self.assertRegex(lines[1], r"^  tls:127\.0\.0\.1:9: passed over for \d+ s: .*refused")
         self.assertEqual(
-            lines[1:],
+            lines[2:],
             [
                 f"pbx office: listens on {where}; 0 calls, 0 strangers dropped, 0 malformed messages",
                 "calls: 0 up, 0 since the start",
