@@ -139,7 +139,7 @@ class LegClient(LegDialog, Ends):
         if self.dialog is None:
             assert self._contact is not None
             self._early.seen(client.request, response, self._contact)
-        if self._acknowledgeReliable(client.request, response) and not self.refresh.owns(client):
+        if self._acknowledgeReliable(client.request, response) and not self.refresh.active:
             self.owner.legProgressed(self, response)
 
     def inviteAccepted(self, client: InviteClient, response: Response) -> None:
@@ -158,10 +158,11 @@ class LegClient(LegDialog, Ends):
         self._read(response)
         self._confirm()
         self.refresh.timer.accepted(response)
-        if self.refresh.owns(client):
+        if self.refresh.active:
             self.refresh.accepted(client, response)
         else:
             self.owner.legAccepted(self, response)
+            self.refresh.proceed()
 
     def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: a second fork, or an answer that crossed our CANCEL: ACK, then BYE."""
@@ -170,6 +171,7 @@ class LegClient(LegDialog, Ends):
             self._client = None
             self._acknowledge(client, self.dialog, response, b"")
             self.owner.legCrossed(self, response)
+            self.refresh.proceed()
             return
         assert self._contact is not None
         dialog = self._early.continued(Dialog.fromResponse(client.request, response, self._contact))
@@ -190,7 +192,7 @@ class LegClient(LegDialog, Ends):
         self._inputs.refuse()
 
     def _failed(self, client: Client, status: int, response: Response | None, reason: str) -> None:
-        if self.refresh.owns(client):
+        if self.refresh.active:
             self._client = None
             self.refresh.failed(status, ours=self.sequence > 0)
             return
@@ -247,11 +249,14 @@ class LegClient(LegDialog, Ends):
         transaction.respond(self._response(request, 200))
         self.reasons = reasonsAcross(request)
         self.refresh.stop()
-        if self._pending is not None:
-            self._pending.refuse(self._response(self._pending.request, 487))
-            self._pending = None
+        self._terminatePending()
         self.owner.legEnded(self, "hung up")
         self._inputs.end()
+
+    def _terminatePending(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.refuse(self._response(pending.request, 487))
 
     # REFER
 
@@ -307,8 +312,10 @@ class LegClient(LegDialog, Ends):
 
     def giveUp(self, cause: str) -> None:
         """Hang up, and tell the owner."""
+        # A BYE that cannot leave ends the leg at once, and then it has no owner any more.
+        owner = self.owner
         self.hangUp()
-        self.owner.legEnded(self, cause)
+        owner.legEnded(self, cause)
 
     def hangUp(self, reasons: Sequence[Header] = ()) -> None:
         """
@@ -331,7 +338,10 @@ class LegClient(LegDialog, Ends):
         """Machine: nothing of this leg is left on the wire, but a re-INVITE that the end overtook."""
         self.refresh.stop()
         self.cancelInvite()
+        self._terminatePending()
         for server in self._unacknowledged.values():
+            # A 2xx that waits for a PRACK was not sent (RFC 3261 section 15.1.2).
+            server.refuse(self._response(server.request, 487))
             server.stop()
         self._unacknowledged.clear()
         self._gone = True

@@ -74,24 +74,33 @@ class SessionRefresh:
     The own offers of one leg.
 
     @ivar timer: the session timer.
+    @ivar active: what the leg has sent last, and waits for, is an offer of its own.
     """
 
-    __slots__ = ("_client", "_glares", "_later", "_leg", "_sent", "_waiting", "_wanted", "_workshop", "timer")
+    __slots__ = (
+        "_glares",
+        "_later",
+        "_leg",
+        "_sent",
+        "_stopped",
+        "_waiting",
+        "_wanted",
+        "_workshop",
+        "active",
+        "timer",
+    )
 
     def __init__(self, leg: RefreshedLeg, workshop: Workshop) -> None:
         self.timer = SessionTimer(self, workshop.clock, leg.side.sessionExpires, leg.side.leastExpires)
         self._leg = leg
         self._workshop = workshop
-        self._client: Client | None = None
+        self.active = False
         self._waiting: Renewal | None = None
         self._sent: Renewal | None = None
         self._later: IDelayedCall | None = None
         self._glares = 0
         self._wanted = False
-
-    def owns(self, client: Client) -> bool:
-        """Is this the one under way?"""
-        return client is self._client
+        self._stopped = False
 
     # SessionTimerUser
 
@@ -103,10 +112,13 @@ class SessionRefresh:
         leg = self._leg
         if not leg.free:
             self.timer.postpone(RETRY_SECONDS)
-        elif leg.allows("UPDATE"):
-            self._client = leg.update(b"")
+            return
+        # Before it is sent: where nothing can be reached it has failed at once.
+        self.active = True
+        if leg.allows("UPDATE"):
+            leg.update(b"")
         else:
-            self._client = leg.reinvite(leg.session.repeatOffer())
+            leg.reinvite(leg.session.repeatOffer())
 
     def refreshSoon(self) -> None:
         """The peer is to hear of us as soon as the leg is free, whatever the timer says."""
@@ -129,7 +141,7 @@ class SessionRefresh:
 
     def proceed(self) -> None:
         """The leg may be free: begin what waits for that."""
-        if self._later is not None or not self._leg.free:
+        if self._later is not None or self.active or self._stopped or not self._leg.free:
             return
         if self._waiting is None:
             if self._wanted:
@@ -138,8 +150,8 @@ class SessionRefresh:
             return
         self._wanted = False
         self._sent, self._waiting = self._waiting, None
-        offer = self._leg.session.makeOffer(self._sent.stream, self._sent.freshKey)
-        self._client = self._leg.reinvite(offer)
+        self.active = True
+        self._leg.reinvite(self._leg.session.makeOffer(self._sent.stream, self._sent.freshKey))
 
     def _again(self) -> None:
         self._later = None
@@ -149,8 +161,9 @@ class SessionRefresh:
 
     def accepted(self, client: Client, response: Response) -> None:
         """The peer took it."""
-        sent, self._sent, self._client = self._sent, None, None
+        sent, self._sent = self._sent, None
         self._leg.acknowledge(response)
+        answer = None
         if isinstance(client, InviteClient):
             try:
                 answer = self._leg.session.answerReceived(description(response))
@@ -158,8 +171,9 @@ class SessionRefresh:
             except RemoteError as error:
                 self._leg.giveUp(f"the refresh was answered with {error}")
                 return
-            if sent is not None:
-                sent.done(answer)
+        self.active = False
+        if sent is not None:
+            sent.done(answer)
         self.proceed()
 
     def failed(self, status: int, ours: bool) -> None:
@@ -168,7 +182,7 @@ class SessionRefresh:
 
         @param ours: the call is one that we placed: then the peer's retry is the earlier one.
         """
-        sent, self._sent, self._client = self._sent, None, None
+        sent, self._sent, self.active = self._sent, None, False
         if status in (408, 481):
             # RFC 4028 section 10, RFC 3261 section 12.2.1.2: the dialog is gone.
             self._leg.giveUp(f"the refresh was answered {status}")
@@ -182,15 +196,18 @@ class SessionRefresh:
         elif status == 491 and self._waiting is None and self._glares < GLARES:
             self._glares += 1
             self._waiting = sent
-            self._later = self._workshop.clock.callLater(delay, self._again)
         else:
             # The peer keeps what it has; what it hears of another codec is its own affair.
             sent.done(None)
+        if status == 491 and self._waiting is not None and self._later is None:
+            self._later = self._workshop.clock.callLater(delay, self._again)
+        self.proceed()
 
     def stop(self) -> None:
         """The leg ends: nothing of it changes anything any more."""
         self.timer.stop()
-        self._client = self._waiting = self._sent = None
+        self._stopped, self.active = True, False
+        self._waiting = self._sent = None
         self._wanted = False
         if self._later is not None:
             self._later.cancel()

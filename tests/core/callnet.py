@@ -180,6 +180,7 @@ class Observer:
     def __init__(self) -> None:
         self.events: list[tuple[str, object]] = []
         self.ended: list[CallEnded] = []
+        self.media: list[Sequence[LegStatistics]] = []
 
     def callStarted(self, request: CallRequest) -> None:
         """Record it."""
@@ -193,6 +194,7 @@ class Observer:
         """Record it."""
         self.events.append(("ended", ended.cause))
         self.ended.append(ended)
+        self.media.append(media)
 
 
 @implementer(IChannelFinder)
@@ -304,8 +306,11 @@ class Neighbour:
         return self.within(invite, response, "ACK", invite.cseq.number, body)
 
     def ackRefusal(self, status: int) -> None:
+        """The ACK of the last refusal with this status."""
+        self.ackOf(self.response(status))
+
+    def ackOf(self, refusal: Response) -> None:
         """The ACK of a refusal, hop by hop (RFC 3261 section 17.1.1.3)."""
-        refusal = self.response(status)
         invite = self._said[refusal.callID, refusal.cseq.number]
         headers = invite.withHeader("To", refusal.header("To") or "").headers
         self.says(Request("ACK", invite.uri, _withMethod(headers, "ACK")))

@@ -79,6 +79,31 @@ class Forks(Race):
         self.assertEqual(self.port(), 7000)
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_secondAnswerAfterTheEnd(self) -> None:
+        """The call has ended meanwhile: ACK and BYE, and nothing new for the branch that is gone."""
+        near, far = self.call()
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        self.caller.within(near, accepted, "BYE", 2)
+        self.callee.got()
+        self.callee.answers(far, 200, self.branch("two", 7100), tag="two")
+        self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+
+    def test_freshKeyWaits(self) -> None:
+        """The caller's re-INVITE is under way on that leg: the new key is offered right after its answer."""
+        near, far = self.call()
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2, "a=sendonly\r\n"))
+        again = self.callee.request("INVITE")
+        self.callee.answers(far, 200, self.branch("two", 7100), tag="two")
+        self.callee.got()
+        self.callee.answers(again, 200, self.branch("one", 7000), tag="one")
+        renewal = [] if self.callee is self.net.pbx else ["INVITE"]
+        self.assertEqual(self.callee.got(), ["ACK", *renewal])
+
     def test_secondAnswerAfterPRACK(self) -> None:
         """The BYE of a branch that had a PRACK goes on counting (section 12.2.1.1)."""
         near, far = self.call()

@@ -299,6 +299,28 @@ class Reliable(Race):
         self.assertEqual(self.caller.got()[-1], 500)
         self.assertEqual(self.callee.got(), ["BYE"])
 
+    def test_byeMeanwhile(self) -> None:
+        """The caller hangs up while the 200 waits for its PRACK: the INVITE is answered 487."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.answer(far)
+        self.caller.got()
+        self.caller.within(near, ringing, "BYE", 2)
+        self.assertEqual(self.caller.got(), [200, 487])
+
+    def test_neverAfterReinvite(self) -> None:
+        """A re-INVITE that came before the PRACK is answered too when the call ends without one."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.answer(far)
+        self.caller.within(near, ringing, "INVITE", 2, self.description(self.caller, 2, "a=sendonly\r\n"))
+        self.callee.answers(self.callee.request("INVITE"), 180)
+        self.net.clock.pump([0.5] * 64)
+        final = [m for m in self.caller.channel.responses if m.status >= 300]
+        self.assertEqual({(m.status, m.cseq.number) for m in final}, {(500, 1), (487, 2)})
+
     def test_refusedMeanwhile(self) -> None:
         """A refusal does not wait, and ends what is sent again."""
         _, far = self.demanding()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skypetrunk.core.session_timer import RETRY_SECONDS
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.callnet import Neighbour
@@ -328,6 +329,19 @@ class SessionTimers(Race):
             for seconds in least:
                 self.callee.answers(self.callee.request("INVITE"), 422, headers=[("Min-SE", str(seconds))])
             self.assertEqual(self.caller.got()[-1], 502)
+
+    def test_unreachable(self) -> None:
+        """Nothing can be reached when a refresh is due: it is tried again; at the end both sides are rid."""
+        self.weRefreshTheCallee(600)
+        self.callee.finder.down = True
+        self.net.clock.advance(300)
+        self.callee.finder.down = False
+        self.net.clock.advance(RETRY_SECONDS)
+        self.refresh(self.callee, [("Session-Expires", "600;refresher=uac")])
+        self.callee.finder.down = True
+        self.caller.got()
+        self.net.clock.pump([10.0] * 58)
+        self.assertEqual(set(self.caller.got()), {"BYE"})
 
     def test_422ToRefresh(self) -> None:
         """422 to a refresh raises the interval from then on."""
