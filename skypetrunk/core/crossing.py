@@ -182,7 +182,11 @@ class Crossing:
         exchange = self._exchange
         if exchange is None or leg is not exchange.answering or self._ended:
             leg.acknowledge(response)
-            leg.hangUp()
+            if self._ended or leg not in (self._near, self._far):
+                leg.hangUp()
+            else:
+                # What it answers was given up, and the leg goes on in this call.
+                self.legCrossed(leg, response)
             return
         self._stopRinging()
         try:
@@ -190,6 +194,7 @@ class Crossing:
         except RemoteError as error:
             leg.warn("the answer", error)
             leg.acknowledge(response)
+            self._exchange = None
             self._end("trunk", str(error), error.status or 488)
             exchange.refuse(error.status or 488, warningsAcross([error.warning]))
             self._hangUp()
@@ -225,6 +230,7 @@ class Crossing:
             self._hangUp()
             return
         answering.acknowledge(exchange.success, body)
+        answering.refresh.proceed()
 
     def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:
         """CANCEL crosses; a first INVITE was the whole call."""

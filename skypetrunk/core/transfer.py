@@ -143,7 +143,7 @@ def referredExchange(transfer: Transfer, ringing: Exchange | None = None) -> Ref
     if ringing is not None:
         exchange.answering = ringing.answering
         exchange._offer, exchange._answer = ringing._offer, ringing._answer
-        exchange._branches = ringing._branches
+        exchange._branches, exchange._settledBy = ringing._branches, ringing._settledBy
     return exchange
 
 
@@ -173,9 +173,10 @@ class ReplacingExchange(Exchange):
         self.withdrawn()
 
     def withdrawn(self) -> None:
-        """It was taken back, or the call has ended."""
-        self.asking.session.media.release()
-        self.asking.hangUp()
+        """It was taken back, or the call has ended; after our 2xx it is one of the call's two."""
+        if self.success is None:
+            self.asking.session.media.release()
+            self.asking.hangUp()
 
 
 def agree(one: Leg, other: Leg) -> None:

@@ -72,10 +72,15 @@ class Transferable(Crossing):
         """Who is on this leg, for a call that it makes."""
         return self._caller if leg is self._near else Caller(self.request.called, None)
 
+    @property
+    def movable(self) -> bool:
+        """The call stands, and neither a change nor a transfer of it is under way."""
+        return self.settled and self._transfer is None
+
     def legReferred(self, leg: Leg, refer: ReferServer) -> None:
         """The owner knows the rules; one at a time."""
         other = self.other(leg)
-        if other is None or not self.settled or self._transfer is not None:
+        if other is None or not self.movable:
             refer.refuse(491)
         else:
             self._owner.bridgeReferred(self, leg, other, refer)
@@ -98,6 +103,7 @@ class Transferable(Crossing):
         @param hangUp: the one that stays behind has not hung up yet.
         """
         self._transfer = None
+        self._dropChange()
         other = self.other(leg)
         by = "callee" if leg is self._near else "caller"
         self._statistics.append(leg.session.media.statistics())
@@ -110,6 +116,17 @@ class Transferable(Crossing):
         self._end(by, TRANSFERRED, None)
         if hangUp and other is not None:
             self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
+
+    def _dropChange(self) -> None:
+        """A re-INVITE or UPDATE that is on its way across has nobody to go to any more."""
+        exchange = self._exchange
+        if exchange is None or exchange.success is not None:
+            return
+        self._exchange = None
+        self._stopRinging()
+        exchange.refuse(491)
+        if exchange.answering is not None:
+            exchange.answering.cancelInvite()
 
     def takeOver(self, leg: Leg) -> None:
         """The transferee is the calling leg from now on; another call had it."""
@@ -146,14 +163,16 @@ class Transferable(Crossing):
         if other is not None:
             agree(new, other)
 
-    def takeOverRinging(self, transfer: Transfer) -> bool:
+    def takeOverRinging(self, transfer: Transfer, replaced: Leg) -> bool:
         """
         The transferee takes the place of the referrer, who has called the target and has no answer yet.
 
-        @return: false if that cannot be: nothing rings yet, or the offer was left to the target.
+        @param replaced: the referrer's leg here.
+        @return: false if that cannot be: the referrer is the one who is called, nothing rings yet, or the
+            offer was left to the target.
         """
         exchange, near = self._exchange, self._near
-        if exchange is None or near is None or exchange.answering is None or exchange.late:
+        if exchange is None or near is not replaced or exchange.answering is None or exchange.late:
             return False
         self._exchange = referredExchange(transfer, exchange)
         self._near = None
@@ -169,9 +188,11 @@ class Transferable(Crossing):
         @raise RemoteError: the INVITE cannot be taken; it carries the status.
         """
         exchange = self._exchange
-        if not self.standing and (exchange is None or exchange.answering is not leg):
-            # Neither one of the peer's own that is not answered yet, nor one that has ended.
+        if self.other(leg) is None if self.standing else exchange is None or exchange.answering is not leg:
+            # One of the peer's own that is not answered yet, or one that has ended.
             raise CallRefused("the call to be replaced is not up", 481)
+        if self._transfer is not None:
+            raise CallRefused("the call to be replaced is being transferred", 491)
         new = self._makeLeg(leg.side)
         try:
             server = new.invited(transaction)

@@ -177,14 +177,14 @@ class Transfers:
         """Two calls through this trunk become one, and nobody else has to do anything for it."""
         if other is not call and not other.standing:
             transfer = Transfer(call, other, transferee, refer)
-            if other.takeOverRinging(transfer):
+            if other.takeOverRinging(transfer, replaced):
                 refer.accept()
                 call.transferBegun(transfer)
                 return
-        if other is call or not other.standing:
+        if other is call or not other.standing or other.other(replaced) is None:
             refer.refuse(481)
             return
-        if not other.settled:
+        if not other.movable:
             refer.refuse(491)
             return
         if refer.referral.replaces is not None and refer.referral.replaces.earlyOnly:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.sides import PASS, REFUSE
@@ -337,6 +338,76 @@ class Blind(TransferCase):
         self.called.answers(invite, 487)
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_heldMeanwhile(self) -> None:
+        """The referrer's hold is under way when the target answers: 491 to it, the transferee goes on."""
+        invite = self.ringing()
+        self.number += 1
+        hold = self.description(self.referrer, "a=sendonly\r\n", 2)
+        self.referrer.within(self.near, self.accepted, "INVITE", self.number, hold)
+        held = self.transferee.request("INVITE")
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        self.referrer.ackRefusal(491)
+        # It crosses our CANCEL, which waits for a provisional response.
+        self.transferee.answers(held, 200, self.description(self.transferee, "a=recvonly\r\n", 2))
+        self.assertEqual(self.transferee.request("ACK").cseq.number, held.cseq.number)
+        self.net.clock.advance(2)
+        self.referrer.answers(self.referrer.request("BYE"), 200)
+        self.assertNotIn("BYE", self.transferee.channel.summary())
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.called.back(invite, "BYE", 1, tag="target")
+        self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
+
+    def test_updatedMeanwhile(self) -> None:
+        """The same where the hold goes on as an UPDATE, which cannot be taken back."""
+        update = [("Allow", "INVITE, ACK, BYE, UPDATE")]
+        self.transferee.back(self.far, "UPDATE", 1, headers=update)
+        invite = self.ringing()
+        self.number += 1
+        hold = self.description(self.referrer, "a=sendonly\r\n", 2)
+        self.referrer.within(self.near, self.accepted, "UPDATE", self.number, hold)
+        held = self.transferee.request("UPDATE")
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        self.assertIn(491, self.referrer.channel.summary())
+        self.transferee.answers(held, 200, self.description(self.transferee, "a=recvonly\r\n", 2))
+        self.net.clock.advance(2)
+        self.assertNotIn("BYE", self.transferee.channel.summary())
+        self.assertEqual(self.net.plane.legs[1].last("sending"), True)
+
+    def test_changedMeanwhile(self) -> None:
+        """The transferee's own change is under way: 491, it asks again, and the target hears of it."""
+        invite = self.ringing()
+        change = self.description(self.transferee, version=2)
+        again = self.transferee.back(self.far, "INVITE", 1, body=change)
+        self.referrer.answers(self.referrer.request("INVITE"), 180)
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        refused = self.transferee.response(491)
+        self.assertEqual(refused.cseq.number, again.cseq.number)
+        self.transferee.ackOf(refused)
+        self.referrer.answers(self.referrer.request("CANCEL"), 200)
+        self.transferee.answers(self.transferee.request("INVITE"), 200, change)
+        self.called.got()
+        hold = self.description(self.transferee, "a=sendonly\r\n", 3)
+        self.transferee.back(self.far, "INVITE", 2, body=hold)
+        self.assertEqual(self.called.request("INVITE").callID, invite.callID)
+
+    def test_laterAnswerOfThePolicy(self) -> None:
+        """The old call, or the transferee, is gone when the policy says yes: nobody is called."""
+        for leaves in (self.transferee, self.referrer):
+            policy: Deferred[None] = Deferred()
+            self.net.policy.result = lambda request, policy=policy: policy  # type: ignore[misc]
+            self.refer(self.target())
+            self.number += 1
+            if leaves is self.referrer:
+                self.referrer.within(self.near, self.accepted, "BYE", self.number)
+            self.transferee.back(self.far, "BYE", 1)
+            self.clear()
+            policy.callback(None)
+            self.assertNotIn("INVITE", self.called.got())
+            self.net.policy.result = lambda request: None
+            self.net.settle()
+            self.tearDown()
+            self.setUp()
+
     def test_stopped(self) -> None:
         """The process stops in the middle of it."""
         invite = self.ringing()
@@ -453,6 +524,27 @@ class Attended(TransferCase):
         self.assertEqual(self.referrer.got(), [481])
         self.assertEqual(self.net.manager.callCount(), 2)
 
+    def test_transferredMeanwhile(self) -> None:
+        """The second call is being transferred itself: 491, as for any other change."""
+        self.referrer.within(self.second, self.accepted2, "REFER", 2, b"", [("Refer-To", self.target())])
+        self.clear()
+        self.refer(self.replacing())
+        self.assertEqual(self.referrer.got(), [491])
+        self.assertEqual(self.net.manager.callCount(), 3)
+
+    def test_replacedMeanwhile(self) -> None:
+        """A leg whose place another has taken, and which waits for the end of its BYE, is none: 481."""
+        tags = self.accepted2.toAddress.tag or "", self.second.fromAddress.tag or ""
+        replaces = ("Replaces", str(Replaces(self.second.callID, *tags)))
+        third = self.invite(self.referrer, [replaces])
+        again = self.transferee.request("INVITE")
+        self.transferee.answers(again, 200, self.description(self.transferee, version=2))
+        self.referrer.ack(third, self.referrer.response(200))
+        self.clear()
+        self.refer(self.replacing())
+        self.invite(self.referrer, [replaces])
+        self.assertEqual(self.referrer.got(), [481, 100, 481])
+
     def test_wrongTags(self) -> None:
         """Tags the wrong way round name no dialog: 481."""
         self.second, self.accepted2 = (
@@ -528,6 +620,18 @@ class SemiAttended(TransferCase):
         self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 486 Busy Here"))
         self.assertEqual(self.net.manager.callCount(), 1)
         self.assertEqual([leg.released for leg in self.net.plane.legs], [False, False, True, True])
+
+    def test_called(self) -> None:
+        """Whoever is called is not put in the caller's place: 481, and it rings on."""
+        second = self.invite(self.transferee)
+        ringing = self.referrer.request("INVITE")
+        self.referrer.answers(ringing, 180, tag="phone")
+        self.clear()
+        names = Replaces(ringing.callID, ringing.fromAddress.tag or "", "phone")
+        self.refer(f"<sip:phone@198.51.100.1?Replaces={names.escaped()}>")
+        self.assertEqual((self.referrer.got(), self.transferee.got()), ([481], []))
+        self.referrer.answers(ringing, 200, self.description(self.referrer), tag="phone")
+        self.transferee.ack(second, self.transferee.response(200))
 
     def test_late(self) -> None:
         """An INVITE without offer cannot be taken over before its answer: 481."""
@@ -790,6 +894,35 @@ class Replaced(TransferCase):
             self.invite(self.referrer, headers)
             self.assertEqual((self.referrer.got()[-1], self.transferee.got()), (status, []), str(headers))
         self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_transferredMeanwhile(self) -> None:
+        """The call is being transferred: 491, and the transfer goes on."""
+        self.refer(self.target())
+        target = self.called.request("INVITE")
+        self.clear()
+        self.invite(self.referrer, self.replaces())
+        self.assertEqual(self.referrer.got(), [100, 491])
+        self.called.answers(target, 200, self.description(self.called), tag="target")
+        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[2])
+
+    def test_unusableAnswer(self) -> None:
+        """What the other side answers cannot be taken: 488, and that is the end of the call."""
+        invite = self.invite(self.referrer, self.replaces())
+        self.transferee.answers(self.transferee.request("INVITE"), 200, b"no description at all")
+        refusal = self.referrer.response(488)
+        self.assertEqual(refusal.callID, invite.callID)
+        self.assertIn("BYE", self.referrer.got())
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [True] * 3)
+
+    def test_lateNeverAcknowledged(self) -> None:
+        """The new leg, without an offer, sends no ACK: the call ends, and each leg is counted once."""
+        self.referrer.invite(self.ours(self.referrer), b"", self.replaces())
+        again = self.transferee.request("INVITE")
+        self.transferee.answers(again, 200, self.description(self.transferee, version=2))
+        self.net.clock.pump([0.5] * 64)
+        names = [each.name for each in self.net.observer.media[-1]]
+        self.assertEqual(len(names), 3)
+        self.assertEqual(self.net.observer.ended[-1].cause, "the answer was never acknowledged")
 
     def test_otherSide(self) -> None:
         """Who is not part of the dialog does not take it over, even if it knows its names: 481."""
