@@ -248,13 +248,19 @@ class Crossing:
             exchange.answering.cancelInvite()
 
     def legCrossed(self, leg: LegClient, response: Response) -> None:
-        """The other side had changed the session already: its media goes where it now wants it."""
+        """
+        The other side had changed the session already: its media goes where it now wants it, and it is
+        offered what stood before, as nobody wants the change any more.
+        """
+        said = leg.session.said
         try:
             if not self._ended:
                 leg.session.answerReceived(description(response))
         except RemoteError as error:
             leg.warn("a crossing answer", error)
         leg.session.forget()
+        if said is not None and not self._ended:
+            leg.refresh.restore(said)
 
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""

@@ -139,6 +139,11 @@ class SessionRefresh:
             before.done(None)
         self.proceed()
 
+    def restore(self, stream: AudioStream) -> None:
+        """Offer again what stood before a change that came to nothing, unless something newer waits."""
+        if self._waiting is None:
+            self.renew(Renewal(stream))
+
     def proceed(self) -> None:
         """The leg may be free: begin what waits for that."""
         if self._later is not None or self.active or self._stopped or not self._leg.free:

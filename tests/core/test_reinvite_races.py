@@ -161,7 +161,10 @@ class ReinviteRaces(Race):
         self.assertEqual(self.callee.got(), ["INVITE"])
 
     def test_cancelledTooLate(self) -> None:
-        """The 2xx crosses the CANCEL: ACK, no BYE; our side of that leg follows what the callee took."""
+        """
+        The 2xx crosses the CANCEL: ACK, no BYE; our side of that leg follows what the callee took, who is
+        offered what stood before.
+        """
         again, far, _, _ = self.reinvited()
         self.callee.answers(far, 100)
         self.caller.cancel(again)
@@ -169,9 +172,24 @@ class ReinviteRaces(Race):
         before = len(self.calleeMedia().events)
         self.answer(far)
         self.answer(far)
-        self.assertEqual(self.callee.got(), ["ACK", "ACK"])
+        self.assertEqual(self.callee.got(), ["ACK", "INVITE", "ACK"])
         self.assertEqual(self.net.manager.callCount(), 1)
         self.assertEqual([event[0] for event in self.calleeMedia().events[before:]][0], "remote")
+
+    def test_holdCancelledTooLate(self) -> None:
+        """A hold that the callee took, and the caller took back: the callee is told to speak again."""
+        near, accepted, _ = self.established()
+        hold = self.description(self.caller, 2, "a=sendonly\r\n")
+        again = self.caller.within(near, accepted, "INVITE", 2, hold)
+        far = self.callee.request("INVITE")
+        self.callee.answers(far, 100)
+        self.caller.cancel(again)
+        self.callee.answers(far, 200, self.description(self.callee, 2, "a=recvonly\r\n"))
+        offer = self.callee.request("INVITE")
+        self.assertEqual(parseSDP(offer.body).media[0].direction, "sendrecv")
+        self.callee.answers(offer, 200, self.description(self.callee, 3))
+        self.assertEqual(self.callee.got()[-1], "ACK")
+        self.assertEqual(self.calleeMedia().last("sending"), True)
 
     def test_cancelledAndBusy(self) -> None:
         """Until the callee has answered the CANCELled one, another re-INVITE is 491, on either leg."""
@@ -372,7 +390,10 @@ class LateOfferRaces(Race):
         self.assertEqual(self.callee.got(), ["ACK", "BYE"])
 
     def test_reinviteCancelledTooLate(self) -> None:
-        """The offer that crosses the CANCEL of an offerless re-INVITE is no answer to an older offer."""
+        """
+        The offer that crosses the CANCEL of an offerless re-INVITE is no answer to an older offer.  It gets
+        none, so that we offer what stood before.
+        """
         near, accepted, _ = self.established()
         before = [list(leg.events) for leg in self.net.plane.legs]
         again = self.caller.within(near, accepted, "INVITE", 2)
@@ -380,7 +401,7 @@ class LateOfferRaces(Race):
         self.callee.got()
         self.caller.cancel(again)
         self.answer(far)
-        self.assertEqual(self.callee.got(), ["ACK"])
+        self.assertEqual(self.callee.got(), ["ACK", "INVITE"])
         self.assertEqual([list(leg.events) for leg in self.net.plane.legs], before)
 
     def test_reinviteRefused(self) -> None:

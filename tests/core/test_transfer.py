@@ -78,6 +78,12 @@ class TransferCase(SynchronousTestCase):
         host = "198.51.100.1" if self.byPBX else "198.51.100.2:40000"
         return f"<sip:{number}@{host}>"
 
+    def offered(self) -> str:
+        """The direction of what the transferee was offered last."""
+        invites = [each for each in self.transferee.channel.requests if each.method == "INVITE"]
+        offer = [each.body for each in invites if each.callID == self.far.callID][-1]
+        return parseSDP(offer).media[0].direction
+
     @property
     def called(self) -> Neighbour:
         """Who gets the call to the target."""
@@ -350,6 +356,7 @@ class Blind(TransferCase):
         # It crosses our CANCEL, which waits for a provisional response.
         self.transferee.answers(held, 200, self.description(self.transferee, "a=recvonly\r\n", 2))
         self.assertEqual(self.transferee.request("ACK").cseq.number, held.cseq.number)
+        self.assertEqual(self.offered(), "sendrecv", "it is to speak to the target")
         self.net.clock.advance(2)
         self.referrer.answers(self.referrer.request("BYE"), 200)
         self.assertNotIn("BYE", self.transferee.channel.summary())
@@ -371,7 +378,7 @@ class Blind(TransferCase):
         self.transferee.answers(held, 200, self.description(self.transferee, "a=recvonly\r\n", 2))
         self.net.clock.advance(2)
         self.assertNotIn("BYE", self.transferee.channel.summary())
-        self.assertEqual(self.net.plane.legs[1].last("sending"), True)
+        self.assertEqual(self.offered(), "sendrecv", "it is to speak to the target")
 
     def test_changedMeanwhile(self) -> None:
         """The transferee's own change is under way: 491, it asks again, and the target hears of it."""
