@@ -7,6 +7,7 @@ from typing import Any
 from tests.interop.rig.calls import PBX_NUMBER, CallCase, listen
 from tests.interop.rig.capture import Capture
 from tests.interop.rig.certificates import DOMAIN
+from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.trunk import USER, Trunk
 
 
@@ -18,7 +19,9 @@ class InitTrunk(Trunk):
     """
 
     def __init__(self, scratch: Any, pbx: tuple[str, int], **options: Any) -> None:
-        super().__init__(scratch, pbx, **options)
+        # The range that init writes has to be free of it, and is narrowed afterwards only.
+        port = next(port for port in iter(lambda: takePorts(host(2)), 0) if not 20000 <= port <= 29999)
+        super().__init__(scratch, pbx, port=port, **options)
         self.configuration.unlink()
         target = options["targets"][0]
         written = self.tool(
