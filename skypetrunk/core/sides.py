@@ -332,6 +332,12 @@ class TrunkSide(Side):
         self.up = False
         self.serviceRoute: tuple[NameAddr, ...] = ()
 
+    def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
+        """Our Contact: where the carrier calls in, if it does, whatever connection this is."""
+        if self.local is None:
+            return super().contactFor(user, channel)
+        return NameAddr(None, self.local.replace(user=user))
+
     def isAt(self, host: str) -> bool:
         """Its domain, and nothing else: that alone is proved."""
         return foldedHost(host) == foldedHost(self._domain)

@@ -5,6 +5,7 @@ certificate is asked for, after it was verified: nothing that somebody else says
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,16 @@ HANDSHAKE_SECONDS = 10.0
 
 QUIET_SECONDS = 60.0
 """After a handshake that was none was logged, how long others are only counted: a PBX tries on and on."""
+
+
+MOST_HANDSHAKES = 64
+"""At the same time: each costs memory and time of ours before anybody has proved anything."""
+
+MOST_FROM_ONE = 16
+"""Connections of one host at the same time; a carrier's edge or a PBX has a handful."""
+
+MOST_IN_A_SECOND = 30
+"""New connections; after an outage every gateway of a carrier comes at once."""
 
 
 class ServerTLS:
@@ -141,6 +152,7 @@ class _Gate(Protocol):
     def connectionMade(self) -> None:
         """TCP stands; the handshake has its bound."""
         self._listener.gates.add(self)
+        self._listener.opened[self.host] += 1
         self._timer = self._listener.clock.callLater(HANDSHAKE_SECONDS, self._tooSlow)
 
     def _tooSlow(self) -> None:
@@ -183,6 +195,7 @@ class _Gate(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended: during the handshake that is its failure."""
         self._cancel()
+        self._listener.closed(self.host)
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.connectionLost(reason)
@@ -231,6 +244,8 @@ class TLSListener(TLSMemoryBIOFactory):
 
     @ivar strangers: those of others than C{allow}, closed before a handshake.
     @ivar failures: connections whose handshake did not come to a good end.
+    @ivar crowded: connections closed before a handshake because there were too many.
+    @ivar opened: connections that stand, by host.
     @ivar gates: those whose handshake goes on.
     """
 
@@ -256,17 +271,39 @@ class TLSListener(TLSMemoryBIOFactory):
         self.clock = clock
         self.strangers = 0
         self.failures = 0
+        self.crowded = 0
+        self.opened: Counter[str] = Counter()
+        self._recent: deque[float] = deque(maxlen=MOST_IN_A_SECOND)
         self.gates: set[_Gate] = set()
         self._allow = allow
         self._ended = ended
         self._loudAt = 0.0
 
     def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]
-        """One for each peer that is allowed; others are closed without a word."""
-        if not allowed(getattr(addr, "host", ""), self._allow):
+        """One for each peer that is allowed, as long as there is room; others are closed without a word."""
+        host = getattr(addr, "host", "")
+        if not allowed(host, self._allow):
             self.strangers += 1
             return None
+        if self._isCrowded(host):
+            self.crowded += 1
+            return None
         return super().buildProtocol(addr)
+
+    def _isCrowded(self, host: str) -> bool:
+        now, recent = self.clock.seconds(), self._recent
+        if len(self.gates) >= MOST_HANDSHAKES or self.opened[host] >= MOST_FROM_ONE:
+            return True
+        if len(recent) == MOST_IN_A_SECOND and now - recent[0] < 1:
+            return True
+        recent.append(now)
+        return False
+
+    def closed(self, host: str) -> None:
+        """A connection of C{host} has ended."""
+        self.opened[host] -= 1
+        if self.opened[host] <= 0:
+            del self.opened[host]
 
     def failed(self, gate: _Gate, reason: Failure) -> None:
         """A handshake was none: it is said why, as who may connect wants to be heard."""

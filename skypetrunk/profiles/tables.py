@@ -90,6 +90,11 @@ class Table:
     def __contains__(self, name: str) -> bool:
         return name in self._data
 
+    @property
+    def empty(self) -> bool:
+        """Has it no key at all, or is it missing?"""
+        return not self._data
+
     def key(self, name: str) -> str:
         """The dotted name of one of this table's keys."""
         return f"{self.where}.{name}" if self.where else name

@@ -27,12 +27,13 @@ from skypetrunk.interfaces import (
     ITargetLocator,
 )
 from skypetrunk.net.flows import TrunkFlows
+from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
 from skypetrunk.service.routing import Account
 from skypetrunk.service.settings import TrunkConfiguration
-from skypetrunk.service.tls_files import clientTLS
-from skypetrunk.wire.grammar import escape
+from skypetrunk.service.tls_files import clientTLS, inboundTLS
+from skypetrunk.wire.grammar import Parameters, escape
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
@@ -114,6 +115,23 @@ class Carrier:
             up=self._flowUp,
             down=self._flowDown,
         )
+        self.inbound: CarrierListener | None = None
+        inbound = configuration.inbound
+        if inbound is not None:
+            self.inbound = CarrierListener(
+                reactor,
+                reactor,
+                token,
+                inboundTLS(inbound, configuration.domain, configuration.profile.wildcards),
+                inbound.listen,
+                inbound.allow,
+                self.transactions,
+                observer,
+            )
+            first = inbound.listen[0]
+            transport = Parameters((("transport", "tls"),))
+            host = inbound.name or first.host
+            self.side.local = SIPURI("sip", None, None, host, first.port, transport)
         self.registration: Registration | None = None
         if configuration.profile.register:
             bound = registration.Account(
@@ -139,6 +157,20 @@ class Carrier:
         self._expires: int | None = None
         self._lapse: IDelayedCall | None = None
 
+    def listen(self) -> None:
+        """
+        Bind where the carrier calls in.
+
+        @raise CannotListenError: it is taken; nothing stays bound.
+        """
+        if self.inbound is not None:
+            self.inbound.listen()
+
+    def close(self) -> None:
+        """Give back what L{listen} has bound."""
+        if self.inbound is not None:
+            self.inbound.stop()
+
     def start(self) -> None:
         """Connect, and register if the carrier wants it."""
         self.flows.start()
@@ -158,6 +190,8 @@ class Carrier:
         for waiting in tuple(self._waiting):
             waiting.cancel()
         self.transactions.stop()
+        if self.inbound is not None:
+            await self.inbound.stop()
         await self.flows.stop()
 
     def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
@@ -316,6 +350,7 @@ class Carrier:
                 "proof": record.proof,
             },
             "targets": self.flows.health.status(),
+            "inbound": None if self.inbound is None else self.inbound.status(),
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
         }

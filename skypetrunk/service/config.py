@@ -83,7 +83,13 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     dns = _readDNS(top.table("dns"))
     mediaTable = top.table("media")
     media = _readMedia(mediaTable)
-    checkListeners(pbxTables, pbxes, media)
+    inbound = [
+        (Table(problems, table.key("inbound"), {}), trunk.inbound.listen)
+        for table, trunk in zip(trunkTables, trunks, strict=True)
+        if trunk.inbound is not None
+    ]
+    listening = [*zip(pbxTables, [pbx.listen for pbx in pbxes], strict=True), *inbound]
+    checkListeners([table for table, _ in listening], [listen for _, listen in listening], media)
     _warnMedia(mediaTable, media, dns, trunks, pbxes)
     numbers = _readNumbers(top.table("numbers"))
     if numbers.country in SUPPORTED_SHORT_REGIONS:

@@ -188,13 +188,18 @@ def checkPlugins(
 
 
 def checkListeners(
-    tables: Sequence[Table], pbxes: Sequence[PBXConfiguration], media: MediaConfiguration
+    tables: Sequence[Table], listeners: Sequence[Sequence[TransportAddress]], media: MediaConfiguration
 ) -> None:
-    """No two sockets want the same address, and none a media port."""
+    """
+    No two sockets want the same address, and none a media port.
+
+    @param tables: whose C{listen} it is.
+    @param listeners: what stands in each.
+    """
     low, high = media.ports
     seen: dict[TransportAddress, str] = {}
-    for table, pbx in zip(tables, pbxes, strict=True):
-        for own in pbx.listen:
+    for table, listen in zip(tables, listeners, strict=True):
+        for own in listen:
             if own in seen:
                 table.wrong("listen", f'"{own}" stands in {seen[own]} already', "another port")
             seen[own] = table.key("listen")

@@ -50,6 +50,24 @@ class PBXTLSConfiguration:
 
 
 @frozen
+class InboundConfiguration:
+    """
+    A TLS port where a carrier calls in.
+
+    @ivar listen: literal addresses.
+    @ivar files: C{certificate} and C{key} are ours; C{caFile} vouches for the carrier's certificate, C{None}:
+        it is not asked for one, and C{allow} tells who it is.
+    @ivar allow: who may connect; C{None} for everybody.
+    @ivar name: host name that the carrier reaches us by, for Contact; C{None}: the address.
+    """
+
+    listen: tuple[TransportAddress, ...]
+    files: TLSConfiguration
+    allow: tuple[IPv4Network | IPv6Network, ...] | None = None
+    name: str | None = None
+
+
+@frozen
 class TrunkMedia:
     """
     Media towards a carrier.
@@ -118,6 +136,7 @@ class TrunkConfiguration:
     @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
     @ivar transfer: what becomes of a REFER in its calls, from either side.
     @ivar dns: where its records are.
+    @ivar inbound: where the carrier calls in, beside the connection that we keep.
     """
 
     name: str
@@ -133,6 +152,7 @@ class TrunkConfiguration:
     redirectAllow: frozenset[str] = frozenset()
     transfer: str = "take-over"
     dns: TrunkDNS = TrunkDNS()  # noqa: RUF009 (a frozen value)
+    inbound: InboundConfiguration | None = None
 
 
 @frozen

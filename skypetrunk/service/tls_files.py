@@ -13,7 +13,13 @@ from skypetrunk.net.certificates import (
 from skypetrunk.net.client_tls import ClientTLS
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.pbx_tls import PBXTLS
-from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration, TrunkConfiguration
+from skypetrunk.net.tls_server import ServerTLS
+from skypetrunk.service.settings import (
+    InboundConfiguration,
+    PBXTLSConfiguration,
+    TLSConfiguration,
+    TrunkConfiguration,
+)
 
 
 def trustRoots(tls: TLSConfiguration) -> TrustRoots:
@@ -61,6 +67,26 @@ def clientTLS(trunk: TrunkConfiguration) -> ClientTLS:
     )
 
 
+def inboundTLS(inbound: InboundConfiguration, domain: str, wildcards: bool) -> ServerTLS:
+    """
+    What a carrier that calls in must prove, and what we show it.
+
+    @param domain: what its certificate must prove, where one is asked for.
+    @raise ConfigurationError: a file that cannot be used.
+    """
+    own = ownCertificate(inbound.files)
+    if own is None:
+        raise ConfigurationError(("trunk.inbound: no certificate",))
+    if inbound.files.caFile is None:
+        return ServerTLS(own)
+    try:
+        roots = inbound.files.caFile.read_bytes()
+        identity = IdentityPolicy(inbound.files.pins, wildcards)
+        return ServerTLS(own, roots=roots, identity=identity, name=domain)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{inbound.files.caFile}: no usable CA certificates: {error}",)) from None
+
+
 def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
     """
     What a PBX must prove, and what we show it.
@@ -77,4 +103,4 @@ def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
         raise ConfigurationError((f"{tls.files.caFile}: no usable CA certificates: {error}",)) from None
 
 
-__all__ = ["clientTLS", "ownCertificate", "pbxTLS", "trustRoots"]
+__all__ = ["clientTLS", "inboundTLS", "ownCertificate", "pbxTLS", "trustRoots"]

@@ -26,12 +26,34 @@ def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConf
     @param directory: where relative paths start.
     @param defaultRoots: the profile's C{ca_file}.
     """
+    caFile = readRoots(table, directory) or defaultRoots
+    certificate, key, keyPasswordFile = readOwnCertificate(table, directory)
+    pins = _pins(table)
+    reported = table.choice("pins_mode", ("enforce", "report"), "enforce") == "report"
+    if "pins_mode" in table and not pins:
+        table.wrong("pins_mode", "stands without pins", 'pins = ["sha256/BASE64"] too')
+    elif reported:
+        text = "a key that is not pinned is let pass, and only reported"
+        table.problems.warn(table.key("pins_mode"), text)
+    if len(pins) == 1:
+        text = "only one pin; a second, kept in reserve, lets the carrier change its key"
+        table.problems.warn(table.key("pins"), text)
+    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile, reported)
+
+
+def readRoots(table: Table, directory: Path) -> Path | None:
+    """C{ca_file}: who vouches for the carrier."""
     caFile = _path(table, "ca_file", directory, "carrier-ca.pem")
     if caFile is not None:
         _checkRoots(table, caFile)
-    else:
-        caFile = defaultRoots
-    certificate = _path(table, "certificate", directory, "client.pem")
+    return caFile
+
+
+def readOwnCertificate(
+    table: Table, directory: Path, *, required: bool = False
+) -> tuple[Path | None, Path | None, Path | None]:
+    """C{certificate}, C{key} and C{key_password_file}, ours; they belong together, or are noted."""
+    certificate = _path(table, "certificate", directory, "client.pem", required=required)
     key = _path(table, "key", directory, "client.key")
     keyPasswordFile = _path(table, "key_password_file", directory, "client.pass")
     if certificate is not None and key is not None:
@@ -44,17 +66,7 @@ def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConf
                 table.wrong(name, "stands without a certificate", 'certificate = "client.pem" too')
     elif keyPasswordFile is not None and "key" not in table:
         table.wrong("key_password_file", "stands without a key", 'key = "client.key" too')
-    pins = _pins(table)
-    reported = table.choice("pins_mode", ("enforce", "report"), "enforce") == "report"
-    if "pins_mode" in table and not pins:
-        table.wrong("pins_mode", "stands without pins", 'pins = ["sha256/BASE64"] too')
-    elif reported:
-        text = "a key that is not pinned is let pass, and only reported"
-        table.problems.warn(table.key("pins_mode"), text)
-    if len(pins) == 1:
-        text = "only one pin; a second, kept in reserve, lets the carrier change its key"
-        table.problems.warn(table.key("pins"), text)
-    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile, reported)
+    return certificate, key, keyPasswordFile
 
 
 def readPBXTLS(table: Table, directory: Path, *, listens: bool, calls: bool) -> PBXTLSConfiguration | None:

@@ -176,14 +176,16 @@ class Skypetrunk(MultiService):
         """
         self._listening = True
         try:
+            for carrier in self.carriers.values():
+                carrier.listen()
             for pbx in self.pbxes.values():
                 pbx.listen()
             if self._control is not None:
                 self._control.listen()
         except Exception:
             self._listening = False
-            for pbx in self.pbxes.values():
-                pbx.close()
+            for neighbour in self._neighbours:
+                neighbour.close()
             raise
 
     def startService(self) -> None:

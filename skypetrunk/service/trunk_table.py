@@ -12,6 +12,7 @@ from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import isHostName, readName, splitHostPort
+from skypetrunk.service.inbound_table import readInbound
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readPassword
@@ -39,6 +40,7 @@ def readTrunk(
     redirect, redirectAllow = readRedirection(table)
     # Where the profile is wrong the generic one keeps the types honest until the problems are raised.
     kept = loadProfile("generic") if profile is None else profile
+    tls = readTLS(table.table("tls"), directory, kept.caFile)
     return TrunkConfiguration(
         name=name,
         profile=kept,
@@ -46,7 +48,7 @@ def readTrunk(
         username=username,
         password=readPassword(table, directory, environ, fileIsPublic, required=kept.register),
         targets=targets,
-        tls=readTLS(table.table("tls"), directory, kept.caFile),
+        tls=tls,
         media=TrunkMedia(
             srtp=media.choice("srtp", ("required",), "required"),
             suites=readSuites(media, kept.suites),
@@ -54,6 +56,7 @@ def readTrunk(
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,
         redirectAllow=redirectAllow,
+        inbound=readInbound(table.table("inbound"), directory, tls),
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
         dns=_readDNS(table.table("dns"), kept, bool(targets)),
     )

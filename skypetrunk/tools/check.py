@@ -21,6 +21,7 @@ from skypetrunk.service.config import (
 )
 from skypetrunk.service.emergency_check import prove
 from skypetrunk.service.plugins import findPlugins
+from skypetrunk.service.settings import InboundConfiguration
 from skypetrunk.tools.options import CommandOptions
 
 
@@ -114,9 +115,20 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         parts.append(f"{len(tls.pins)} pinned keys{', only reported' if tls.pinsReported else ''}")
     if tls.certificate:
         parts.append(f"own certificate {tls.certificate}")
+    if trunk.inbound is not None:
+        parts.append(_inbound(trunk.inbound))
     parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)})")
     parts.extend(_limits(trunk.limits))
     return "; ".join(parts)
+
+
+def _inbound(inbound: InboundConfiguration) -> str:
+    """Where the carrier calls in, and what tells that it is the carrier."""
+    listen = ", ".join(map(str, inbound.listen))
+    proofs = [f"a certificate under {inbound.files.caFile}"] if inbound.files.caFile is not None else []
+    if inbound.allow is not None:
+        proofs.append(f"an address in {', '.join(map(str, inbound.allow))}")
+    return f"is called at {listen}, by who has {' and '.join(proofs)}"
 
 
 def _pbx(pbx: PBXConfiguration) -> str:

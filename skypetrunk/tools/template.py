@@ -191,6 +191,17 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("key", None, "its key", '"client.key"')
     yield _key("key_password_file", None, "if the key is encrypted", '"client.pass"')
     yield ""
+    yield "# Where the carrier connects to us, if it does:"
+    yield "# [trunk.inbound]"
+    yield _key("listen", None, "TLS, literal", '["tls:192.0.2.1:5061"]')
+    yield _key("certificate", None, "ours, with its chain", '"trunk.pem"')
+    yield _key("key", None, "its key", '"trunk.key"')
+    yield _key("key_password_file", None, "if the key is encrypted", '"trunk.pass"')
+    yield _key("verify", None, "the carrier must show a certificate; if not, allow is required", "true")
+    yield _key("ca_file", None, "who vouches for it; default: as in trunk.tls", '"carrier-ca.pem"')
+    yield _key("allow", None, "addresses that may connect; default: all", '["192.0.2.0/24"]')
+    yield _key("name", None, "our host name, for Contact", '"trunk.example.com"')
+    yield ""
     yield "[trunk.media]"
     yield _key("srtp", "required", "a carrier that wants plain RTP is refused")
     yield _key("suites", profile.suites, "in order of preference")

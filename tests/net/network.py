@@ -83,18 +83,13 @@ class MemoryNetwork:
         self.pumps: list[IOPump] = []
         self.attempts: list[tuple[str, int]] = []
         self.hanging: list[Deferred[IProtocol]] = []
-        self._servers: dict[tuple[str, int], Callable[[], IProtocol]] = {}
+        self._servers: dict[tuple[str, int], Callable[[], IProtocol | None]] = {}
         self._silent: set[tuple[str, int]] = set()
 
     def listen(self, host: str, port: int, factory: IProtocolFactory) -> None:
         """Start a plain server."""
 
-        def build() -> IProtocol:
-            protocol = factory.buildProtocol(CLIENT)
-            assert protocol is not None
-            return protocol
-
-        self._servers[host, port] = build
+        self._servers[host, port] = lambda: factory.buildProtocol(CLIENT)
 
     def listenTLS(self, host: str, port: int, options: CertificateOptions, factory: IProtocolFactory) -> None:
         """Start a server that speaks TLS."""
@@ -123,6 +118,8 @@ class MemoryNetwork:
         factory.doStart()
         peer = IPv4Address("TCP", *address)
         server = self._servers[address]()
+        if server is None:
+            return fail(ConnectionRefusedError("closed without a word"))
         client = factory.buildProtocol(peer)
         assert client is not None
         # Each connection leaves from a port of its own.

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.task import Clock
@@ -25,7 +26,13 @@ from skypetrunk.net.tls_server import tlsServerOptions
 from skypetrunk.profiles import readProfile
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.finding import trunkLocator
-from skypetrunk.service.settings import Limits, TLSConfiguration, TrunkConfiguration, TrunkMedia
+from skypetrunk.service.settings import (
+    InboundConfiguration,
+    Limits,
+    TLSConfiguration,
+    TrunkConfiguration,
+    TrunkMedia,
+)
 from skypetrunk.testing import RecordingTransactionUser, countingToken
 from skypetrunk.wire.message import Header, Request, responseTo
 from skypetrunk.wire.secret import Secret
@@ -53,6 +60,28 @@ class NetworkReactor(Clock):
             factory.clientConnectionFailed(None, reason)
 
         connecting.addErrback(failed)
+
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> MemoryPort:
+        """Listen in memory; see C{IReactorTCP}."""
+        self.network.listen(interface, port, factory)
+        return MemoryPort(self.network, interface, port)
+
+
+class MemoryPort:
+    """A listening port of a L{NetworkReactor}."""
+
+    def __init__(self, network: MemoryNetwork, host: str, port: int) -> None:
+        self._network = network
+        self._place = host, port
+
+    def getHost(self) -> IPv4Address:
+        """Where it is."""
+        return IPv4Address("TCP", *self._place)
+
+    def stopListening(self) -> None:
+        """Nobody can connect any more."""
+        self._network.unlisten(*self._place)
 
 
 class CarrierCase(SynchronousTestCase):
@@ -105,12 +134,17 @@ class CarrierCase(SynchronousTestCase):
             tls=TLSConfiguration(directory / "ca.pem", (), None, None, None),
             media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
             limits=Limits(),
+            inbound=self.inbound(directory),
         )
         records = Records(ZoneResolver({}), self.reactor)
         locator = trunkLocator(configuration, records, lambda highest: 0)
         return Carrier(
             configuration, self.reactor, locator, Plan(), countingToken(), lambda: 0.5, Timers(), None
         )
+
+    def inbound(self, directory: Path) -> InboundConfiguration | None:
+        """Where the carrier calls in, if it does."""
+        return None
 
     def start(self) -> None:
         """The trunk starts, and everything happens that happens at once."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 #: The domain whose identity the trunk wants to see proved.
 DOMAIN = "sip.skype.com"
@@ -46,11 +46,15 @@ class Authority:
         self.file = directory / f"{name}.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, file: str, host: str = DOMAIN, *, expired: bool = False) -> Certificate:
+    def issue(
+        self, file: str, host: str = DOMAIN, *, expired: bool = False, days: int = 20, ocsp: str | None = None
+    ) -> Certificate:
         """
         A leaf certificate for C{host}, as DNS name and SIP URI; for a literal address as that.
 
         @param expired: one that ended yesterday.
+        @param days: how long another one is valid from now.
+        @param ocsp: where it says that its issuer's responder is.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName]
@@ -59,15 +63,19 @@ class Authority:
         except ValueError:
             names = [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        validity = _validity(-20, -1) if expired else _validity(-1, 20)
-        leaf = (
+        validity = _validity(-20, -1) if expired else _validity(-1, days)
+        builder = (
             _builder(_name(host), self._certificate.subject, key, *validity)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(keyCertSign=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        if ocsp is not None:
+            where = x509.UniformResourceIdentifier(ocsp)
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, where)
+            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+        leaf = builder.sign(self._key, hashes.SHA256())
         pem = leaf.public_bytes(serialization.Encoding.PEM)
         keyPEM = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
