@@ -102,7 +102,8 @@ class ConfigurationPageTests(ConfigurationTestCase):
         known = self.known(self.problems(f"{NOWHERE} = 1\n{text}"))
         tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control", "plugin"}
         self.assertTrue(tables <= known)
-        inside = {"trunk.dns", "trunk.tls", "trunk.media", "trunk.limits", "pbx.limits", "pbx.tls"}
+        inside = {"trunk.dns", "trunk.tls", "trunk.inbound", "trunk.media", "trunk.limits"}
+        inside |= {"pbx.limits", "pbx.tls"}
         keys = known - tables - inside
         page = self.page.read_text("utf-8")
         trunk, _, profile = page.partition("\nCarrier profiles\n")
