@@ -24,6 +24,8 @@ _COMMANDS = (
     ("demo", "Show a call out and a call in over TLS and SRTP on this machine, with evidence."),
     ("init", "Write a configuration from a carrier profile."),
     ("check", "Check a configuration and say what it does."),
+    ("doctor", "Examine the trunks, from DNS to a call, and say what to change."),
+    ("firewall", "Print the firewall rules that a configuration needs."),
     ("status", "Ask a running trunk what it is doing."),
     ("inspect", "Say what the trunk makes of captured SIP messages."),
     ("lab-call", "Let the practice carrier call the trunk."),

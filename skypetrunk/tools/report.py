@@ -13,7 +13,7 @@ from skypetrunk.tools import ladder
 from skypetrunk.tools.evidence import CallEvidence, Evidence, Flow, Heard, problems
 from skypetrunk.tools.terminal import Style
 
-__all__ = ["report", "shownPath", "verdict"]
+__all__ = ["handshakeLines", "report", "shownPath", "verdict"]
 
 _WIDTH = 100
 _OURS = frozenset({1, 7, 8, 9, 10, 11})
@@ -26,7 +26,7 @@ def report(evidence: Evidence, style: Style, now: datetime.datetime) -> Iterator
 
     @param now: with its time zone.
     """
-    yield from _handshake(evidence.handshake, style)
+    yield from handshakeLines(evidence.handshake, style)
     yield ""
     yield from _verified(evidence, style, now)
     for section in evidence.ladder:
@@ -70,7 +70,8 @@ def _wrapped(first: str, text: str) -> Iterator[str]:
 # TLS
 
 
-def _handshake(record: HandshakeRecord, style: Style) -> Iterator[str]:
+def handshakeLines(record: HandshakeRecord, style: Style) -> Iterator[str]:
+    """The 15 steps of one handshake."""
     chosen = f"{record.version or 'no version'}, {record.cipher or 'no cipher'}"
     yield style.bold(f"The TLS handshake ({chosen}), in the 15 steps of the datasheet")
     flights: set[int | None] = set()

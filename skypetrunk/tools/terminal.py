@@ -25,6 +25,7 @@ class Style:
 
     @ivar good: the sign of what went well.
     @ivar bad: the sign of what did not.
+    @ivar doubtful: the sign of what is in between.
     """
 
     def __init__(self, colour: bool = False, unicode: bool = False) -> None:
@@ -36,6 +37,7 @@ class Style:
         self.unicode = unicode
         self.good = self.green("✓" if unicode else "+")
         self.bad = self.red("✗" if unicode else "!")
+        self.doubtful = self.yellow("▲" if unicode else "~")
         self.line, self.right, self.left, self.bar = "─▶◀│" if unicode else "-><|"
         self.arrow, self.back, self.both = ("→", "←", "↔") if unicode else (">", "<", "=")
 
@@ -53,6 +55,10 @@ class Style:
     def green(self, text: str) -> str:
         """What went well."""
         return self._painted(text, 32)
+
+    def yellow(self, text: str) -> str:
+        """What went well, and may not for long."""
+        return self._painted(text, 33)
 
     def red(self, text: str) -> str:
         """What did not."""

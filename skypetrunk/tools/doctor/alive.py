@@ -1,0 +1,40 @@
+"""OPTIONS outside a dialog: does the carrier answer, and does it take calls now (RFC 3261 section 11)?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skypetrunk.core.options_ping import makeOptions
+from skypetrunk.service.trunk import randomToken
+from skypetrunk.tools.doctor.asking import ask
+from skypetrunk.tools.doctor.finding import Finding, Severity
+from skypetrunk.tools.doctor.patient import Patient
+from skypetrunk.wire.grammar import escape
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.uri import SIPURI
+
+NAME = "options"
+
+_PATIENCE = 2.0
+
+
+async def examine(patient: Patient) -> Sequence[Finding]:
+    """Over the trunk's own connection."""
+    carrier, trunk = patient.carrier, patient.trunk
+    channel = None if carrier is None else carrier.flows.current()
+    if carrier is None or channel is None:
+        return [patient.skipped(NAME, "OPTIONS", "There is no connection to ask over.")]
+    domain = SIPURI("sip", None, None, trunk.domain)
+    own = NameAddr(None, domain.replace(user=escape(trunk.username)))
+    contact = carrier.side.contactFor(escape(trunk.username), channel)
+    status = await ask(patient, makeOptions(own, domain, contact, randomToken), _PATIENCE)
+    if status is None:
+        text = f"{trunk.domain} does not answer OPTIONS within {_PATIENCE:g} s."
+        setting = patient.profileKey("options_interval")
+        return [Finding(NAME, Severity.AMBER, "OPTIONS", text, "any answer", "none", setting)]
+    if status == 503:
+        text = f"{trunk.domain} lives and takes no calls now (503)."
+        setting = "nothing: the trunk turns to other servers; ask the carrier if it stays so"
+        return [Finding(NAME, Severity.RED, "OPTIONS", text, "anything but 503", "503", setting)]
+    text = f"{trunk.domain} answers OPTIONS with {status}: it lives."
+    return [Finding(NAME, Severity.GREEN, "OPTIONS", text, seen=str(status))]

@@ -1,0 +1,101 @@
+"""
+NAT, and routers that rewrite SIP: what we sent compared with what came back.
+
+A response repeats our Via, with what the carrier saw (RFC 3261 section 18.2.1, RFC 3581); whatever else
+differs was changed on the way, which TLS does not let anybody do who is not an end of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+
+from skypetrunk.errors import MalformedMessage
+from skypetrunk.tools.doctor.finding import Finding, Severity
+from skypetrunk.tools.doctor.patient import Patient
+from skypetrunk.wire.headers import Via
+from skypetrunk.wire.message import Request, Response
+
+NAME = "nat"
+
+
+async def examine(patient: Patient) -> Sequence[Finding]:
+    """Every request of ours that was answered."""
+    pairs = list(_pairs(patient))
+    if not pairs:
+        return [patient.skipped(NAME, "Via", "Nothing was answered that could be compared.")]
+    changed = next((found for pair in pairs if (found := _changed(*pair)) is not None), None)
+    if changed is not None:
+        header, sent, back = changed
+        text = f"{header} came back otherwise than it was sent: something on the way rewrites SIP (an ALG)."
+        return [Finding(NAME, Severity.RED, header, text, sent, back, "the router: switch its SIP ALG off")]
+    return [_seen(patient, pairs)]
+
+
+def _pairs(patient: Patient) -> Iterator[tuple[Request, Response]]:
+    sent = {
+        (each.message.header("Call-ID"), each.message.cseq): each.message
+        for each in patient.messages
+        if each.sent and isinstance(each.message, Request)
+    }
+    for each in patient.messages:
+        if not each.sent and isinstance(each.message, Response):
+            request = sent.get((each.message.header("Call-ID"), each.message.cseq))
+            if request is not None:
+                yield request, each.message
+
+
+def _changed(request: Request, response: Response) -> tuple[str, str, str] | None:
+    """A header that is not as it was sent: which, and both."""
+    try:
+        ours, theirs = request.topVia, response.topVia
+        if _bare(ours) != _bare(theirs):
+            return "Via", str(ours), str(theirs)
+        if request.fromAddress != response.fromAddress:
+            return "From", str(request.fromAddress), str(response.fromAddress)
+    except MalformedMessage as problem:
+        return "Via", str(request.header("Via")), str(problem)
+    return None
+
+
+def _bare(via: Via) -> tuple[str, str, int | None, str | None]:
+    return via.transport, via.host.lower(), via.port, via.branch
+
+
+def _seen(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Finding:
+    """Where the carrier sees us."""
+    local = next(each.channel.localAddress for each in patient.messages)
+    places = {
+        (via.received or local.host, via.rport or local.port)
+        for _, response in pairs
+        for via in [response.topVia]
+        if via.received is not None or via.rport is not None
+    }
+    if not places:
+        text = "The carrier does not say where it sees us, and sends back what we sent as it was."
+        return Finding(NAME, Severity.GREEN, "Via", text, seen=str(local.hostPort))
+    host, port = sorted(places)[-1]
+    if host == local.host:
+        text = f"The carrier sees us at {host}, as we are: there is no NAT in between."
+        return Finding(NAME, Severity.GREEN, "address", text, seen=f"{host}:{port}")
+    media = patient.configuration.media
+    if media.advertise == host:
+        text = f"There is NAT in between: the carrier sees us at {host}, which media.advertise tells it too."
+        return Finding(NAME, Severity.GREEN, "address", text, seen=f"{host}:{port}")
+    shown = media.advertise or media.address
+    text = f"The carrier sees us at {host}, but is told to send sound to {shown}, which is somewhere else."
+    severity = Severity.RED if _private(shown) and not _private(host) else Severity.AMBER
+    return Finding(
+        NAME,
+        severity,
+        "address",
+        text,
+        host,
+        shown,
+        f'media.advertise = "{host}", and its ports in the router',
+    )
+
+
+def _private(host: str) -> bool:
+    address = ip_address(host)
+    return address.is_private and not address.is_loopback

@@ -1,0 +1,107 @@
+"""What a firewall must let through for this trunk, and whether it does."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from attrs import evolve
+
+from skypetrunk.service.settings import TrunkConfiguration
+from skypetrunk.tools.doctor.finding import Finding, Severity
+from skypetrunk.tools.doctor.patient import Patient
+from skypetrunk.tools.needs import Need, needs
+
+NAME = "firewall"
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """
+    One rule.
+
+    @ivar holds: whether something went through; C{None}: it was not tried.
+    """
+
+    need: Need
+    holds: bool | None
+
+
+def walls(patient: Patient) -> Sequence[Wall]:
+    """The rules for this trunk, as far as they were tried."""
+    found = tuple((each.host, each.port) for each in patient.targets)
+    trunk = evolve(patient.trunk, targets=found or patient.trunk.targets)
+    return [Wall(each, _holds(patient, each)) for each in _needs(patient, trunk)]
+
+
+def _needs(patient: Patient, trunk: TrunkConfiguration) -> Iterator[Need]:
+    """What the trunk needs at the servers that it has found."""
+    if not patient.trunk.targets:
+        yield from (each for each in needs(patient.configuration, (patient.trunk,)) if each.purpose == "dns")
+    yield from (each for each in needs(patient.configuration, (trunk,)) if each.purpose != "dns")
+
+
+def _holds(patient: Patient, need: Need) -> bool | None:
+    if need.purpose == "dns":
+        answered = [each for each in patient.questions if each.problem is None]
+        if need.protocol == "tcp" or not patient.questions:
+            return None
+        return bool(answered)
+    if need.purpose == "signalling":
+        if need.remote:
+            tried = [each for each in patient.targets if each.host in need.remote]
+        else:
+            tried = list(patient.targets)
+        return any(each in patient.reached for each in tried) if tried else None
+    if need.purpose == "media" and patient.ended:
+        ended, legs = patient.ended[-1]
+        if not ended.duration:
+            return None
+        secure = next((each for each in legs if each.secure), None)
+        if secure is not None:
+            return bool(secure.received.packets if need.inbound else secure.sent.packets)
+    return None
+
+
+async def examine(patient: Patient) -> Sequence[Finding]:
+    """Count what holds; what does not was told by who tried it."""
+    return [_counted(walls(patient)), *_addresses(patient)]
+
+
+def _counted(rules: Sequence[Wall]) -> Finding:
+    closed = [each for each in rules if each.holds is False]
+    tried = [each for each in rules if each.holds is not None]
+    if closed:
+        text = f"{len(closed)} of {len(rules)} rules that are needed do not hold: {closed[0].need}."
+        return Finding(
+            NAME,
+            Severity.RED,
+            "rules",
+            text,
+            "all of them",
+            ", ".join(str(each.need) for each in closed),
+            "the firewall: skypetrunk firewall prints its rules",
+        )
+    rest = len(rules) - len(tried)
+    text = f"{len(tried)} of {len(rules)} rules that are needed were tried and hold"
+    text += "; the others only a call shows." if rest else "."
+    return Finding(NAME, Severity.GREEN, "rules", text)
+
+
+def _addresses(patient: Patient) -> Iterator[Finding]:
+    """Where sound is received must be an address of this machine."""
+    address = patient.configuration.media.address
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError as problem:
+        yield Finding(
+            NAME,
+            Severity.RED,
+            "media",
+            f"{address} is no address of this machine, so that no sound can be received there.",
+            "an address of this machine",
+            str(problem.strerror),
+            "media.address",
+        )

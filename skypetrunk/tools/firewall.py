@@ -1,0 +1,78 @@
+"""C{skypetrunk firewall}: the rules that a configuration needs, for nftables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.tools.needs import Need, needs
+from skypetrunk.tools.options import CommandOptions
+
+
+class Options(CommandOptions):
+    """The command line."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Prints what a firewall must let through for this configuration, as rules for nftables that accept"
+        " it; they go into the chains input and output of the table inet filter. Connects to nothing."
+    )
+    optParameters = [["config", "c", "trunk.toml", "The configuration file."]]
+
+
+def main(options: Options) -> int:
+    """
+    Print.
+
+    @raise ConfigurationError: with every problem of the configuration.
+    """
+    configuration, warnings = loadConfiguration(Path(options["config"]), os.environ)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for line in rules(configuration):
+        print(line)
+    return 0
+
+
+def rules(configuration: Configuration) -> Iterator[str]:
+    """A file for C{nft -f}."""
+    found = needs(configuration)
+    yield f"# What skypetrunk needs with {configuration.path}."
+    yield "# nft -f adds these rules to the chains that exist; what drops the rest must stand behind them."
+    yield "table inet filter {"
+    for chain, inbound in (("output", False), ("input", True)):
+        yield f"    chain {chain} {{"
+        yield "        ct state established,related accept"
+        for need in found:
+            if need.inbound is inbound:
+                yield from _rule(need)
+        yield "    }"
+    yield "}"
+
+
+def _rule(need: Need) -> Iterator[str]:
+    yield f"        # {need.why}"
+    # Where both ends have literal addresses, each family has a rule of its own.
+    families = {("ip6" if ":" in each else "ip") for each in (need.local, *need.remote) if each}
+    for family in sorted(families) or [""]:
+        remote = [each for each in need.remote if (":" in each) == (family == "ip6")]
+        if (need.remote and not remote) or (need.local and (":" in need.local) != (family == "ip6")):
+            continue
+        yield f"        {' '.join(_words(need, family, remote))}"
+
+
+def _words(need: Need, family: str, remote: Sequence[str]) -> Iterator[str]:
+    here, there = ("daddr", "saddr") if need.inbound else ("saddr", "daddr")
+    ourPort, theirPort = ("dport", "sport") if need.inbound else ("sport", "dport")
+    if need.local:
+        yield f"{family} {here} {need.local}"
+    if remote and not any(each in ("0.0.0.0/0", "::/0") for each in remote):
+        yield f"{family} {there} {remote[0] if len(remote) == 1 else '{ ' + ', '.join(remote) + ' }'}"
+    if need.localPorts:
+        yield f"{need.protocol} {ourPort} {need.localPorts}"
+    if need.remotePorts:
+        yield f"{need.protocol} {theirPort} {need.remotePorts}"
+    yield "accept"

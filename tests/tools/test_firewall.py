@@ -1,0 +1,81 @@
+"""C{skypetrunk firewall}: rules for nftables, by the configuration alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from skypetrunk.tools.firewall import rules
+from tests.service.configurations import COMPLETE, ConfigurationTestCase
+
+
+class FirewallTests(ConfigurationTestCase):
+    """The rules of some configurations."""
+
+    def rules(self, text: str) -> list[str]:
+        """The rules, without their comments; the chain stands before each."""
+        configuration, _ = self.load(text)
+        found, chain = [], ""
+        for line in rules(configuration):
+            words = line.split()
+            if words[0] == "chain":
+                chain = words[1]
+            elif words[-1] == "accept":
+                found.append(f"{chain}: {' '.join(words)}")
+        self.checkRuleset("\n".join(rules(configuration)))
+        return found
+
+    def checkRuleset(self, text: str) -> None:
+        """nft takes it; where there is none, or it may not be asked, it is not asked."""
+        nft, unshare = shutil.which("nft", path="/usr/sbin:/usr/bin:/sbin"), shutil.which("unshare")
+        if nft is None or unshare is None:
+            return
+        alone = [unshare, "--user", "--map-root-user", "--net"]
+        if subprocess.run([*alone, "true"], capture_output=True).returncode:
+            return
+        done = subprocess.run([*alone, nft, "-c", "-f", "-"], input=text.encode(), capture_output=True)
+        self.assertEqual((done.returncode, done.stderr), (0, b""), text)
+
+    def test_complete(self) -> None:
+        """Each way that the configuration needs, and no other."""
+        self.assertEqual(
+            self.rules(COMPLETE),
+            [
+                "output: ct state established,related accept",
+                "output: ip daddr 127.0.0.1 udp dport 5353 accept",
+                "output: ip daddr 127.0.0.1 tcp dport 5353 accept",
+                "output: tcp dport 5061 accept",
+                "output: ip saddr 127.0.0.1 udp sport 20000-29999 accept",
+                "output: ip daddr 127.0.0.1 udp dport 5070 accept",
+                "input: ct state established,related accept",
+                "input: ip daddr 127.0.0.1 udp dport 20000-29999 accept",
+                "input: ip daddr 127.0.0.1 ip saddr 127.0.0.0/8 udp dport 5060 accept",
+                "input: ip daddr 127.0.0.1 ip saddr 127.0.0.0/8 tcp dport 5060 accept",
+                "input: ip daddr 127.0.0.1 ip saddr 127.0.0.0/8 udp dport 20000-29999 accept",
+            ],
+        )
+
+    def test_targets(self) -> None:
+        """Literal targets are named, each family by itself, and DNS is not needed for them."""
+        text = COMPLETE.replace(
+            'username = "99051000000001"',
+            'username = "99051000000001"\ntargets = ["192.0.2.1", "192.0.2.2", "[2001:db8::1]:5061"]',
+        )
+        found = self.rules(text)
+        self.assertIn("output: ip daddr { 192.0.2.1, 192.0.2.2 } tcp dport 5061 accept", found)
+        self.assertIn("output: ip6 daddr 2001:db8::1 tcp dport 5061 accept", found)
+        self.assertFalse([each for each in found if "5353" in each])
+
+    def test_named(self) -> None:
+        """A target with a name may be anywhere, and DNS is needed."""
+        text = COMPLETE.replace(
+            'username = "99051000000001"', 'username = "99051000000001"\ntargets = ["sbc.example:6061"]'
+        )
+        found = self.rules(text)
+        self.assertIn("output: tcp dport 6061 accept", found)
+        self.assertIn("output: ip daddr 127.0.0.1 udp dport 5353 accept", found)
+
+    def test_system(self) -> None:
+        """The system's name servers are not known."""
+        text = COMPLETE.replace('servers = ["127.0.0.1:5353"]', "")
+        self.assertIn("output: udp dport 53 accept", self.rules(text))
