@@ -76,6 +76,40 @@ class IChannelFinder(Interface):
         """
 
 
+class ICallAttempt(IChannelFinder):
+    """One INVITE at one server of a trunk, and the dialog that comes of it."""
+
+    def find(uri: SIPURI) -> Deferred[IMessageChannel]:
+        """
+        The first time, for the INVITE: a channel to a server that no attempt of this call went to; one that
+        cannot be reached is passed over.  A C{uri} that is not the trunk's own leads where it says.
+        Then, for what belongs to the INVITE: as L{IChannelFinder.find}, and where C{uri} cannot be reached,
+        the server that has the INVITE.
+        """
+
+    def stands() -> bool:
+        """Is the connection that the INVITE went over still there?"""
+
+    def another() -> bool:
+        """Is there a server that no attempt of this call went to?"""
+
+    def answered() -> None:
+        """The server has answered, otherwise than with 503."""
+
+    def silent(reason: str) -> None:
+        """It has not answered at all."""
+
+    def refused(reason: str, retryAfter: float | None) -> None:
+        """It has answered 503, and named these seconds of Retry-After."""
+
+
+class ICallTargets(Interface):
+    """The servers of a trunk, as one call tries them."""
+
+    def attempt() -> ICallAttempt:
+        """For the next INVITE of the call."""
+
+
 class IServerTransaction(Interface):
     """One request received, to be answered (RFC 3261 section 17.2)."""
 

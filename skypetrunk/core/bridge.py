@@ -16,6 +16,7 @@ from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
 from skypetrunk.core.dialog import MAX_FORWARDS
 from skypetrunk.core.exchange import Exchange
+from skypetrunk.core.failover import isAnother, tellServer
 from skypetrunk.core.identity import Caller
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
@@ -138,8 +139,12 @@ class Bridge(Transferable):
     def _asOwner(self) -> LegOwner:
         return self
 
-    def _place(self, way: Way, addresses: CallAddresses) -> None:
-        """Place the call at a destination that can take it."""
+    def _place(self, way: Way, addresses: CallAddresses, again: bool = False) -> None:
+        """
+        Place the call at a destination that can take it.
+
+        @param again: at another server of the same one.
+        """
         exchange, side = self._exchange, way.side
         if exchange is None or self._ended:
             return
@@ -149,7 +154,7 @@ class Bridge(Transferable):
             self._giveUp(unusable(str(error)))
             return
         self._far, self._way = far, way
-        if side.guard is not None:
+        if side.guard is not None and not again:
             side.guard.taken(side.name, way.request)
         if self._near is not None:
             self._plane.join(self._near.session.media, far.session.media)
@@ -162,6 +167,9 @@ class Bridge(Transferable):
             side=side.name,
         )
         addresses = replace(addresses, headers=(*addresses.headers, *self._more))
+        attempt = way.attempt()
+        if attempt is not None:
+            far.takeAttempt(attempt)
         far.place(addresses, offer, max(self._maxForwards - self._destinations.redirections, 0))
 
     def _giveUp(self, verdict: Verdict) -> None:
@@ -179,13 +187,33 @@ class Bridge(Transferable):
             status=status,
             reason=reason,
         )
+        self._leave(leg, exchange)
+        way, attempt = self._way, leg.attempt
+        assert way is not None
+        tellServer(leg, status, response, reason)
+        if attempt is not None and isAnother(leg, status, response) and attempt.another():
+            # RFC 3263 section 4.3: a new INVITE for another server, with a name and keys of its own.
+            self._place(way, way.addresses().anew(), again=True)
+            return
+        outcome = self._redirector.failed(leg, status, response, reason, way, exchange.asking.side)
+        self._destinations.add(outcome.ways, outcome.left)
+        self._destinations.next(outcome.verdict, self._place, self._giveUp)
+
+    def _unheard(self, leg: LegClient) -> None:
+        """
+        Another server or destination is tried, if there is one.  What was sent stays known: a late 1xx gets
+        CANCEL, a late 2xx ACK and BYE (RFC 3261 sections 9.1 and 13.2.2.4).
+        """
+        attempt = leg.attempt
+        if (attempt is not None and attempt.another()) or self._destinations.left:
+            self._unplaced(leg, 408, None, "no answer")
+            leg.hangUp()
+
+    def _leave(self, leg: LegClient, exchange: Exchange) -> None:
+        """C{leg} is no part of the call any more."""
         self._far = exchange.answering = None
         self._statistics.append(leg.session.media.release())
         self._forget(leg)
-        assert self._way is not None
-        outcome = self._redirector.failed(leg, status, response, reason, self._way, exchange.asking.side)
-        self._destinations.add(outcome.ways, outcome.left)
-        self._destinations.next(outcome.verdict, self._place, self._giveUp)
 
     # The end
 

@@ -58,6 +58,11 @@ class CallAddresses:
             caller = replace(caller, params=caller.params.with_("tag", token()))
         return replace(self, callID=self.callID or token(), caller=caller)
 
+    def anew(self) -> CallAddresses:
+        """The same, to be placed as another call: of what was placed before, no name stays."""
+        caller = replace(self.caller, params=self.caller.params.without("tag"))
+        return replace(self, caller=caller, callID=None, sequence=0)
+
     def redirected(self, placed: CallAddresses, sequence: int, target: SIPURI | None) -> CallAddresses:
         """
         The same for a neighbour that has redirected us: Call-ID, From and To are those of the first

@@ -279,6 +279,16 @@ class Crossing:
             return
         self._unplaced(leg, status, response, reason)
 
+    def legSilent(self, leg: LegClient) -> None:
+        """The INVITE of a call that nobody has taken on goes elsewhere, if it can."""
+        exchange = self._exchange
+        if exchange is not None and leg is exchange.answering and self._answeredAt is None:
+            self._unheard(leg)
+
+    def _unheard(self, leg: LegClient) -> None:
+        """A first INVITE is not answered, so far."""
+        raise AssertionError("a call has its own")
+
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
         """Keys cross once both sides are connected."""
         other = self.other(leg)

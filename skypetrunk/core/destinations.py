@@ -18,7 +18,7 @@ from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.identity import Caller
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.errors import CallRefused
-from skypetrunk.interfaces import CallRequest
+from skypetrunk.interfaces import CallRequest, ICallAttempt, ICallTargets
 from skypetrunk.wire.uri import SIPURI, writeHost
 
 MOST_REDIRECTIONS = 5
@@ -49,6 +49,7 @@ class Way:
     @ivar request: the call as limits and policies see it.
     @ivar redirected: set if a redirection led here.
     @ivar admitted: limits and policy have let the call go this way.
+    @ivar targets: the servers that it tries there, once it has begun.
     """
 
     side: Side
@@ -56,6 +57,13 @@ class Way:
     request: CallRequest
     redirected: Redirected | None = None
     admitted: bool = True
+    targets: ICallTargets | None = None
+
+    def attempt(self) -> ICallAttempt | None:
+        """For the next INVITE that goes this way, where its side has several servers."""
+        if self.targets is None and self.side.servers is not None:
+            self.targets = self.side.servers.targets()
+        return None if self.targets is None else self.targets.attempt()
 
     @property
     def forwarder(self) -> PBXSide | None:
@@ -125,6 +133,11 @@ class Destinations:
         self._admit = admit
         self._tried: set[tuple[str, str]] = set()
         self.redirections = 0
+
+    @property
+    def left(self) -> bool:
+        """Is there a place that may still be tried?"""
+        return any(way.side.usable() for way in self._ways)
 
     def add(self, ways: Sequence[Way], left: Left = Left.ALL) -> None:
         """Try C{ways} first, and then what is C{left}."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -50,8 +51,18 @@ class InviteClientUser(Protocol):
         @param status: the response's, else 408 (silence) or 503 (nothing could be reached).
         """
 
+    def inviteSilent(self, client: InviteClient) -> None:
+        """
+        No answer at all for as long as the user would wait; told once for each time that the INVITE is sent.
+        It still lives: nothing need be done.
+        """
+
     def inviteTooBrief(self, client: InviteClient, response: Response) -> Request | None:
         """A 422 (RFC 4028 section 7.3): the INVITE to send instead, or C{None} to let it fail."""
+
+
+Waiting = Callable[[Callable[[], None]], IDelayedCall]
+"""Calls its argument after the time that a user would wait."""
 
 
 class _Inputs(Protocol):
@@ -62,6 +73,7 @@ class _Inputs(Protocol):
     def accepted(self, response: Response) -> None: ...
     def failed(self, status: int, response: Response | None, reason: str) -> None: ...
     def cancel(self) -> None: ...
+    def silent(self) -> None: ...
 
 
 class _Core:
@@ -76,6 +88,7 @@ class _Core:
         finder: IChannelFinder,
         client: InviteClient,
         authentication: Authentication,
+        waiting: Waiting | None,
     ) -> None:
         self.makeRequest = makeRequest
         self.request: Request | None = None
@@ -88,8 +101,19 @@ class _Core:
         self.channel: IMessageChannel | None = None
         self.transaction: IClientTransaction | None = None
         self.anyProvisional = False
+        self.waiting = waiting
+        self.wait: IDelayedCall | None = None
 
-    def send(self, request: Request, channel: IMessageChannel) -> None:
+    def heard(self) -> None:
+        """An answer came, or none is waited for any more."""
+        wait, self.wait = self.wait, None
+        if wait is not None and wait.active():
+            wait.cancel()
+
+    def send(self, request: Request, channel: IMessageChannel, inputs: _Inputs) -> None:
+        self.heard()
+        if self.waiting is not None:
+            self.wait = self.waiting(inputs.silent)
         self.request = request
         self.channel = channel
         self.transaction = self.transactions.sendRequest(request, channel, self.client)
@@ -119,13 +143,14 @@ def _build() -> Callable[[_Core], _Inputs]:
     @finding.upon(_Inputs.found).to(calling)
     def send(inputs: _Inputs, core: _Core, channel: IMessageChannel) -> None:
         try:
-            core.send(core.makeRequest(channel), channel)
+            core.send(core.makeRequest(channel), channel, inputs)
         except Exception as error:
             core.log.failure("INVITE cannot be made")
             inputs.failed(503, None, type(error).__name__)
 
     @calling.upon(_Inputs.progressed).loop()
     def tellProgress(inputs: _Inputs, core: _Core, response: Response) -> None:
+        core.heard()
         core.anyProvisional = True
         if response.status > 100:
             core.user.inviteProgressed(core.client, response)
@@ -133,10 +158,15 @@ def _build() -> Callable[[_Core], _Inputs]:
     @calling.upon(_Inputs.challenged).loop()
     def sendAgain(inputs: _Inputs, core: _Core, retry: Request) -> None:
         assert core.channel is not None
-        core.send(retry, core.channel)
+        core.send(retry, core.channel, inputs)
+
+    @calling.upon(_Inputs.silent).loop()
+    def tellSilent(inputs: _Inputs, core: _Core) -> None:
+        core.user.inviteSilent(core.client)
 
     @calling.upon(_Inputs.accepted).to(accepted)
     def tellAccepted(inputs: _Inputs, core: _Core, response: Response) -> None:
+        core.heard()
         core.user.inviteAccepted(core.client, response)
         if core.request is not None:
             core.request = core.request.bare()
@@ -144,6 +174,7 @@ def _build() -> Callable[[_Core], _Inputs]:
     @calling.upon(_Inputs.cancel).to(cancelling)
     def sendCancel(inputs: _Inputs, core: _Core) -> None:
         assert core.transaction is not None and core.request is not None
+        core.heard()
         core.transaction.cancel(_credentials(core.request))
 
     @cancelling.upon(_Inputs.accepted).to(ended)
@@ -165,7 +196,11 @@ def _build() -> Callable[[_Core], _Inputs]:
         def tellFailed(
             inputs: _Inputs, core: _Core, status: int, response: Response | None, reason: str
         ) -> None:
+            core.heard()
             core.user.inviteFailed(core.client, status, response, reason)
+
+    for state in (idle, finding, cancelling, accepted, ended):
+        state.upon(_Inputs.silent).loop().returns(None)
 
     for state in (accepted, ended):
 
@@ -223,13 +258,15 @@ class InviteClient:
         finder: IChannelFinder,
         authentication: Authentication,
         nextSequence: Callable[[], int],
+        waiting: Waiting | None = None,
     ) -> None:
         """
         @param makeRequest: makes the INVITE, without Via, for the channel that was found.
         @param nextHop: where it goes first.
         @param nextSequence: reserves a CSeq number of the dialog, for the retry after a challenge.
+        @param waiting: for a user that may want to send another INVITE elsewhere.
         """
-        self._core = _Core(makeRequest, nextHop, user, transactions, finder, self, authentication)
+        self._core = _Core(makeRequest, nextHop, user, transactions, finder, self, authentication, waiting)
         self._inputs = _machine(self._core)
         self._nextSequence = nextSequence
         self._acks: dict[str, tuple[Request, SIPURI] | None] = {}

@@ -5,6 +5,7 @@ INVITE and UPDATE that a leg sends, and how a leg ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -12,7 +13,7 @@ from skypetrunk.core.answers import reasonsAcross
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
-from skypetrunk.core.invite_client import InviteClient
+from skypetrunk.core.invite_client import InviteClient, Waiting
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
@@ -23,7 +24,8 @@ from skypetrunk.core.session import Session, description
 from skypetrunk.core.session_refresh import Client, Renewal, SessionRefresh
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateClient, UpdateServer
-from skypetrunk.interfaces import IMessageChannel, IServerTransaction
+from skypetrunk.core.verified import VerifiedFinder
+from skypetrunk.interfaces import ICallAttempt, IMessageChannel, IServerTransaction
 from skypetrunk.wire.headers import CSeq, NameAddr
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
@@ -85,7 +87,15 @@ class LegClient(LegDialog, Ends):
             headers = self._inviteHeaders(body, self.refresh.timer.requestHeaders())
             return firstInvite(placed, sequence, self._contact, maxForwards, headers, body)
 
-        self._startClient(makeRequest, placed.hop)
+        servers, waiting = self.side.servers, None
+        if servers is not None:
+            waiting = partial(self._workshop.clock.callLater, servers.patience)
+        self._startClient(makeRequest, placed.hop, waiting)
+
+    def takeAttempt(self, attempt: ICallAttempt) -> None:
+        """All our requests take this way, from the first INVITE on."""
+        self.attempt = attempt
+        self.finder = VerifiedFinder(attempt)
 
     def change(self, body: bytes, update: bool) -> None:
         """
@@ -107,11 +117,21 @@ class LegClient(LegDialog, Ends):
         return self._startClient(lambda channel: request, dialog.nextHop)
 
     def _startClient(
-        self, makeRequest: Callable[[IMessageChannel], Request], nextHop: SIPURI
+        self,
+        makeRequest: Callable[[IMessageChannel], Request],
+        nextHop: SIPURI,
+        waiting: Waiting | None = None,
     ) -> InviteClient:
         side, authentication = self.side, self._authentication
         client = self._client = InviteClient(
-            makeRequest, nextHop, self, side.transactions, side.finder, authentication, self._nextSequence
+            makeRequest,
+            nextHop,
+            self,
+            side.transactions,
+            self.finder,
+            authentication,
+            self._nextSequence,
+            waiting,
         )
         client.start()
         return client
@@ -133,8 +153,17 @@ class LegClient(LegDialog, Ends):
         if isinstance(client, InviteClient):
             self._acknowledge(client, self.dialog, response, body)
 
+    def inviteSilent(self, client: InviteClient) -> None:
+        """L{InviteClient}: no answer within the side's patience."""
+        self.owner.legSilent(self)
+
+    def _serverAnswered(self) -> None:
+        if self.attempt is not None and not self._established:
+            self.attempt.answered()
+
     def inviteProgressed(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: a provisional response."""
+        self._serverAnswered()
         self._read(response)
         if self.dialog is None:
             assert self._contact is not None
@@ -144,6 +173,7 @@ class LegClient(LegDialog, Ends):
 
     def inviteAccepted(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
+        self._serverAnswered()
         if self.dialog is None:
             assert self._contact is not None
             self.dialog = self._early.continued(
@@ -292,6 +322,9 @@ class LegClient(LegDialog, Ends):
         """
         dialog, contact = self.dialog, self._contact
         if not self._established or self._gone or dialog is None or contact is None:
+            return
+        if self.attempt is not None and self.attempt.stands():
+            # It is with another server, whose connection is as it was.
             return
         user = contact.uri.user if isinstance(contact.uri, SIPURI) else None
         moved = self.side.contactFor(user or "trunk", channel)

@@ -20,7 +20,7 @@ from skypetrunk.core.request_client import Done, RequestClient
 from skypetrunk.core.session import SDP_TYPE, Session
 from skypetrunk.core.sides import Side
 from skypetrunk.errors import RemoteError
-from skypetrunk.interfaces import IServerTransaction
+from skypetrunk.interfaces import ICallAttempt, IChannelFinder, IServerTransaction
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.uri import SIPURI
@@ -35,6 +35,8 @@ class LegDialog:
     @ivar dialog: set from the first INVITE received, or the 2xx to ours.
     @ivar key: Call-ID and our tag, by which requests of the peer find the leg; set with the first INVITE.
     @ivar placed: the addresses of our first INVITE, once it was sent.
+    @ivar finder: the way of our requests.
+    @ivar attempt: the same, where our first INVITE goes to one of several servers.
     @ivar sequence: the CSeq number used last before there was a dialog; 0 where the peer began it.
     """
 
@@ -55,6 +57,8 @@ class LegDialog:
         self._early = EarlyDialogs()
         self._reasons: tuple[Header, ...] = ()
         self._allow = ""
+        self.finder: IChannelFinder = side.finder
+        self.attempt: ICallAttempt | None = None
 
     def ourAddresses(self) -> Sequence[SIPURI]:
         """Where the peer may reach us, as it knows us."""
@@ -149,7 +153,7 @@ class LegDialog:
         """
         side = self.side
         RequestClient(
-            request, side.transactions, side.finder, self._authentication, dialog.reserveSequence, done
+            request, side.transactions, self.finder, self._authentication, dialog.reserveSequence, done
         ).start(dialog.nextHop)
 
     def _response(

@@ -65,6 +65,9 @@ class LegOwner(Protocol):
     def legAccepted(self, leg: LegClient, response: Response) -> None:
         """The 2xx to our INVITE; L{Leg.acknowledge} is to be called."""
 
+    def legSilent(self, leg: LegClient) -> None:
+        """Our first INVITE has no answer within the patience of its side."""
+
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """
         Our INVITE was refused or went unanswered.  A first INVITE leaves no leg behind, another one

@@ -27,6 +27,7 @@ from skypetrunk.core.identity import (
     withVerstat,
 )
 from skypetrunk.core.number_form import AS_GIVEN, readNumber, writeNumber
+from skypetrunk.core.servers import Servers
 from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.core.verified import VerifiedFinder, fromStranger
 from skypetrunk.errors import CallRefused
@@ -102,6 +103,7 @@ class Side:
     @ivar transfer: one of L{TRANSFERS}; that of the trunk counts.
     @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
     @ivar local: where we listen for it, C{None} where we do not.
+    @ivar servers: where it has several; else C{finder} leads to it.
     """
 
     transactions: ITransactions
@@ -120,6 +122,7 @@ class Side:
     transfer = TAKE_OVER
     redirectAllow: Collection[str] = frozenset()
     local: SIPURI | None = None
+    servers: Servers | None = None
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """

@@ -7,9 +7,10 @@ Every one of them is verified against the trunk's domain, whatever name or addre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -19,6 +20,7 @@ from zope.interface import implementer
 from skypetrunk.core.target_health import TargetHealth
 from skypetrunk.errors import ChannelFailed, NoTarget, PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITargetLocator, ITransactions, Target
+from skypetrunk.net.backoff import Backoff
 from skypetrunk.net.handshake import HandshakeRecord
 from skypetrunk.net.locate import DEFAULT_PORT
 from skypetrunk.net.reception import MessageObserver
@@ -27,40 +29,11 @@ from skypetrunk.net.targets_endpoint import Connector, TargetsEndpoint
 from skypetrunk.wire.address import isLiteral
 from skypetrunk.wire.uri import SIPURI
 
-#: Seconds until the first new attempt, and between two after many: what a carrier's restart may cost.
-#: Chance makes each of them half as long to half as long again.
-FIRST_RETRY, LAST_RETRY = 1.0, 120.0
-
-#: Seconds a connection must have lasted for its loss to count as the first failure.
-_SETTLED = 60.0
-
 #: A server that closes a connection sooner than this, in seconds, has not taken us on.
 _TAKEN_ON = 10.0
 
 #: Connections beside the flow.  A carrier has a handful of gateways.
 _MOST_EXTRA = 16
-
-
-class _Backoff:
-    """
-    How long to wait before the next attempt: doubled each time, half of it and the same again
-    left to chance, so that customers of a carrier that failed do not return all at once.
-    """
-
-    def __init__(self, random: Callable[[], float]) -> None:
-        self._random = random
-        self._failures = 0
-        self._policy = backoffPolicy(FIRST_RETRY / 2, LAST_RETRY, 2.0, jitter=lambda: 0.0)
-
-    def lost(self, lasted: float) -> None:
-        """A connection ended after so many seconds."""
-        if lasted >= _SETTLED:
-            self._failures = 0
-
-    def __call__(self, attempt: int) -> float:
-        # Twisted counts anew after each connection; one that breaks at once is a failure too.
-        self._failures += 1
-        return self._policy(self._failures) * (0.5 + self._random())
 
 
 @implementer(IChannelFinder)
@@ -106,7 +79,7 @@ class TrunkFlows:
         self._current: StreamSignalling | None = None
         self._since = 0.0
         self._condemned = False
-        self._backoff = _Backoff(random)
+        self._backoff = Backoff(random)
 
         def factory(
             connected: Callable[[StreamSignalling], None] | None,
@@ -216,7 +189,16 @@ class TrunkFlows:
         host = (uri.maddr or uri.host).rstrip(".").lower()
         if self._isFlow(host):
             return self._flow()
-        key = (host, _tlsPort(uri))
+        port = _tlsPort(uri)
+        return self._beside((host, port), lambda: self._open(host, port))
+
+    def _beside(
+        self,
+        key: tuple[str, int | None],
+        opening: Callable[[], Coroutine[Deferred[Any], Any, StreamSignalling]],
+    ) -> Deferred[IMessageChannel]:
+        """The connection of this key, or a new one."""
+        host = key[0]
         if key in self._extras:
             self._extras[key] = self._extras.pop(key)
             return succeed(self._extras[key])
@@ -232,9 +214,45 @@ class TrunkFlows:
             self._forget(longest)
             longest.close()
         self._waiting[key] = [result]
-        opening = self._connecting[key] = Deferred.fromCoroutine(self._open(*key))
-        opening.addBoth(self._opened, key)
+        connecting = self._connecting[key] = Deferred.fromCoroutine(opening())
+        connecting.addBoth(self._opened, key)
         return result
+
+    # For calls
+
+    def isDomain(self, uri: SIPURI) -> bool:
+        """Does C{uri} name the trunk's domain, and no certain server?"""
+        return (uri.maddr or uri.host).rstrip(".").lower() == self._domain
+
+    @property
+    def known(self) -> Sequence[Target]:
+        """The servers that were found last."""
+        return self._endpoint.known
+
+    def locate(self) -> Deferred[Sequence[Target]]:
+        """The servers, in an order drawn anew; see L{ITargetLocator.locate}."""
+
+        def found(targets: Sequence[Target]) -> Sequence[Target]:
+            self._endpoint.known = targets
+            return targets
+
+        return self._locator.locate(self._domain).addCallback(found)
+
+    def stands(self, channel: IMessageChannel) -> bool:
+        """Is C{channel} a connection of ours that has not ended?"""
+        return channel in self._factory.channels or channel in self._extraFactory.channels
+
+    def channelTo(self, target: Target) -> Deferred[IMessageChannel]:
+        """
+        A channel to one server: the flow if it leads there, else one beside it.
+
+        @raise NoTarget: (errback) it cannot be reached.
+        @raise PeerNotVerified: (errback) somebody else was reached.
+        """
+        current, flow = self._current, self.target
+        if current is not None and flow is not None and (flow.host, flow.port) == (target.host, target.port):
+            return succeed(current)
+        return self._beside((target.host, target.port), lambda: self._connect(target.host, [target]))
 
     def _isFlow(self, host: str) -> bool:
         if host == self._domain:
@@ -300,6 +318,9 @@ class TrunkFlows:
         current = self._current
         if current is not None and any(target.host == current.peer.host for target in targets):
             return current
+        return await self._connect(host, targets)
+
+    async def _connect(self, host: str, targets: Sequence[Target]) -> StreamSignalling:
         # Where a dialog leads there is no choice.
         endpoint = TargetsEndpoint(
             host, lambda: succeed(targets), self._connector, self._noExtra, self.health, must=True

@@ -309,6 +309,9 @@ class LineCall:
         self._session.answered()
         self._connect()
 
+    def legSilent(self, leg: LegClient) -> None:
+        """The trunk is in this process: there is nowhere else to go."""
+
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """Refused."""
         cause = None if response is None else next(causesOf(response), None)

@@ -47,6 +47,8 @@ class CarrierProfile:
     @ivar naptr: the carrier's NAPTR records are asked for (RFC 3263 section 4.1).
     @ivar connectTimeout: seconds of TCP until the next server is tried.
     @ivar handshakeTimeout: seconds of TLS until the next server is tried.
+    @ivar inviteTimeout: seconds without any answer to INVITE until the next server is tried.
+    @ivar failover: answers to INVITE, beside 503, after which it is tried.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -75,6 +77,8 @@ class CarrierProfile:
     naptr: bool
     connectTimeout: int
     handshakeTimeout: int
+    inviteTimeout: int
+    failover: tuple[int, ...]
     calls: int | None
 
 
@@ -131,6 +135,8 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         naptr=table.boolean("naptr", True),
         connectTimeout=table.integer("tcp_timeout", 1, 30, 2),
         handshakeTimeout=table.integer("tls_timeout", 1, 30, 3),
+        inviteTimeout=table.integer("invite_timeout", 1, 32, 4),
+        failover=_failover(table),
         calls=table.integer("calls", 1, 100000, 0) or None,
     )
     if profile.anonymous == "asserted" and profile.callerHeader == "none":
@@ -160,6 +166,15 @@ def _caFile(table: Table, directory: Path) -> Path | None:
     if not path.is_file():
         table.wrong("ca_file", f"there is no file {path}", "a PEM file with the carrier's roots")
     return path
+
+
+def _failover(table: Table) -> tuple[int, ...]:
+    statuses = table.integers("failover", "failover = [408, 504]") or ()
+    for status in statuses:
+        if status not in (408, 480) and not 500 <= status < 600:
+            # They speak of the callee, who is the same at every server.
+            table.wrong("failover", f"holds {status}", "408, 480 or 500 to 599")
+    return statuses
 
 
 def readSuites(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -179,6 +179,19 @@ class Table:
             return None
         return tuple(value)
 
+    def integers(self, name: str, right: str) -> tuple[int, ...] | None:
+        """
+        A list of whole numbers.
+
+        @return: C{None} when it is missing or wrong.
+        """
+        value = self._take(name, list, right, False)
+        for item in value or ():
+            if not isinstance(item, int) or isinstance(item, bool):
+                self.wrong(name, f"holds {_kind(item)}", right)
+                return None
+        return None if value is None else tuple(value)
+
     def textOrTexts(self, name: str, right: str, *, required: bool = False) -> tuple[str, ...] | None:
         """A text, or a list of some, as L{text} and L{texts}."""
         if isinstance(self._data.get(name), list):

@@ -15,6 +15,7 @@ from skypetrunk.core import registration
 from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.options_ping import OptionsPing, makeOptions
 from skypetrunk.core.registration import Registration
+from skypetrunk.core.servers import Servers
 from skypetrunk.core.sides import TrunkSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
@@ -26,6 +27,7 @@ from skypetrunk.interfaces import (
     IRegistrationObserver,
     ITargetLocator,
 )
+from skypetrunk.net.call_targets import CallTargets
 from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
@@ -132,6 +134,11 @@ class Carrier:
             transport = Parameters((("transport", "tls"),))
             host = inbound.name or first.host
             self.side.local = SIPURI("sip", None, None, host, first.port, transport)
+        self.side.servers = Servers(
+            lambda: CallTargets(self.flows, self.find, configuration.balance),
+            configuration.profile.inviteTimeout,
+            configuration.profile.failover,
+        )
         self.registration: Registration | None = None
         if configuration.profile.register:
             bound = registration.Account(
@@ -194,21 +201,26 @@ class Carrier:
             await self.inbound.stop()
         await self.flows.stop()
 
-    def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
+    def find(self, uri: SIPURI, otherwise: IMessageChannel | None = None) -> Deferred[IMessageChannel]:
         """
         The way to C{uri}; where that cannot be reached, the flow: carriers put addresses of their
         inner network into Contacts and mean the connection that they came by.  A flow that was lost is
         waited for, as what ends a call has no other way; new calls go elsewhere while it is down.
-        """
-        return self.flows.find(uri).addErrback(lambda failure: self._fallBack(failure, uri))
 
-    def _fallBack(self, failure: Failure, uri: SIPURI) -> Deferred[IMessageChannel]:
-        flow = self.flows.current()
+        @param otherwise: to be taken instead of the flow: the connection that the dialog began on.
+        """
+        return self.flows.find(uri).addErrback(lambda failure: self._fallBack(failure, uri, otherwise))
+
+    def _fallBack(
+        self, failure: Failure, uri: SIPURI, otherwise: IMessageChannel | None
+    ) -> Deferred[IMessageChannel]:
+        flow = otherwise or self.flows.current()
         if flow is None:
             return self._redialled(NoTarget(failure.getErrorMessage()))
         self._log.warn(
-            "{trunk}: {host} cannot be reached, its requests take the registered connection: {problem}",
+            "{trunk}: {host} cannot be reached, its requests take the connection to {peer}: {problem}",
             trunk=self.name,
+            peer=flow.peer,
             host=uri.maddr or uri.host,
             problem=failure.getErrorMessage(),
         )

@@ -137,6 +137,7 @@ class TrunkConfiguration:
     @ivar transfer: what becomes of a REFER in its calls, from either side.
     @ivar dns: where its records are.
     @ivar inbound: where the carrier calls in, beside the connection that we keep.
+    @ivar balance: each call draws its server anew, and does not follow the registration.
     """
 
     name: str
@@ -153,6 +154,7 @@ class TrunkConfiguration:
     transfer: str = "take-over"
     dns: TrunkDNS = TrunkDNS()  # noqa: RUF009 (a frozen value)
     inbound: InboundConfiguration | None = None
+    balance: bool = False
 
 
 @frozen

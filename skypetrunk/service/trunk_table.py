@@ -58,6 +58,7 @@ def readTrunk(
         redirectAllow=redirectAllow,
         inbound=readInbound(table.table("inbound"), directory, tls),
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
+        balance=table.boolean("balance", False),
         dns=_readDNS(table.table("dns"), kept, bool(targets)),
     )
 

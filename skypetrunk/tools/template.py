@@ -175,6 +175,7 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("targets", answers.targets, "instead of DNS", '["192.0.2.10:5061"]')
     yield _key("redirect", None, "its 3xx: refuse, follow, pass", '"follow"')
     yield _key("redirect_allow", None, "hosts that these may name, beside the domain", '["gw.example"]')
+    yield _key("balance", None, "true: each call draws its server; else it follows REGISTER", "false")
     yield _key("transfer", None, "a REFER in its calls: take-over, pass, refuse", '"take-over"')
     yield ""
     yield "[trunk.dns]"

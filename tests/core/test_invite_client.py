@@ -47,6 +47,10 @@ class User:
         """Record it."""
         self.events.append(("unwanted", response.toAddress.tag))
 
+    def inviteSilent(self, client: InviteClient) -> None:
+        """Note it."""
+        self.events.append(("silent", None))
+
     def inviteFailed(self, client: InviteClient, status: int, response: Response | None, reason: str) -> None:
         """Record it."""
         self.events.append(("failed", (status, response is not None, reason)))
@@ -116,6 +120,53 @@ class InviteClientTests(ClientCase):
         self.assertTrue(self.client.anyProvisional)
         self.answered(183)
         self.assertEqual(self.user.events, [("progressed", 183)])
+
+    def waiting(self) -> None:
+        """An INVITE of a user that would wait 4 s."""
+        self.client = InviteClient(
+            lambda channel: outgoing(),
+            self.hop,
+            self.user,
+            self.transactions,
+            self.finder,
+            self.authentication,
+            self.nextSequence,
+            lambda silent: self.clock.callLater(4, silent),
+        )
+        self.client.start()
+
+    def test_silent(self) -> None:
+        """Silence is told once; the INVITE lives on, and CANCEL waits for a server to show."""
+        self.waiting()
+        self.clock.advance(3.9)
+        self.assertEqual(self.user.events, [])
+        self.clock.advance(0.1)
+        self.clock.advance(10)
+        self.assertEqual(self.user.events, [("silent", None)])
+        self.client.cancel()
+        self.assertEqual([each.method for each in self.channel.requests], ["INVITE"])
+        self.answered(100)
+        self.assertEqual([each.method for each in self.channel.requests], ["INVITE", "CANCEL"])
+
+    def test_notSilent(self) -> None:
+        """Any answer ends the waiting, and so does CANCEL."""
+        for status in (100, 180, 200, 486):
+            self.waiting()
+            self.answered(status)
+        self.waiting()
+        self.client.cancel()
+        self.clock.advance(10)
+        self.assertNotIn(("silent", None), self.user.events)
+
+    def test_silentAfterChallenge(self) -> None:
+        """The INVITE with credentials is waited for anew."""
+        self.waiting()
+        self.clock.advance(3)
+        self.answered(401, WWW_Authenticate='Digest realm="carrier.example", nonce="n", algorithm=SHA-256')
+        self.clock.advance(3.9)
+        self.assertEqual(self.user.events, [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.user.events, [("silent", None)])
 
     def test_forks(self) -> None:
         """The first 2xx is accepted, its retransmissions are silent, one with another tag is unwanted."""

@@ -133,6 +133,21 @@ class ReadTests(SynchronousTestCase):
             (problem,) = self.problems(f'title = "A"\ntarget_names = ["{name}"]')
             self.assertIn(f'target_names: "{name}" is no name of hosts; would be right: "edge', problem)
 
+    def test_failover(self) -> None:
+        """How long a server has, and what sends a call to the next."""
+        profile = self.read('title = "T"')
+        self.assertEqual((profile.connectTimeout, profile.handshakeTimeout, profile.inviteTimeout), (2, 3, 4))
+        self.assertEqual(profile.failover, ())
+        text = "tcp_timeout = 5\ntls_timeout = 6\ninvite_timeout = 7\nfailover = [408, 480, 504]"
+        profile = self.read(f'title = "T"\n{text}')
+        self.assertEqual((profile.connectTimeout, profile.handshakeTimeout, profile.inviteTimeout), (5, 6, 7))
+        self.assertEqual(profile.failover, (408, 480, 504))
+        for right in (404, 486, 603, 200):
+            (problem,) = self.problems(f'title = "T"\nfailover = [{right}]')
+            self.assertIn(f"failover: holds {right}; would be right: 408, 480 or 500 to 599", problem)
+        (problem,) = self.problems('title = "T"\nfailover = ["504"]')
+        self.assertIn("failover: holds a text; would be right: failover = [408, 504]", problem)
+
     def test_problems(self) -> None:
         """All at once, with what would be right."""
         self.assertEqual(

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,7 +37,7 @@ from skypetrunk.testing import RecordingTransactionUser, countingToken
 from skypetrunk.wire.message import Header, Request, responseTo
 from skypetrunk.wire.secret import Secret
 from tests.core.callnet import Plan
-from tests.net.certificates import authority, dns, leaf
+from tests.net.certificates import Issued, authority, dns, leaf
 from tests.net.network import MemoryNetwork
 from tests.net.zone import ZoneResolver
 
@@ -94,6 +94,8 @@ class CarrierCase(SynchronousTestCase):
     """
 
     profile = ""
+    targets: tuple[tuple[str, int], ...] = (ADDRESS,)
+    balance = False
 
     def setUp(self) -> None:
         """Both sides are there."""
@@ -102,7 +104,7 @@ class CarrierCase(SynchronousTestCase):
         self.carrier = RecordingTransactionUser()
         self.layer = Transactions(self.reactor, self.carrier, countingToken())
         self.connections: list[StreamSignalling] = []
-        factory = StreamSignallingFactory(
+        self.factory = StreamSignallingFactory(
             self.layer,
             self.reactor,
             lambda: "carrier",
@@ -111,12 +113,26 @@ class CarrierCase(SynchronousTestCase):
             connected=self.connections.append,
             lost=self._lost,
         )
-        issued = leaf(dns(DOMAIN))
-        options = tlsServerOptions(loadOwnCertificate(issued.pem, issued.keyPEM))
-        self.network.listenTLS(*ADDRESS, options, factory)
+        self.serve()
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.trunk = self._makeTrunk(Path(directory.name))
+
+    def serve(
+        self,
+        address: tuple[str, int] = ADDRESS,
+        factory: IProtocolFactory | None = None,
+        issued: Issued | None = None,
+    ) -> None:
+        """
+        The carrier listens at C{address}.
+
+        @param factory: another server than the carrier's.
+        @param issued: its certificate; else a good one.
+        """
+        issued = issued or leaf(dns(DOMAIN))
+        options = tlsServerOptions(loadOwnCertificate(issued.pem, issued.keyPEM))
+        self.network.listenTLS(*address, options, factory or self.factory)
 
     def _lost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         self.connections.remove(channel)
@@ -130,7 +146,8 @@ class CarrierCase(SynchronousTestCase):
             domain=DOMAIN,
             username="account",
             password=Secret("s3cret"),
-            targets=(ADDRESS,),
+            targets=self.targets,
+            balance=self.balance,
             tls=TLSConfiguration(directory / "ca.pem", (), None, None, None),
             media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
             limits=Limits(),

@@ -14,7 +14,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
 
-from skypetrunk.net import flows
+from skypetrunk.net import backoff
 from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.wire.message import Response
 from tests.net.hostile import Datagrams, Stream, mutated
@@ -291,8 +291,8 @@ class MutationTests(HostileCase):
 
     async def test_carrier(self) -> None:
         """From the carrier: its own messages, and others between them."""
-        self.patch(flows, "FIRST_RETRY", 0.04)
-        self.patch(flows, "LAST_RETRY", 0.04)
+        self.patch(backoff, "FIRST_RETRY", 0.04)
+        self.patch(backoff, "LAST_RETRY", 0.04)
         random, scene = Random(SEED), await self.begin()
         whole = self.messages()
         for number in range(40):
@@ -315,8 +315,8 @@ class MutationTests(HostileCase):
 
     async def test_answers(self) -> None:
         """The carrier's answers to calls arrive with something wrong."""
-        self.patch(flows, "FIRST_RETRY", 0.04)
-        self.patch(flows, "LAST_RETRY", 0.04)
+        self.patch(backoff, "FIRST_RETRY", 0.04)
+        self.patch(backoff, "LAST_RETRY", 0.04)
         random, scene = Random(SEED), await self.begin()
         for _ in range(40):
             await scene.until(lambda: scene.lab.carrier.registrar.bindings(), "registered again")
