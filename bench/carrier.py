@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import messages
-from skypetrunk.lab.authority import Authority, carrierIdentity
+from skypetrunk.lab.authority import Authority
+from skypetrunk.lab.leaves import carrierIdentity
 
 DOMAIN = "carrier.example"
 

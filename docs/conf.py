@@ -13,6 +13,7 @@ for _path in (_HERE, _HERE.parent):
         sys.path.append(str(_path))
 
 import machines  # noqa: E402
+import switches  # noqa: E402
 
 from skypetrunk import __version__  # noqa: E402
 
@@ -36,7 +37,18 @@ class StateMachines(Directive):
         return []
 
 
+class LabSwitches(Directive):
+    """C{.. lab-switches::} stands for the list of L{switches}."""
+
+    def run(self) -> list[nodes.Node]:
+        """Parse it where the directive stands."""
+        lines = list(switches.paragraphs())
+        self.state_machine.insert_input(StringList(lines, "docs/switches.py"), "docs/switches.py")
+        return []
+
+
 def setup(app):  # type: ignore[no-untyped-def]
     """Sphinx calls this."""
     app.add_directive("state-machines", StateMachines)
+    app.add_directive("lab-switches", LabSwitches)
     return {"parallel_read_safe": True}

@@ -40,8 +40,8 @@ class Owner(Protocol):
     def requestReceived(self, transaction: IServerTransaction, account: str) -> bool:
         """A request outside any dialog, neither INVITE nor OPTIONS; false if it is not answered here."""
 
-    def contact(self, user: str) -> str:
-        """The Contact value of a dialog with C{user} on our side."""
+    def contact(self, user: str, channel: IMessageChannel) -> str:
+        """The Contact value of a dialog with C{user} on our side, which begins over C{channel}."""
 
     def callEnded(self, call: Call) -> None:
         """A call is over."""
@@ -105,7 +105,7 @@ class Agent:
             tagged,
             remote,
             uri,
-            self._owner.contact(user),
+            self._owner.contact(user, channel),
             channel,
         )
         # Known before it is sent: a channel in memory may answer at once
@@ -163,7 +163,7 @@ class Agent:
         request = transaction.request
         called = getattr(request.requestURI, "userUnescaped", None) or ""
         call = IncomingCall(self._name(), called, _user(request.fromAddress), *self._common())
-        call.received(transaction, self._token(), self._owner.contact(called))
+        call.received(transaction, self._token(), self._owner.contact(called, transaction.channel))
         self._calls[call.key] = call
         self._owner.callReceived(call, request, account)
 

@@ -1,8 +1,8 @@
 """
 A throw-away certificate authority: root, intermediate, and whatever leaf a lab needs.
 
-Everything is made anew at each start and is good for a few days, so that nothing of
-it is ever worth stealing or trusting.  Certificates with faults are made to order.
+Everything is made anew at each start and is good for ninety days at most: nothing of it is
+ever worth stealing or trusting.  Certificates with faults are made to order.
 """
 
 from __future__ import annotations
@@ -18,24 +18,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Authority", "Identity", "carrierIdentity", "FAULTS", "writePrivately"]
+__all__ = ["Authority", "Identity", "writePrivately"]
 
-FAULTS = {
-    "none": "a good certificate",
-    "wrong-name": "a certificate of another name",
-    "target-name": "a certificate of the SRV target's name only",
-    "expired": "a certificate that ended yesterday",
-    "other-ca": "a certificate of a CA nobody has",
-    "no-intermediate": "a good certificate, sent without the intermediate",
-}
-"""What can be wrong with the carrier's certificate, by option value."""
+_LIFETIME = datetime.timedelta(days=90)
+"""So long that nobody is warned of the end of a certificate that is meant to be good."""
 
-_LIFETIME = datetime.timedelta(days=7)
 _BACKDATED = datetime.timedelta(days=2)
 
 _CAKey = ec.EllipticCurvePrivateKey
+
+_BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +107,27 @@ class Authority:
         self.rootPEM = self._root.public_bytes(Encoding.PEM)
         self.intermediatePEM = self._intermediate.public_bytes(Encoding.PEM)
 
+    @property
+    def issuer(self) -> x509.Certificate:
+        """The certificate that leaves are issued under."""
+        return self._intermediate
+
+    @property
+    def issuerKey(self) -> _CAKey:
+        """Its key."""
+        return self._key
+
     def _sign(
         self,
         subject: x509.Name,
         publicKey: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
         issuer: x509.Name,
-        issuerKey: _CAKey,
+        issuerKey: _CAKey | rsa.RSAPrivateKey,
         *,
         pathLength: int | None = None,
-        names: Sequence[str] = (),
+        since: datetime.datetime | None = None,
         until: datetime.datetime | None = None,
+        extensions: Sequence[x509.ExtensionType] = (),
     ) -> x509.Certificate:
         ca = pathLength is not None
         builder = (
@@ -131,7 +136,7 @@ class Authority:
             .issuer_name(issuer)
             .public_key(publicKey)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _BACKDATED)
+            .not_valid_before(since or self._now - _BACKDATED)
             .not_valid_after(until or self._now + _LIFETIME)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=pathLength), critical=True)
             .add_extension(_keyUsage(ca=ca), critical=True)
@@ -140,60 +145,57 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(issuerKey.public_key()), critical=False
             )
         )
-        if not ca:
-            usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-            builder = builder.add_extension(usage, critical=False)
-        if names:
-            alternative = x509.SubjectAlternativeName([_alternativeName(each) for each in names])
-            builder = builder.add_extension(alternative, critical=False)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
         return builder.sign(issuerKey, SHA256())
 
     def issue(
-        self, commonName: str, names: Sequence[str] = (), until: datetime.datetime | None = None
+        self,
+        commonName: str,
+        names: Sequence[str] = (),
+        until: datetime.datetime | None = None,
+        *,
+        since: datetime.datetime | None = None,
+        bits: int = 2048,
+        usages: Sequence[x509.ObjectIdentifier] = _BOTH,
+        ocsp: str | None = None,
+        mustStaple: bool = False,
+        own: bool = False,
     ) -> Identity:
         """
         A new RSA key and its certificate, for servers and clients.
 
         @param names: alternative names: C{"sip:domain"}, a literal address, else a DNS name.
-        @param until: the last moment of its validity; by default some days from now.
+        @param until: the last moment of its validity; by default some weeks from now.
+        @param since: the first moment.
+        @param bits: of the key.
+        @param usages: extended key usages.
+        @param ocsp: URL of a responder to name, or C{None}.
+        @param mustStaple: it counts only with an OCSP answer in the handshake (RFC 7633).
+        @param own: signed by its own key, by nobody else.
         """
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        extensions: list[x509.ExtensionType] = [x509.ExtendedKeyUsage(usages)]
+        if names:
+            extensions.append(x509.SubjectAlternativeName([_alternativeName(each) for each in names]))
+        if ocsp is not None:
+            place = x509.UniformResourceIdentifier(ocsp)
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
+            extensions.append(x509.AuthorityInformationAccess([access]))
+        if mustStaple:
+            extensions.append(x509.TLSFeature([x509.TLSFeatureType.status_request]))
         leaf = self._sign(
             _name(commonName),
             key.public_key(),
-            self._intermediate.subject,
-            self._key,
-            names=names,
+            _name(commonName) if own else self._intermediate.subject,
+            key if own else self._key,
+            since=since,
             until=until,
+            extensions=extensions,
         )
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Identity(pem, (leaf.public_bytes(Encoding.PEM), self.intermediatePEM))
-
-
-def carrierIdentity(
-    authority: Authority, domain: str, target: str, now: datetime.datetime, fault: str = "none"
-) -> Identity:
-    """
-    The certificate of a carrier for C{domain}: URI and DNS names (RFC 5922 section 4.1), or one with a fault.
-
-    @param target: the name of the host the SRV record points to.
-    @param fault: a key of L{FAULTS}.
-    """
-    names = [f"sip:{domain}", domain]
-    if fault == "wrong-name":
-        return authority.issue("other.example", ["sip:other.example", "other.example"])
-    if fault == "target-name":
-        return authority.issue(target, [target])
-    if fault == "expired":
-        return authority.issue(domain, names, until=now - datetime.timedelta(days=1))
-    if fault == "other-ca":
-        return Authority(now, "skypetrunk lab stranger").issue(domain, names)
-    if fault == "no-intermediate":
-        whole = authority.issue(domain, names)
-        return Identity(whole.key, whole.chain[:1])
-    if fault != "none":
-        raise ValueError(f"no such certificate fault: {fault!r}")
-    return authority.issue(domain, names)
+        chain = (leaf.public_bytes(Encoding.PEM), self.intermediatePEM)
+        return Identity(pem, chain[:1] if own else chain)
 
 
 def writePrivately(path: Path, data: bytes) -> None:

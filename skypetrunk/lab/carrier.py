@@ -22,7 +22,7 @@ from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
 from skypetrunk.lab.agent import Agent
 from skypetrunk.lab.audio import Tone
-from skypetrunk.lab.calls import Call, Phase
+from skypetrunk.lab.calls import OWN, Call, Phase
 from skypetrunk.lab.incoming import IncomingCall
 from skypetrunk.lab.media import MediaEndpoint
 from skypetrunk.lab.numbers import Behaviour, behaviourOf, digitsOf
@@ -35,25 +35,25 @@ from skypetrunk.service.control import ControlRefused, IControlled, PlacedCall
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
 from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.uri import SIPURI
 
 __all__ = ["Carrier"]
 
 _SESSION_NAME = "Skype call"
 _KEPT = 100
-_GRACE = 32.0
 
 
 @implementer(IControlled)
 class Carrier:
     """
-    One node of the carrier.
+    The carrier, behind all its nodes.
 
     @ivar agent: its calls; C{agent.transactions} takes the messages of its channels.
     @ivar registrar: who is registered.
     @ivar finished: the last calls that are over.
-    @ivar node: where the node listens, for its Contact.
+    @ivar node: where the first node listens, for its Contact.
+    @ivar nodes: what each is, a key of L{skypetrunk.lab.nodes.NODES}, by where it listens.
     """
 
     log = Logger()
@@ -66,32 +66,30 @@ class Carrier:
         settings: CarrierSettings,
         node: TransportAddress,
         timers: Timers = Timers(),  # noqa: B008 (a frozen value)
+        done: Callable[[str, IMessageChannel], None] | None = None,
     ) -> None:
         """
         @param token: makes random text.
         @param entropy: gives so many random octets.
+        @param done: told of each C{"registration"}, and of each C{"call"} that was answered.
         """
         self.settings = settings
         self.node = node
+        self.nodes: Mapping[TransportAddress, str | None] = {}
         self.agent = Agent(reactor, token, self, timers)
-        self.registrar = Registrar(reactor, token, settings.domain, settings.granted, settings.minimumExpires)
+        self.registrar = Registrar(reactor, token, settings)
         self.finished: deque[Call] = deque(maxlen=_KEPT)
         self._reactor = reactor
         self._entropy = entropy
-        self._authenticator = Authenticator(
-            reactor,
-            token,
-            settings.domain,
-            settings.accounts,
-            algorithms=settings.algorithms,
-            qop=settings.qop,
-            lifetime=settings.nonceLifetime,
-            once=settings.nonceOnce,
-            proxy=settings.proxyChallenge,
-        )
+        self._authenticator = Authenticator(reactor, token, settings)
+        self._done = done
         self._due: dict[Call, list[IDelayedCall]] = {}
         self._lastChannel: IMessageChannel | None = None
         self._registered: list[Deferred[None]] = []
+
+    def configure(self, settings: CarrierSettings) -> None:
+        """Go on with other settings."""
+        self.settings = self.registrar.settings = self._authenticator.settings = settings
 
     def whenRegistered(self) -> Deferred[None]:
         """Fires when an account is registered."""
@@ -109,7 +107,7 @@ class Carrier:
         self.registrar.channelLost(channel)
         for call in self.agent.calls:
             if call.channel is channel:
-                self._later(call, _GRACE, self._orphaned, call, channel)
+                self._later(call, self.settings.grace, self._orphaned, call, channel)
         if self._lastChannel is channel:
             self._lastChannel = None
 
@@ -123,6 +121,8 @@ class Carrier:
         """Challenge, as the switches say."""
         settings = self.settings
         self._lastChannel = channel
+        if self.nodes.get(channel.localAddress) == "503" and request.toAddress.tag is None:
+            return responseTo(request, 503, headers=(*self._retryAfter(), *OWN))
         if settings.authentication == "ip":
             return next(iter(settings.accounts))
         if not settings.challengeAll and request.method not in ("INVITE", "REGISTER"):
@@ -133,16 +133,30 @@ class Carrier:
         """REGISTER; no other method is known here (facts, trace B)."""
         if transaction.request.method != "REGISTER":
             return False
-        transaction.respond(self.registrar.register(transaction.request, transaction.channel, account))
+        response = self.registrar.register(transaction.request, transaction.channel, account)
+        transaction.respond(response)
+        if response.status == 200:
+            self._tell("registration", transaction.channel)
         if self.registrar.bindings():
             waiting, self._registered = self._registered, []
             for each in waiting:
                 each.callback(None)
         return True
 
-    def contact(self, user: str) -> str:
+    def _tell(self, moment: str, channel: IMessageChannel) -> None:
+        if self._done is not None:
+            self._done(moment, channel)
+
+    def _retryAfter(self) -> tuple[Header, ...]:
+        seconds = self.settings.retryAfter
+        return (Header("Retry-After", str(seconds)),) if seconds else ()
+
+    def contact(self, user: str, channel: IMessageChannel) -> str:
         """The 2011 trace has the domain as host, and the node in maddr (facts 6.1.4)."""
         node, domain = self.node, self.settings.domain
+        if channel.localAddress in tuple(self.nodes)[1:]:
+            # A call belongs to the node that its connection leads to
+            node = channel.localAddress
         maddr = [("maddr", node.host)] if self.settings.maddr else []
         params = Parameters([*maddr, ("transport", node.transport.lower())])
         host = domain if self.settings.maddr else node.host
@@ -155,13 +169,19 @@ class Carrier:
             call.session = self._session(call.name, call.caller)
         except CallRefused as refused:
             self.log.info("{call} to {number}: {why}", call=call.name, number=call.number, why=str(refused))
-            call.refuse(refused.status or 403, str(refused), str(refused))
+            more = self._retryAfter() if refused.status == 503 else ()
+            call.refuse(refused.status or 403, str(refused), str(refused), more)
             return
+        call.when(Phase.ANSWERED).addCallback(self._answered)
         behaviour = behaviourOf(digits)
         self.log.info("{call} to {number}, which {does}", call=call.name, number=digits, does=behaviour.value)
         call.clear = behaviour is Behaviour.REFUSES_SRTP
         if call.prepare():
             self._behave(call, call.session, behaviour)
+
+    def _answered(self, call: Call) -> None:
+        if call.phase is Phase.ANSWERED:
+            self._tell("call", call.channel)
 
     def callEnded(self, call: Call) -> None:
         """A call is over."""
@@ -251,6 +271,7 @@ class Carrier:
         local = NameAddr(display, self._address(caller))
         remote = NameAddr(None, self._address(number))
         call = self.agent.placeCall(uri, local, remote, channel, session)
+        call.when(Phase.ANSWERED).addCallback(self._answered)
         self._later(call, settings.patience, self._giveUp, call)
         return call
 

@@ -58,11 +58,17 @@ class IncomingCall(Call):
             self._become(Phase.ANSWERED)
             self.session.start()
 
-    def refuse(self, status: int, cause: str, reason: str | None = None) -> None:
-        """A final answer that is no."""
+    def refuse(
+        self, status: int, cause: str, reason: str | None = None, more: tuple[Header, ...] = ()
+    ) -> None:
+        """
+        A final answer that is no.
+
+        @param more: headers of it.
+        """
         if self.phase in (Phase.CALLING, Phase.RINGING):
             request, tag = self._transaction.request, self._dialog.local.tag
-            self._transaction.respond(responseTo(request, status, reason, OWN, toTag=tag))
+            self._transaction.respond(responseTo(request, status, reason, (*more, *OWN), toTag=tag))
             self._end(cause, status)
 
     def cancelled(self) -> None:

@@ -140,7 +140,7 @@ class Phone:
         """Nothing but calls."""
         return False
 
-    def contact(self, user: str) -> str:
+    def contact(self, user: str, channel: IMessageChannel) -> str:
         """Its own address."""
         uri = SIPURI("sip", escape(self._user), None, self.address.host, self.address.port, NO_PARAMETERS)
         return str(NameAddr(None, uri))

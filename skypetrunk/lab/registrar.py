@@ -7,7 +7,7 @@ transaction layer never shows those two to us.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -15,17 +15,26 @@ from twisted.internet.interfaces import IReactorTime
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.interfaces import IMessageChannel
 from skypetrunk.lab.calls import OWN
+from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.wire.digest import Credentials, makeChallenge, parseCredentials, verify
 from skypetrunk.wire.headers import STAR, NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
-from skypetrunk.wire.secret import Secret
 from skypetrunk.wire.uri import SIPURI
 
-__all__ = ["Authenticator", "Binding", "Registrar"]
+__all__ = ["NONCES", "Authenticator", "Binding", "Registrar"]
+
+NONCES = {
+    "kept": "good until the end of their lifetime",
+    "once": "stale once they were used, so that every request is challenged anew",
+    "stale": "always stale, however fresh",
+    "refused": "every answer is challenged again, as if it was wrong",
+}
+"""What becomes of nonces, by name."""
 
 _NAT_EXPIRES = 45
 _OPEN_EXPIRES = 3600
-_NONCES = 1000
+_NONCES_KEPT = 1000
+_STRANGER = "192.0.2.99"
 
 
 @dataclass(slots=True)
@@ -39,45 +48,20 @@ class _Nonce:
 
 class Authenticator:
     """
-    Digest authentication of one realm.
+    Digest authentication of one realm, the domain.
 
-    @ivar passwords: by account.
+    @ivar settings: how; they may be replaced.
     """
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        token: Callable[[], str],
-        realm: str,
-        passwords: Mapping[str, Secret],
-        *,
-        algorithms: tuple[str, ...] = ("MD5",),
-        qop: bool = True,
-        lifetime: float = 300.0,
-        once: bool = False,
-        proxy: bool = True,
-    ) -> None:
-        """
-        @param algorithms: one challenge for each, in this order.
-        @param qop: ask for C{qop=auth}.
-        @param lifetime: seconds until a nonce is stale.
-        @param once: a nonce is stale once it was used.
-        @param proxy: challenge with 407, all but REGISTER; else with 401.
-        """
-        self.passwords = passwords
+    def __init__(self, clock: IReactorTime, token: Callable[[], str], settings: CarrierSettings) -> None:
+        self.settings = settings
         self._clock = clock
         self._token = token
-        self._realm = realm
-        self._algorithms = algorithms
-        self._qop = "auth" if qop else None
-        self._lifetime = lifetime
-        self._once = once
-        self._proxy = proxy
         self._nonces: dict[str, _Nonce] = {}
 
     def check(self, request: Request) -> str | Response:
         """The account that C{request} proves to come from, or the answer to it."""
-        proxy = self._proxy and request.method != "REGISTER"
+        proxy = self.settings.proxyChallenge and request.method != "REGISTER"
         try:
             found = [
                 parseCredentials(value)
@@ -85,20 +69,22 @@ class Authenticator:
             ]
         except MalformedMessage:
             return self._answer(request, 400)
-        ours = [each for each in found if each.realm == self._realm]
+        ours = [each for each in found if each.realm == self.settings.domain]
         if not ours:
             return self._challenge(request, proxy, stale=False)
         return self._verified(request, ours[0], proxy)
 
     def _verified(self, request: Request, credentials: Credentials, proxy: bool) -> str | Response:
+        settings = self.settings
         nonce = self._nonces.get(credentials.nonce)
         algorithm = (credentials.algorithm or "MD5").upper()
-        if algorithm not in self._algorithms or (self._qop and credentials.qop != self._qop):
+        wrongQop = settings.qop and credentials.qop != "auth"
+        if algorithm not in settings.algorithms or wrongQop or settings.nonce == "refused":
             return self._challenge(request, proxy, stale=False)
         if credentials.uri != request.uri:
             # RFC 7616 section 3.4.6: made for another request
             return self._answer(request, 400)
-        password = self.passwords.get(credentials.username)
+        password = settings.accounts.get(credentials.username)
         if password is None or not verify(credentials, password, request.method, request.body):
             return self._answer(request, 403)
         if nonce is None or not self._fresh(nonce, credentials):
@@ -106,7 +92,9 @@ class Authenticator:
         return credentials.username
 
     def _fresh(self, nonce: _Nonce, credentials: Credentials) -> bool:
-        if self._clock.seconds() - nonce.since > self._lifetime or (self._once and nonce.used):
+        policy = self.settings.nonce
+        old = self._clock.seconds() - nonce.since > self.settings.nonceLifetime
+        if old or policy == "stale" or (policy == "once" and nonce.used):
             return False
         nonce.used = True
         if credentials.nonceCount is None:
@@ -119,14 +107,16 @@ class Authenticator:
         return True
 
     def _challenge(self, request: Request, proxy: bool, stale: bool) -> Response:
+        settings = self.settings
         nonce = self._token() + self._token()
-        while len(self._nonces) >= _NONCES:
+        while len(self._nonces) >= _NONCES_KEPT:
             del self._nonces[next(iter(self._nonces))]
         self._nonces[nonce] = _Nonce(self._clock.seconds())
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
+        qop = "auth" if settings.qop else None
         challenges = [
-            Header(name, makeChallenge(self._realm, nonce, algorithm, self._qop, stale))
-            for algorithm in self._algorithms
+            Header(name, makeChallenge(settings.domain, nonce, algorithm, qop, stale))
+            for algorithm in settings.algorithms
         ]
         headers = [*challenges, *OWN]
         return responseTo(request, 407 if proxy else 401, headers=headers, toTag=self._token())
@@ -153,86 +143,114 @@ class Binding:
 
 
 class Registrar:
-    """One contact for each account: a trunk has one PBX."""
+    """
+    Who is registered: one Contact for each account, as a trunk has one PBX, or all of them.
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        token: Callable[[], str],
-        domain: str,
-        granted: int | None = None,
-        minimum: int = 0,
-    ) -> None:
-        """
-        @param granted: seconds, whatever is asked for; C{None}: 45 where NAT is detected, as the
-            Contact is not where the request came from, else 3600 (facts 3.6).
-        @param minimum: a shorter time asked for is answered 423.
-        """
+    @ivar settings: how; they may be replaced.
+    """
+
+    def __init__(self, clock: IReactorTime, token: Callable[[], str], settings: CarrierSettings) -> None:
+        self.settings = settings
         self._clock = clock
         self._token = token
-        self._domain = domain
-        self._granted = granted
-        self._minimum = minimum
-        self._bindings: dict[str, Binding] = {}
+        self._bindings: dict[tuple[str, str], Binding] = {}
 
     def bindings(self) -> tuple[Binding, ...]:
-        """Those that have not ended."""
+        """Those that have not ended, the newest first."""
         now = self._clock.seconds()
-        self._bindings = {name: each for name, each in self._bindings.items() if each.until > now}
-        return tuple(self._bindings.values())
+        self._bindings = {key: each for key, each in self._bindings.items() if each.until > now}
+        return tuple(reversed(self._bindings.values()))
 
     def find(self, account: str) -> Binding | None:
-        """Where C{account} is."""
+        """Where C{account} is: by its newest binding."""
         return next((each for each in self.bindings() if each.account == account), None)
 
     def channelLost(self, channel: IMessageChannel) -> None:
         """A connection is gone, and with it the way to who registered over it."""
-        self._bindings = {n: each for n, each in self._bindings.items() if each.channel is not channel}
+        self._bindings = {k: each for k, each in self._bindings.items() if each.channel is not channel}
 
     def register(self, request: Request, channel: IMessageChannel, account: str) -> Response:
         """The answer to an authenticated REGISTER (RFC 3261 section 10.3)."""
         uri, aor = request.requestURI, request.toAddress.uri
         # A Request-URI with a user is no domain; some registrars drop such a REGISTER silently
-        if not isinstance(uri, SIPURI) or uri.host.lower() != self._domain or uri.user is not None:
+        if not isinstance(uri, SIPURI) or uri.host.lower() != self.settings.domain or uri.user is not None:
             return self._answer(request, 404)
         if not isinstance(aor, SIPURI) or aor.userUnescaped != account:
             return self._answer(request, 403)
+        if self.settings.registration is not None:
+            return self._answer(request, self.settings.registration, self._retryAfter())
         if request.contacts is STAR:
             if request.header("Expires") != "0":
                 return self._answer(request, 400)
-            self._bindings.pop(account, None)
+            self._bindings = {k: each for k, each in self._bindings.items() if each.account != account}
             return self._answer(request, 200)
-        if request.contacts:
-            refused = self._bind(request, channel, account, request.contacts[0])
+        for contact in request.contacts:
+            refused = self._bind(request, channel, account, contact)
             if refused is not None:
                 return refused
-        return self._answer(request, 200, self._current(account))
+        return self._answer(request, 200, self._current(request, account))
+
+    def _retryAfter(self) -> tuple[Header, ...]:
+        seconds = self.settings.retryAfter
+        return (Header("Retry-After", str(seconds)),) if seconds else ()
 
     def _bind(
         self, request: Request, channel: IMessageChannel, account: str, contact: NameAddr
     ) -> Response | None:
+        settings = self.settings
+        key = account, self._distinguished(contact)
         text = contact.params.get("expires") or request.header("Expires")
         asked = int(text) if text and text.isascii() and text.isdigit() and len(text) < 11 else _OPEN_EXPIRES
         if asked == 0:
-            self._bindings.pop(account, None)
+            self._bindings.pop(key, None)
             return None
-        if asked < self._minimum:
-            return self._answer(request, 423, (Header("Min-Expires", str(self._minimum)),))
-        granted = min(asked, self._default(contact, channel)) if self._granted is None else self._granted
-        self._bindings[account] = Binding(account, contact, channel, granted, self._clock.seconds() + granted)
+        if asked < settings.minimumExpires:
+            minimum = Header("Min-Expires", str(settings.minimumExpires))
+            return self._answer(request, 423, (minimum,))
+        granted = settings.granted
+        if granted is None:
+            granted = min(asked, self._default(contact, channel))
+        # Once more at the end: the newest
+        self._bindings.pop(key, None)
+        self._bindings[key] = Binding(account, contact, channel, granted, self._clock.seconds() + granted)
         return None
+
+    def _distinguished(self, contact: NameAddr) -> str:
+        """What tells bindings of one account from each other; nothing, where there is only one."""
+        instance, flow = contact.params.get("+sip.instance"), contact.params.get("reg-id")
+        if self.settings.outbound and instance is not None and flow is not None:
+            # RFC 5626 section 6: the same flow of the same instance, whatever its URI
+            return f"{instance} {flow}"
+        return str(contact.uri) if self.settings.bindings == "all" else ""
 
     def _default(self, contact: NameAddr, channel: IMessageChannel) -> int:
         host = contact.uri.host if isinstance(contact.uri, SIPURI) else ""
         return _OPEN_EXPIRES if host == channel.peer.host else _NAT_EXPIRES
 
-    def _current(self, account: str) -> tuple[Header, ...]:
-        binding = self.find(account)
-        if binding is None:
-            return ()
-        left = str(max(1, round(binding.until - self._clock.seconds())))
-        contact = binding.contact.replace(params=binding.contact.params.with_("expires", left))
-        return (Header("Contact", str(contact)), Header("Expires", left))
+    def _current(self, request: Request, account: str) -> tuple[Header, ...]:
+        """All Contacts of the account with what is left of them, those of somebody else first."""
+        settings, now = self.settings, self._clock.seconds()
+        headers = []
+        for number in range(settings.others):
+            port = 5060 + number
+            headers.append(Header("Contact", f"<sip:{account}@{_STRANGER}:{port}>;expires={60 + number}"))
+        own = [each for each in self.bindings() if each.account == account]
+        for each in own:
+            left = str(max(1, round(each.until - now)))
+            headers.append(
+                Header(
+                    "Contact", str(each.contact.replace(params=each.contact.params.with_("expires", left)))
+                )
+            )
+        if own:
+            headers.append(Header("Expires", str(max(1, round(own[0].until - now)))))
+        if settings.serviceRoute is not None:
+            headers.append(Header("Service-Route", f"<{settings.serviceRoute}>"))
+        if settings.outbound and "outbound" in [each.lower() for each in request.values("Supported")]:
+            headers.append(Header("Require", "outbound"))
+        if settings.flowTimer:
+            headers.append(Header("Flow-Timer", str(settings.flowTimer)))
+        return tuple(headers)
 
     def _answer(self, request: Request, status: int, headers: tuple[Header, ...] = ()) -> Response:
         return responseTo(request, status, headers=(*headers, *OWN), toTag=self._token())

@@ -1,47 +1,33 @@
 """
-The practice carrier as a Twisted service: certificates, DNS, TLS, and the carrier behind them.
+The practice carrier as a Twisted service: certificates, DNS, OCSP, nodes, and the carrier behind them.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.ssl import TLSVersion
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from skypetrunk.lab.authority import Authority, carrierIdentity, writePrivately
+from skypetrunk.lab.authority import Authority, Identity
 from skypetrunk.lab.carrier import Carrier
-from skypetrunk.lab.dns import NameServer, Node, Zone
-from skypetrunk.lab.ports import closePorts, portNumber
-from skypetrunk.lab.settings import CarrierSettings
-from skypetrunk.net.certificates import loadOwnCertificate
+from skypetrunk.lab.control import LabControl
+from skypetrunk.lab.credentials import Credentials
+from skypetrunk.lab.cuts import cut
+from skypetrunk.lab.dns import NameServer, Target, Zone
+from skypetrunk.lab.nodes import Node, NodeSignallingFactory, nodeAddress, wireOf
+from skypetrunk.lab.settings import LabSettings
+from skypetrunk.lab.switches import changed, parsed, shown
 from skypetrunk.net.reception import MessageObserver
-from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
-from skypetrunk.net.tls_server import tlsServerOptions
+from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.service.control import ControlServer
 from skypetrunk.wire.address import TransportAddress
 
-__all__ = ["CLIENT_CERTIFICATE", "TLS_VERSIONS", "Lab", "LabSettings"]
-
-TLS_VERSIONS = {
-    "1.2": (TLSVersion.TLSv1_2, TLSVersion.TLSv1_2),
-    "1.3": (TLSVersion.TLSv1_3, None),
-    "any": (TLSVersion.TLSv1_2, None),
-}
-"""Lowest and highest version, by option value."""
-
-CLIENT_CERTIFICATE = ("off", "optional", "required")
+__all__ = ["Lab", "LabSettings"]
 
 _GOODBYE = 1.0
 """Seconds that a PBX has to answer our BYEs when the lab stops."""
@@ -49,46 +35,21 @@ _GOODBYE = 1.0
 _CLOSING = 3.0
 """Seconds until every connection is closed: the channels abort their own after two."""
 
+_SENT = 0.02
+"""Seconds until what was written last is on its way: the end of a handshake."""
 
-@dataclass(frozen=True, slots=True)
-class LabSettings:
-    """
-    What is around the carrier.
-
-    @ivar directory: for the CA's certificate and the control socket.
-    @ivar address: where everything listens: loopback.
-    @ivar port: TLS; 0 lets the system choose.
-    @ivar dnsPort: the name server's; 0 lets the system choose.
-    @ivar tls: a key of L{TLS_VERSIONS}.
-    @ivar ciphers: OpenSSL's cipher string for TLS 1.2, or C{None}.
-    @ivar clientCertificate: one of L{CLIENT_CERTIFICATE}.
-    @ivar fault: of the server certificate, a key of L{skypetrunk.lab.authority.FAULTS}.
-    @ivar deadNode: let the SRV record of highest priority lead to a port where nobody listens.
-    @ivar control: path of the control socket, or C{None} for none.
-    """
-
-    carrier: CarrierSettings
-    directory: Path
-    address: str = "127.0.0.1"
-    port: int = 5061
-    dnsPort: int = 5353
-    tls: str = "any"
-    ciphers: str | None = None
-    clientCertificate: str = "off"
-    fault: str = "none"
-    deadNode: bool = False
-    control: Path | None = None
-    entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+_LATER = 0.5
+"""Seconds from an answer to the cut of the connection it went over."""
 
 
 class Lab(Service):
     """
     Everything of the carrier's side.
 
-    @ivar authority: the throw-away CA.
-    @ivar carrier: what answers and places calls; known once L{listen} was called.
-    @ivar caFile: the root certificate: a trunk's C{ca_file}.
-    @ivar port: the TLS port in use.
+    @ivar credentials: certificates, OCSP and what TLS makes of them.
+    @ivar carrier: what answers and places calls.
+    @ivar nodes: what listens, in the order of the SRV records.
+    @ivar names: the name server.
     """
 
     log = Logger()
@@ -99,43 +60,56 @@ class Lab(Service):
         """
         self._reactor = reactor
         self._observer = observer
-        self._ports: list[IListeningPort] = []
-        self._dead: socket.socket | None = None
         self._control: ControlServer | None = None
         self.settings = settings
-        now = datetime.datetime.now(datetime.UTC)
-        domain = settings.carrier.domain
-        self.target = f"edge1.{domain}"
-        self.authority = Authority(now)
-        self.identity = carrierIdentity(self.authority, domain, self.target, now, settings.fault)
-        self.caFile = settings.directory / "ca.pem"
-        self.port = settings.port
-        self.names = NameServer(reactor, Zone(domain, ()), settings.address, settings.dnsPort)
-        self.carrier = Carrier(
-            reactor, self._token, settings.entropy, settings.carrier, self._node(settings.port)
+        self.credentials = Credentials(reactor, settings)
+        self.nodes: list[Node] = []
+        self.names = NameServer(
+            reactor, Zone(settings.carrier.domain, ()), settings.address, settings.dnsPort
         )
-        self._signalling = StreamSignallingFactory(
-            self.carrier.agent.transactions,
+        self.carrier = Carrier(
             reactor,
             self._token,
-            transport="TLS",
-            observer=observer,
-            lost=self._connectionLost,
+            settings.entropy,
+            settings.carrier,
+            TransportAddress("TLS", settings.address, settings.port),
+            done=self._done,
         )
+
+    @property
+    def authority(self) -> Authority:
+        """The throw-away CA."""
+        return self.credentials.authority
+
+    @property
+    def identity(self) -> Identity:
+        """The carrier's certificate, once L{listen} was called."""
+        return self.credentials.identity
+
+    @property
+    def caFile(self) -> Path:
+        """The root certificate: a trunk's C{ca_file}."""
+        return self.credentials.caFile
 
     def _token(self) -> str:
         return self.settings.entropy(12).hex()
 
-    def _node(self, port: int) -> TransportAddress:
-        return TransportAddress("TLS", self.settings.address, port)
+    @property
+    def port(self) -> int:
+        """See the class."""
+        return self.nodes[0].address.port if self.nodes else self.settings.port
 
-    def _connectionLost(self, channel: StreamSignalling, reason: Exception) -> None:
-        self.carrier.channelLost(channel)
+    @property
+    def channels(self) -> tuple[StreamSignalling, ...]:
+        """Open TLS connections."""
+        return tuple(each for node in self.nodes for each in node.signalling.channels)
 
     @property
     def connections(self) -> int:
-        """Open TLS connections."""
-        return len(self._signalling.channels)
+        """How many there are."""
+        return len(self.channels)
+
+    # Beginning
 
     def listen(self) -> None:
         """
@@ -146,49 +120,136 @@ class Lab(Service):
         """
         settings = self.settings
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        writePrivately(self.caFile, self.authority.rootPEM)
-        minimum, maximum = TLS_VERSIONS[settings.tls]
-        asked = settings.clientCertificate != "off"
-        options = tlsServerOptions(
-            loadOwnCertificate(b"".join(self.identity.chain), self.identity.key),
-            minimum=minimum,
-            maximum=maximum,
-            ciphers=settings.ciphers,
-            clientRoots=self.authority.rootPEM if asked else None,
-            clientMust=settings.clientCertificate == "required",
-        )
         try:
-            factory = TLSMemoryBIOFactory(options, False, self._signalling)
-            factory.noisy = False
-            port = self._reactor.listenTCP(settings.port, factory, interface=settings.address)
-            self._ports.append(port)
-            self.port = portNumber(port)
-            self.carrier.node = self._node(self.port)
+            self.credentials.listen()
+            self.credentials.certify(settings, self._nodeNames())
+            for kind in settings.nodes:
+                self._addNode().become(kind, settings.delay)
+            self._connectionsBehave()
             self.names.listen()
             self._publish()
             if settings.control is not None:
-                self._control = ControlServer(self._reactor, settings.control, self.carrier)
+                protocol = LabControl.of(self)
+                self._control = ControlServer(self._reactor, settings.control, self.carrier, protocol)
                 self._control.listen()
         except Exception:
             self._release()
             raise
 
+    def _nodeNames(self) -> list[str]:
+        return [self._nodeName(number) for number in range(len(self.settings.nodes))]
+
+    def _nodeName(self, number: int) -> str:
+        return f"edge{number + 1}.{self.settings.carrier.domain}"
+
+    def _addNode(self) -> Node:
+        settings, number = self.settings, len(self.nodes)
+        host = nodeAddress(settings.address, number)
+        port = settings.port
+        if number and port and host == settings.address:
+            port += number
+        signalling = NodeSignallingFactory(
+            self.carrier.agent.transactions,
+            self._reactor,
+            self._token,
+            transport="TLS",
+            observer=self._observer,
+            lost=self._connectionLost,
+        )
+        signalling.shaken = self._shaken
+        node = Node(self._reactor, self._nodeName(number), host, port, signalling, self.credentials.contexts)
+        self.nodes.append(node)
+        return node
+
     def _publish(self) -> None:
-        """The SRV records."""
-        address = (self.settings.address,)
-        nodes = [Node(self.target, address, self.port, 20)]
-        if self.settings.deadNode:
-            # Bound and not listened at: refused for sure, and nobody else can take it
-            self._dead = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-            self._dead.bind((address[0], 0))
-            port = self._dead.getsockname()[1]
-            nodes.append(Node(f"edge0.{self.settings.carrier.domain}", address, port, 10))
-        self.names.zone.setNodes(nodes)
+        """The records of the nodes, which the carrier is told of too."""
+        settings = self.settings
+        there = [node for node in self.nodes if node.kind is not None]
+        self.names.zone.setTargets(
+            [
+                Target(
+                    node.name,
+                    (node.address.host,),
+                    node.address.port,
+                    10 if settings.balanced else 10 * number,
+                )
+                for number, node in enumerate(there, 1)
+            ],
+            settings.ttl,
+            settings.naptr,
+            settings.names,
+        )
+        self.carrier.node = self.nodes[0].address
+        self.carrier.nodes = {node.address: node.kind for node in self.nodes}
+
+    # Switches
+
+    def switches(self) -> list[dict[str, str]]:
+        """See L{skypetrunk.lab.control.ISwitched}."""
+        return shown(self.settings)
+
+    def switch(self, changes: Mapping[str, str]) -> Deferred[None]:
+        """See L{skypetrunk.lab.control.ISwitched}."""
+        values = parsed(changes)
+        how = values.pop("", "none")
+        old, self.settings = self.settings, changed(self.settings, values)
+        for name, text in changes.items():
+            self.log.info("{name} is {value} now", name=name, value=text)
+        return Deferred.fromCoroutine(self._changed(old, str(how)))
+
+    async def _changed(self, old: LabSettings, how: str) -> None:
+        """Do what new settings ask for."""
+        new = self.settings
+        self.carrier.configure(new.carrier)
+        if (old.fault, old.ocsp == "no-url", old.nodes) != (new.fault, new.ocsp == "no-url", new.nodes):
+            self.credentials.certify(new, self._nodeNames())
+        else:
+            self.credentials.secure(new)
+        for number, kind in enumerate(new.nodes):
+            if number == len(self.nodes):
+                self._addNode()
+            node = self.nodes[number]
+            if (node.kind, old.delay) != (kind, new.delay):
+                await node.change(kind, new.delay)
+        for node in self.nodes[len(new.nodes) :]:
+            await node.leave()
+        self._connectionsBehave()
+        self._publish()
+        if how != "none":
+            for channel in self.channels:
+                self._cut(channel, how)
+
+    def _connectionsBehave(self) -> None:
+        for node in self.nodes:
+            node.signalling.pongs = self.settings.pongs
+            node.wires.idle = self.settings.idle
+
+    # Connections
+
+    def _shaken(self, channel: StreamSignalling) -> None:
+        """The handshake is over."""
+        if self.settings.cutOn == "handshake":
+            self._reactor.callLater(_SENT, self._cut, channel, self.settings.cutHow)
+
+    def _done(self, moment: str, channel: Any) -> None:
+        """The carrier has done something after which connections may be cut."""
+        if moment == self.settings.cutOn:
+            self._reactor.callLater(_LATER, self._cut, channel, self.settings.cutHow)
+
+    def _cut(self, channel: StreamSignalling, how: str) -> None:
+        if channel in self.channels:
+            self.log.info("{peer}: cut: {how}", peer=channel.peer, how=how)
+            cut(channel.close, wireOf(channel), how)
+
+    def _connectionLost(self, channel: StreamSignalling, reason: Exception) -> None:
+        self.carrier.channelLost(channel)
+
+    # Service
 
     def startService(self) -> None:
         """Bind, unless L{listen} was called before."""
         super().startService()
-        if not self._ports:
+        if not self.nodes:
             self.listen()
         for each in (self.names, self._control):
             if each is not None:
@@ -200,15 +261,18 @@ class Lab(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await closePorts(self._ports)
-        self._ports = []
+        for node in self.nodes:
+            await node.leave()
         transactions = self.carrier.agent.transactions
         self.carrier.stop()
         await self._until(lambda: not transactions.pending, _GOODBYE)
         transactions.stop()
-        for channel in tuple(self._signalling.channels):
+        for channel in self.channels:
             channel.close()
-        await self._until(lambda: not self._signalling.channels, _CLOSING)
+        await self._until(lambda: not self.connections, _CLOSING)
+        for node in self.nodes:
+            node.abort()
+        await self._until(lambda: not any(node.wires.wires for node in self.nodes), _CLOSING)
         await self._release()
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> None:
@@ -218,13 +282,11 @@ class Lab(Service):
 
     def _release(self) -> Deferred[None]:
         """Give back what is bound; files and sockets of this run too."""
-        if self._dead is not None:
-            self._dead.close()
-            self._dead = None
 
         async def release() -> None:
-            await closePorts(self._ports)
-            self._ports = []
+            for node in self.nodes:
+                await node.leave()
+            await self.credentials.stop()
             await self.names.stopService()
             if self._control is not None:
                 await self._control.stopService()

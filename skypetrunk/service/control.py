@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ from zope.interface import Interface
 from skypetrunk.errors import LocalError, SkypetrunkError
 
 __all__ = [
+    "Control",
     "ControlRefused",
     "ControlServer",
     "ControlUnavailable",
@@ -120,7 +121,7 @@ def _refused(error: SkypetrunkError) -> ControlRefused:
     return error if isinstance(error, ControlRefused) else ControlRefused(str(error))
 
 
-class _Control(AMP):
+class Control(AMP):
     """One connection of a tool."""
 
     def __init__(self, controlled: IControlled) -> None:
@@ -165,11 +166,12 @@ class _Control(AMP):
 class _ControlFactory(ServerFactory):
     noisy = False
 
-    def __init__(self, controlled: IControlled) -> None:
+    def __init__(self, controlled: IControlled, protocol: Callable[[IControlled], Control]) -> None:
         self._controlled = controlled
+        self._protocol = protocol
 
-    def buildProtocol(self, addr: object) -> _Control:
-        return _Control(self._controlled)
+    def buildProtocol(self, addr: object) -> Control:
+        return self._protocol(self._controlled)
 
 
 class ControlServer(Service):
@@ -179,10 +181,20 @@ class ControlServer(Service):
     A socket left by a process that is gone is replaced; one in use is not.
     """
 
-    def __init__(self, reactor: IReactorUNIX, path: Path, controlled: IControlled) -> None:
+    def __init__(
+        self,
+        reactor: IReactorUNIX,
+        path: Path,
+        controlled: IControlled,
+        protocol: Callable[[IControlled], Control] = Control,
+    ) -> None:
+        """
+        @param protocol: makes what serves one connection: one that knows more commands, perhaps.
+        """
         self._reactor = reactor
         self.path = path
         self._controlled = controlled
+        self._protocol = protocol
         self._port: IListeningPort | None = None
 
     def listen(self) -> None:
@@ -191,7 +203,7 @@ class ControlServer(Service):
 
         @raise CannotListenError: somebody else listens there, or the directory cannot be written.
         """
-        factory = _ControlFactory(self._controlled)
+        factory = _ControlFactory(self._controlled, self._protocol)
         self._removeLeftover()
         # bind() makes the socket before anybody can change its mode
         before = os.umask(0o177)

@@ -27,7 +27,7 @@ _PORT_LINES = (
     "(UDP Port ",
     "(TCP Port ",
     # AMP: two lines for each question of a tool.
-    "_Control connection ",
+    "Control connection ",
 )
 
 

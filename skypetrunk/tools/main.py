@@ -29,6 +29,7 @@ _COMMANDS = (
     ("status", "Ask a running trunk what it is doing."),
     ("inspect", "Say what the trunk makes of captured SIP messages."),
     ("lab-call", "Let the practice carrier call the trunk."),
+    ("lab-set", "Switch faults of the practice carrier on and off, or list them."),
 )
 
 

@@ -122,21 +122,60 @@ class LabTests(InteropCase):
 
     def test_names(self) -> None:
         """SRV and address records over UDP and TCP, asked by dig; the certificate, by openssl."""
-        lab = self.started(LabProcess(self.scratch, "--dead-node"))
+        lab = self.started(LabProcess(self.scratch, "nodes=dead,good"))
         for transport in ("+notcp", "+tcp"):
             asked = [program("dig"), "+short", transport, f"@{_ADDRESS}", "-p", str(lab.dns)]
             found = run(*asked, "_sips._tcp.sip.skype.com", "SRV").stdout
             records = sorted(line.split() for line in found.splitlines())
             self.assertEqual(
                 [(each[0], each[3]) for each in records],
-                [("10", "edge0.sip.skype.com."), ("20", "edge1.sip.skype.com.")],
+                [("10", "edge1.sip.skype.com."), ("20", "edge2.sip.skype.com.")],
             )
             self.assertEqual(records[1][2], str(lab.port))
-            found = run(*asked, "edge1.sip.skype.com", "A").stdout
-            self.assertEqual(found.split(), [_ADDRESS])
+            found = run(*asked, "edge2.sip.skype.com", "A").stdout
+            self.assertEqual(found.split(), ["127.0.0.2"])
         options = ["-CAfile", str(lab.directory / "ca.pem"), "-verify_hostname", "sip.skype.com"]
-        client = [program("openssl"), "s_client", "-connect", f"{_ADDRESS}:{lab.port}", *options]
+        client = [program("openssl"), "s_client", "-connect", f"127.0.0.2:{lab.port}", *options]
         self.assertIn("Verify return code: 0 (ok)", run(*client, "-verify_return_error").stdout)
+
+    def test_switches(self) -> None:
+        """Set and listed by the command; certificate, stapled answer and responder, judged by openssl."""
+        lab = self.started(LabProcess(self.scratch, "staple=on"))
+        tool = [*_TOOL, "lab-set", "--socket", str(lab.directory / "control.sock")]
+        client = [
+            program("openssl"),
+            "s_client",
+            "-connect",
+            f"{_ADDRESS}:{lab.port}",
+            "-status",
+            "-showcerts",
+        ]
+        client += ["-CAfile", str(lab.directory / "ca.pem")]
+        good = run(*client).stdout
+        self.assertIn("Verify return code: 0 (ok)", good)
+        self.assertIn("OCSP Response Status: successful", good)
+        leaf, issuer = self.scratch / "leaf.pem", self.scratch / "issuer.pem"
+        for path, pem in zip((leaf, issuer), good.split("-----BEGIN CERTIFICATE-----")[1:], strict=False):
+            path.write_text(
+                "-----BEGIN CERTIFICATE-----" + pem.partition("-----END")[0] + "-----END CERTIFICATE-----\n"
+            )
+        url = run(program("openssl"), "x509", "-in", str(leaf), "-noout", "-ocsp_uri").stdout.strip()
+        asked = [program("openssl"), "ocsp", "-issuer", str(issuer), "-cert", str(leaf), "-url", url]
+        asked += ["-CAfile", str(lab.directory / "ca.pem"), "-verify_other", str(issuer), "-no_nonce"]
+        for answer in ("good", "revoked"):
+            done = run(*tool, f"ocsp={answer}")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            said = run(*asked)
+            self.assertIn(f"{leaf}: {answer}", said.stdout)
+            self.assertIn("Response verify OK", said.stderr)
+        run(*tool, "certificate=expired", "tls=1.1")
+        old = run(*client, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0").stdout
+        self.assertIn("Verify return code: 10 (certificate has expired)", old)
+        self.assertIn("* certificate = expired\n", run(*tool).stdout)
+        wrong = run(*tool, "certificate=better")
+        self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
+        self.assertIn("lab-set: certificate: 'better' is not none or", wrong.stderr)
+        self.assertNotIn("Traceback", lab.text())
 
     def test_inUse(self) -> None:
         """A second lab on the same port: one clear line."""

@@ -3,7 +3,7 @@
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.lab.dns import Node, Zone
+from skypetrunk.lab.dns import Target, Zone
 
 DOMAIN = "sip.skype.com"
 
@@ -13,8 +13,8 @@ class ZoneTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Two gateways, the first of them preferred."""
-        first = Node("edge1.sip.skype.com", ("127.0.0.1", "::1"), 5061)
-        self.zone = Zone(DOMAIN, [first, Node("edge2.sip.skype.com", ("127.0.0.2",), 5071, 20, 7)])
+        first = Target("edge1.sip.skype.com", ("127.0.0.1", "::1"), 5061)
+        self.zone = Zone(DOMAIN, [first, Target("edge2.sip.skype.com", ("127.0.0.2",), 5071, 20, 7)])
 
     def test_srv(self) -> None:
         """Priority, weight, port and target of each node, in any case of the name."""
@@ -46,6 +46,6 @@ class ZoneTests(SynchronousTestCase):
 
     def test_changed(self) -> None:
         """Nodes can be exchanged while the server runs."""
-        self.zone.setNodes([Node("edge3.sip.skype.com", ("127.0.0.3",), 5081)])
+        self.zone.setTargets([Target("edge3.sip.skype.com", ("127.0.0.3",), 5081)])
         answers, _, _ = self.successResultOf(self.zone.lookupService("_sips._tcp.sip.skype.com"))
         self.assertEqual([a.payload.port for a in answers], [5081])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.wire.digest import parseChallenges
@@ -102,8 +104,22 @@ class ChallengeTests(CarrierCase):
         self.assertFalse(self.staleAfter(299, 2))
         self.assertTrue(self.staleAfter(301, 2))
         self.assertTrue(self.staleAfter(1, 1))
-        self.start(nonceOnce=True)
+        self.start(nonce="once")
         self.assertTrue(self.staleAfter(1, 2))
+
+    def test_neverFresh(self) -> None:
+        """C{stale}: stale again and again; C{refused}: challenged again, as if the password was wrong."""
+        for nonce, stale in (("stale", True), ("refused", False)):
+            self.start(nonce=nonce)
+            request = self.peer.request("OPTIONS")
+            self.peer.give(request)
+            for _ in range(3):
+                self.peer.give(self.peer.authorised(request, self.peer.takeResponse()))
+                [answer] = self.peer.sent
+                assert isinstance(answer, Response)
+                self.assertEqual(answer.status, 407)
+                challenge = parseChallenges(answer.values("Proxy-Authenticate"))[0]
+                self.assertEqual(challenge.stale, stale)
 
     def test_noncesAreBounded(self) -> None:
         """Who only asks cannot fill the memory."""
@@ -172,6 +188,74 @@ class RegistrationTests(CarrierCase):
             self.peer.asked(self.peer.request("REGISTER", uri, to=f"<sip:{to}@sip.skype.com>"))
             self.assertEqual(self.peer.takeResponse().status, status)
         self.assertEqual(self.carrier.registrar.bindings(), ())
+
+    def test_refusedAlways(self) -> None:
+        """Any status, with Retry-After where it is set."""
+        for status, retry in ((403, 0), (404, 0), (503, 30)):
+            self.start(registration=status, retryAfter=retry)
+            answer = self.peer.register()
+            self.assertEqual(answer.status, status)
+            self.assertEqual(answer.header("Retry-After"), str(retry) if retry else None)
+        self.assertEqual(self.carrier.registrar.bindings(), ())
+
+    def registered(self, contact: str, *extra: tuple[str, str]) -> Response:
+        """The answer to a REGISTER with that Contact."""
+        request = self.peer.request("REGISTER", to=f"<sip:{ACCOUNT}@sip.skype.com>", extra=extra)
+        self.peer.asked(request.withHeader("Contact", contact))
+        answer = self.peer.takeResponse()
+        self.assertEqual(answer.status, 200)
+        return answer
+
+    def test_severalContacts(self) -> None:
+        """All that registered, the newest first, where bindings are kept; and those of somebody else."""
+        one, two = f"<sip:{ACCOUNT}@192.0.2.7:5070>", f"<sip:{ACCOUNT}@192.0.2.7:5071>"
+        self.registered(one)
+        self.assertEqual(len(self.registered(two).contacts), 1)
+        self.start(bindings="all", others=2)
+        self.registered(one)
+        answer = self.registered(two)
+        ports = [each.uri.port for each in answer.contacts]  # type: ignore[union-attr]
+        self.assertEqual(ports, [5060, 5061, 5071, 5070])
+        self.assertEqual([each.params.get("expires") for each in answer.contacts][:2], ["60", "61"])
+        self.assertEqual(len(self.registered(f"{one};expires=0").contacts), 3)
+
+    def test_headers(self) -> None:
+        """Service-Route (RFC 3608) and Flow-Timer (RFC 5626 section 10)."""
+        self.start(serviceRoute="sip:edge.sip.skype.com;lr", flowTimer=25)
+        answer = self.peer.register()
+        self.assertEqual(answer.header("Service-Route"), "<sip:edge.sip.skype.com;lr>")
+        self.assertEqual(answer.header("Flow-Timer"), "25")
+
+    def test_flows(self) -> None:
+        """
+        RFC 5626 section 6: two flows of one instance, each replaced by itself; calls take the newest that
+        is left.
+        """
+        self.start(outbound=True)
+        flow = f'<sip:{ACCOUNT}@192.0.2.7:5070>;+sip.instance="<urn:uuid:1>";reg-id='
+        supported = ("Supported", "path, outbound")
+        first = self.peer
+        self.assertEqual(self.registered(flow + "1", supported).header("Require"), "outbound")
+        self.peer = Peer(self.carrier)
+        self.assertEqual(len(self.registered(flow + "2", supported).contacts), 2)
+        self.assertEqual(len(self.registered(flow + "2", supported).contacts), 2)
+        binding = self.carrier.registrar.find(ACCOUNT)
+        assert binding is not None
+        self.assertIs(binding.channel, self.peer.channel)
+        self.carrier.channelLost(self.peer.channel)
+        binding = self.carrier.registrar.find(ACCOUNT)
+        assert binding is not None
+        self.assertIs(binding.channel, first.channel)
+        self.assertIsNone(self.registered("<sip:1@192.0.2.7>").header("Require"))
+
+    def test_whileItRuns(self) -> None:
+        """Settings are taken up at once, and who was registered stays so."""
+        self.peer.register()
+        self.carrier.configure(replace(self.carrier.settings, granted=77, proxyChallenge=False))
+        self.assertEqual(len(self.carrier.registrar.bindings()), 1)
+        self.assertEqual(self.peer.register().header("Expires"), "77")
+        self.peer.give(self.peer.request("OPTIONS"))
+        self.assertEqual(self.peer.takeResponse().status, 401)
 
     def test_whenRegistered(self) -> None:
         """Who waits for a registration is told, at once when there is one."""

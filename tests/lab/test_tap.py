@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
+from skypetrunk.lab.switches import SWITCHES
 from skypetrunk.lab.tap import Options, makeLab, makeService, snippet
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.wire.secret import Secret
@@ -55,35 +56,48 @@ class OptionsTests(SynchronousTestCase):
         )
 
     def test_switches(self) -> None:
-        """Every switch arrives."""
+        """Every switch arrives, from the command line and from a file; the command line has the last word."""
+        path = Path(self.mktemp())
+        path.write_text(
+            'suites = ["32"]\nqop = false\nexpires = 3600\ndelay = 0.5\n'
+            'srtp = "optional"\ncertificate = "expired"'
+        )
         lab = self.service(
-            *("--suites=32", "--srtp=optional", "--algorithms=SHA-256,MD5", "--no-qop", "--nonce-once"),
-            *("--challenge=some", "--challenge-status=401", "--expires=3600", "--minimum-expires=9"),
-            *("--lax-from", "--number-forms=plus,00", "--plain-contact", "--channels=2", "--dead-node"),
-            *("--tls=1.2", "--ciphers=AES128-SHA", "--client-certificate=optional", "--certificate=expired"),
+            *("-s", str(path), "certificate=wrong-name", "nodes=dead,good", "algorithms=SHA-256,MD5"),
+            *("challenge=some", "challenge-status=401", "from-check=lax", "contact=plain", "tls=1.0"),
         ).settings
         carrier = lab.carrier
-        self.assertEqual(carrier.srtp.suites, ("AES_CM_128_HMAC_SHA1_32",))
-        self.assertEqual(
-            (carrier.algorithms, carrier.qop, carrier.nonceOnce), (("SHA-256", "MD5"), False, True)
-        )
+        self.assertEqual((carrier.srtp.mode, carrier.srtp.suites), ("optional", ("AES_CM_128_HMAC_SHA1_32",)))
+        self.assertEqual((carrier.algorithms, carrier.qop), (("SHA-256", "MD5"), False))
+        self.assertEqual(carrier.granted, 3600)
         self.assertEqual((carrier.challengeAll, carrier.proxyChallenge), (False, False))
-        self.assertEqual((carrier.granted, carrier.minimumExpires, carrier.channels), (3600, 9, 2))
-        self.assertEqual((carrier.strictFrom, carrier.maddr, carrier.forms), (False, False, ("plus", "00")))
-        self.assertEqual((lab.tls, lab.ciphers, lab.fault), ("1.2", "AES128-SHA", "expired"))
-        self.assertEqual((lab.clientCertificate, lab.deadNode), ("optional", True))
+        self.assertEqual((carrier.strictFrom, carrier.maddr), (False, False))
+        self.assertEqual((lab.tls, lab.fault, lab.delay), ("1.0", "wrong-name", 0.5))
+        self.assertEqual(lab.nodes, ("dead", "good"))
 
     def test_mistakes(self) -> None:
         """All mistakes at once, one line each, status 2."""
         told = io.StringIO()
         with contextlib.redirect_stderr(told):
             stopped = self.assertRaises(
-                SystemExit, self.service, "--srtp=x", "--suites=80,99", "--port=70000", "--channels=0"
+                SystemExit, self.service, "srtp=x", "suites=80,99", "--port=70000", "zebra=0", "cut=reset"
             )
         self.assertEqual(stopped.code, 2)
         lines = told.getvalue().splitlines()
-        self.assertEqual(len(lines), 4)
-        self.assertIn("skypetrunk-lab: --srtp: 'x' is none of required, optional, off", lines)
+        self.assertEqual(len(lines), 5)
+        self.assertIn("skypetrunk-lab: srtp: 'x' is not required or optional or off", lines)
+        for words in (["srtp"], ["-s", "/nowhere/at/all"]):
+            with contextlib.redirect_stderr(io.StringIO()) as told:
+                self.assertRaises(SystemExit, self.service, *words)
+            self.assertEqual(told.getvalue().count("\n"), 1)
+
+    def test_list(self) -> None:
+        """Every switch is listed, with its default."""
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            self.assertRaises(SystemExit, self.service, "--list")
+        for switch in SWITCHES:
+            self.assertIn(f"  {switch.name} = {switch.default}\n", told.getvalue())
 
     def test_portInUse(self) -> None:
         """One line, status 1: nothing was started that would have to be stopped."""
@@ -101,7 +115,7 @@ class OptionsTests(SynchronousTestCase):
     def test_help(self) -> None:
         """Every option is explained, and every test number."""
         text = str(Options())
-        for option in Options.optParameters + Options.optFlags:
+        for option in Options.optParameters:
             self.assertIn(f"--{option[0]}", text)
         self.assertEqual(text.count("+44207946000"), 9)
 

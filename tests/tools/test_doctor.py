@@ -23,6 +23,7 @@ import skypetrunk
 from skypetrunk.lab.authority import writePrivately
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
+from skypetrunk.lab.switches import changed, parsed
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.service.trunk import Skypetrunk
 from skypetrunk.tools.doctor import diagnose, steady
@@ -217,27 +218,6 @@ FAULTS = {
 """What can be wrong with the lab, and with what is configured for it."""
 
 
-def switched(settings: LabSettings, switches: dict[str, str]) -> LabSettings:
-    """The settings of a lab with these switches."""
-    names = {
-        "certificate": "fault",
-        "client-certificate": "clientCertificate",
-        "tls": "tls",
-        "ciphers": "ciphers",
-    }
-    for name, value in switches.items():
-        if name == "nodes":
-            settings = replace(settings, deadNode=True)
-        elif name in names:
-            given: dict[str, Any] = {names[name]: value}
-            settings = replace(settings, **given)
-        else:
-            field = {"expires": "granted", "minimum-expires": "minimumExpires"}[name]
-            fields: dict[str, Any] = {field: int(value)}
-            settings = replace(settings, carrier=replace(settings.carrier, **fields))
-    return settings
-
-
 class HealthyTests(DoctorCase):
     """A lab that is well."""
 
@@ -353,7 +333,7 @@ class FaultTests(DoctorCase):
 
     async def check(self, fault: Fault) -> None:
         """The doctor names C{fault}, and nothing else that is not there."""
-        lab = self.lab(switched(self.healthy(), fault.switches))
+        lab = self.lab(changed(self.healthy(), parsed(fault.switches)))
         configuration = self.configuration(lab, account=fault.account, password=fault.password, tls=fault.tls)
         findings = await self.examined(configuration)
         wrong = [each for each in findings if each.severity.status]

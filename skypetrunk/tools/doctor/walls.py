@@ -53,7 +53,10 @@ def _holds(patient: Patient, need: Need) -> bool | None:
             tried = [each for each in patient.targets if each.host in need.remote]
         else:
             tried = list(patient.targets)
-        return any(each in patient.reached for each in tried) if tried else None
+        if any(each in patient.reached for each in tried):
+            return True
+        # A server that is down looks the same; while another one answers, who tried it has told of it.
+        return None if patient.reached or not tried else False
     if need.purpose == "media" and patient.ended:
         ended, legs = patient.ended[-1]
         if not ended.duration:

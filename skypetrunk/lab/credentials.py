@@ -1,0 +1,111 @@
+"""
+What the carrier shows of itself in the handshake, and what others say of it: CA, certificate, OCSP, CRL.
+
+All of it is made anew when a switch asks for another.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography import x509
+from twisted.internet.interfaces import IListeningPort
+
+from skypetrunk.lab.authority import Authority, Identity, writePrivately
+from skypetrunk.lab.leaves import carrierIdentity
+from skypetrunk.lab.ports import closePorts, portNumber
+from skypetrunk.lab.revocation import OCSPResource, ocspAnswer, ocspSite, revocationList
+from skypetrunk.lab.settings import LabSettings
+from skypetrunk.lab.tls import ServerContexts, serverContext
+
+__all__ = ["Credentials"]
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Credentials:
+    """
+    One CA, and the carrier's certificate of the moment.
+
+    @ivar authority: the throw-away CA.
+    @ivar identity: the carrier's certificate; known once L{listen} was called.
+    @ivar contexts: TLS for new connections.
+    @ivar responder: answers OCSP requests.
+    @ivar port: its port.
+    """
+
+    identity: Identity
+    _leaf: x509.Certificate
+
+    def __init__(self, reactor: Any, settings: LabSettings) -> None:
+        self.authority = Authority(_now())
+        self.contexts = ServerContexts()
+        self.responder = OCSPResource(self._ocspAnswer)
+        self.port = settings.ocspPort
+        self._reactor = reactor
+        self._settings = settings
+        self._ports: list[IListeningPort] = []
+        directory = settings.directory
+        self.caFile = directory / "ca.pem"
+        self.clientFiles = directory / "client.pem", directory / "client.key"
+        self.revocationFile = directory / "crl.pem"
+
+    def listen(self) -> None:
+        """
+        Write the files and bind the responder.
+
+        @raise CannotListenError: the port is in use.
+        @raise OSError: a file cannot be written.
+        """
+        settings = self._settings
+        writePrivately(self.caFile, self.authority.rootPEM)
+        account = next(iter(settings.carrier.accounts), "client")
+        client = self.authority.issue(account, [f"pbx.{settings.carrier.domain}"])
+        writePrivately(self.clientFiles[0], b"".join(client.chain))
+        writePrivately(self.clientFiles[1], client.key)
+        site = ocspSite(self.responder)
+        port = self._reactor.listenTCP(settings.ocspPort, site, interface=settings.address)
+        self._ports.append(port)
+        self.port = portNumber(port)
+
+    async def stop(self) -> None:
+        """Answer no more."""
+        ports, self._ports = self._ports, []
+        await closePorts(ports)
+
+    def certify(self, settings: LabSettings, targets: Sequence[str]) -> None:
+        """
+        Make a new certificate, and secure with it.
+
+        @param targets: names of the nodes.
+        """
+        host = f"[{settings.address}]" if ":" in settings.address else settings.address
+        url = None if settings.ocsp == "no-url" else f"http://{host}:{self.port}/"
+        domain, (first, *others) = settings.carrier.domain, targets
+        self.identity = carrierIdentity(self.authority, domain, first, _now(), settings.fault, url, *others)
+        self._leaf = x509.load_pem_x509_certificate(self.identity.chain[0])
+        self.secure(settings)
+
+    def secure(self, settings: LabSettings) -> None:
+        """Take up switches for the same certificate: for connections and questions to come."""
+        self._settings = settings
+        self.contexts.context = serverContext(
+            self.identity,
+            version=settings.tls,
+            keyExchange=settings.keyExchange,
+            ciphers=settings.ciphers,
+            clientCertificate=settings.clientCertificate,
+            clientRoots=self.authority.rootPEM,
+            staple=self._ocspAnswer(self._leaf.serial_number) if settings.staple else None,
+        )
+        revoked = settings.ocsp == "revoked"
+        writePrivately(self.revocationFile, revocationList(self.authority, self._leaf, revoked, _now()))
+
+    def _ocspAnswer(self, serial: int) -> bytes | None:
+        # Of others than the carrier's certificate nothing is known
+        answer = self._settings.ocsp if serial == self._leaf.serial_number else "try-later"
+        return ocspAnswer(self.authority, self._leaf, answer, _now())
