@@ -21,7 +21,7 @@ from skypetrunk.lab.tap import Options as LabOptions
 from skypetrunk.profiles import readProfile
 from skypetrunk.service.tap import Options as TrunkOptions
 from skypetrunk.tools import main
-from tests.service.configurations import ConfigurationTestCase, keyPEM, makeCertificate
+from tests.service.configurations import ConfigurationTestCase, keyPEM, makeCertificate, makeCRL
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -79,6 +79,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
         for kind in ("pem", "key", "pass"):
             self.write(f"trunk.{kind}", (self.directory / f"client.{kind}").read_bytes())
         self.write("pbx-ca.pem", self.roots)
+        self.write("carrier.crl", makeCRL())
 
     def examples(self) -> list[str]:
         """Configurations, the longest last."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
@@ -68,6 +69,8 @@ class ClientTLS:
         # RFC 6066 section 3: a name, never an address.
         self._serverName = None if isLiteral(name) else name.encode("ascii")
         self._monotonic = monotonic
+        # OpenSSL's callback for OCSP is the context's: who waits for the answer on each connection.
+        self._waiting: WeakKeyDictionary[SSL.Connection, Callable[[bytes], None]] = WeakKeyDictionary()
         ciphers = f"{FORWARD_SECRET}:{STATIC_RSA}" if staticRSA else FORWARD_SECRET
         self._options = ssl.CertificateOptions(
             trustRoot=roots.trust,
@@ -80,29 +83,31 @@ class ClientTLS:
             enableSessionTickets=False,
         )
         if revocation is not None:
-            self._options.getContext().set_ocsp_client_callback(_stapled)
+            self._options.getContext().set_ocsp_client_callback(self._stapled)
 
     def recorder(self) -> HandshakeRecorder:
         """A recorder for one attempt."""
         return HandshakeRecorder(self.domain, self._monotonic)
 
-    def connection(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+    def connection(self, protocol: TLSMemoryBIOProtocol, stapled: Callable[[bytes], None]) -> SSL.Connection:
         """
         An OpenSSL connection that verifies the chain, names the trunk's domain and asks for a stapled
         OCSP answer (RFC 6066 sections 3 and 8).
+
+        @param stapled: told of the answer, DER; not told without one.
         """
         connection = self._options.clientConnectionForTLS(protocol)
         if self._serverName is not None:
             connection.set_tlsext_host_name(self._serverName)
         if self.revocation is not None:
             connection.request_ocsp()
+            self._waiting[connection] = stapled
         return connection
 
-
-def _stapled(connection: SSL.Connection, answer: bytes, data: object) -> bool:
-    """Keeps a stapled answer until all else is proved; it is judged then."""
-    connection.get_app_data().stapled = answer
-    return True
+    def _stapled(self, connection: SSL.Connection, answer: bytes, data: object) -> bool:
+        """A stapled answer, or an empty one; it is judged when all else is proved."""
+        self._waiting[connection](answer)
+        return True
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -124,11 +129,13 @@ class ConnectionCreator:
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See L{IOpenSSLClientConnectionCreator}."""
-        connection = self._tls.connection(tlsProtocol)
-        connection.set_app_data(self)
+        connection = self._tls.connection(tlsProtocol, self._keep)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verified)
         connection.set_info_callback(self._recorder.stateChanged)
         return connection
+
+    def _keep(self, answer: bytes) -> None:
+        self.stapled = answer
 
     def _verified(
         self, connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int

@@ -280,12 +280,13 @@ class TrunkFlows:
         record = self.handshake()
         if record is not None:
             self._log.info(
-                "{domain}: connected to {peer}, {version} {cipher}, proved by {proof}",
+                "{domain}: connected to {peer}, {version} {cipher}, proved by {proof}; {revocation}",
                 domain=self._domain,
                 peer=channel.peer,
                 version=record.version,
                 cipher=record.cipher,
                 proof=record.proof,
+                revocation=record.revocation or "revocation not asked for",
             )
         if self._up is not None:
             with self._log.failuresHandled("while telling that {domain} is up", domain=self._domain):

@@ -31,6 +31,7 @@ from skypetrunk.net.call_targets import CallTargets
 from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
+from skypetrunk.net.revocation import AnswerCache
 from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
 from skypetrunk.service.routing import Account
 from skypetrunk.service.settings import TrunkConfiguration
@@ -106,7 +107,7 @@ class Carrier:
             locator,
             tlsConnector(
                 reactor,
-                clientTLS(configuration),
+                clientTLS(configuration, reactor, locator, AnswerCache()),
                 Budgets(configuration.profile.connectTimeout, configuration.profile.handshakeTimeout),
             ),
             self.transactions,
@@ -360,6 +361,8 @@ class Carrier:
                 "cipher": record.cipher,
                 "domain": record.domain,
                 "proof": record.proof,
+                "revocation": record.revocation,
+                "expires": None if record.certificate is None else record.certificate.expires.isoformat(),
             },
             "targets": self.flows.health.status(),
             "inbound": None if self.inbound is None else self.inbound.status(),

@@ -24,6 +24,8 @@ class TLSConfiguration:
     @ivar pins: C{sha256/BASE64} of SubjectPublicKeyInfo, as written.
     @ivar certificate: PEM file with our own certificate and chain, or C{None}.
     @ivar pinsReported: a key that is not pinned is reported, not refused.
+    @ivar revocation: C{"off"}, C{"soft"} or C{"hard"}.
+    @ivar crlFile: file with CRLs, or C{None}.
     @ivar key: PEM file with its private key; set where C{certificate} is.
     @ivar keyPasswordFile: file with the pass phrase of C{key}, or C{None}.
     """
@@ -34,6 +36,8 @@ class TLSConfiguration:
     key: Path | None
     keyPasswordFile: Path | None
     pinsReported: bool = False
+    revocation: str = "soft"
+    crlFile: Path | None = None
 
 
 @frozen

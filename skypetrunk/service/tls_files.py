@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import ITargetLocator
 from skypetrunk.net.certificates import (
     OwnCertificate,
     TrustRoots,
@@ -11,8 +16,10 @@ from skypetrunk.net.certificates import (
     systemTrustRoots,
 )
 from skypetrunk.net.client_tls import ClientTLS
+from skypetrunk.net.crl import loadCRLs
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.pbx_tls import PBXTLS
+from skypetrunk.net.revocation import OFF, AnswerCache, RevocationPolicy
 from skypetrunk.net.tls_server import ServerTLS
 from skypetrunk.service.settings import (
     InboundConfiguration,
@@ -51,10 +58,14 @@ def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
         raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None
 
 
-def clientTLS(trunk: TrunkConfiguration) -> ClientTLS:
+def clientTLS(
+    trunk: TrunkConfiguration, reactor: Any, locator: ITargetLocator, cache: AnswerCache
+) -> ClientTLS:
     """
     What the carrier of C{trunk} must prove, and what we show it.
 
+    @param locator: finds OCSP responders.
+    @param cache: of their answers.
     @raise ConfigurationError: a file that cannot be used.
     """
     profile = trunk.profile
@@ -64,6 +75,7 @@ def clientTLS(trunk: TrunkConfiguration) -> ClientTLS:
         IdentityPolicy(trunk.tls.pins, profile.wildcards, profile.targetNames, trunk.tls.pinsReported),
         certificate=ownCertificate(trunk.tls),
         staticRSA=profile.staticRSA,
+        revocation=revocationPolicy(trunk.tls, reactor, locator, cache),
     )
 
 
@@ -87,6 +99,30 @@ def inboundTLS(inbound: InboundConfiguration, domain: str, wildcards: bool) -> S
         raise ConfigurationError((f"{inbound.files.caFile}: no usable CA certificates: {error}",)) from None
 
 
+def revocationPolicy(
+    tls: TLSConfiguration, reactor: Any, locator: ITargetLocator, cache: AnswerCache
+) -> RevocationPolicy | None:
+    """
+    Who is asked whether a carrier's certificate was revoked, if anybody is.
+
+    @raise ConfigurationError: the CRLs cannot be read.
+    """
+    if tls.revocation == OFF:
+        return None
+
+    def fetch(url: str, request: bytes) -> Deferred[bytes]:
+        # Few certificates of today name a responder: HTTP is loaded for those only.
+        from skypetrunk.net.responder import askResponder
+
+        return askResponder(reactor, locator, url, request)
+
+    try:
+        lists = () if tls.crlFile is None else loadCRLs(tls.crlFile.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError((f"{tls.crlFile}: no usable CRL: {error}",)) from None
+    return RevocationPolicy(tls.revocation, lists, fetch, cache)
+
+
 def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
     """
     What a PBX must prove, and what we show it.
@@ -103,4 +139,4 @@ def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
         raise ConfigurationError((f"{tls.files.caFile}: no usable CA certificates: {error}",)) from None
 
 
-__all__ = ["clientTLS", "inboundTLS", "ownCertificate", "pbxTLS", "trustRoots"]
+__all__ = ["clientTLS", "inboundTLS", "ownCertificate", "pbxTLS", "revocationPolicy", "trustRoots"]

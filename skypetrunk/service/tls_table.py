@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from skypetrunk.net.crl import loadCRLs
+from skypetrunk.net.revocation import MODES, OFF, SOFT
 from skypetrunk.profiles.tables import Table
 from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.secrets import readSecretFile
@@ -38,7 +40,13 @@ def readTLS(table: Table, directory: Path, defaultRoots: Path | None) -> TLSConf
     if len(pins) == 1:
         text = "only one pin; a second, kept in reserve, lets the carrier change its key"
         table.problems.warn(table.key("pins"), text)
-    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile, reported)
+    revocation = table.choice("revocation", MODES, SOFT)
+    crlFile = _path(table, "crl_file", directory, "carrier.crl")
+    if crlFile is not None:
+        _checkLists(table, crlFile)
+        if revocation == OFF:
+            table.wrong("crl_file", 'is of no use where revocation is "off"', 'revocation = "soft"')
+    return TLSConfiguration(caFile, pins, certificate, key, keyPasswordFile, reported, revocation, crlFile)
 
 
 def readRoots(table: Table, directory: Path) -> Path | None:
@@ -145,6 +153,22 @@ def _warnExpired(table: Table, name: str, path: Path, certificate: x509.Certific
     if end < datetime.now(UTC):
         text = f"{path}: {certificate.subject.rfc4514_string()} expired on {end:%Y-%m-%d}"
         table.problems.warn(table.key(name), text)
+
+
+def _checkLists(table: Table, path: Path) -> None:
+    content = _read(table, "crl_file", path)
+    if content is None:
+        return
+    try:
+        lists = loadCRLs(content)
+    except ValueError:
+        table.wrong("crl_file", f"{path} holds no CRL", "PEM, -----BEGIN X509 CRL-----, or DER")
+        return
+    for each in lists:
+        end = each.next_update_utc
+        if end is not None and end < datetime.now(UTC):
+            text = f"{path}: the CRL of {each.issuer.rfc4514_string()} ended on {end:%Y-%m-%d}"
+            table.problems.warn(table.key("crl_file"), text)
 
 
 def _checkPair(table: Table, certificate: Path, key: Path, keyPasswordFile: Path | None) -> None:

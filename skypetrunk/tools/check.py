@@ -113,6 +113,8 @@ def _trunk(trunk: TrunkConfiguration) -> str:
     ]
     if tls.pins:
         parts.append(f"{len(tls.pins)} pinned keys{', only reported' if tls.pinsReported else ''}")
+    lists = f", CRLs in {tls.crlFile}" if tls.crlFile else ""
+    parts.append(f"revocation {tls.revocation}{lists}")
     if tls.certificate:
         parts.append(f"own certificate {tls.certificate}")
     if trunk.inbound is not None:

@@ -80,6 +80,10 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         proof = (
             f", {tls.get('version')} {tls.get('cipher')}, proved by {tls.get('proof')}" if trunk["up"] else ""
         )
+        if trunk["up"] and tls.get("expires"):
+            proof += f", certificate until {tls['expires'][:10]}"
+        if trunk["up"] and tls.get("revocation"):
+            proof += f", {tls['revocation']}"
         problem = f": {trunk['problem']}" if trunk["problem"] else ""
         calls = f"{trunk['calls']} calls{_refused(trunk)}"
         yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {calls}"

@@ -188,6 +188,8 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("ca_file", answers.caFile, f"roots that replace the {replaced}", '"carrier-ca.pem"')
     yield _key("pins", None, "of SubjectPublicKeyInfo, CA or leaf; two for roll-over", '["sha256/BASE64"]')
     yield _key("pins_mode", None, "report: only warn of a key that is not pinned", '"enforce"')
+    yield _key("revocation", None, "is its certificate revoked: off, soft, hard", '"soft"')
+    yield _key("crl_file", None, "lists of revoked certificates", '"carrier.crl"')
     yield _key("certificate", None, "where the carrier asks for one", '"client.pem"')
     yield _key("key", None, "its key", '"client.key"')
     yield _key("key_password_file", None, "if the key is encrypted", '"client.pass"')

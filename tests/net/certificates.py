@@ -107,6 +107,11 @@ def authority(subject: str = "Test Root") -> Issued:
     return _issue(subject, None, _key(subject), ca=True)
 
 
+def impostor(subject: str) -> Issued:
+    """A root that has somebody else's name, and a key of its own."""
+    return _issue(subject, None, _key(f"not {subject}"), ca=True)
+
+
 def intermediate(
     subject: str = "Test Intermediate",
     issuer: Issued | None = None,

@@ -6,9 +6,11 @@ plays.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
@@ -88,6 +90,8 @@ class CarrierCase(SynchronousTestCase):
     """
     A trunk to 192.0.2.1, where a carrier listens from the beginning.
 
+    @cvar profile: lines of its profile.
+    @cvar tls: what of its L{TLSConfiguration} is not the default.
     @ivar trunk: not started.
     @ivar carrier: what the carrier was asked, over any connection.
     @ivar connections: those of the carrier that stand.
@@ -96,6 +100,11 @@ class CarrierCase(SynchronousTestCase):
     profile = ""
     targets: tuple[tuple[str, int], ...] = (ADDRESS,)
     balance = False
+    tls: Mapping[str, Any] = {}
+
+    def certificate(self) -> Issued:
+        """The carrier's."""
+        return leaf(dns(DOMAIN))
 
     def setUp(self) -> None:
         """Both sides are there."""
@@ -113,7 +122,7 @@ class CarrierCase(SynchronousTestCase):
             connected=self.connections.append,
             lost=self._lost,
         )
-        self.serve()
+        self.serve(issued=self.certificate())
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.trunk = self._makeTrunk(Path(directory.name))
@@ -148,7 +157,7 @@ class CarrierCase(SynchronousTestCase):
             password=Secret("s3cret"),
             targets=self.targets,
             balance=self.balance,
-            tls=TLSConfiguration(directory / "ca.pem", (), None, None, None),
+            tls=evolve(TLSConfiguration(directory / "ca.pem", (), None, None, None), **self.tls),
             media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
             limits=Limits(),
             inbound=self.inbound(directory),

@@ -124,6 +124,23 @@ def makeCertificate(
     return certificate.public_bytes(Encoding.PEM), key
 
 
+def makeCRL(name: str = "Root", *, days: int = 1) -> bytes:
+    """
+    A CRL as PEM, empty.
+
+    @param days: until it ends; negative for one that is over.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .last_update(now - datetime.timedelta(days=60))
+        .next_update(now + datetime.timedelta(days=days))
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
 def keyPEM(key: ec.EllipticCurvePrivateKey, password: str | None = None) -> bytes:
     """C{key} as PEM, encrypted when there is a password."""
     encryption: KeySerializationEncryption = NoEncryption()

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.service.configurations import COMPLETE, MARKER, ConfigurationTestCase, keyPEM, makeCertificate
+from tests.service.configurations import (
+    COMPLETE,
+    MARKER,
+    ConfigurationTestCase,
+    keyPEM,
+    makeCertificate,
+    makeCRL,
+)
 
 _PINS = "pins = []"
 _PIN = "sha256/" + "A" * 43 + "="
@@ -76,6 +83,48 @@ class PinTests(ConfigurationTestCase):
                 f'trunk.skype.tls.pins: "{pin}" is no pin; '
                 'would be right: "sha256/" and 44 characters of base64',
             )
+
+
+class RevocationTests(ConfigurationTestCase):
+    """C{revocation} and C{crl_file}."""
+
+    def test_good(self) -> None:
+        """Soft unless it is said otherwise; a list that has ended is warned of."""
+        tls = self.load(COMPLETE)[0].trunks[0].tls
+        self.assertEqual((tls.revocation, tls.crlFile), ("soft", None))
+        path = self.write("carrier.crl", makeCRL())
+        for mode, line in (("hard", 'crl_file = "carrier.crl"'), ("off", "")):
+            text = COMPLETE.replace(_PINS, f'revocation = "{mode}"\n{line}')
+            configuration, warnings = self.load(text)
+            tls = configuration.trunks[0].tls
+            self.assertEqual((tls.revocation, tls.crlFile), (mode, path if line else None))
+            self.assertEqual(warnings, ())
+        self.write("carrier.crl", makeCRL(days=-1) + makeCRL("Other"))
+        _, (warning,) = self.load(COMPLETE.replace(_PINS, 'crl_file = "carrier.crl"'))
+        self.assertIn(f"trunk.skype.tls.crl_file: {path}: the CRL of CN=Root ended on ", warning)
+
+    def test_wrong(self) -> None:
+        """No such mode; a file that is missing, holds no list, or is never looked at."""
+        where = "trunk.skype.tls."
+        self.write("carrier.crl", makeCRL())
+        for lines, problem in (
+            ('revocation = "hart"', 'revocation: is "hart"; did you mean "hard"?'),
+            (
+                'crl_file = "none.crl"',
+                "crl_file: none.crl cannot be read: No such file or directory; "
+                "would be right: a readable PEM file",
+            ),
+            (
+                'crl_file = "carrier-ca.pem"',
+                "crl_file: carrier-ca.pem holds no CRL; "
+                "would be right: PEM, -----BEGIN X509 CRL-----, or DER",
+            ),
+            (
+                'revocation = "off"\ncrl_file = "carrier.crl"',
+                'crl_file: is of no use where revocation is "off"; would be right: revocation = "soft"',
+            ),
+        ):
+            self.assertProblem(_PINS, lines, where + problem)
 
 
 class ClientCertificateTests(ConfigurationTestCase):

@@ -19,7 +19,7 @@ from skypetrunk import __version__
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.tools import init, run
 from skypetrunk.tools import main as command
-from tests.service.configurations import MARKER, SHORT, makeCertificate
+from tests.service.configurations import MARKER, SHORT, keyPEM, makeCertificate
 
 
 class _Terminal(io.StringIO):
@@ -152,7 +152,7 @@ class CheckTests(ToolTestCase):
         expected = (
             "trunk carrier: alice at sip.carrier.example, profile generic; registers; found by DNS; "
             "the system's "
-            "roots; SRTP required (AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32)\n"
+            "roots; revocation soft; SRTP required (AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32)\n"
             "pbx office: listens on udp:192.0.2.1:5060; calls go to udp:192.0.2.5:5060; calls may come from "
             "192.0.2.5/32\n"
             "route: from office to carrier\n"
@@ -298,12 +298,16 @@ class InitTests(ToolTestCase):
         certificate, key = makeCertificate("Root")
         Path("carrier-ca.pem").write_bytes(certificate)
         Path("office.secret").write_text("secret")
+        Path("trunk.pem").write_bytes(certificate)
+        Path("trunk.key").write_bytes(keyPEM(key, "pass"))
+        Path("trunk.pass").write_text("pass")
         text = "\n".join(
             line.removeprefix("# ") if line in keys or line[2:3] == "[" else line for line in lines
         )
         for old, new in (
             ('["sha256/BASE64"]', f'["sha256/{"A" * 43}="]'),
             ('certificate = "client.pem"', ""),
+            ('crl_file = "carrier.crl"', ""),
             ('key = "client.key"', ""),
             ('key_password_file = "client.pass"', ""),
         ):

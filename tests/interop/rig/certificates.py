@@ -45,9 +45,18 @@ class Authority:
         )
         self.file = directory / f"{name}.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+        self.key = directory / f"{name}.key"
+        self.key.write_bytes(_pem(self._key))
 
     def issue(
-        self, file: str, host: str = DOMAIN, *, expired: bool = False, days: int = 20, ocsp: str | None = None
+        self,
+        file: str,
+        host: str = DOMAIN,
+        *,
+        expired: bool = False,
+        days: int = 20,
+        ocsp: str | None = None,
+        signsAnswers: bool = False,
     ) -> Certificate:
         """
         A leaf certificate for C{host}, as DNS name and SIP URI; for a literal address as that.
@@ -55,6 +64,7 @@ class Authority:
         @param expired: one that ended yesterday.
         @param days: how long another one is valid from now.
         @param ocsp: where it says that its issuer's responder is.
+        @param signsAnswers: it is that of such a responder.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName]
@@ -63,6 +73,8 @@ class Authority:
         except ValueError:
             names = [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        if signsAnswers:
+            usages = [ExtendedKeyUsageOID.OCSP_SIGNING]
         validity = _validity(-20, -1) if expired else _validity(-1, days)
         builder = (
             _builder(_name(host), self._certificate.subject, key, *validity)
@@ -76,15 +88,18 @@ class Authority:
             access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, where)
             builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
         leaf = builder.sign(self._key, hashes.SHA256())
-        pem = leaf.public_bytes(serialization.Encoding.PEM)
-        keyPEM = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        pem, keyPEM = leaf.public_bytes(serialization.Encoding.PEM), _pem(key)
         files = Certificate(*(self._directory / f"{file}.{kind}" for kind in ("crt", "key", "pem")))
         files.certificate.write_bytes(pem)
         files.key.write_bytes(keyPEM)
         files.both.write_bytes(pem + keyPEM)
         return files
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _name(common: str) -> x509.Name:

@@ -61,11 +61,13 @@ class Trunk(Peer):
         name: str = "trunk",
         trunkLines: Sequence[str] = (),
         certificate: Certificate | None = None,
+        tlsLines: Sequence[str] = (),
     ) -> None:
         """
         @param pbx: where calls from the carrier go, over UDP.
         @param targets: the carrier's addresses; without any they come from C{dnsServers}.
         @param trunkLines: further lines of the C{[[trunk]]} table.
+        @param tlsLines: further lines of the C{[trunk.tls]} table.
         @param certificate: what the PBX is shown, over TLS instead of UDP; its own must be of C{caFile} too.
         """
         super().__init__(scratch, name)
@@ -92,6 +94,7 @@ class Trunk(Peer):
             f"calls = {_MEDIA_PORTS // 4}",
             "[trunk.tls]",
             f'ca_file = "{caFile}"',
+            *tlsLines,
             "[[pbx]]",
             'name = "office"',
             *_office(address, self.port, pbx, certificate, caFile),

@@ -1,0 +1,112 @@
+"""A whole trunk whose carrier's certificate names an OCSP responder: real TLS and real HTTP, in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from skypetrunk.tools.status import summary
+from tests.net.certificates import Issued, dns, leaf
+from tests.net.revoking import access, answer
+from tests.service.carriernet import DOMAIN, CarrierCase
+
+
+class _Responder(Resource):
+    """Answers what the test wants."""
+
+    isLeaf = True
+    body = b""
+    asked = 0
+
+    def render_POST(self, request: Any) -> bytes:
+        """One more question."""
+        self.asked += 1
+        return self.body
+
+
+class HardTests(CarrierCase):
+    """C{revocation = "hard"}."""
+
+    tls = {"revocation": "hard"}
+
+    def certificate(self) -> Issued:
+        """It names a responder."""
+        self.issued = leaf(dns(DOMAIN), extensions=[access("http://192.0.2.80/")])
+        return self.issued
+
+    def setUp(self) -> None:
+        """The responder listens."""
+        super().setUp()
+        self.responder = _Responder()
+        self.network.listen("192.0.2.80", 80, Site(self.responder, reactor=self.reactor))
+
+    def test_good(self) -> None:
+        """Registered; the status says who said what, and until when the certificate holds."""
+        self.responder.body = answer(self.issued)
+        self.start()
+        self.grants()
+        status: Any = self.trunk.status()
+        self.assertTrue(status["up"])
+        found = "good, says the OCSP responder http://192.0.2.80/, until 2"
+        self.assertIn(found, status["tls"]["revocation"])
+        (line, *_) = summary({"trunks": {"carrier": status}})
+        end = self.issued.certificate.not_valid_after_utc
+        self.assertIn(f"proved by DNS carrier.example, certificate until {end:%Y-%m-%d}, {found}", line)
+        self.connections[0].abort("gone")
+        self.network.flush()
+        self.network.advance(2)
+        self.assertEqual((len(self.connections), self.responder.asked), (1, 1))
+
+    def test_revoked(self) -> None:
+        """Nothing of SIP is sent, however often it is tried; the status says why."""
+        self.responder.body = answer(self.issued, "revoked")
+        self.start()
+        for _ in range(5):
+            self.network.advance(60)
+        self.assertEqual(self.carrier.transactions, [])
+        self.assertGreater(len(self.network.pumps), 3)
+        self.assertIn("revoked on ", str(self.trunk.status()["problem"]))
+
+    def test_silent(self) -> None:
+        """A responder that cannot be reached."""
+        self.network.unlisten("192.0.2.80", 80)
+        self.network.blackhole("192.0.2.80", 80)
+        self.start()
+        self.network.advance(2)
+        self.assertEqual(self.carrier.transactions, [])
+        self.assertIn("nothing within 2 s", str(self.trunk.status()["problem"]))
+
+
+class OffTests(HardTests):
+    """C{revocation = "off"}: nobody is asked."""
+
+    tls = {"revocation": "off"}
+
+    def test_good(self) -> None:
+        """Nothing is said about it."""
+        self.start()
+        status: Any = self.trunk.status()
+        self.assertIsNone(status["tls"]["revocation"])
+        self.assertEqual(len(self.requests("REGISTER")), 1)
+        self.assertEqual(self.responder.asked, 0)
+
+    test_revoked = test_silent = test_good
+
+
+class SoftTests(HardTests):
+    """C{revocation = "soft"}, the default."""
+
+    tls = {}
+
+    def test_silent(self) -> None:
+        """A responder that cannot be reached lets the carrier pass, and the status says so."""
+        self.network.unlisten("192.0.2.80", 80)
+        self.network.blackhole("192.0.2.80", 80)
+        self.start()
+        self.assertEqual(self.carrier.transactions, [])
+        self.network.advance(2)
+        self.assertEqual(len(self.requests("REGISTER")), 1)
+        status: Any = self.trunk.status()
+        self.assertIn("revocation not known (soft): no answer", status["tls"]["revocation"])
