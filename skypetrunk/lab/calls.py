@@ -206,6 +206,9 @@ class Call:
         tag = self._dialog.local.tag
         response = responseTo(transaction.request, 200, None, headers, b"", tag, recordRoute=True)
         accepted = _Accepted(self, transaction, response.withBody(body, "application/sdp"), late)
+        if self._accepted is not None:
+            # A re-INVITE shows that the 2xx before it arrived, even if its ACK did not.
+            self._accepted.stop()
         self._accepted = accepted
         accepted.begin(self._clock, self._timers)
 

@@ -85,7 +85,8 @@ class OutboundStream:
         elif ssrc == self._following and self._isLate(ahead, sequence, timestamp):
             index = self._highest - (-ahead & 0xFFFF)
         else:
-            marker = True
+            # RFC 5761 section 4: with the marker these payload types would be RTCP.
+            marker = not 64 <= header.payloadType < 96
             self._follow(header, now)
             index = self._highest
         self._recent[sequence % REORDERING] = sequence << 32 | timestamp

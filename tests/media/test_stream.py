@@ -77,6 +77,15 @@ class NumbersTests(StreamTestCase):
             seen.add((header.ssrc, header.timestamp))
         self.assertEqual(len(seen), 200)
 
+    def test_neverRTCP(self) -> None:
+        """With the marker set payload types 64 to 95 would be taken for RTCP (RFC 5761 section 4)."""
+        for payloadType in (63, 64, 95, 96):
+            self.setUp()
+            packet = bytearray(rtp(10))
+            packet[1] = payloadType
+            sent = self.send(bytes(packet))
+            self.assertEqual((sent.payloadType, sent.marker), (payloadType, payloadType in (63, 96)))
+
     def test_inOrder(self) -> None:
         """Packets in order stay so; marker and time stamp steps are the source's."""
         first = self.send(rtp(65_530))
