@@ -9,6 +9,7 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.core.target_health import TargetHealth, shown
@@ -54,6 +55,7 @@ class TargetsEndpoint:
     @ivar known: all that were found last.
     """
 
+    _log = Logger()
     target: Target | None = None
     endpoint: TLSClientEndpoint | None = None
     known: Sequence[Target] = ()
@@ -111,8 +113,10 @@ class TargetsEndpoint:
                 self._health.failed(target, _without(target, problem))
             else:
                 self._health.connected(target)
+                if problems:
+                    self._log.warn("{name}: passed over: {text}", name=self._name, text=_listed(problems))
                 return protocol
-        text = "; ".join(f"{shown(target)}: {_without(target, problem)}" for target, problem in problems)
+        text = _listed(problems)
         if not problems:
             text = "each server has asked to be left alone" if self.known else "no targets"
         self._failed(text)
@@ -122,6 +126,10 @@ class TargetsEndpoint:
 
     def __repr__(self) -> str:
         return f"<the targets of {self._name}>"
+
+
+def _listed(problems: Sequence[tuple[Target, Exception]]) -> str:
+    return "; ".join(f"{shown(target)}: {_without(target, problem)}" for target, problem in problems)
 
 
 def _without(target: Target, problem: Exception) -> str:

@@ -302,6 +302,7 @@ class HealthTests(FlowsTestCase):
         ((target, reason),) = self.health()
         self.assertEqual(target, "tls:192.0.2.1:5061 (a.carrier.example)")
         self.assertIn("refused", reason)
+        self.assertIn("carrier.example: passed over: tls:192.0.2.1:5061 (a.carrier.example): ", self.logged())
         self.network.advance(10)
         self.lose()
         self.network.advance(1.1)

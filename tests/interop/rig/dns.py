@@ -12,23 +12,27 @@ from tests.interop.rig.processes import Peer, program, render
 
 class Dnsmasq(Peer):
     """
-    Serves C{_sips._tcp} records of L{DOMAIN} and nothing else.
+    Serves SRV records of L{DOMAIN}, and a NAPTR record if they are to be under another name.
 
     @ivar server: host and port, as a resolver wants them.
     """
 
-    def __init__(self, scratch: Path, targets: Sequence[tuple[str, str, int, int]]) -> None:
+    def __init__(
+        self, scratch: Path, targets: Sequence[tuple[str, str, int, int]], pool: str | None = None
+    ) -> None:
         """
         @param targets: host name below the domain, address, port, priority.
+        @param pool: name below the domain whose SRV records they are, by NAPTR.
         """
         super().__init__(scratch, "dnsmasq")
         self._address = address = host(53)
         self._port = takePorts(address)
         self.server = f"{address}:{self._port}"
-        records = []
+        owner = f"_sips._tcp.{DOMAIN}" if pool is None else f"_sips._tcp.{pool}.{DOMAIN}"
+        records = [] if pool is None else [f"naptr-record={DOMAIN},10,10,s,SIPS+D2T,,{owner}"]
         for name, literal, port, priority in targets:
             records.append(f"host-record={name}.{DOMAIN},{literal}")
-            records.append(f"srv-host=_sips._tcp.{DOMAIN},{name}.{DOMAIN},{port},{priority},50")
+            records.append(f"srv-host={owner},{name}.{DOMAIN},{port},{priority},50")
         values = {"PORT": self._port, "ADDRESS": address, "SCRATCH": scratch, "RECORDS": "\n".join(records)}
         render("dnsmasq.in", scratch / "dnsmasq.conf", values)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +40,8 @@ class Kamailio(Peer):
         nonceExpires: int = 300,
         algorithm: str = "MD5",
         tls: str = "TLSv1.2+",
+        name: str = "kamailio",
+        number: int = 10,
     ) -> None:
         """
         @param users: passwords by user name.
@@ -45,12 +49,13 @@ class Kamailio(Peer):
         @param suites: dialled numbers whose owners have only one SRTP suite: C{"32"} or C{"80"}.
         @param expires: the longest registration, in seconds.
         @param tls: the versions it speaks, in Kamailio's words.
+        @param number: last octet of its address.
         """
-        super().__init__(scratch, "kamailio")
-        self.address = address = host(10)
+        super().__init__(scratch, name)
+        self.address = address = host(number)
         self.port = takePorts(address)
         self.udpPort = takePorts(address)
-        self._run = scratch / "kamailio"
+        self._run = scratch / name
         self._run.mkdir()
         tables = [f'\t$sht(users=>{user}) = "{password}";' for user, password in users.items()]
         tables += [f'\t$sht(numbers=>{number}) = "{user}";' for number, user in numbers.items()]
@@ -80,6 +85,10 @@ class Kamailio(Peer):
         )
         self.waitFor(lambda: listening("tcp", self.address, self.port), 10, "listen for TLS")
         self.waitFor(lambda: (self._run / "ctl").exists(), 5, "open its control socket")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all of its processes, which are a group of their own."""
+        os.killpg(self.pid, number)
 
     def registered(self) -> list[str]:
         """Users that are registered now."""
