@@ -113,6 +113,28 @@ class Authentication:
         headers = self._headers(request.method, request.uri, request.body, answered + kept)
         return _replaced(request, nextSequence(), headers)
 
+    def anew(self, request: Request, nextSequence: Callable[[], int]) -> Request | None:
+        """
+        C{request}, which was refused, once more and without credentials, where a password has changed since
+        those in it were made; else C{None}: the same would be sent again.
+
+        @param nextSequence: reserves a CSeq number; called only when there is a request.
+        """
+        changed = [
+            key
+            for key in _sentCredentials(request)
+            if key in self._nonces and self._nonces[key].password != self._passwordOf(key[1])
+        ]
+        if not changed:
+            return None
+        for key in changed:
+            del self._nonces[key]
+        return _replaced(request, nextSequence(), ())
+
+    def forget(self) -> None:
+        """The next request has no credentials."""
+        self._nonces.clear()
+
     def accepted(self, request: Request, response: Response) -> bool | None:
         """
         Read what C{response}, a 2xx to C{request}, says about our credentials: the next nonce to use, and
@@ -201,15 +223,22 @@ class Authentication:
             return True
         if known is None and len(self._nonces) >= _REALMS:
             return False
-        try:
-            found = None if self._credentials is None else self._credentials.find(challenge.realm)
-        except Exception:
-            self.log.failure("looking for the password of realm {realm}", realm=challenge.realm)
-            found = None
+        found = self._find(challenge.realm)
         if found is None:
             return False
         self._nonces[key] = _Nonce(challenge, *found, challenge.stale)
         return True
+
+    def _find(self, realm: str) -> tuple[str, Secret] | None:
+        try:
+            return None if self._credentials is None else self._credentials.find(realm)
+        except Exception:
+            self.log.failure("looking for the password of realm {realm}", realm=realm)
+            return None
+
+    def _passwordOf(self, realm: str) -> Secret | None:
+        found = self._find(realm)
+        return None if found is None else found[1]
 
     def _headers(self, method: str, uri: str, body: bytes, keys: list[_Key]) -> tuple[Header, ...]:
         headers = []

@@ -4,9 +4,8 @@ Registration of one account with its registrar: RFC 3261 section 10, on the clie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from enum import Enum
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -15,8 +14,12 @@ from zope.interface import implementer
 
 from skypetrunk.core import registration_machine
 from skypetrunk.core.authentication import Authentication
+from skypetrunk.core.bindings import bindingsIn, readNumber
+from skypetrunk.core.public_address import PublicAddress
+from skypetrunk.core.register_request import MOST_CONTACTS, Account, RegisterRequests
 from skypetrunk.core.registration_machine import RegistrationInputs
-from skypetrunk.errors import MalformedMessage
+from skypetrunk.core.retry_lanes import REFUSED, RetryLanes, printable, refusalReason
+from skypetrunk.core.service_route import readServiceRoute
 from skypetrunk.interfaces import (
     IClientTransaction,
     IClientTransactionUser,
@@ -25,51 +28,32 @@ from skypetrunk.interfaces import (
     IRegistrationObserver,
     ITransactions,
 )
-from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
-from skypetrunk.wire.headers import NameAddr, parseNameAddrs
-from skypetrunk.wire.message import Header, Request, Response, reasonPhrase
+from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
-#: Seconds until the first attempt after a failure, and the longest; doubling in between.
-RETRY = (4.0, 300.0)
-#: The same where somebody has to change something first: trying more often may lock the account.
-RETRY_SLOWLY = (60.0, 1800.0)
-#: A Retry-After is obeyed up to here: one that is wrong must not cost a day of calls.
-RETRY_AFTER_LIMIT = 3600.0
-
-#: Addresses of a Service-Route: each makes every INVITE longer.
-MOST_ROUTES = 10
-
-_SLOW = frozenset({401, 403, 404, 407})
-_seconds = re.compile(r"[ \t]*([0-9]{1,9})(?![0-9])").match
+#: Requests to which one attempt may lead: a registrar that wants each of them another way wants none.
+_MOST_TRIES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """
-    What is registered.
+class _Purpose(Enum):
+    """What a REGISTER is for."""
 
-    @ivar user: user part of From, To and Contact, unescaped.
-    @ivar domain: the registrar's, without user part (RFC 3261 section 10.2).
-    @ivar expires: seconds to ask for.
-    """
-
-    user: str
-    domain: str
-    expires: int = 3600
-    userAgent: str = "skypetrunk"
+    REGISTER = 1
+    TIDY = 2
+    LEAVE = 3
 
 
 @implementer(IClientTransactionUser)
 class _Attempt:
     """One REGISTER; what comes after another was sent is ignored."""
 
-    __slots__ = ("_registration", "leaving", "request")
+    __slots__ = ("_registration", "purpose", "request")
 
-    def __init__(self, registration: Registration, request: Request, leaving: bool) -> None:
+    def __init__(self, registration: Registration, request: Request, purpose: _Purpose) -> None:
         self._registration = registration
         self.request = request
-        self.leaving = leaving
+        self.purpose = purpose
 
     def responseReceived(self, response: Response, transaction: IClientTransaction) -> None:
         """A final response counts."""
@@ -93,6 +77,7 @@ class Registration:
     @ivar flowTimer: its Flow-Timer in seconds, if it named one.
     @ivar retryAfter: seconds that the last refusal asked for, if it did.
     @ivar serviceRoute: by which requests outside dialogs are to leave (RFC 3608), next hop first.
+    @ivar retryAt: the clock's time of the next attempt after a failure, C{None} where none is waited for.
     """
 
     log = Logger()
@@ -106,31 +91,36 @@ class Registration:
         observer: IRegistrationObserver,
         token: Callable[[], str],
         random: Callable[[], float],
+        address: PublicAddress | None = None,
     ) -> None:
         """
         @param token: makes random text for Call-ID, tag and cnonce.
         @param random: 0 to 1, spreads the attempts of many customers after an outage.
+        @param address: where the Contact is; default: where the channel begins.
         """
         self.clock = clock
         self._transactions = transactions
         self._account = account
         self._observer = observer
-        self._random = random
+        self._lanes = RetryLanes(clock, random)
+        self._address = PublicAddress() if address is None else address
         self._authentication = Authentication(credentials, token)
-        self._callID = token()
-        self._tag = token()
-        self._sequence = 0
+        self._requests = RegisterRequests(account, self._address, token)
         self._asked = account.expires
-        self._failures = 0
         self._until = 0.0
         self._channel: IMessageChannel | None = None
         self._attempt: _Attempt | None = None
+        self._tries = 0
+        self._purpose = _Purpose.REGISTER
+        self._stale: tuple[SIPURI, ...] = ()
+        self._tidied: list[SIPURI] = []
         self._waiters: list[Deferred[None]] = []
         self._machine: RegistrationInputs = registration_machine.begin(self)
         self.serviceRoute: tuple[NameAddr, ...] = ()
         self.outbound = False
         self.flowTimer: int | None = None
         self.retryAfter: int | None = None
+        self.retryAt: float | None = None
 
     @property
     def registered(self) -> bool:
@@ -138,12 +128,21 @@ class Registration:
         return self.clock.seconds() < self._until
 
     def start(self, channel: IMessageChannel) -> None:
-        """Register over C{channel}, now; one that was used before is forgotten."""
+        """
+        Register over C{channel}, now, or when the last refusal allows it; one that was used before is
+        forgotten.
+        """
         self._machine.started(channel)
 
     def channelLost(self) -> None:
         """The channel is gone: nothing is sent until L{start}.  The observer is not told."""
         self._machine.lost()
+
+    def credentialsChanged(self) -> None:
+        """There is another password: what waits after a refusal is tried at once."""
+        self._lanes.reset()
+        self._authentication.forget()
+        self._machine.changed()
 
     def stop(self) -> Deferred[None]:
         """
@@ -161,15 +160,17 @@ class Registration:
     def _answered(self, attempt: _Attempt, response: Response) -> None:
         if attempt is not self._attempt:
             return
-        again = self._corrected(attempt, response)
+        again = self._corrected(attempt, response) if self._tries < _MOST_TRIES else None
         if again is not None:
-            if attempt.leaving:
-                self.send(again, leaving=True)
+            if attempt.purpose is _Purpose.LEAVE:
+                self.send(again)
             else:
                 self._machine.again(again)
-        elif attempt.leaving:
+        elif attempt.purpose is _Purpose.LEAVE:
             self._until = 0.0
             self._machine.left()
+        elif attempt.purpose is _Purpose.TIDY:
+            self._tidyAnswered(response)
         elif response.status < 300:
             self._accepted(attempt.request, response)
         else:
@@ -177,96 +178,91 @@ class Registration:
 
     def _corrected(self, attempt: _Attempt, response: Response) -> Request | None:
         """The request that C{response} asks for instead, or C{None}."""
-        if response.status in (401, 407):
-            return self._authentication.answer(attempt.request, response, self._nextSequence)
-        if response.status == 423 and not attempt.leaving:
+        status, request, channel = response.status, attempt.request, self._channel
+        assert channel is not None
+        moved = attempt.purpose is _Purpose.REGISTER and self._address.learn(response)
+        if status in (401, 403, 407):
+            answer = None
+            if status != 403:
+                contact = self._requests.contact(channel, self._asked)
+                asked = request.withHeader("Contact", contact) if moved else request
+                answer = self._authentication.answer(asked, response, self._requests.nextSequence)
+            return answer or self._authentication.anew(request, self._requests.nextSequence)
+        if attempt.purpose is not _Purpose.REGISTER:
+            return None
+        if status == 423:
             # Section 10.2.8
-            wanted = _number(response.header("Min-Expires"))
-            if wanted is not None and wanted > self._asked:
-                self._asked = wanted
-                return self._request(self._asked)
-        return None
+            wanted = readNumber(response.header("Min-Expires"))
+            if wanted is None or wanted <= self._asked:
+                return None
+            self._asked = wanted
+        elif status == 439 and self._requests.asFlow:
+            # RFC 5626 section 11.6: the first hop knows nothing of flows.
+            self._requests.asFlow = False
+        elif not (moved and status < 300):
+            return None
+        return self._request(self._asked)
 
     def _accepted(self, request: Request, response: Response) -> None:
         self._authentication.accepted(request, response)
-        seconds = self._grantedBy(response)
+        assert self._channel is not None
+        own = self._requests.own(self._channel)
+        seconds = own.granted(response, self._asked)
         if seconds <= 0:
-            self._fail("it granted 0 seconds", response.status, RETRY_SLOWLY, None)
+            self._fail("it granted 0 seconds", response, slowly=True)
             return
-        self.flowTimer = _number(response.header("Flow-Timer"))
-        options = {name.lower() for header in ("Require", "Supported") for name in response.values(header)}
+        self.flowTimer = readNumber(response.header("Flow-Timer"))
+        required = {name.lower() for name in response.values("Require")}
+        options = required.union(name.lower() for name in response.values("Supported"))
         self.outbound = self.flowTimer is not None or "outbound" in options
-        self._takeRoute(response)
+        # RFC 5626 section 6: so a registrar says that it keeps to the flow.
+        self._address.overFlow = self._requests.asFlow and "outbound" in required
+        self.serviceRoute = readServiceRoute(response, self.serviceRoute, self._account.domain)
         self._machine.granted(seconds)
+        stale = [uri for uri in own.stale(response, self._requests.used) if uri not in self._tidied]
+        self._stale = tuple(stale[:MOST_CONTACTS])
+        if self._stale:
+            self._machine.staleFound()
 
-    def _takeRoute(self, response: Response) -> None:
-        """
-        RFC 3608 section 6.1: what the last answer names, nothing if it names none.  What cannot be read, or
-        is no SIP URI, is as if it were not there: a carrier that needs it refuses the call.
-        """
-        before = self.serviceRoute
-        try:
-            found = parseNameAddrs(response.values("Service-Route"))
-            if len(found) > MOST_ROUTES or not all(isinstance(each.uri, SIPURI) for each in found):
-                raise MalformedMessage(f"more than {MOST_ROUTES} routes, or no SIP URI")
-            self.serviceRoute = found
-        except MalformedMessage as error:
-            self.serviceRoute = ()
-            self.log.warn("Service-Route of {domain}: {error}", domain=self._account.domain, error=error)
-        if self.serviceRoute != before:
-            route = ", ".join(map(str, self.serviceRoute)) or "no route"
-            self.log.info("calls to {domain} take {route}", domain=self._account.domain, route=route)
-
-    def _grantedBy(self, response: Response) -> int:
-        """Seconds: of our Contact in the list, else of Expires, else what was asked (section 10.2.4)."""
-        ours = self._contact().uri
-        try:
-            listed = response.contacts
-        except MalformedMessage:
-            listed = ()
-        known = [contact for contact in listed if isinstance(ours, SIPURI) and ours.equivalent(contact.uri)]
-        if not known and len(listed) == 1:
-            # A registrar behind NAT may list where it sees us.
-            known = list(listed)
-        for text in (*(contact.params.get("expires") for contact in known), response.header("Expires")):
-            seconds = _number(text)
-            if seconds is not None:
-                return seconds
-        return self._asked
+    def _tidyAnswered(self, response: Response) -> None:
+        if response.status >= 300:
+            self.log.info(
+                "{domain} keeps {count} old bindings of {user}: {status} {reason}",
+                domain=self._account.domain,
+                user=self._account.user,
+                count=len(self._stale),
+                status=response.status,
+                reason=printable(response.reason),
+            )
+        assert self._channel is not None
+        own = self._requests.own(self._channel)
+        self._attempt = None
+        self._machine.tidied(max(1, int(self._until - self.clock.seconds())))
+        if response.status < 300 and bindingsIn(response) and not own.isIn(response):
+            # It took more than it was asked to.
+            self._machine.due()
 
     def _refused(self, response: Response) -> None:
-        status, account = response.status, self._account
-        phrase = response.reason.encode("ascii", "backslashreplace").decode()
-        reason = phrase or reasonPhrase(status)
-        if status in (401, 407):
-            reason += f": {self._authentication.problem}"
-        elif status == 403:
-            reason += f": password or permission of account {account.user} is wrong"
-        elif status == 404:
-            reason += f": account {account.user} is not known at {account.domain}"
-        if status in _SLOW:
+        account, slowly = self._account, response.status in REFUSED
+        reason = refusalReason(response, account.user, account.domain, self._authentication.problem)
+        if slowly:
             self._until = 0.0
-        lane = RETRY_SLOWLY if status in _SLOW else RETRY
-        self._fail(reason, status, lane, _number(response.header("Retry-After")))
+        self._fail(reason, response, slowly)
 
-    def _fail(
-        self, reason: str, status: int | None, lane: tuple[float, float], retryAfter: int | None
-    ) -> None:
-        first, longest = lane
-        delay = min(first * 2.0 ** min(self._failures, 30), longest) * (0.5 + 0.5 * self._random())
-        if retryAfter is not None:
-            delay = max(delay, min(float(retryAfter), RETRY_AFTER_LIMIT))
-        self._failures += 1
+    def _fail(self, reason: str, response: Response, slowly: bool) -> None:
+        assert self._channel is not None
+        status, retryAfter = response.status, readNumber(response.header("Retry-After"))
+        delay = self._lanes.after(reason, status, self._channel.peer, retryAfter, slowly)
         self.retryAfter = retryAfter
         self._machine.failed(reason, status, delay)
 
     def _unanswered(self, attempt: _Attempt) -> None:
         if attempt is not self._attempt:
             return
-        if attempt.leaving:
+        if attempt.purpose is _Purpose.LEAVE:
             self._machine.left()
         else:
-            self._fail("the registrar does not answer", None, RETRY, None)
+            self._machine.failed("the registrar does not answer", None, self._lanes.afterSilence())
 
     def _broken(self, attempt: _Attempt, reason: Exception) -> None:
         if attempt is self._attempt:
@@ -274,58 +270,63 @@ class Registration:
 
     # Requests
 
-    def _nextSequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
-
-    def _contact(self) -> NameAddr:
-        assert self._channel is not None
-        local = self._channel.localAddress
-        params = NO_PARAMETERS
-        if local.transport != "UDP":
-            params = Parameters([("transport", local.transport.lower())])
-        return NameAddr(None, SIPURI("sip", escape(self._account.user), None, local.host, local.port, params))
-
     def _request(self, expires: int) -> Request:
-        """The next REGISTER: same Call-ID and From tag, CSeq one higher (section 10.2)."""
-        account = self._account
-        registrar = SIPURI("sip", None, None, account.domain)
-        address = NameAddr(None, registrar.replace(user=escape(account.user)))
-        contact = self._contact()
-        uri = str(registrar)
-        headers = [
-            Header("Max-Forwards", "70"),
-            Header("From", f"{address};tag={self._tag}"),
-            Header("To", str(address)),
-            Header("Call-ID", self._callID),
-            Header("CSeq", f"{self._nextSequence()} REGISTER"),
-            Header("Contact", f"{contact};expires={expires}"),
-            Header("Expires", str(expires)),
-            Header("User-Agent", account.userAgent),
-        ]
-        return Request("REGISTER", uri, (*headers, *self._authentication.headersFor("REGISTER", uri)))
-
-    def send(self, request: Request, leaving: bool = False) -> None:
-        """Send C{request}; what was sent before is no longer waited for."""
         assert self._channel is not None
-        attempt = self._attempt = _Attempt(self, request, leaving)
-        self._transactions.sendRequest(request, self._channel, attempt)
+        return self._withCredentials(self._requests.register(self._channel, expires))
+
+    def _withCredentials(self, request: Request) -> Request:
+        for header in self._authentication.headersFor("REGISTER", request.uri):
+            request = request.addingHeader(header.name, header.value)
+        return request
+
+    def _begin(self, purpose: _Purpose, request: Request) -> None:
+        self._purpose = purpose
+        self._tries = 0
+        self.send(request)
 
     # Called by the machine
 
+    def send(self, request: Request) -> None:
+        """Send C{request}; what was sent before is no longer waited for."""
+        assert self._channel is not None
+        self._tries += 1
+        self.retryAt = None
+        attempt = self._attempt = _Attempt(self, request, self._purpose)
+        self._transactions.sendRequest(request, self._channel, attempt)
+
     def register(self) -> None:
         """Send a REGISTER."""
-        self.send(self._request(self._asked))
+        self._begin(_Purpose.REGISTER, self._request(self._asked))
 
     def take(self, channel: IMessageChannel) -> None:
-        """Register over C{channel}."""
+        """Register over C{channel}, unless a refusal forbids it for now."""
         self._channel = channel
-        self.register()
+        self._attempt = None
+        self._address.use(channel)
+        self._requests.asFlow = self._account.outbound
+        self._tidied = []
+        held = self._lanes.holdOff(channel.peer)
+        if held is None:
+            self.register()
+        else:
+            refusal, left = held
+            self._machine.failed(refusal.reason, refusal.status, left)
+
+    def tidy(self) -> None:
+        """Take back what was left behind."""
+        self.log.info(
+            "{domain} still has {contacts} of {user} from before; taking that back",
+            domain=self._account.domain,
+            user=self._account.user,
+            contacts=", ".join(map(str, self._stale)),
+        )
+        self._tidied = [*self._tidied, *self._stale]
+        self._begin(_Purpose.TIDY, self._withCredentials(self._requests.removal(self._stale)))
 
     def leave(self, machine: RegistrationInputs) -> None:
         """Take the registration back, if there is one."""
         if self.registered:
-            self.send(self._request(0), leaving=True)
+            self._begin(_Purpose.LEAVE, self._request(0))
         else:
             machine.left()
 
@@ -335,6 +336,7 @@ class Registration:
         self.serviceRoute = ()
         self._channel = None
         self._attempt = None
+        self.retryAt = None
 
     def finish(self) -> None:
         """Tell whoever waits for the end."""
@@ -352,7 +354,7 @@ class Registration:
         # Some registrars want a refresh every 20 seconds: only the first is news.
         write = self.log.debug if self.registered else self.log.info
         self._attempt = None
-        self._failures = 0
+        self._lanes.reset()
         self.hold(seconds)
         write(
             "registered {user} at {domain} for {seconds} s",
@@ -366,7 +368,8 @@ class Registration:
     def report(self, reason: str, status: int | None, delay: float) -> None:
         """Not registered."""
         self._attempt = None
-        write = self.log.error if status in _SLOW else self.log.warn
+        self.retryAt = self.clock.seconds() + delay
+        write = self.log.error if status in REFUSED else self.log.warn
         write(
             "cannot register {user} at {domain}: {reason}; next attempt in {delay:.0f} s",
             user=self._account.user,
@@ -387,10 +390,4 @@ class Registration:
             self._observer.lost(reason)
 
 
-def _number(text: str | None) -> int | None:
-    """The number that C{text} begins with: Expires, Min-Expires, Retry-After (a comment may follow)."""
-    match = _seconds(text or "")
-    return None if match is None else int(match[1])
-
-
-__all__ = ["Account", "Registration"]
+__all__ = ["REFUSED", "Account", "Registration"]

@@ -45,6 +45,15 @@ class RegistrationInputs(Protocol):
     def failed(self, reason: str, status: int | None, delay: float) -> None:
         """Not registered: the status, C{None} for silence, and when to try again."""
 
+    def staleFound(self) -> None:
+        """The registrar still has bindings of ours that lead nowhere."""
+
+    def tidied(self, seconds: int) -> None:
+        """They were taken back, or that was refused; registered for C{seconds} more."""
+
+    def changed(self) -> None:
+        """What was refused may be granted now: the password is another one."""
+
     def stopping(self) -> None:
         """The owner wants it taken back."""
 
@@ -83,6 +92,9 @@ class RegistrationCore(Protocol):
     def tellBroken(self, reason: str) -> None:
         """The same, and the observer is told."""
 
+    def tidy(self) -> None:
+        """Take the stale bindings back."""
+
     def leave(self, machine: RegistrationInputs) -> None:
         """Take the registration back, if there is one; else nothing is left."""
 
@@ -119,6 +131,7 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
     offline = builder.state("Offline")
     registering = builder.state("Registering")
     registered = builder.state("Registered", _refreshing)
+    tidying = builder.state("Tidying")
     waitingToRetry = builder.state("Waiting", _retrying)
     stopping = builder.state("Stopping", _bounded)
 
@@ -126,6 +139,7 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
 
     @pep614(offline.upon(inputs.started).to(registering))
     @pep614(registering.upon(inputs.started).loop())
+    @pep614(tidying.upon(inputs.started).to(registering))
     def begin(machine: RegistrationInputs, core: RegistrationCore, channel: IMessageChannel) -> None:
         core.take(channel)
 
@@ -136,14 +150,17 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
     # One REGISTER is on its way; a second may not be sent before its end (section 10.2)
 
     @pep614(registering.upon(inputs.lost).to(offline))
+    @pep614(tidying.upon(inputs.lost).to(offline))
     def lostRegistering(machine: RegistrationInputs, core: RegistrationCore) -> None:
         core.drop()
 
     @pep614(registering.upon(inputs.broken).to(offline))
+    @pep614(tidying.upon(inputs.broken).to(offline))
     def broken(machine: RegistrationInputs, core: RegistrationCore, reason: str) -> None:
         core.tellBroken(reason)
 
     @pep614(registering.upon(inputs.again).loop())
+    @pep614(tidying.upon(inputs.again).loop())
     def sendAgain(machine: RegistrationInputs, core: RegistrationCore, request: Request) -> None:
         core.send(request)
 
@@ -152,17 +169,29 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
         core.remember(seconds)
 
     @pep614(registering.upon(inputs.failed).to(waitingToRetry))
+    @pep614(tidying.upon(inputs.failed).to(waitingToRetry))
     def report(
         machine: RegistrationInputs, core: RegistrationCore, reason: str, status: int | None, delay: float
     ) -> None:
         core.report(reason, status, delay)
 
     registering.upon(inputs.stopping).to(stopping).returns(None)
+    tidying.upon(inputs.stopping).to(stopping).returns(None)
+
+    # Registered, and a REGISTER on its way that takes stale bindings back: the refresh waits for its end
+
+    @pep614(registered.upon(inputs.staleFound).to(tidying))
+    def tidy(machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers) -> None:
+        timers.cancel()
+        core.tidy()
+
+    tidying.upon(inputs.tidied).to(registered).returns(None)
 
     # Waiting for a time
 
     @pep614(registered.upon(inputs.due).to(registering))
     @pep614(waitingToRetry.upon(inputs.due).to(registering))
+    @pep614(waitingToRetry.upon(inputs.changed).to(registering))
     def register(machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers) -> None:
         timers.cancel()
         core.register()
@@ -202,6 +231,12 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
         core.hold(seconds)
         core.leave(machine)
 
+    @pep614(stopping.upon(inputs.tidied).loop())
+    def leaveTidied(
+        machine: RegistrationInputs, core: RegistrationCore, timers: StateTimers, seconds: int
+    ) -> None:
+        core.leave(machine)
+
     @pep614(stopping.upon(inputs.failed).loop())
     def leaveRefused(
         machine: RegistrationInputs,
@@ -235,14 +270,26 @@ def _build() -> Callable[[RegistrationCore], RegistrationInputs]:
     offline.upon(inputs.failed).loop().returns(None)
     offline.upon(inputs.due).loop().returns(None)
     offline.upon(inputs.left).loop().returns(None)
-    registering.upon(inputs.due).loop().returns(None)
-    registering.upon(inputs.left).loop().returns(None)
+    for busy in (registering, tidying):
+        busy.upon(inputs.due).loop().returns(None)
+        busy.upon(inputs.left).loop().returns(None)
+        busy.upon(inputs.staleFound).loop().returns(None)
+        busy.upon(inputs.changed).loop().returns(None)
+    registering.upon(inputs.tidied).loop().returns(None)
+    tidying.upon(inputs.granted).loop().returns(None)
     for idle in (registered, waitingToRetry):
         idle.upon(inputs.again).loop().returns(None)
         idle.upon(inputs.granted).loop().returns(None)
         idle.upon(inputs.failed).loop().returns(None)
         idle.upon(inputs.left).loop().returns(None)
         idle.upon(inputs.broken).loop().returns(None)
+        idle.upon(inputs.tidied).loop().returns(None)
+    registered.upon(inputs.changed).loop().returns(None)
+    waitingToRetry.upon(inputs.staleFound).loop().returns(None)
+    for ended in (offline, stopping):
+        ended.upon(inputs.staleFound).loop().returns(None)
+        ended.upon(inputs.changed).loop().returns(None)
+    offline.upon(inputs.tidied).loop().returns(None)
     stopping.upon(inputs.started).loop().returns(None)
     stopping.upon(inputs.due).loop().returns(None)
     stopping.upon(inputs.stopping).loop().returns(None)

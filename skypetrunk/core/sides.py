@@ -27,6 +27,7 @@ from skypetrunk.core.identity import (
     withVerstat,
 )
 from skypetrunk.core.number_form import AS_GIVEN, readNumber, writeNumber
+from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.core.verified import VerifiedFinder, fromStranger
@@ -308,6 +309,7 @@ class TrunkSide(Side):
     A carrier: verified TLS, SRTP, addressed by its domain and our account (facts of its profile).
 
     @ivar serviceRoute: by which calls leave, as the carrier said when we registered (RFC 3608).
+    @ivar address: which of our addresses it is told.
     """
 
     secure = True
@@ -334,11 +336,12 @@ class TrunkSide(Side):
         self.suites = suites
         self.up = False
         self.serviceRoute: tuple[NameAddr, ...] = ()
+        self.address = PublicAddress()
 
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact: where the carrier calls in, if it does, whatever connection this is."""
         if self.local is None:
-            return super().contactFor(user, channel)
+            return self.address.contact(super().contactFor(user, channel), channel)
         return NameAddr(None, self.local.replace(user=user))
 
     def isAt(self, host: str) -> bool:

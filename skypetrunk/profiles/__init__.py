@@ -40,6 +40,7 @@ class CarrierProfile:
 
     @ivar title: for people.
     @ivar caFile: PEM file with the roots that replace the system's, or C{None}.
+    @ivar outbound: register a flow (RFC 5626).
     @ivar optionsInterval: seconds between two OPTIONS to the carrier; 0 for none.
     @ivar sessionExpires: seconds of the session interval that is asked for (RFC 4028).
     @ivar leastExpires: the smallest that is taken, in seconds.
@@ -58,6 +59,7 @@ class CarrierProfile:
     caFile: Path | None
     register: bool
     expires: int
+    outbound: bool
     optionsInterval: int
     sessionExpires: int
     leastExpires: int
@@ -116,6 +118,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         caFile=_caFile(table, path.parent),
         register=register,
         expires=table.integer("expires", 60, 86400, 3600),
+        outbound=table.boolean("outbound", False),
         optionsInterval=table.integer("options_interval", 0, 3600, 0 if register else OPTIONS_SECONDS),
         sessionExpires=table.integer("session_expires", LEAST, 86400, INTERVAL),
         leastExpires=table.integer("min_se", LEAST, 86400, LEAST),

@@ -14,7 +14,8 @@ from zope.interface import implementer
 from skypetrunk.core import registration
 from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.options_ping import OptionsPing, makeOptions
-from skypetrunk.core.registration import Registration
+from skypetrunk.core.public_address import PublicAddress
+from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.sides import TrunkSide
 from skypetrunk.core.timers import Timers
@@ -33,9 +34,11 @@ from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.revocation import AnswerCache
 from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
-from skypetrunk.service.routing import Account
+from skypetrunk.service.media_advice import MediaAdvice
+from skypetrunk.service.password_file import watchedAccount
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.tls_files import clientTLS, inboundTLS
+from skypetrunk.service.trunk_status import trunkStatus
 from skypetrunk.wire.grammar import Parameters, escape
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request, Response
@@ -73,15 +76,26 @@ class Carrier:
         chance: Callable[[], float],
         timers: Timers,
         observer: MessageObserver | None,
+        *,
+        instance: str = "",
+        mediaAddress: str | None = None,
     ) -> None:
         """
         @param chance: random, from 0 to 1.
+        @param instance: see L{skypetrunk.service.instance.instanceURN}; empty: none is told.
+        @param mediaAddress: what SDP shows to the carrier.
         @raise ConfigurationError: a certificate file that cannot be used.
         """
         self.name = configuration.name
         self._reactor = reactor
         self._profile = configuration.profile
-        account = Account(configuration.username, configuration.password)
+        account, self._passwordWatch = watchedAccount(
+            reactor,
+            configuration.username,
+            configuration.password,
+            configuration.passwordFile,
+            self._passwordChanged,
+        )
         self.side = TrunkSide(
             configuration.name,
             self,
@@ -100,6 +114,8 @@ class Carrier:
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
         self.side.transfer = configuration.transfer
+        self.side.address = PublicAddress(learning=configuration.contactLearned, fixed=configuration.contact)
+        self._advice = MediaAdvice(configuration.name, mediaAddress)
         self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)
         self.side.transactions = self.transactions
         self.flows = TrunkFlows(
@@ -143,9 +159,15 @@ class Carrier:
         self.registration: Registration | None = None
         if configuration.profile.register:
             bound = registration.Account(
-                configuration.username, configuration.domain, configuration.profile.expires
+                configuration.username,
+                configuration.domain,
+                configuration.profile.expires,
+                instance=instance,
+                outbound=configuration.profile.outbound and bool(instance),
             )
-            self.registration = Registration(reactor, self.transactions, bound, account, self, token, chance)
+            self.registration = Registration(
+                reactor, self.transactions, bound, account, self, token, chance, self.side.address
+            )
         self._ping: OptionsPing | None = None
         if configuration.profile.optionsInterval:
             own = NameAddr(None, SIPURI("sip", escape(configuration.username), None, configuration.domain))
@@ -163,6 +185,7 @@ class Carrier:
         self._told: IMessageChannel | None = None
         self._problem: str | None = None
         self._expires: int | None = None
+        self._refused = False
         self._lapse: IDelayedCall | None = None
 
     def listen(self) -> None:
@@ -186,6 +209,7 @@ class Carrier:
     async def stop(self) -> None:
         """Take the registration back, then close; bounded."""
         self._notUp()
+        self._passwordWatch.stop()
         if self._ping is not None:
             self._ping.stop()
         if self.registration is not None and self.flows.current() is not None:
@@ -241,6 +265,7 @@ class Carrier:
         return waiting.addBoth(over)
 
     def _flowUp(self, channel: IMessageChannel) -> None:
+        self.side.address.use(channel)
         if self.registration is not None:
             self.registration.start(channel)
         if self._ping is not None:
@@ -273,8 +298,11 @@ class Carrier:
     def registered(self, expires: int) -> None:
         """The carrier knows us: calls may go this way."""
         self._notUp()
+        self._passwordWatch.stop()
         self._problem = None
+        self._refused = False
         self._expires = expires
+        self._advice.compare(self.side.address.learned)
         if self.registration is not None:
             self.side.serviceRoute = self.registration.serviceRoute
         self._judge()
@@ -292,6 +320,9 @@ class Carrier:
         if status == 503:
             wanted = None if self.registration is None else self.registration.retryAfter
             self.flows.refused(f"REGISTER is answered {self._problem}", wanted)
+        self._refused = status in REFUSED
+        if self._refused:
+            self._passwordWatch.begin()
 
     def lost(self, reason: str) -> None:
         """No answer: this connection is worth nothing."""
@@ -299,10 +330,16 @@ class Carrier:
         self._problem = reason
         self.flows.renew(reason)
 
+    def _passwordChanged(self) -> None:
+        if self.registration is not None:
+            self.registration.credentialsChanged()
+
     # OptionsPingUser
 
     def pingAnswered(self, response: Response) -> None:
         """The carrier lives; 503 says that it takes no calls (RFC 3261 section 21.5.4)."""
+        self.side.address.learn(response)
+        self._advice.compare(self.side.address.learned)
         before, self._answering = self._answering, response.status != 503
         if not self._answering:
             if self._problem != _UNWILLING:
@@ -342,30 +379,11 @@ class Carrier:
 
     def status(self) -> Mapping[str, object]:
         """State and evidence, ready for JSON."""
-        record = self.flows.handshake()
-        current = self.flows.current()
-        if self.side.up:
-            state = "registered" if self.registration is not None else "connected"
-        else:
-            state = "connected" if current is not None else "down"
         return {
-            "state": state,
-            "up": self.side.up,
+            **trunkStatus(self.side, self.flows, self.registration, self._reactor.seconds()),
             "problem": self.flows.problem or self._problem,
             "expires": self._expires,
-            "peer": None if current is None else str(current.peer),
-            "tls": None
-            if record is None
-            else {
-                "version": record.version,
-                "cipher": record.cipher,
-                "domain": record.domain,
-                "proof": record.proof,
-                "revocation": record.revocation,
-                "expires": None if record.certificate is None else record.certificate.expires.isoformat(),
-            },
-            "targets": self.flows.health.status(),
+            "alarm": self._refused,
             "inbound": None if self.inbound is None else self.inbound.status(),
-            "calls": self.side.calls,
             "transactions": self.transactions.pending,
         }

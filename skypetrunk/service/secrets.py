@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from skypetrunk.profiles.tables import Table
 from skypetrunk.wire.secret import Secret
@@ -29,6 +30,17 @@ _EXAMPLES = {
 }
 
 
+class PasswordSource(NamedTuple):
+    """
+    A password, and where it came from.
+
+    @ivar path: the file that holds it, C{None} where it stands in none of its own.
+    """
+
+    secret: Secret | None
+    path: Path | None
+
+
 def readPassword(
     table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool, *, required: bool
 ) -> Secret | None:
@@ -39,30 +51,38 @@ def readPassword(
     @param fileIsPublic: the configuration file can be read by everybody.
     @return: C{None} when there is none, or when it was wrong, which is noted in the table's problems.
     """
+    return readPasswordSource(table, directory, environ, fileIsPublic, required=required).secret
+
+
+def readPasswordSource(
+    table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool, *, required: bool
+) -> PasswordSource:
+    """The same, and the file that it was read from."""
     values = {key: table.text(key, _EXAMPLES.get(key, "a text, or better password_file")) for key in KEYS}
     given = [key for key in KEYS if key in table]
     if not given:
         if required:
             table.wrong("password_file", "is missing", " or ".join(_EXAMPLES.values()))
-        return None
+        return PasswordSource(None, None)
     if len(given) > 1:
         table.wrong(given[1], f"stands beside {given[0]}", f"one of {', '.join(KEYS)}")
-        return None
+        return PasswordSource(None, None)
     key = given[0]
     value = values[key]
     if value is None:
-        return None
+        return PasswordSource(None, None)
     match key:
         case "password_file":
-            return readSecretFile(table, key, directory / value)
+            path = directory / value
+            return PasswordSource(readSecretFile(table, key, path), path)
         case "password_env":
-            return _fromEnvironment(table, value, environ)
+            return PasswordSource(_fromEnvironment(table, value, environ), None)
         case "password_credential":
             return _fromCredentials(table, value, environ)
     if fileIsPublic:
         text = "stands in a file that everybody on this machine can read; chmod 600, or use password_file"
         table.problems.warn(table.key(key), text)
-    return Secret(value)
+    return PasswordSource(Secret(value), None)
 
 
 def readSecretFile(table: Table, key: str, path: Path) -> Secret | None:
@@ -82,18 +102,29 @@ def readSecretFile(table: Table, key: str, path: Path) -> Secret | None:
     return _clean(table, key, content, str(path))
 
 
-def _clean(table: Table, key: str, content: bytes, shown: str) -> Secret | None:
+def parseSecret(content: bytes) -> Secret:
+    """
+    The one line in C{content}, without its line end.
+
+    @raise ValueError: what it is instead.
+    """
     try:
         text = content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         text = "\0"
     if not text:
-        table.wrong(key, f"{shown} is empty", "the password, on one line")
-        return None
+        raise ValueError("is empty")
     if not text.isprintable() or len(text) > _LONGEST:
-        table.wrong(key, f"{shown} holds more than one line of text", "the password, on one line")
-        return None
+        raise ValueError("holds more than one line of text")
     return Secret(text)
+
+
+def _clean(table: Table, key: str, content: bytes, shown: str) -> Secret | None:
+    try:
+        return parseSecret(content)
+    except ValueError as error:
+        table.wrong(key, f"{shown} {error}", "the password, on one line")
+        return None
 
 
 def _fromEnvironment(table: Table, name: str, environ: Mapping[str, str]) -> Secret | None:
@@ -107,10 +138,10 @@ def _fromEnvironment(table: Table, name: str, environ: Mapping[str, str]) -> Sec
     return _clean(table, "password_env", environ[name].encode("utf-8", "surrogateescape"), name)
 
 
-def _fromCredentials(table: Table, name: str, environ: Mapping[str, str]) -> Secret | None:
+def _fromCredentials(table: Table, name: str, environ: Mapping[str, str]) -> PasswordSource:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name.startswith("."):
         table.wrong("password_credential", "is no credential's name", _EXAMPLES["password_credential"])
-        return None
+        return PasswordSource(None, None)
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if not directory:
         table.wrong(
@@ -118,5 +149,6 @@ def _fromCredentials(table: Table, name: str, environ: Mapping[str, str]) -> Sec
             "CREDENTIALS_DIRECTORY is not set",
             f"LoadCredential={name}:/path in the systemd unit",
         )
-        return None
-    return readSecretFile(table, "password_credential", Path(directory) / name)
+        return PasswordSource(None, None)
+    path = Path(directory) / name
+    return PasswordSource(readSecretFile(table, "password_credential", path), path)

@@ -135,6 +135,9 @@ class TrunkConfiguration:
     @ivar domain: what TLS must prove, lower case.
     @ivar username: account, the user part only.
     @ivar password: C{None} only where the profile does not register and none was given.
+    @ivar passwordFile: where it was read from, C{None} if not from a file of its own.
+    @ivar contact: host and port that our Contacts name, C{None} for where we are.
+    @ivar contactLearned: that is where the carrier sees us, else where the connection begins.
     @ivar targets: host (name or literal, IPv6 without brackets) and port, instead of DNS.
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
@@ -156,6 +159,9 @@ class TrunkConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     transfer: str = "take-over"
+    passwordFile: Path | None = None
+    contact: tuple[str, int] | None = None
+    contactLearned: bool = True
     dns: TrunkDNS = TrunkDNS()  # noqa: RUF009 (a frozen value)
     inbound: InboundConfiguration | None = None
     balance: bool = False

@@ -33,6 +33,7 @@ from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
 from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.in_process import InProcessPBX
+from skypetrunk.service.instance import instanceURN, machineID
 from skypetrunk.service.limits import CallLimits
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.overload import LoadMeter
@@ -123,6 +124,7 @@ class Skypetrunk(MultiService):
         watch = _both(traceMessage if debug else None, messageObserver)
         servers = [writeHost(host, port) for host, port in configuration.dns.servers]
         records = Records(buildResolver(reactor, servers), reactor)
+        machine = machineID()
         self.carriers = {
             each.name: Carrier(
                 each,
@@ -133,6 +135,10 @@ class Skypetrunk(MultiService):
                 draw.random,
                 timers,
                 watch,
+                instance=instanceURN(
+                    machine, configuration.path, each.name, f"{each.username}@{each.domain}"
+                ),
+                mediaAddress=media.advertise or media.address,
             )
             for each in configuration.trunks
         }

@@ -15,7 +15,7 @@ from skypetrunk.service.addresses import isHostName, readName, splitHostPort
 from skypetrunk.service.inbound_table import readInbound
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
-from skypetrunk.service.secrets import readPassword
+from skypetrunk.service.secrets import readPasswordSource
 from skypetrunk.service.settings import TrunkConfiguration, TrunkDNS, TrunkMedia
 from skypetrunk.service.tls_table import readTLS
 
@@ -37,16 +37,18 @@ def readTrunk(
         table.wrong("username", f'is "{username}"', right)
     media = table.table("media")
     targets = _readTargets(table)
+    contact, contactLearned = _readContact(table)
     redirect, redirectAllow = readRedirection(table)
     # Where the profile is wrong the generic one keeps the types honest until the problems are raised.
     kept = loadProfile("generic") if profile is None else profile
     tls = readTLS(table.table("tls"), directory, kept.caFile)
+    password = readPasswordSource(table, directory, environ, fileIsPublic, required=kept.register)
     return TrunkConfiguration(
         name=name,
         profile=kept,
         domain=_readDomain(table, profile),
         username=username,
-        password=readPassword(table, directory, environ, fileIsPublic, required=kept.register),
+        password=password.secret,
         targets=targets,
         tls=tls,
         media=TrunkMedia(
@@ -59,6 +61,9 @@ def readTrunk(
         inbound=readInbound(table.table("inbound"), directory, tls),
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
         balance=table.boolean("balance", False),
+        passwordFile=password.path,
+        contact=contact,
+        contactLearned=contactLearned,
         dns=_readDNS(table.table("dns"), kept, bool(targets)),
     )
 
@@ -90,6 +95,17 @@ def _readDomain(table: Table, profile: CarrierProfile | None) -> str:
             right = "its ASCII form, xn--..."
         table.wrong("domain", f'"{domain}" is no domain name', right)
     return domain.rstrip(".").lower()
+
+
+def _readContact(table: Table) -> tuple[tuple[str, int] | None, bool]:
+    """What our Contacts name, and whether it is learned."""
+    text = table.text("contact", 'contact = "learned"')
+    if text in (None, "learned", "local"):
+        return None, text != "local"
+    place = splitHostPort(text or "", 5061)
+    if place is None:
+        table.wrong("contact", f'"{text}" is no address', '"learned", "local" or "sbc.example.com:5061"')
+    return place, False
 
 
 def _readTargets(table: Table) -> tuple[tuple[str, int], ...]:

@@ -85,6 +85,8 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         if trunk["up"] and tls.get("revocation"):
             proof += f", {tls['revocation']}"
         problem = f": {trunk['problem']}" if trunk["problem"] else ""
+        if trunk.get("retry") is not None:
+            problem += f"; next attempt in {trunk['retry']} s"
         calls = f"{trunk['calls']} calls{_refused(trunk)}"
         yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {calls}"
         for each in trunk.get("targets", ()):

@@ -30,7 +30,7 @@ from skypetrunk.wire.secret import Secret
 from skypetrunk.wire.uri import SIPURI
 from tests.core.flowplay import FlowFailed, Player, Step, inOrder, same
 from tests.core.messages import answer
-from tests.core.test_registration import ACCOUNT, PASSWORD, Observer
+from tests.core.registrationplay import ACCOUNT, PASSWORD, Observer
 from tests.core.transferplay import TransferPlayer
 from tests.wire.vectors import checkAgainst, readJSON
 

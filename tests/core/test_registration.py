@@ -4,103 +4,23 @@ Tests of L{skypetrunk.core.registration}: RFC 3261 section 10.
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from skypetrunk.core import registration_machine
-from skypetrunk.core.registration import Account, Registration
+from skypetrunk.core.registration import Account
 from skypetrunk.core.registration_machine import refreshAfter
-from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import ChannelFailed
 from skypetrunk.interfaces import IRegistrationObserver
-from skypetrunk.testing import MemoryCredentials, RecordingChannel, RecordingTransactionUser, countingToken
 from skypetrunk.wire.digest import makeChallenge, parseCredentials, verify
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.secret import Secret
 from tests.core.messages import answer, undecided
-
-ACCOUNT = Account("990510001234567", "sip.carrier.example", 3600)
-PASSWORD = "marker-password"
-TLS = "tls:192.0.2.1:5061"
+from tests.core.registrationplay import PASSWORD, RegistrationCase
 
 
-@implementer(IRegistrationObserver)
-class Observer:
-    """Keeps what a registration tells."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.events: list[tuple[object, ...]] = []
-
-    def registered(self, expires: int) -> None:
-        """Record it."""
-        self.events.append(("registered", expires))
-
-    def refused(self, reason: str, status: int) -> None:
-        """Record it."""
-        self.events.append(("refused", reason, status))
-
-    def lost(self, reason: str) -> None:
-        """Record it."""
-        self.events.append(("lost", reason))
-
-
-class RegistrationTests(SynchronousTestCase):
+class RegistrationTests(RegistrationCase):
     """L{Registration} against answers of a registrar."""
-
-    def setUp(self) -> None:
-        """A registration that has not begun."""
-        self.clock = Clock()
-        self.layer = Transactions(self.clock, RecordingTransactionUser(), countingToken())
-        self.observer = Observer()
-        self.registration = self.make()
-        self.channel = self.connection()
-
-    def make(self, account: Account = ACCOUNT) -> Registration:
-        """A registration."""
-        credentials = MemoryCredentials({"carrier": (account.user, PASSWORD)})
-        return Registration(
-            self.clock, self.layer, account, credentials, self.observer, countingToken(), lambda: 1.0
-        )
-
-    def connection(self, local: str = "tls:198.51.100.1:40000", peer: str = TLS) -> RecordingChannel:
-        """A channel to the registrar."""
-        return RecordingChannel(self.clock, peer, local)
-
-    @property
-    def last(self) -> Request:
-        """The last request sent."""
-        return self.channel.requests[-1]
-
-    def answered(self, status: int, **more: str) -> None:
-        """The registrar answers the last request."""
-        self.layer.messageReceived(answer(self.last, status, **more), self.channel)
-
-    def challenged(self, nonce: str, stale: bool = False, realm: str = "carrier") -> None:
-        """The registrar wants a password."""
-        self.answered(401, WWW_Authenticate=makeChallenge(realm, nonce, stale=stale))
-
-    def registered(self, seconds: int = 3600) -> None:
-        """Registered over the first channel, for C{seconds}."""
-        self.registration.start(self.channel)
-        self.answered(200, Contact=f"{self.contact()};expires={seconds}")
-
-    def contact(self) -> str:
-        """Our Contact in the last request, without its expires parameter."""
-        contact = self.last.contacts[0]
-        return str(contact.replace(params=contact.params.without("expires")))
-
-    def assertSent(self, *expires: str) -> None:
-        """REGISTERs were sent that ask for C{expires}; they are forgotten now."""
-        self.assertEqual([request.header("Expires") for request in self.channel.requests], list(expires))
-        self.channel.clear()
-
-    def assertNothingLeft(self) -> None:
-        """No timer and no transaction."""
-        self.assertEqual((self.layer.pending, self.clock.getDelayedCalls()), (0, []))
 
     def test_nextNonce(self) -> None:
         """The nonce given for the next request is used in the refresh (RFC 7616 section 3.5)."""
@@ -373,7 +293,7 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_back_off_jitter(self) -> None:
         """The random source takes up to half off."""
-        self.registration._random = lambda: 0.0
+        self.registration._lanes._random = lambda: 0.0
         self.registration.start(self.channel)
         self.answered(503)
         self.channel.clear()

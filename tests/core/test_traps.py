@@ -14,7 +14,7 @@ from skypetrunk.wire.sdp import parseSDP
 from tests.core.callnet import PCMA, SAVP, CallNet, sdp
 from tests.core.messages import answer
 from tests.core.races import Race
-from tests.core.test_registration import ACCOUNT, PASSWORD, TLS, Observer
+from tests.core.registrationplay import ACCOUNT, PASSWORD, TLS, Observer
 
 EDGE, INNER = "<sip:192.0.2.77:5061;transport=tls;lr>", "<sip:inner.carrier.example;lr>"
 CHALLENGE = [("Proxy-Authenticate", 'Digest realm="carrier.example", nonce="n1", qop="auth"')]

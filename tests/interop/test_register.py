@@ -90,6 +90,67 @@ class RegisterTests(CallCase):
         self.assertEqual(self.carrier.registered(), [])
         self.assertLessEqual(self.carrier.count(r"CHALLENGE REGISTER rc=-2"), 2)
 
+    def test_leftBehind(self) -> None:
+        """
+        A trunk that was killed takes its old registration back when it starts again, out of the list of all
+        that the registrar has, and leaves somebody else's of the same account (RFC 3261 section 10.2.4).
+        """
+        self.carrierOnly(instances=False)
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        [old] = self.carrier.contacts()
+        other = f"sip:{USER}@127.0.0.9:5999;transport=tls"
+        self.carrier.addContact(USER, other)
+        self.trunk.kill()
+        self.trunk.start()
+        self.trunk.waitRegistered()
+        waitUntil(lambda: old not in self.carrier.contacts(), 5, "the old registration is taken back")
+        found = self.carrier.contacts()
+        self.assertIn(other, found)
+        self.assertEqual(len(found), 2)
+        self.assertEqual(self.carrier.count(r"REGISTERED .*contact=<[^>]*>;expires=0 expires=0"), 1)
+        self.assertLess(self.trunk.terminate(), 5)
+        self.assertEqual(self.carrier.contacts(), [other])
+
+    def test_instance(self) -> None:
+        """A registrar that knows instances (RFC 5626) finds out by itself that an old one is meant."""
+        self.carrierOnly()
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        [old] = self.carrier.contacts()
+        self.trunk.kill()
+        self.trunk.start()
+        self.trunk.waitRegistered()
+        [new] = self.carrier.contacts()
+        self.assertNotEqual(old, new)
+
+    def test_registrarRestarts(self) -> None:
+        """A registrar that was restarted has forgotten all: the trunk registers anew, soon, by itself."""
+        self.carrierOnly()
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        self.carrier.stop()
+        waitUntil(lambda: self.trunk.status().trunks == {"skype": "down"}, 5, "noticed", pause=0.3)
+        self.carrier.start()
+        self.assertEqual(self.carrier.contacts(), [])
+        self.carrier.waitRegistered(USER, 10)
+        self.trunk.waitRegistered()
+
+    def test_newPassword(self) -> None:
+        """
+        The password changes at the carrier and in the file: the next refresh takes it, and the trunk is
+        registered all the time.
+        """
+        self.carrierOnly(expires=12)
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        self.carrier.changePassword(USER, "changed")
+        self.trunk.changePassword("changed")
+        waitUntil(lambda: self.carrier.count(rf"REGISTERED au={USER}") == 2, 10, "the refresh is granted")
+        self.assertEqual(self.carrier.count(r"CHALLENGE REGISTER rc=-2"), 1)
+        self.assertNotIn("cannot register", self.trunk.text())
+        self.trunk.waitRegistered()
+
     def test_foundByDNS(self) -> None:
         """
         The targets come from C{_sips._tcp} SRV records of the configured name server; the first is

@@ -100,6 +100,11 @@ class CarrierCase(SynchronousTestCase):
     profile = ""
     targets: tuple[tuple[str, int], ...] = (ADDRESS,)
     balance = False
+    router: tuple[str, int] | None = None
+    """Where the carrier says that it sees the trunk."""
+    configured: Mapping[str, Any] = {}
+    """More of L{TrunkConfiguration}."""
+    instance = ""
     tls: Mapping[str, Any] = {}
 
     def certificate(self) -> Issued:
@@ -125,7 +130,8 @@ class CarrierCase(SynchronousTestCase):
         self.serve(issued=self.certificate())
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
-        self.trunk = self._makeTrunk(Path(directory.name))
+        self.directory = Path(directory.name)
+        self.trunk = self._makeTrunk(self.directory)
 
     def serve(
         self,
@@ -161,11 +167,21 @@ class CarrierCase(SynchronousTestCase):
             media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
             limits=Limits(),
             inbound=self.inbound(directory),
+            **self.configured,
         )
         records = Records(ZoneResolver({}), self.reactor)
         locator = trunkLocator(configuration, records, lambda highest: 0)
         return Carrier(
-            configuration, self.reactor, locator, Plan(), countingToken(), lambda: 0.5, Timers(), None
+            configuration,
+            self.reactor,
+            locator,
+            Plan(),
+            countingToken(),
+            lambda: 0.5,
+            Timers(),
+            None,
+            instance=self.instance,
+            mediaAddress="192.0.2.99",
         )
 
     def inbound(self, directory: Path) -> InboundConfiguration | None:
@@ -185,7 +201,12 @@ class CarrierCase(SynchronousTestCase):
         """The carrier answers the last request."""
         transaction = self.carrier.transactions[-1]
         lines = tuple(Header(*header) for header in headers)
-        transaction.respond(responseTo(transaction.request, status, None, lines, toTag="carrier"))
+        response = responseTo(transaction.request, status, None, lines, toTag="carrier")
+        if self.router is not None:
+            via = response.topVia
+            params = via.params.with_("received", self.router[0]).with_("rport", str(self.router[1]))
+            response = response.withTopVia(via.replace(params=params))
+        transaction.respond(response)
         self.network.flush()
 
     def grants(self, *headers: tuple[str, str], seconds: int = 3600) -> None:

@@ -84,6 +84,7 @@ class AcceptedTests(ConfigurationTestCase):
                         tls=TLSConfiguration(self.directory / "carrier-ca.pem", (), None, None, None),
                         media=TrunkMedia("required", (_SECURE, "AES_CM_128_HMAC_SHA1_32")),
                         limits=Limits(30),
+                        passwordFile=self.directory / "skype.secret",
                         dns=TrunkDNS(naptr=False),
                     ),
                 ),
@@ -128,6 +129,26 @@ class AcceptedTests(ConfigurationTestCase):
         configuration, _ = self.load(SHORT.replace("[[trunk]]", '[[trunk]]\ntransfer = "pass"'))
         self.assertEqual(configuration.trunks[0].transfer, "pass")
         self.assertIn("transfer", str(self.problems(SHORT.replace("[[trunk]]", '[[trunk]]\ntransfer = "x"'))))
+
+    def test_contact(self) -> None:
+        """Which of our addresses the carrier is told."""
+        for text, wanted in (
+            (None, (None, True)),
+            ("learned", (None, True)),
+            ("local", (None, False)),
+            ("sbc.example.com", (("sbc.example.com", 5061), False)),
+            ("[2001:db8::7]:5071", (("2001:db8::7", 5071), False)),
+        ):
+            line = "" if text is None else f'contact = "{text}"'
+            configuration, _ = self.load(SHORT.replace("[[trunk]]", f"[[trunk]]\n{line}"))
+            trunk = configuration.trunks[0]
+            self.assertEqual((trunk.contact, trunk.contactLearned), wanted)
+        self.assertProblem(
+            "[[trunk]]",
+            '[[trunk]]\ncontact = "sip:a.example"',
+            'trunk.skype.contact: "sip:a.example" is no address; would be right: "learned", "local" or '
+            '"sbc.example.com:5061"',
+        )
 
     def test_redirectionNotUsed(self) -> None:
         """Hosts that nothing reads are a warning."""

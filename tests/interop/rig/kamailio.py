@@ -42,6 +42,7 @@ class Kamailio(Peer):
         tls: str = "TLSv1.2+",
         name: str = "kamailio",
         number: int = 10,
+        instances: bool = True,
     ) -> None:
         """
         @param users: passwords by user name.
@@ -50,6 +51,8 @@ class Kamailio(Peer):
         @param expires: the longest registration, in seconds.
         @param tls: the versions it speaks, in Kamailio's words.
         @param number: last octet of its address.
+        @param instances: a new registration takes the place of the same instance's old one (RFC 5626); else
+            the registrar never sees C{+sip.instance}.
         """
         super().__init__(scratch, name)
         self.address = address = host(number)
@@ -71,6 +74,7 @@ class Kamailio(Peer):
             "NONCEEXPIRE": nonceExpires,
             "ALGORITHM": algorithm,
             "TLSMETHOD": tls,
+            "INSTANCES": "" if instances else "#!define NO_INSTANCES",
             "CERTIFICATE": certificate.certificate,
             "KEY": certificate.key,
         }
@@ -92,13 +96,30 @@ class Kamailio(Peer):
 
     def registered(self) -> list[str]:
         """Users that are registered now."""
-        dump = subprocess.run(
-            [program("kamcmd"), "-s", f"unix:{self._run / 'ctl'}", "ul.dump"],
+        return re.findall(r"AoR: (\S+)", self._asked("ul.dump"))
+
+    def contacts(self) -> list[str]:
+        """The Contacts of all registrations."""
+        return re.findall(r"Address: (\S+)", self._asked("ul.dump"))
+
+    def addContact(self, user: str, contact: str) -> None:
+        """Somebody else registers for C{user}."""
+        # "s:" is for what looks like a number.  Time, q, no path, flags, methods.
+        self._asked("ul.add", "location", f"s:{user}", contact, "3000", "1.0", "s:0", "0", "0", "0")
+
+    def changePassword(self, user: str, password: str) -> None:
+        """From now on C{user} has another password."""
+        self._asked("htable.sets", "users", f"s:{user}", password)
+
+    def _asked(self, command: str, *parameters: str) -> str:
+        done = subprocess.run(
+            [program("kamcmd"), "-s", f"unix:{self._run / 'ctl'}", command, *parameters],
             capture_output=True,
             text=True,
             timeout=5,
         )
-        return re.findall(r"AoR: (\S+)", dump.stdout)
+        assert "error" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return done.stdout
 
     def waitRegistered(self, user: str, seconds: float = 15) -> None:
         """Wait until C{user} is registered."""

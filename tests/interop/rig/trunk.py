@@ -155,6 +155,16 @@ class Trunk(Peer):
             lambda: self.status().trunks == {"skype": "registered"}, seconds, "be registered", pause=0.3
         )
 
+    def kill(self) -> None:
+        """As if the machine had lost its power."""
+        assert self._process is not None
+        self._process.kill()
+        self.waitEnded(5)
+
+    def changePassword(self, password: str) -> None:
+        """Put another password into its file."""
+        (self._directory / "carrier.secret").write_text(password + "\n")
+
     def checkIdle(self, seconds: float = 3) -> None:
         """
         Nothing of a call is left: no session, no media port, by its own word and by the kernel's.
