@@ -28,6 +28,7 @@ from skypetrunk.core.silence import SilenceWatch
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transferable import Transferable
 from skypetrunk.core.transfers import Transfers
+from skypetrunk.core.within_dialog import takeWithin
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -43,17 +44,6 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.replaces import parseReplaces
-
-_TAKEN: dict[str, Callable[[Leg, IServerTransaction], None]] = {
-    "BYE": Leg.byeReceived,
-    "INFO": Leg.infoReceived,
-    "INVITE": Leg.reinvited,
-    "NOTIFY": Leg.notifyReceived,
-    "PRACK": Leg.prackReceived,
-    "REFER": Leg.referReceived,
-    "UPDATE": Leg.updateReceived,
-}
-"""What is taken within a dialog, beside OPTIONS."""
 
 
 @implementer(IDialogManager)
@@ -154,12 +144,8 @@ class DialogManager:
         leg = self._find(side, request)
         if leg is None or not leg.takes(request.method):
             transaction.respond(self._response(request, 481))
-        elif request.method == "OPTIONS":
-            leg.respond(transaction, 200, [ALLOW, SUPPORTED, ACCEPT])
-        elif request.method in _TAKEN:
-            _TAKEN[request.method](leg, transaction)
         else:
-            leg.respond(transaction, notTaken(request.method), [ALLOW])
+            takeWithin(leg, transaction)
 
     def _find(self, side: Side, request: Request) -> Leg | None:
         tags = request.toAddress.tag or "", request.fromAddress.tag or ""

@@ -23,6 +23,7 @@ from skypetrunk.core.leg_table import LegTable
 from skypetrunk.core.sides import USER_CHARACTERS, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
+from skypetrunk.core.within_dialog import takeWithin
 from skypetrunk.errors import CallRefused, MalformedMessage, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     IPBX,
@@ -54,17 +55,6 @@ TRUNK_URI, PBX_URI = (
     for each in (_TRUNK, _PBX)
 )
 """Our own address towards the PBX, and the PBX's."""
-
-_TAKEN: dict[str, Callable[[Leg, IServerTransaction], None]] = {
-    "BYE": Leg.byeReceived,
-    "INFO": Leg.infoReceived,
-    "INVITE": Leg.reinvited,
-    "NOTIFY": Leg.notifyReceived,
-    "PRACK": Leg.prackReceived,
-    "REFER": Leg.referReceived,
-    "UPDATE": Leg.updateReceived,
-}
-"""What is taken within a dialog, beside OPTIONS."""
 
 _SERVICE = OpaqueURI("urn", "service:sos")
 
@@ -228,12 +218,8 @@ class Line:
         leg = self._find(request)
         if leg is None or not leg.takes(request.method):
             self._respond(transaction, 481)
-        elif request.method == "OPTIONS":
-            leg.respond(transaction, 200, [ALLOW, SUPPORTED, ACCEPT])
-        elif request.method in _TAKEN:
-            _TAKEN[request.method](leg, transaction)
         else:
-            leg.respond(transaction, notTaken(request.method), [ALLOW])
+            takeWithin(leg, transaction)
 
     def ackReceived(self, request: Request, channel: IMessageChannel) -> None:
         """The ACK of a 2xx."""
