@@ -17,7 +17,8 @@ from zope.interface import implementer
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction, ITransactionUser
-from skypetrunk.lab.calls import ABLE, OWN, Call
+from skypetrunk.lab.abilities import OWN, Abilities
+from skypetrunk.lab.calls import Call
 from skypetrunk.lab.dialog import Dialog
 from skypetrunk.lab.incoming import IncomingCall
 from skypetrunk.lab.outgoing import OutgoingCall
@@ -30,6 +31,10 @@ __all__ = ["Agent", "Owner"]
 
 class Owner(Protocol):
     """Who decides about requests and calls."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What calls can do that begin now."""
 
     def admit(self, request: Request, channel: IMessageChannel) -> str | Response:
         """Whose request (never ACK or CANCEL) this is, or the answer that keeps it out."""
@@ -107,6 +112,7 @@ class Agent:
             uri,
             self._owner.contact(user, channel),
             channel,
+            allow=self._owner.abilities.allow,
         )
         # Known before it is sent: a channel in memory may answer at once
         self._calls[dialog.callID, tagged.tag] = call
@@ -122,7 +128,7 @@ class Agent:
 
     def requestReceived(self, transaction: IServerTransaction) -> None:
         """A request, neither ACK nor CANCEL."""
-        request = transaction.request
+        request, able = transaction.request, self._owner.abilities.able
         account = self._owner.admit(request, transaction.channel)
         if isinstance(account, Response):
             transaction.respond(account)
@@ -135,11 +141,15 @@ class Agent:
             else:
                 call.requestReceived(transaction)
         elif request.method == "INVITE":
+            short = self._owner.abilities.tooShort(request)
+            if short is not None:
+                transaction.respond(responseTo(request, 422, headers=short, toTag=self._token()))
+                return
             self._callReceived(transaction, account)
         elif request.method == "OPTIONS":
-            transaction.respond(responseTo(request, 200, headers=ABLE, toTag=self._token()))
+            transaction.respond(responseTo(request, 200, headers=able, toTag=self._token()))
         elif not self._owner.requestReceived(transaction, account):
-            transaction.respond(responseTo(request, 405, headers=ABLE, toTag=self._token()))
+            transaction.respond(responseTo(request, 405, headers=able, toTag=self._token()))
 
     def ackReceived(self, request: Request, channel: IMessageChannel) -> None:
         """The ACK of a 2xx."""
@@ -177,8 +187,8 @@ class Agent:
         self._count += 1
         return f"lab-{self._count}"
 
-    def _common(self) -> tuple[IReactorTime, Transactions, Timers, Callable[[Call], None]]:
-        return self._clock, self.transactions, self._timers, self._callEnded
+    def _common(self) -> tuple[IReactorTime, Transactions, Timers, Callable[[Call], None], Abilities]:
+        return self._clock, self.transactions, self._timers, self._callEnded, self._owner.abilities
 
     def _callEnded(self, call: Call) -> None:
         self._calls = {key: each for key, each in self._calls.items() if each is not call}

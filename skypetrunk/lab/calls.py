@@ -7,11 +7,12 @@ is told to whoever waits for it by Deferreds; nothing here decides about calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -24,17 +25,18 @@ from skypetrunk.interfaces import (
     IServerTransaction,
     ITransactions,
 )
-from skypetrunk.lab.dialog import AGENT, ALLOW, Dialog
+from skypetrunk.lab.abilities import OWN, Abilities, SessionTimer
+from skypetrunk.lab.accepted import Accepted
+from skypetrunk.lab.dialog import Dialog
+from skypetrunk.lab.numbers import outcomeOf
 from skypetrunk.lab.session import AudioSession
+from skypetrunk.wire.grammar import unescape
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 
-__all__ = ["ABLE", "OWN", "Call", "Ignored", "Phase", "refusal"]
+__all__ = ["OWN", "Call", "Ignored", "Phase", "refusal"]
 
-OWN = (Header("Server", AGENT),)
-"""Headers of each answer of ours."""
-
-ABLE = (Header("Allow", ALLOW), *OWN)
-"""The same where our abilities matter."""
+# Who somebody is referred to
+_USER = re.compile(r"sips?:([^@;>?\s]+)@")
 
 
 class Phase(Enum):
@@ -70,10 +72,13 @@ class Call:
         transactions: ITransactions,
         timers: Timers,
         ended: Callable[[Call], None],
+        abilities: Abilities,
     ) -> None:
         """
         @param ended: told once, when it is over.
         """
+        self.abilities = abilities
+        self._timer = SessionTimer(clock, abilities, self.renegotiate, self._expired)
         self.name = name
         self.number = number
         self.caller = caller
@@ -123,8 +128,12 @@ class Call:
             self._accepted.stop()
         if self.session is not None:
             self.session.stop()
+        self._timer.stop()
         self._become(Phase.ENDED)
         self._ended(self)
+
+    def _expired(self) -> None:
+        self._bye("the session was not refreshed", 'SIP;cause=408;text="session expired"')
 
     # In a dialog, either way
 
@@ -146,13 +155,15 @@ class Call:
     def renegotiate(self, direction: str = "sendrecv", hold: bool = False) -> None:
         """Send a re-INVITE with a new offer.  Its answer is taken like the first."""
         assert self.session is not None
-        request = self._dialog.request("INVITE", self.session.offer(direction, hold))
+        offer = self.session.offer(direction, hold)
+        request = self._dialog.request("INVITE", offer, extra=self._timer.asks())
         self._transactions.sendRequest(request, self._dialog.channel, _Reinvite(self))
 
     def reanswered(self, response: Response, number: int) -> None:
         """The final answer to our re-INVITE (C{number}) came."""
         if response.status < 300:
             self._dialog.refreshed(response)
+            self._timer.answered(response)
             self._transactions.sendAck(self._dialog.request("ACK", number=number), self._dialog.channel)
             if self.session is not None and response.body and self.phase is not Phase.ENDED:
                 self._try(lambda session: session.answered(response.body))
@@ -180,12 +191,60 @@ class Call:
         elif request.method == "INVITE":
             self._reinvited(transaction)
         elif request.method == "OPTIONS":
-            transaction.respond(responseTo(request, 200, headers=ABLE))
+            transaction.respond(responseTo(request, 200, headers=self.abilities.able))
+        elif request.method not in self.abilities.methods:
+            transaction.respond(responseTo(request, 405, headers=self.abilities.able))
+        elif request.method == "REFER":
+            self._referred(transaction)
+        elif request.method == "PRACK" and not self.provisionalAcknowledged(request):
+            transaction.respond(responseTo(request, 481, headers=OWN))
         else:
-            transaction.respond(responseTo(request, 405, headers=ABLE))
+            self._took(transaction)
+
+    def provisionalAcknowledged(self, prack: Request) -> bool:
+        """Is C{prack} that of an answer of ours that waits for it (RFC 3262 section 3)?"""
+        return False
+
+    def _took(self, transaction: IServerTransaction) -> None:
+        """INFO, PRACK and UPDATE, the latter two perhaps with an offer."""
+        request, session = transaction.request, self.session
+        headers, body = [*self.abilities.able], b""
+        if request.method == "UPDATE":
+            short = self.abilities.tooShort(request)
+            if short is not None:
+                transaction.respond(responseTo(request, 422, headers=short))
+                return
+            headers += [Header("Contact", self._dialog.contact), *self._timer.answers(request)]
+        if request.method != "INFO" and request.body and session is not None:
+            try:
+                body = session.answer(request.body)
+            except RemoteError as error:
+                transaction.respond(refusal(request, error))
+                return
+        response = responseTo(request, 200, headers=headers)
+        transaction.respond(response.withBody(body, "application/sdp") if body else response)
+
+    def _referred(self, transaction: IServerTransaction) -> None:
+        """RFC 3515: 202, and the end of it at once, as if the number had been called."""
+        request = transaction.request
+        found = _USER.search(request.header("Refer-To") or request.header("r") or "")
+        if found is None:
+            transaction.respond(responseTo(request, 400, headers=OWN))
+            return
+        headers = [Header("Contact", self._dialog.contact), *OWN]
+        transaction.respond(responseTo(request, 202, headers=headers))
+        state = Header("Subscription-State", "terminated;reason=noresource")
+        extra = (Header("Event", "refer"), state, Header("Contact", self._dialog.contact))
+        status = f"SIP/2.0 {outcomeOf(unescape(found[1]))} Told by the lab\r\n".encode()
+        notify = self._dialog.request("NOTIFY", extra=extra).withBody(status, "message/sipfrag;version=2.0")
+        self._transactions.sendRequest(notify, self._dialog.channel, Ignored())
 
     def _reinvited(self, transaction: IServerTransaction) -> None:
         request, session = transaction.request, self.session
+        short = self.abilities.tooShort(request)
+        if short is not None:
+            transaction.respond(responseTo(request, 422, headers=short))
+            return
         if session is None or self.phase is not Phase.ANSWERED:
             transaction.respond(responseTo(request, 491, headers=OWN))
             return
@@ -199,13 +258,15 @@ class Call:
 
     # The 2xx that we send, until its ACK
 
-    _accepted: _Accepted | None = None
+    _accepted: Accepted | None = None
 
     def _accept(self, transaction: IServerTransaction, body: bytes, late: bool) -> None:
-        headers = [Header("Contact", self._dialog.contact), *ABLE]
-        tag = self._dialog.local.tag
-        response = responseTo(transaction.request, 200, None, headers, b"", tag, recordRoute=True)
-        accepted = _Accepted(self, transaction, response.withBody(body, "application/sdp"), late)
+        request = transaction.request
+        contact = Header("Contact", self._dialog.contact)
+        headers = [contact, *self.abilities.able, *self._timer.answers(request)]
+        response = responseTo(request, 200, None, headers, b"", self._dialog.local.tag, recordRoute=True)
+        response = response.withBody(body, "application/sdp")
+        accepted = Accepted(transaction, response, late, self.unacknowledged)
         if self._accepted is not None:
             # A re-INVITE shows that the 2xx before it arrived, even if its ACK did not.
             self._accepted.stop()
@@ -245,38 +306,6 @@ class Call:
             request = self._dialog.request("BYE", extra=extra)
             self._transactions.sendRequest(request, self._dialog.channel, Ignored())
             self._end(cause)
-
-
-class _Accepted:
-    """One 2xx of ours that waits for its ACK."""
-
-    def __init__(self, call: Call, transaction: IServerTransaction, response: Response, late: bool) -> None:
-        self.number = response.cseq.number
-        self.late = late
-        self._call = call
-        self._transaction = transaction
-        self._response = response
-        self._next: IDelayedCall | None = None
-
-    def begin(self, clock: IReactorTime, timers: Timers) -> None:
-        """Send it, and go on doing so: over TLS too, as ACK is end to end (section 13.3.1.4)."""
-        self._clock = clock
-        self._timers = timers
-        self._until = clock.seconds() + timers.bound
-        self._send(timers.t1)
-
-    def _send(self, interval: float) -> None:
-        if self._clock.seconds() >= self._until:
-            self._call.unacknowledged()
-            return
-        self._transaction.respond(self._response)
-        wait = min(interval, self._until - self._clock.seconds())
-        self._next = self._clock.callLater(wait, self._send, self._timers.capped(interval))
-
-    def stop(self) -> None:
-        """Its ACK came, or the call is over."""
-        if self._next is not None and self._next.active():
-            self._next.cancel()
 
 
 @implementer(IClientTransactionUser)

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from skypetrunk.core.timers import Timers
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
+from skypetrunk.lab.abilities import Abilities
 from skypetrunk.lab.agent import Agent
 from skypetrunk.lab.audio import Tone
 from skypetrunk.lab.calls import OWN, Call, Phase
@@ -117,6 +118,14 @@ class Carrier:
 
     # Owner of the agent
 
+    @property
+    def abilities(self) -> Abilities:
+        """Of calls that begin now."""
+        settings = self.settings
+        return Abilities(
+            settings.methods, settings.sessionExpires, settings.sessionRefresher, settings.sessionMinimum
+        )
+
     def admit(self, request: Request, channel: IMessageChannel) -> str | Response:
         """Challenge, as the switches say."""
         settings = self.settings
@@ -193,14 +202,18 @@ class Carrier:
 
     def _checked(self, call: IncomingCall, request: Request, account: str) -> str:
         """The digits that are called, where nothing is against the call."""
-        uri = request.requestURI
-        if not isinstance(uri, SIPURI) or uri.host.lower() != self.settings.domain:
+        uri, settings = request.requestURI, self.settings
+        if not isinstance(uri, SIPURI) or uri.host.lower() != settings.domain:
             raise CallRefused("Not a number of this carrier", 404)
-        digits = digitsOf(call.number, self.settings.forms)
-        if self.settings.strictFrom and call.caller != account:
+        digits = digitsOf(call.number, settings.forms)
+        if settings.strictFrom and call.caller != account:
             raise CallRefused("From must be the SIP user", 403)
+        if settings.invitation is not None:
+            raise CallRefused("Switched so", settings.invitation)
+        if not settings.credit:
+            raise CallRefused("No credit", 402)
         # The call is among them already
-        if len(self.agent.calls) > self.settings.channels:
+        if len(self.agent.calls) > settings.channels:
             raise CallRefused("All channels are in use", 503)
         return digits
 

@@ -30,6 +30,7 @@ class Dialog:
     @ivar routes: Route values, the next hop first; fixed when the dialog is made (section 12.1).
     @ivar sent: number of our last request.
     @ivar received: number of the peer's last request, or C{None}.
+    @ivar allow: the Allow of our INVITEs.
     """
 
     callID: str
@@ -41,9 +42,12 @@ class Dialog:
     routes: tuple[str, ...] = ()
     sent: int = 0
     received: int | None = None
+    allow: str = ALLOW
 
     @classmethod
-    def ofRequest(cls, request: Request, channel: IMessageChannel, tag: str, contact: str) -> Dialog:
+    def ofRequest(
+        cls, request: Request, channel: IMessageChannel, tag: str, contact: str, allow: str = ALLOW
+    ) -> Dialog:
         """The dialog that our 2xx to C{request} makes (section 12.1.1)."""
         local = request.toAddress
         return cls(
@@ -56,6 +60,7 @@ class Dialog:
             tuple(str(route) for route in request.recordRoutes),
             0,
             request.cseq.number,
+            allow,
         )
 
     def answered(self, response: Response) -> None:
@@ -89,7 +94,7 @@ class Dialog:
             *[Header("Route", route) for route in self.routes],
         ]
         if method == "INVITE":
-            headers += [Header("Contact", self.contact), Header("Allow", ALLOW)]
+            headers += [Header("Contact", self.contact), Header("Allow", self.allow)]
         headers += [Header("User-Agent", AGENT), *extra]
         request = Request(method, self.target, tuple(headers))
         return request.withBody(body, "application/sdp") if body else request

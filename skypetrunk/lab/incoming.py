@@ -6,7 +6,7 @@ from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.lab.calls import OWN, Call, Phase, refusal
 from skypetrunk.lab.dialog import Dialog
-from skypetrunk.wire.message import Header, responseTo
+from skypetrunk.wire.message import Header, Request, responseTo
 
 __all__ = ["IncomingCall"]
 
@@ -24,7 +24,10 @@ class IncomingCall(Call):
     def received(self, transaction: IServerTransaction, tag: str, contact: str) -> None:
         """The INVITE that began it."""
         self._transaction = transaction
-        self._dialog = Dialog.ofRequest(transaction.request, transaction.channel, tag, contact)
+        self._dialog = Dialog.ofRequest(
+            transaction.request, transaction.channel, tag, contact, self.abilities.allow
+        )
+        self._sequence = 0
         self._hangingUp = False
         self._description = b""
 
@@ -94,11 +97,25 @@ class IncomingCall(Call):
 
     def _provisional(self, status: int, body: bytes) -> None:
         request = self._transaction.request
-        headers = [Header("Contact", self._dialog.contact), *OWN]
+        headers = [Header("Contact", self._dialog.contact), *self.abilities.able, *self._reliably()]
         tag = self._dialog.local.tag
         response = responseTo(request, status, None, headers, b"", tag, recordRoute=True)
         self._transaction.respond(response.withBody(body, "application/sdp") if body else response)
         self._become(Phase.RINGING)
+
+    def _reliably(self) -> tuple[Header, ...]:
+        """RFC 3262 section 3, sent once: the lab's connections lose nothing."""
+        request = self._transaction.request
+        options = {each.lower() for name in ("Supported", "Require") for each in request.values(name)}
+        if "PRACK" not in self.abilities.methods or "100rel" not in options:
+            return ()
+        self._sequence += 1
+        return (Header("Require", "100rel"), Header("RSeq", str(self._sequence)))
+
+    def provisionalAcknowledged(self, prack: Request) -> bool:
+        """Is it that of our last one?"""
+        wanted = [str(self._sequence), str(self._transaction.request.cseq.number), "INVITE"]
+        return bool(self._sequence) and (prack.header("RAck") or "").split() == wanted
 
     def prepare(self) -> bool:
         """Make our description, the same for 183 and 200; an offer that cannot be answered is refused."""

@@ -14,7 +14,7 @@ from enum import Enum
 
 from skypetrunk.errors import CallRefused
 
-__all__ = ["EMERGENCY", "FORMS", "Behaviour", "TEST_NUMBERS", "behaviourOf", "digitsOf"]
+__all__ = ["EMERGENCY", "FORMS", "Behaviour", "TEST_NUMBERS", "behaviourOf", "digitsOf", "outcomeOf"]
 
 
 class Behaviour(Enum):
@@ -85,6 +85,22 @@ def digitsOf(called: str, forms: Collection[str] = tuple(FORMS)) -> str:
                 raise CallRefused("Address Incomplete", 484)
             return digits
     raise CallRefused("Number is in none of the forms taken here", 404)
+
+
+_OUTCOMES = {
+    Behaviour.BUSY: 486,
+    Behaviour.NO_ANSWER: 480,
+    Behaviour.DECLINE: 603,
+    Behaviour.UNKNOWN: 404,
+}
+
+
+def outcomeOf(called: str) -> int:
+    """The final status of a call to the user part C{called}, unescaped."""
+    try:
+        return _OUTCOMES.get(behaviourOf(digitsOf(called)), 200)
+    except CallRefused as refused:
+        return refused.status or 403
 
 
 def behaviourOf(digits: str) -> Behaviour:

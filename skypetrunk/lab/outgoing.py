@@ -26,7 +26,7 @@ class OutgoingCall(Call):
         self._dialog = dialog
         self._cancelled = False
         self._acknowledged: dict[str | None, Request] = {}
-        request = dialog.request("INVITE", session.offer(), extra=extra)
+        request = dialog.request("INVITE", session.offer(), extra=(*extra, *self._timer.asks()))
         self._number = request.cseq.number
         self._transaction = self._transactions.sendRequest(request, dialog.channel, self)
 
@@ -85,6 +85,7 @@ class OutgoingCall(Call):
             self._unwanted(response)
             return
         self._dialog.answered(response)
+        self._timer.answered(response)
         self._acknowledge(tag, self._dialog)
         assert self.session is not None
         self.status = response.status

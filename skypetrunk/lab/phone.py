@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IMessageChannel, IServerTransaction
+from skypetrunk.lab.abilities import Abilities
 from skypetrunk.lab.agent import Agent
 from skypetrunk.lab.audio import Tone
 from skypetrunk.lab.calls import Call
@@ -48,6 +49,7 @@ class Phone:
     """
 
     log = Logger()
+    abilities = Abilities()
 
     def __init__(
         self,

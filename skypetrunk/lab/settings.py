@@ -47,6 +47,12 @@ class CarrierSettings:
     @ivar srtp: what is wanted of media.
     @ivar maddr: Contact as in the 2011 trace, with the domain as host and the node in C{maddr}; else
         with the node's address as host.
+    @ivar methods: allowed beside those of RFC 3261, keys of L{skypetrunk.lab.abilities.METHODS}.
+    @ivar sessionExpires: of session timers, seconds; 0: none.
+    @ivar sessionRefresher: of L{skypetrunk.lab.abilities.REFRESHERS}, where the PBX leaves it open.
+    @ivar sessionMinimum: shorter sessions are refused with 422, seconds.
+    @ivar invitation: status that every call is refused with; C{None}: none is.
+    @ivar credit: without it calls are refused with 402.
     @ivar channels: calls at once; one fifth more for calls to the PBX.
     @ivar answeringTone: Hz, of the tone test number and of ordinary numbers.
     @ivar callingTone: Hz, of calls to the PBX.
@@ -77,6 +83,12 @@ class CarrierSettings:
     forms: tuple[str, ...] = tuple(FORMS)
     srtp: SRTPPolicy = field(default_factory=SRTPPolicy)
     maddr: bool = True
+    methods: tuple[str, ...] = ()
+    sessionExpires: int = 0
+    sessionRefresher: str = "uas"
+    sessionMinimum: int = 0
+    invitation: int | None = None
+    credit: bool = True
     channels: int = 30
     answeringTone: int = 650
     callingTone: int = 950
