@@ -7,38 +7,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from twisted.internet.interfaces import IDelayedCall
-
 from skypetrunk.core.answers import reasonsAcross
 from skypetrunk.core.call_addresses import CallAddresses
-from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient, Waiting
 from skypetrunk.core.invite_server import InviteServer
-from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.leg_owner import NOBODY, LegOwner, Workshop
-from skypetrunk.core.refer import SUBSCRIPTION_SECONDS, ReferClients
-from skypetrunk.core.request_client import Done
+from skypetrunk.core.leg_subscriptions import LegSubscriptions
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.session_refresh import Client, Renewal, SessionRefresh
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateClient, UpdateServer
 from skypetrunk.core.verified import VerifiedFinder
 from skypetrunk.interfaces import ICallAttempt, IMessageChannel, IServerTransaction
-from skypetrunk.wire.headers import CSeq, NameAddr
+from skypetrunk.wire.headers import CSeq
 from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 
-class LegClient(LegDialog, Ends):
+class LegClient(LegSubscriptions, Ends):
     """
-    The user agent client of one leg, and the leg's end; see L{LegDialog} for what it has.
+    The user agent client of one leg, and the leg's end; see L{LegSubscriptions} for what it has.
 
     @ivar owner: told what happens.
     @ivar refresh: the session timer, and the offers that this leg makes of its own.
     @ivar reasons: what may cross of why the peer hung up.
-    @ivar refers: our REFERs.
     """
 
     def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
@@ -51,10 +45,6 @@ class LegClient(LegDialog, Ends):
         self._pending: InviteServer | UpdateServer | None = None
         self._unacknowledged: dict[int, InviteServer] = {}
         self._client: Client | None = None
-        self.refers = ReferClients()
-        self._referred = False
-        self._gone = False
-        self._subscribed: IDelayedCall | None = None
 
     @property
     def busy(self) -> bool:
@@ -288,31 +278,6 @@ class LegClient(LegDialog, Ends):
         if pending is not None:
             pending.refuse(self._response(pending.request, 487))
 
-    # REFER
-
-    def refer(self, target: str, done: Done, notified: Callable[[int], None]) -> None:
-        """
-        Ask the peer to call somebody else (RFC 3515).
-
-        @param target: the Refer-To.
-        @param done: takes the answer to the REFER.
-        @param notified: takes each status that the peer tells of the call, up to the first final one.
-        """
-        dialog = self.dialog
-        assert dialog is not None
-        sequence = dialog.reserveSequence()
-        by = NameAddr(None, dialog.local.uri)
-        headers = [Header("Refer-To", target), Header("Referred-By", str(by)), Header("User-Agent", AGENT)]
-        self.refers.sent(sequence, notified)
-
-        def answered(status: int, response: Response | None) -> None:
-            if status >= 300:
-                self.refers.forget(sequence)
-                self._leave()
-            done(status, response)
-
-        self.sendRequest(dialog, dialog.makeRequest("REFER", sequence, headers), answered)
-
     # Another connection
 
     def moved(self, channel: IMessageChannel) -> None:
@@ -331,6 +296,9 @@ class LegClient(LegDialog, Ends):
         if str(moved) != str(contact):
             self._contact = dialog.contact = moved
             self.refresh.refreshSoon()
+
+    def _unregister(self) -> None:
+        self._workshop.unregister(self)
 
     # The end
 
@@ -377,25 +345,9 @@ class LegClient(LegDialog, Ends):
             server.refuse(self._response(server.request, 487))
             server.stop()
         self._unacknowledged.clear()
-        self._gone = True
-        if self.refers:
-            # RFC 5057 section 4: the dialog lives on as long as their subscriptions.
-            self._subscribed = self._workshop.clock.callLater(SUBSCRIPTION_SECONDS, self._forgotten)
-        self._leave()
+        self._linger()
         self.owner.legGone(self)
         # A branch may answer for 64*T1 yet.  Its ACK and BYE need the leg, but nothing else of the call.
         self.session.close()
         if self._client is None and not self.refers:
             self.owner = NOBODY
-
-    def _leave(self) -> None:
-        """The end of the last subscription in a dialog whose call is over."""
-        if not self._gone or self.refers:
-            return
-        if self._subscribed is not None and self._subscribed.active():
-            self._subscribed.cancel()
-        self._workshop.unregister(self)
-
-    def _forgotten(self) -> None:
-        self.refers = ReferClients()
-        self._leave()
