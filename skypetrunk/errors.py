@@ -153,12 +153,13 @@ class PeerNotVerified(RemoteError):
     The TLS peer did not prove to be the trunk's domain.
 
     @ivar wanted: what would have been accepted.
-    @ivar seen: what the peer showed.
+    @ivar seen: what the peer showed, in printable characters: a stranger's certificate can say anything.
     """
 
     status = None
 
     def __init__(self, wanted: str, seen: str) -> None:
+        seen = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in seen)
         super().__init__(f"wanted {wanted}, seen {seen}")
         self.wanted = wanted
         self.seen = seen

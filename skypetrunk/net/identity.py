@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -37,11 +38,15 @@ from skypetrunk.wire.address import isLiteral
 
 PIN_PREFIX = "sha256/"
 
+_ODD = re.compile(r"(DNS|URI) .*[^!-~]", re.DOTALL)
+"""A name of a certificate, as L{namesOf} writes it, with a character that no host name or URI has."""
+
 #: X509_V_ERR_INVALID_PURPOSE: the certificate is meant for something else.
 WRONG_PURPOSE = 26
 
 #: X509_V_ERR numbers of OpenSSL that administrators meet, in words.
 _PROBLEMS = {
+    7: "whose signature is wrong",
     9: "not valid before {start}",
     10: "expired on {end}",
     18: "signed by itself",
@@ -49,6 +54,9 @@ _PROBLEMS = {
     20: "issued by {issuer}, which is not among the roots",
     21: "issued by {issuer}, whose certificate the server did not send",
     23: "revoked",
+    25: "below more CAs than one of them allows",
+    34: "with a critical extension that nobody here knows",
+    47: "for names that its CA may not vouch for",
     24: "issued by something that is no CA",
     79: "issued by something that is no CA",
     WRONG_PURPOSE: "not meant for this: its extended key usage is {usage}",
@@ -211,6 +219,9 @@ class IdentityPolicy:
 
     def _proof(self, leaf: x509.Certificate, domain: str) -> str:
         try:
+            # The library takes white space off, and knows no NUL.
+            if any(_ODD.match(name) for name in namesOf(leaf)):
+                raise ValueError("a blank or control character in a name")
             patterns = extract_patterns(leaf)
             if isLiteral(domain):
                 addresses: list[CertificatePattern] = [

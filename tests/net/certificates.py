@@ -11,7 +11,7 @@ from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -67,6 +67,8 @@ def _issue(
     start: datetime.timedelta = datetime.timedelta(days=-1),
     end: datetime.timedelta = datetime.timedelta(days=30),
     extensions: Sequence[x509.ExtensionType] = (),
+    critical: bool = False,
+    pathLength: int | None = None,
 ) -> Issued:
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
@@ -78,12 +80,12 @@ def _issue(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + start)
         .not_valid_after(now + end)
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=pathLength), critical=True)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
+        builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
     chain: tuple[x509.Certificate, ...] = ()
     if issuer is not None and issuer.certificate.issuer != issuer.certificate.subject:
@@ -117,21 +119,32 @@ def intermediate(
     issuer: Issued | None = None,
     *,
     ca: bool = True,
+    expired: bool = False,
+    pathLength: int | None = None,
     extensions: Sequence[x509.ExtensionType] = (),
 ) -> Issued:
     """
     A CA below the root.
 
     @param ca: C{False}: it only pretends to be one.
+    @param pathLength: how many CAs may stand below it.
     """
-    return _intermediate(subject, issuer or authority(), ca, tuple(extensions))
+    return _intermediate(subject, issuer or authority(), ca, expired, pathLength, tuple(extensions))
 
 
 @cache
 def _intermediate(
-    subject: str, issuer: Issued, ca: bool, extensions: tuple[x509.ExtensionType, ...]
+    subject: str,
+    issuer: Issued,
+    ca: bool,
+    expired: bool,
+    pathLength: int | None,
+    extensions: tuple[x509.ExtensionType, ...],
 ) -> Issued:
-    return _issue(subject, issuer, _key(subject), ca=ca, extensions=extensions)
+    end = datetime.timedelta(hours=-1 if expired else 24)
+    return _issue(
+        subject, issuer, _key(subject), ca=ca, end=end, extensions=extensions, pathLength=pathLength
+    )
 
 
 def issueItself(names: Sequence[x509.GeneralName]) -> Issued:
@@ -148,12 +161,14 @@ def leaf(
     expired: bool = False,
     notYet: bool = False,
     extensions: Sequence[x509.ExtensionType] = (),
+    critical: bool = False,
 ) -> Issued:
     """
     A server's (or client's) certificate.
 
     @param keyName: C{"rsa"} for an RSA key, C{"rsa-1024"} for a weak one; any other name is a P-256 key of
         its own.
+    @param critical: of C{extensions}.
     """
     start, end = datetime.timedelta(days=-1), datetime.timedelta(days=30)
     if expired:
@@ -169,7 +184,31 @@ def leaf(
         start=start,
         end=end,
         extensions=extensions,
+        critical=critical,
     )
+
+
+def tampered(issued: Issued) -> Issued:
+    """The same certificate with an octet of its signature changed."""
+    der = bytearray(issued.der)
+    der[-1] ^= 1
+    return Issued(x509.load_der_x509_certificate(bytes(der)), issued.key, issued.chain)
+
+
+def weaklySigned(names: Sequence[x509.GeneralName]) -> tuple[Issued, Issued]:
+    """
+    A leaf that is signed with SHA-1, which no library makes any more, and its root.
+
+    The names of the two algorithms, sha256WithRSAEncryption and sha1WithRSAEncryption, are equally long.
+    """
+    root = _issue("RSA Root", None, _key("rsa"), ca=True)
+    issued = leaf(names, root)
+    assert isinstance(root.key, rsa.RSAPrivateKey)
+    strong, weak = (bytes.fromhex(f"06092a864886f70d0101{each}") for each in ("0b", "05"))
+    signed = issued.certificate.tbs_certificate_bytes.replace(strong, weak)
+    signature = root.key.sign(signed, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    der = issued.der.replace(strong, weak).replace(issued.certificate.signature, signature)
+    return Issued(x509.load_der_x509_certificate(der), issued.key), root
 
 
 def usage(*purposes: x509.ObjectIdentifier) -> x509.ExtendedKeyUsage:

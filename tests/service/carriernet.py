@@ -41,7 +41,7 @@ from skypetrunk.wire.secret import Secret
 from tests.core.callnet import Plan
 from tests.net.certificates import Issued, authority, dns, leaf
 from tests.net.network import MemoryNetwork
-from tests.net.zone import ZoneResolver
+from tests.net.zone import Zone, ZoneResolver
 
 DOMAIN = "carrier.example"
 ADDRESS = ("192.0.2.1", 5061)
@@ -106,6 +106,11 @@ class CarrierCase(SynchronousTestCase):
     """More of L{TrunkConfiguration}."""
     instance = ""
     tls: Mapping[str, Any] = {}
+    zone: Zone = {}
+
+    def roots(self) -> bytes:
+        """Who vouches for the carrier, PEM."""
+        return authority().pem
 
     def certificate(self) -> Issued:
         """The carrier's."""
@@ -154,7 +159,7 @@ class CarrierCase(SynchronousTestCase):
 
     def _makeTrunk(self, directory: Path) -> Carrier:
         (directory / "test.toml").write_text(f'title = "Test"\n{self.profile}\n')
-        (directory / "ca.pem").write_bytes(authority().pem)
+        (directory / "ca.pem").write_bytes(self.roots())
         configuration = TrunkConfiguration(
             name="carrier",
             profile=readProfile(directory / "test.toml"),
@@ -169,7 +174,7 @@ class CarrierCase(SynchronousTestCase):
             inbound=self.inbound(directory),
             **self.configured,
         )
-        records = Records(ZoneResolver({}), self.reactor)
+        records = Records(ZoneResolver(self.zone), self.reactor)
         locator = trunkLocator(configuration, records, lambda highest: 0)
         return Carrier(
             configuration,
