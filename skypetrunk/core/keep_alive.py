@@ -54,7 +54,9 @@ class _Core:
         random: Callable[[], float],
         ping: Callable[[], None],
         dead: Callable[[], None],
+        within: float | None,
     ) -> None:
+        self.within = within
         self.clock = clock
         self.random = random
         self.ping = ping
@@ -62,6 +64,12 @@ class _Core:
         self.bounds = INTERVAL
         self.promised = False
         self.answered = 0
+
+    def untilPing(self) -> float:
+        low, high = self.bounds
+        if self.within is not None and self.within < high:
+            low, high = 0.8 * self.within, self.within
+        return low + (high - low) * self.random()
 
 
 class _Waiting:
@@ -76,8 +84,7 @@ class _Waiting:
 
 
 def _untilPing(inputs: _Inputs, core: _Core) -> _Waiting:
-    low, high = core.bounds
-    return _Waiting(core.clock.callLater(low + (high - low) * core.random(), inputs.due))
+    return _Waiting(core.clock.callLater(core.untilPing(), inputs.due))
 
 
 def _untilPong(inputs: _Inputs, core: _Core) -> _Waiting:
@@ -157,13 +164,15 @@ class KeepAlive:
         random: Callable[[], float],
         ping: Callable[[], None],
         dead: Callable[[], None],
+        within: float | None = None,
     ) -> None:
         """
         @param random: from 0 to 1.
         @param ping: sends L{PING}.
         @param dead: told once that the peer, which is known to answer, did not.
+        @param within: seconds from ping to ping at most, where the peer closes what is quiet longer.
         """
-        self._core = _Core(clock, random, ping, dead)
+        self._core = _Core(clock, random, ping, dead, within)
         self._inputs = _machine(self._core)
 
     def start(self) -> None:

@@ -25,6 +25,10 @@ class Backoff:
         self._failures = 0
         self._policy = backoffPolicy(FIRST_RETRY / 2, LAST_RETRY, 2.0, jitter=lambda: 0.0)
 
+    def reset(self) -> None:
+        """The next attempt is the first one."""
+        self._failures = 0
+
     def lost(self, lasted: float) -> None:
         """A connection ended after so many seconds."""
         if lasted >= _SETTLED:

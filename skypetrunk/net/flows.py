@@ -32,6 +32,9 @@ from skypetrunk.wire.uri import SIPURI
 #: A server that closes a connection sooner than this, in seconds, has not taken us on.
 _TAKEN_ON = 10.0
 
+#: When a quiet connection is pinged, as a part of the time after which the carrier closes one.
+_PING_BEFORE = 0.8
+
 #: Connections beside the flow.  A carrier has a handful of gateways.
 _MOST_EXTRA = 16
 
@@ -300,10 +303,29 @@ class TrunkFlows:
             self.health.failed(self.target, f"it closed the connection after {lasted:.1f} s")
         if self._stopped is None:
             self.problem = str(reason)
-            self._log.warn("{domain}: connection lost: {reason}", domain=self._domain, reason=str(reason))
+            idle = None if self._condemned else channel.quiet.idle
+            if idle is None:
+                self._log.warn("{domain}: connection lost: {reason}", domain=self._domain, reason=str(reason))
+            else:
+                self._closedIdle(channel, idle)
         if self._down is not None:
             with self._log.failuresHandled("while telling that {domain} is down", domain=self._domain):
                 self._down(reason)
+
+    def _closedIdle(self, channel: StreamSignalling, idle: float) -> None:
+        """The carrier closes what is quiet: no failure.  From now on a ping comes before that."""
+        self._backoff.reset()
+        self._log.info(
+            "{domain}: {peer} closed the connection, after {idle:.0f} s of quiet; connecting again",
+            domain=self._domain,
+            peer=channel.peer,
+            idle=idle,
+        )
+        within = _PING_BEFORE * idle
+        before = self._factory.pingWithin
+        # Where pings were sent they did not help: more of them would not either.
+        if not channel.quiet.pinged and (before is None or within < before):
+            self._factory.pingWithin = self._extraFactory.pingWithin = within
 
     def _noFlow(self, problem: str) -> None:
         self.problem = problem

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISystemHandle, ITCPTransport
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISystemHandle
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,7 +23,9 @@ from zope.interface import implementer
 from skypetrunk.core.keep_alive import PING, KeepAlive
 from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, IPBXDialect, ISizedChannel, ITransactions
+from skypetrunk.net.quiet import Quiet
 from skypetrunk.net.reception import MessageObserver, Networks, Reception, allowed
+from skypetrunk.net.tcp_options import watchPeer
 from skypetrunk.net.tls import closeWithin
 from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
@@ -45,6 +47,7 @@ class StreamSignalling(Protocol):
 
     @ivar reliable: always.
     @ivar secure: the peer has proved its identity.
+    @ivar quiet: how long nothing was said.
     """
 
     reliable = True
@@ -59,6 +62,7 @@ class StreamSignalling(Protocol):
         self._closing: IDelayedCall | None = None
         self._open = False
         self._keepAlive: KeepAlive | None = None
+        self.quiet = Quiet(factory.clock)
 
     def connectionMade(self) -> None:
         """The connection stands, verified where that is asked for."""
@@ -66,13 +70,12 @@ class StreamSignalling(Protocol):
         self._open = True
         self.peer = _streamAddress(self.factory.transport, self.transport.getPeer())
         self.localAddress = _streamAddress(self.factory.transport, self.transport.getHost())
-        if ITCPTransport.providedBy(self.transport):
-            # Messages are small and wait for each other; a dead peer should be noticed.
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
-        chance = self.factory.chance
-        if chance is not None:
-            self._keepAlive = KeepAlive(self.factory.clock, chance, self._ping, self._unanswered)
+        watchPeer(self.transport)
+        factory = self.factory
+        if factory.chance is not None:
+            self._keepAlive = KeepAlive(
+                factory.clock, factory.chance, self._ping, self._unanswered, factory.pingWithin
+            )
             self._keepAlive.start()
         self.factory.connectionMade(self)
 
@@ -90,6 +93,7 @@ class StreamSignalling(Protocol):
             if isinstance(frame, Ping):
                 self._write(b"\r\n")  # RFC 5626 section 4.4.1
             elif not isinstance(frame, Pong):
+                self.quiet.spoken()
                 reception.received(frame, self)
             elif self._keepAlive is not None:
                 self._keepAlive.ponged()
@@ -102,6 +106,7 @@ class StreamSignalling(Protocol):
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         self._stopPings()
+        self.quiet.ended(reason)
         if wasOpen:
             failure = ChannelFailed(f"{self.peer}: {reason.getErrorMessage()}")
             self.factory.connectionLost(self, failure)
@@ -113,6 +118,7 @@ class StreamSignalling(Protocol):
         reception = self.factory.reception
         message = reception.translated(message)
         self._write(message.encode())
+        self.quiet.spoken()
         reception.seen(True, message, self)
 
     def toward(self, peer: TransportAddress) -> IMessageChannel:
@@ -138,6 +144,7 @@ class StreamSignalling(Protocol):
 
     def _ping(self) -> None:
         self._framer.pinged()
+        self.quiet.ping()
         self._write(PING)
 
     def _unanswered(self) -> None:
@@ -168,6 +175,7 @@ class StreamSignallingFactory(Factory):
     @ivar strangers: connections refused because of C{allow}.
     @ivar channels: the open connections.
     @ivar chance: from 0 to 1, where the connections are kept alive by pings.
+    @ivar pingWithin: seconds from ping to ping at most, C{None} where the usual ones do.
     """
 
     noisy = False
@@ -206,6 +214,7 @@ class StreamSignallingFactory(Factory):
         self._connected = connected
         self._lost = lost
         self.chance = chance
+        self.pingWithin: float | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> StreamSignalling | None:  # type: ignore[override]
         """One for each peer that is allowed; others are closed without a word."""

@@ -17,7 +17,7 @@ class KeepAliveTests(SynchronousTestCase):
         """Chance chooses the shortest time."""
         self.begin(0.0)
 
-    def begin(self, chance: float) -> None:
+    def begin(self, chance: float, within: float | None = None) -> None:
         """A connection stands from now on."""
         self.clock = Clock()
         self.chance = chance
@@ -28,6 +28,7 @@ class KeepAliveTests(SynchronousTestCase):
             lambda: self.chance,
             lambda: self.pings.append(self.clock.seconds()),
             lambda: self.dead.append(self.clock.seconds()),
+            within,
         )
         self.keepAlive.start()
 
@@ -50,6 +51,23 @@ class KeepAliveTests(SynchronousTestCase):
             self.assertEqual(self.pings, [])
             self.clock.advance(0.1)
             self.assertEqual(self.pings, [seconds])
+
+    def test_within(self) -> None:
+        """A peer that closes what is quiet is pinged before that; a shorter Flow-Timer counts as well."""
+        for chance, within, flowTimer, seconds in (
+            (0.0, 40, None, 32),
+            (1.0, 40, None, 40),
+            (0.0, 200, None, 95),
+            (0.0, 40, 30, 24),
+            (0.0, 40, 300, 32),
+        ):
+            self.begin(chance, within)
+            if flowTimer is not None:
+                self.keepAlive.promised(flowTimer)
+            self.clock.advance(seconds - 0.1)
+            self.assertEqual(self.pings, [])
+            self.clock.advance(0.2)
+            self.assertEqual(len(self.pings), 1)
 
     def test_answered(self) -> None:
         """After a pong comes the next ping, without end."""

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -267,6 +267,62 @@ class FlowTests(FlowsTestCase):
         self.network.flush()
         self.network.advance(1.1)
         self.assertEqual(self.events[-1], "up tls:192.0.2.1:5061")
+
+    def close(self, after: float) -> None:
+        """The carrier closes after so many seconds of quiet, and the flow is made again within two more."""
+        self.network.advance(after)
+        before = len(self.network.pumps)
+        self.network.pumps[-1].serverIO.loseConnection()
+        self.network.flush()
+        self.network.advance(1.1)
+        self.assertEqual(len(self.network.pumps), before + 1)
+        self.assertEqual(self.events[-1], "up tls:192.0.2.1:5061")
+
+    def warnings(self) -> list[str]:
+        """What was worse than news."""
+        levels = (LogLevel.warn, LogLevel.error, LogLevel.critical)
+        return [str(formatEvent(each)) for each in self.log if each["log_level"] in levels]
+
+    def test_idle(self) -> None:
+        """A carrier that closes what is quiet: no alarm, no growing delay, and pings come before it."""
+        self.serve("192.0.2.1")
+        self.start()
+        self.close(50)
+        self.assertEqual(self.warnings(), [])
+        self.assertIn("closed the connection, after 50 s of quiet; connecting again", str(self.logged()))
+        self.network.advance(35)
+        self.assertEqual(self.listeners.heard, [])
+        self.network.advance(1)
+        self.assertEqual(self.listeners.heard, [b"\r\n\r\n"])
+        # A ping is no message for this one: more of them would be none either.
+        for _ in range(3):
+            self.close(50)
+        self.assertEqual(self.warnings(), [])
+        self.listeners.heard.clear()
+        self.network.advance(35)
+        self.assertEqual(self.listeners.heard, [])
+
+    def test_notIdle(self) -> None:
+        """Closed soon after a message, or when a ping found nobody: that is an alarm."""
+        self.serve("192.0.2.1")
+        self.start()
+        self.network.advance(100)
+        channel = self.flows.current()
+        assert channel is not None
+        channel.send(parseMessage(options()))
+        self.network.advance(5)
+        self.network.pumps[-1].serverIO.loseConnection()
+        self.network.flush()
+        [first] = self.warnings()
+        self.assertIn("connection lost", first)
+        self.network.advance(1.1)
+        for seconds, warnings in ((3, 1), (30, 2)):
+            self.network.advance(105)
+            self.network.advance(seconds)
+            self.network.pumps[-1].serverIO.loseConnection()
+            self.network.flush()
+            self.assertEqual(len(self.warnings()), warnings)
+            self.network.advance(2.1)
 
     def test_renew(self) -> None:
         """A flow believed dead is dropped and made again."""
