@@ -27,6 +27,8 @@ Find = Callable[[SIPURI, IMessageChannel | None], Deferred[IMessageChannel]]
 class CallTargets:
     """Those of one call."""
 
+    __slots__ = ("balance", "find", "flows", "tried")
+
     def __init__(self, flows: TrunkFlows, find: Find, balance: bool) -> None:
         """
         @param find: the way of all other requests of the trunk.
@@ -64,6 +66,8 @@ class CallTargets:
 @implementer(ICallAttempt)
 class CallAttempt:
     """See L{ICallAttempt}."""
+
+    __slots__ = ("_begun", "_bound", "_channel", "_flows", "_target", "_targets")
 
     _log = Logger()
 
