@@ -55,8 +55,10 @@ class _Core:
         ping: Callable[[], None],
         dead: Callable[[], None],
         within: float | None,
+        mute: Callable[[], None],
     ) -> None:
         self.within = within
+        self.mute = mute
         self.clock = clock
         self.random = random
         self.ping = ping
@@ -125,6 +127,8 @@ def _build() -> Callable[[_Core], _Inputs]:
         if known:
             inputs.stop()
             core.dead()
+        else:
+            core.mute()
 
     for begun in (quiet, pinged, unanswered):
 
@@ -165,14 +169,16 @@ class KeepAlive:
         ping: Callable[[], None],
         dead: Callable[[], None],
         within: float | None = None,
+        mute: Callable[[], None] = lambda: None,
     ) -> None:
         """
         @param random: from 0 to 1.
         @param ping: sends L{PING}.
         @param dead: told once that the peer, which is known to answer, did not.
         @param within: seconds from ping to ping at most, where the peer closes what is quiet longer.
+        @param mute: told each time that a peer, which is not known to answer, did not.
         """
-        self._core = _Core(clock, random, ping, dead, within)
+        self._core = _Core(clock, random, ping, dead, within, mute)
         self._inputs = _machine(self._core)
 
     def start(self) -> None:

@@ -63,6 +63,7 @@ class TrunkFlows:
         observer: MessageObserver | None = None,
         up: Callable[[IMessageChannel], None] | None = None,
         down: Callable[[Exception], None] | None = None,
+        mute: Callable[[IMessageChannel], None] | None = None,
     ) -> None:
         """
         @param connector: makes verified connections only; see L{tlsConnector}.
@@ -70,6 +71,7 @@ class TrunkFlows:
         @param random: from 0 to 1.
         @param up: told of each new flow, at once.
         @param down: told that the flow was lost.
+        @param mute: told of each ping over the flow that proves nothing, as it is not answered.
         """
         self.problem: str | None = "not started"
         self.health = TargetHealth(clock.seconds)
@@ -101,6 +103,8 @@ class TrunkFlows:
             )
 
         self._factory = factory(self._flowUp, self._flowDown)
+        if mute is not None:
+            self._factory.pongMissing = mute
         self._extraFactory = factory(None, self._extraDown)
         self._endpoint = TargetsEndpoint(
             domain, lambda: locator.locate(domain), connector, self._noFlow, self.health

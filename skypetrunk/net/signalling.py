@@ -68,16 +68,21 @@ class StreamSignalling(Protocol):
         """The connection stands, verified where that is asked for."""
         assert self.transport is not None
         self._open = True
-        self.peer = _streamAddress(self.factory.transport, self.transport.getPeer())
-        self.localAddress = _streamAddress(self.factory.transport, self.transport.getHost())
-        watchPeer(self.transport)
         factory = self.factory
+        self.peer = _streamAddress(factory.transport, self.transport.getPeer())
+        self.localAddress = _streamAddress(factory.transport, self.transport.getHost())
+        watchPeer(self.transport)
         if factory.chance is not None:
             self._keepAlive = KeepAlive(
-                factory.clock, factory.chance, self._ping, self._unanswered, factory.pingWithin
+                factory.clock,
+                factory.chance,
+                self._ping,
+                lambda: self.abort("no answer to a ping"),
+                factory.pingWithin,
+                lambda: factory.pongMissing(self),
             )
             self._keepAlive.start()
-        self.factory.connectionMade(self)
+        factory.connectionMade(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Some octets.  After C{close} nobody is interested."""
@@ -147,9 +152,6 @@ class StreamSignalling(Protocol):
         self.quiet.ping()
         self._write(PING)
 
-    def _unanswered(self) -> None:
-        self.abort("no answer to a ping")
-
     def _stopPings(self) -> None:
         if self._keepAlive is not None:
             self._keepAlive.stop()
@@ -176,6 +178,7 @@ class StreamSignallingFactory(Factory):
     @ivar channels: the open connections.
     @ivar chance: from 0 to 1, where the connections are kept alive by pings.
     @ivar pingWithin: seconds from ping to ping at most, C{None} where the usual ones do.
+    @ivar pongMissing: told of each ping that is not answered by a peer of which nothing else was known.
     """
 
     noisy = False
@@ -215,6 +218,7 @@ class StreamSignallingFactory(Factory):
         self._lost = lost
         self.chance = chance
         self.pingWithin: float | None = None
+        self.pongMissing: Callable[[StreamSignalling], None] = lambda channel: None
 
     def buildProtocol(self, addr: IAddress | None) -> StreamSignalling | None:  # type: ignore[override]
         """One for each peer that is allowed; others are closed without a word."""

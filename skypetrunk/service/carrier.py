@@ -13,7 +13,6 @@ from zope.interface import implementer
 
 from skypetrunk.core import registration
 from skypetrunk.core.answers import retryAfterOf
-from skypetrunk.core.options_ping import OptionsPing, makeOptions
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
@@ -35,13 +34,13 @@ from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.revocation import AnswerCache
 from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
 from skypetrunk.service.media_advice import MediaAdvice
+from skypetrunk.service.options_instead import OptionsInstead, pingMaker
 from skypetrunk.service.password_file import watchedAccount
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.tls_files import clientTLS, inboundTLS
 from skypetrunk.service.trunk_status import trunkStatus
-from skypetrunk.wire.grammar import Parameters, escape
-from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.grammar import Parameters
+from skypetrunk.wire.message import Response
 from skypetrunk.wire.uri import SIPURI
 
 UNREGISTER_SECONDS = 2.0
@@ -133,6 +132,7 @@ class Carrier:
             observer=observer,
             up=self._flowUp,
             down=self._flowDown,
+            mute=self._pingUnanswered,
         )
         self.inbound: CarrierListener | None = None
         inbound = configuration.inbound
@@ -168,18 +168,10 @@ class Carrier:
             self.registration = Registration(
                 reactor, self.transactions, bound, account, self, token, chance, self.side.address
             )
-        self._ping: OptionsPing | None = None
-        if configuration.profile.optionsInterval:
-            own = NameAddr(None, SIPURI("sip", escape(configuration.username), None, configuration.domain))
-            target = SIPURI("sip", None, None, configuration.domain)
-
-            def makeRequest(channel: IMessageChannel) -> Request:
-                contact = self.side.contactFor(escape(configuration.username), channel)
-                return makeOptions(own, target, contact, token)
-
-            self._ping = OptionsPing(
-                self, reactor, self.transactions, makeRequest, configuration.profile.optionsInterval
-            )
+        makePing = pingMaker(configuration, self.side, reactor, self.transactions, token)
+        interval = configuration.profile.optionsInterval
+        self._ping = makePing(self, interval) if interval else None
+        self._instead = OptionsInstead(self.name, makePing, self.lost)
         self._answering = self._ping is None
         self._waiting: list[Deferred[IMessageChannel]] = []
         self._told: IMessageChannel | None = None
@@ -210,6 +202,7 @@ class Carrier:
         """Take the registration back, then close; bounded."""
         self._notUp()
         self._passwordWatch.stop()
+        self._instead.stop()
         if self._ping is not None:
             self._ping.stop()
         if self.registration is not None and self.flows.current() is not None:
@@ -285,8 +278,13 @@ class Carrier:
                 self.side.manager.sideMoved(self.side, channel)
             self._told = channel
 
+    def _pingUnanswered(self, channel: IMessageChannel) -> None:
+        if self._ping is None:
+            self._instead.begin(channel)
+
     def _flowDown(self, reason: Exception) -> None:
         self._notUp()
+        self._instead.stop()
         if self._ping is not None:
             self._answering = False
             self._ping.stop()

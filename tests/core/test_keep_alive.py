@@ -23,12 +23,14 @@ class KeepAliveTests(SynchronousTestCase):
         self.chance = chance
         self.pings: list[float] = []
         self.dead: list[float] = []
+        self.mute: list[float] = []
         self.keepAlive = KeepAlive(
             self.clock,
             lambda: self.chance,
             lambda: self.pings.append(self.clock.seconds()),
             lambda: self.dead.append(self.clock.seconds()),
             within,
+            lambda: self.mute.append(self.clock.seconds()),
         )
         self.keepAlive.start()
 
@@ -82,6 +84,7 @@ class KeepAliveTests(SynchronousTestCase):
             self.clock.advance(10)
         self.assertEqual(len(self.pings), 100)
         self.assertEqual(self.dead, [])
+        self.assertEqual(self.mute, [105.0 * n for n in range(1, 101)])
 
     def test_knownToAnswer(self) -> None:
         """4.4.1: no pong within 10 seconds of a peer that answered before: the flow has failed."""

@@ -53,6 +53,70 @@ class PromiseTests(CarrierCase):
         self.assertTrue(self.trunk.side.up)
 
 
+class NoPongTests(CarrierCase):
+    """A registrar that leaves pings unanswered is asked by OPTIONS (RFC 3261 section 11) instead."""
+
+    def setUp(self) -> None:
+        """Registered, and the first ping was not answered."""
+        super().setUp()
+        self.start()
+        self.grants()
+        self.withoutPongs()
+        self.network.advance(105)
+        self.assertEqual(self.requests("OPTIONS"), [])
+        self.network.advance(10)
+
+    def withoutPongs(self) -> None:
+        """The carrier's newest connection knows nothing of pings."""
+        channel = self.connections[-1]
+        write = channel._write
+        self.patch(channel, "_write", lambda data: data == b"\r\n" or write(data))
+
+    def test_condemned(self) -> None:
+        """Once it has answered, whatever it said, its silence costs the connection."""
+        for status in (200, 405, 503):
+            self.setUp()
+            self.assertTrue(self.trunk.side.up)
+            self.answers(status)
+            self.network.advance(60)
+            self.assertEqual(len(self.requests("OPTIONS")), 2)
+            self.assertTrue(self.trunk.side.up)
+            self.answers(status)
+            self.network.deafen()
+            self.network.advance(60)
+            self.network.advance(32)
+            self.assertFalse(self.trunk.side.up)
+            self.network.advance(2)
+            self.grants()
+            self.assertTrue(self.trunk.side.up)
+
+    def test_neverAnswers(self) -> None:
+        """A carrier that answers no OPTIONS is asked once for each connection, and kept."""
+        self.network.advance(32)
+        for _ in range(10):
+            self.network.advance(105)
+        self.assertEqual(len(self.requests("OPTIONS")), 1)
+        self.assertTrue(self.trunk.side.up)
+        self.connections[0].abort("gone")
+        self.network.flush()
+        self.network.advance(2)
+        self.withoutPongs()
+        self.grants()
+        self.network.advance(105)
+        self.network.advance(10)
+        self.assertEqual(len(self.requests("OPTIONS")), 2)
+
+    def test_ended(self) -> None:
+        """Nothing is asked after the end."""
+        self.answers(200)
+        stopped = Deferred.fromCoroutine(self.trunk.stop())
+        self.network.flush()
+        self.answers(200)
+        self.network.flush()
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
 class ServiceRouteTests(CarrierCase):
     """The route that calls take belongs to the registration (RFC 3608)."""
 
