@@ -101,7 +101,8 @@ class Side:
     @ivar leastExpires: the smallest that it may have, in seconds.
     @ivar ways: addresses that a call may try, one after the other.
     @ivar redirect: one of L{REDIRECTIONS}.
-    @ivar transfer: one of L{TRANSFERS}; that of the trunk counts.
+    @ivar transfer: one of L{TRANSFERS}, for a REFER of the other side; that of the trunk counts.
+    @ivar ownTransfer: one of them for a REFER of its own.
     @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
     @ivar local: where we listen for it, C{None} where we do not.
     @ivar servers: where it has several; else C{finder} leads to it.
@@ -121,6 +122,7 @@ class Side:
     leastExpires = LEAST
     redirect = REFUSE
     transfer = TAKE_OVER
+    ownTransfer = REFUSE
     redirectAllow: Collection[str] = frozenset()
     local: SIPURI | None = None
     servers: Servers | None = None

@@ -17,7 +17,7 @@ from skypetrunk.core.identity import Caller
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.redirection import isOurs
 from skypetrunk.core.refer import ReferServer
-from skypetrunk.core.sides import PASS, REFUSE, TAKE_OVER, PBXSide, Side
+from skypetrunk.core.sides import PASS, REFUSE, PBXSide, Side
 from skypetrunk.core.transfer import Transfer, referredExchange
 from skypetrunk.core.transferable import Transferable
 from skypetrunk.errors import CallRefused
@@ -71,7 +71,7 @@ class Transfers:
             self._calls.emergencyRefused(referrer.side)
             refer.refuse(503, [reasonHeader(NO_CIRCUIT, "emergency numbers never leave by this trunk")])
             return
-        policy = next((leg.side.transfer for leg in (referrer, transferee) if leg.side.secure), TAKE_OVER)
+        policy = referrer.side.ownTransfer if referrer.side.secure else transferee.side.transfer
         self._log.info(
             "{call}: {side} transfers to {target}: {policy}",
             call=call.request.call,

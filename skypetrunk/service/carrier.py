@@ -113,6 +113,7 @@ class Carrier:
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
         self.side.transfer = configuration.transfer
+        self.side.ownTransfer = configuration.carrierTransfer
         self.side.address = PublicAddress(learning=configuration.contactLearned, fixed=configuration.contact)
         self._advice = MediaAdvice(configuration.name, mediaAddress)
         self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)

@@ -141,7 +141,8 @@ class TrunkConfiguration:
     @ivar targets: host (name or literal, IPv6 without brackets) and port, instead of DNS.
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
-    @ivar transfer: what becomes of a REFER in its calls, from either side.
+    @ivar transfer: what becomes of a REFER of the PBX in its calls.
+    @ivar carrierTransfer: what becomes of one of the carrier.
     @ivar dns: where its records are.
     @ivar inbound: where the carrier calls in, beside the connection that we keep.
     @ivar balance: each call draws its server anew, and does not follow the registration.
@@ -159,6 +160,7 @@ class TrunkConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     transfer: str = "take-over"
+    carrierTransfer: str = "refuse"
     passwordFile: Path | None = None
     contact: tuple[str, int] | None = None
     contactLearned: bool = True

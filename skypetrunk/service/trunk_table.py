@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from skypetrunk.core.sides import TAKE_OVER, TRANSFERS
+from skypetrunk.core.sides import REFUSE, TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
@@ -60,6 +60,7 @@ def readTrunk(
         redirectAllow=redirectAllow,
         inbound=readInbound(table.table("inbound"), directory, tls),
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
+        carrierTransfer=table.choice("carrier_transfer", TRANSFERS, REFUSE),
         balance=table.boolean("balance", False),
         passwordFile=password.path,
         contact=contact,

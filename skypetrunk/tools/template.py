@@ -176,7 +176,8 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("redirect", None, "its 3xx: refuse, follow, pass", '"follow"')
     yield _key("redirect_allow", None, "hosts that these may name, beside the domain", '["gw.example"]')
     yield _key("balance", None, "true: each call draws its server; else it follows REGISTER", "false")
-    yield _key("transfer", None, "a REFER in its calls: take-over, pass, refuse", '"take-over"')
+    yield _key("transfer", None, "a REFER of the PBX: take-over, pass, refuse", '"take-over"')
+    yield _key("carrier_transfer", None, "a REFER of the carrier: the same", '"refuse"')
     yield ""
     yield "[trunk.dns]"
     yield _key("naptr", None, "ask for NAPTR records before SRV", "true")

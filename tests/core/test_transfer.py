@@ -7,7 +7,7 @@ from typing import ClassVar
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.core.sides import PASS, REFUSE
+from skypetrunk.core.sides import PASS, REFUSE, TAKE_OVER
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallRequest
 from skypetrunk.wire.grammar import unescape
@@ -40,7 +40,13 @@ class TransferCase(SynchronousTestCase):
         self.accepted = self.referrer.response(200)
         self.referrer.ack(self.near, self.accepted)
         self.number = 1
+        self.policy(TAKE_OVER)
         self.clear()
+
+    def policy(self, policy: str) -> None:
+        """What becomes of a REFER of this referrer; one of the other side is refused."""
+        side = self.net.carrier.side
+        side.transfer, side.ownTransfer = (policy, REFUSE) if self.byPBX else (REFUSE, policy)
 
     def tearDown(self) -> None:
         """Nothing is left."""
@@ -111,9 +117,14 @@ class Refused(TransferCase):
 
     def test_policy(self) -> None:
         """603 where the trunk refuses transfers."""
-        self.net.carrier.side.transfer = REFUSE
+        self.policy(REFUSE)
         self.refer(self.target())
         self.assertEqual((self.referrer.got(), self.transferee.got()), ([603], []))
+
+    def test_defaults(self) -> None:
+        """The PBX's are carried out, the carrier's are not: they might cost its customer money."""
+        side = CallNet().carrier.side
+        self.assertEqual((side.transfer, side.ownTransfer), (TAKE_OVER, REFUSE))
 
     def test_malformed(self) -> None:
         """No Refer-To, two of them, or one that cannot be read: 400; another method: 603."""
@@ -145,7 +156,7 @@ class Refused(TransferCase):
             ),
             1,
         ):
-            self.net.carrier.side.transfer = PASS if count % 2 else "take-over"
+            self.policy(PASS if count % 2 else TAKE_OVER)
             self.refer(target)
             refusal = self.referrer.response(503)
             self.assertIn("cause=34", refusal.header("Reason") or "")
@@ -563,7 +574,7 @@ class Attended(TransferCase):
 
     def test_passed(self) -> None:
         """Where the trunk passes transfers, the other side gets its own names of that dialog (RFC 3891)."""
-        self.net.carrier.side.transfer = PASS
+        self.policy(PASS)
         self.refer(self.replacing())
         refer = self.transferee.request("REFER")
         self.assertEqual(refer.callID, self.far.callID)
@@ -579,7 +590,7 @@ class Attended(TransferCase):
 
     def test_passedStranger(self) -> None:
         """A dialog that is not ours has no name on the other side: 481."""
-        self.net.carrier.side.transfer = PASS
+        self.policy(PASS)
         self.refer("<sip:carol@198.51.100.1?Replaces=one%40far%3Bto-tag%3Da%3Bfrom-tag%3Db>")
         self.assertEqual((self.referrer.got(), self.transferee.got()), ([481], []))
 
@@ -725,7 +736,7 @@ class Passed(TransferCase):
     def setUp(self) -> None:
         """The trunk passes transfers."""
         super().setUp()
-        self.net.carrier.side.transfer = PASS
+        self.policy(PASS)
 
     def passed(self) -> Request:
         """The REFER that reached the transferee, which took it."""

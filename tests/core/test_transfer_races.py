@@ -49,6 +49,7 @@ class Play:
         for player in self.players:
             side = player.neighbour.side
             side.transfer = self.chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
+            side.ownTransfer = self.chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
             side.redirect = self.chance.choice((REFUSE, FOLLOW, PASS))
             side.limit = self.chance.choice((None, None, None, 4))
         for _ in range(self.chance.randrange(1, 5)):

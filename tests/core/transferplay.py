@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from skypetrunk.core.sides import PASS
+from skypetrunk.core.sides import PASS, TAKE_OVER
 from skypetrunk.wire.grammar import unescape
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.replaces import Replaces, parseReplaces
@@ -58,8 +58,9 @@ class TransferPlayer:
         self.user = self.net.pbx if leg == "carrier" else self.net.carrier
         # Who refers to others has them called by the other side.
         self.refers = any(step.get("method") == "REFER" and step["from"] == actor for step in self.steps)
+        self.net.carrier.side.ownTransfer = TAKE_OVER
         if self.refers:
-            self.net.carrier.side.transfer = PASS
+            self.net.carrier.side.transfer = self.net.carrier.side.ownTransfer = PASS
         self.peers: dict[str, Peer] = {}
         self._read: set[int] = set()
         self._seen = 0

@@ -78,7 +78,11 @@ class TransferTests(CallCase):
 
     def staged(self) -> None:
         """Carol is behind the carrier too."""
-        self.stage(numbers={self.number: "carol"}, users={"carol": "carols-own"})
+        self.stage(
+            numbers={self.number: "carol"},
+            users={"carol": "carols-own"},
+            trunkLines=['carrier_transfer = "take-over"'],
+        )
         self.carol = Baresip.atCarrier(
             self.scratch,
             "carol",

@@ -159,7 +159,12 @@ class TransferTests(ScriptCase):
             pbx = PBX.connected(PBX.calls(Scenario("PBX"), PBX.invite(PBX.sdp()))).pause(1500)
             exchanges.append(
                 Exchange(
-                    f"carrier-{transport}", PBX.hangsUp(pbx, 2), carrier, transport=transport, carrierCalls=2
+                    f"carrier-{transport}",
+                    PBX.hangsUp(pbx, 2),
+                    carrier,
+                    transport=transport,
+                    carrierCalls=2,
+                    trunkLines=['carrier_transfer = "take-over"'],
                 )
             )
         for one in self.playAll(*exchanges):

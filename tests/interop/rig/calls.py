@@ -68,6 +68,7 @@ class CallCase(InteropCase):
         carrier: Mapping[str, Any] | None = None,
         configured: type[Trunk] = Trunk,
         secure: bool = False,
+        trunkLines: Sequence[str] = (),
     ) -> None:
         """
         Start carrier, bob, PBX and trunk, and wait until everybody is registered.
@@ -79,6 +80,7 @@ class CallCase(InteropCase):
         @param carrier: further arguments of L{Kamailio}.
         @param configured: how the trunk comes by its configuration.
         @param secure: the PBX's phone speaks TLS, and so does the trunk to it.
+        @param trunkLines: further lines of the C{[[trunk]]} table.
         """
         authority = Authority(self.scratch)
         self.certificate = certificate = authority.issue("server")
@@ -116,7 +118,7 @@ class CallCase(InteropCase):
             )
             pbx = (self.pbx.address, self.pbx.port + 1 if secure else self.pbx.port)
             self.started(self.pbx)
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = {"trunkLines": trunkLines} if trunkLines else {}
         if secure:
             more["certificate"] = authority.issue("trunk", host(2))
         self.startTrunk(
