@@ -39,7 +39,10 @@ from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.uri import SIPURI
 
-__all__ = ["Carrier"]
+__all__ = ["Carrier", "Way"]
+
+Way = tuple[str, IMessageChannel]
+"""The Request-URI of a call, and its connection."""
 
 _SESSION_NAME = "Skype call"
 _KEPT = 100
@@ -68,11 +71,13 @@ class Carrier:
         node: TransportAddress,
         timers: Timers = Timers(),  # noqa: B008 (a frozen value)
         done: Callable[[str, IMessageChannel], None] | None = None,
+        outward: Callable[[], Deferred[Way | None]] | None = None,
     ) -> None:
         """
         @param token: makes random text.
         @param entropy: gives so many random octets.
         @param done: told of each C{"registration"}, and of each C{"call"} that was answered.
+        @param outward: where calls to the PBX go instead of to who is registered, or C{None}.
         """
         self.settings = settings
         self.node = node
@@ -84,6 +89,7 @@ class Carrier:
         self._entropy = entropy
         self._authenticator = Authenticator(reactor, token, settings)
         self._done = done
+        self._outward = outward
         self._due: dict[Call, list[IDelayedCall]] = {}
         self._lastChannel: IMessageChannel | None = None
         self._registered: list[Deferred[None]] = []
@@ -225,7 +231,8 @@ class Carrier:
             )
         except CannotListenError as error:
             raise CallRefused("No media port is left", 503) from error
-        return AudioSession(media, self._entropy, policy, escape(user) or "-", _SESSION_NAME)
+        formats = self.settings.formats
+        return AudioSession(media, self._entropy, policy, escape(user) or "-", _SESSION_NAME, formats)
 
     def _orphaned(self, call: Call, channel: IMessageChannel) -> None:
         if call.channel is channel:
@@ -262,17 +269,20 @@ class Carrier:
 
     # Calls to the PBX
 
-    def dial(self, number: str, caller: str, account: str | None = None) -> OutgoingCall:
+    def dial(
+        self, number: str, caller: str, account: str | None = None, way: Way | None = None
+    ) -> OutgoingCall:
         """
         Call a registered PBX: Request-URI user is the account, the called number stands in To, From
         has our domain (facts 6.1.6, 6.1.7).
 
         @param caller: a number, C{"anonymous"}, or a Skype name.
         @param account: by default the one that is registered.
+        @param way: where to, instead of there.
         @raise ControlRefused: it cannot be reached, or its channels are in use.
         """
         settings = self.settings
-        uri, channel = self._reach(account)
+        uri, channel = self._reach(account) if way is None else way
         if len(self.agent.calls) >= settings.channels + settings.channels // 5:
             raise ControlRefused("all channels are in use, those for bursts too")
         try:
@@ -295,7 +305,7 @@ class Carrier:
     def _address(self, user: str) -> SIPURI:
         return SIPURI("sip", escape(user) or None, None, self.settings.domain, None, NO_PARAMETERS)
 
-    def _reach(self, account: str | None) -> tuple[str, IMessageChannel]:
+    def _reach(self, account: str | None) -> Way:
         """The Request-URI and the connection of a PBX."""
         if self.settings.authentication == "ip" and self._lastChannel is not None:
             peer = self._lastChannel.peer
@@ -334,7 +344,12 @@ class Carrier:
             status = call.status or 408
             return PlacedCall(call.name, status, "OK" if call.phase is Phase.ANSWERED else call.cause)
 
-        return self.dial(number, caller).when(Phase.ANSWERED).addCallback(answered)
+        def dial(way: Way | None) -> Deferred[Call]:
+            return self.dial(number, caller, way=way).when(Phase.ANSWERED)
+
+        if self._outward is None:
+            return dial(None).addCallback(answered)
+        return self._outward().addCallback(dial).addCallback(answered)
 
     def hangUp(self, call: str) -> None:
         """See L{IControlled}."""

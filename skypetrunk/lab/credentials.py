@@ -63,14 +63,21 @@ class Credentials:
         """
         settings = self._settings
         writePrivately(self.caFile, self.authority.rootPEM)
-        account = next(iter(settings.carrier.accounts), "client")
-        client = self.authority.issue(account, [f"pbx.{settings.carrier.domain}"])
-        writePrivately(self.clientFiles[0], b"".join(client.chain))
-        writePrivately(self.clientFiles[1], client.key)
+        self.issueClient(settings)
         site = ocspSite(self.responder)
         port = self._reactor.listenTCP(settings.ocspPort, site, interface=settings.address)
         self._ports.append(port)
         self.port = portNumber(port)
+
+    def issueClient(self, settings: LabSettings) -> None:
+        """Write a certificate for the trunk to show: as a client, and where the carrier calls in."""
+        account = next(iter(settings.carrier.accounts), "client")
+        names = [f"pbx.{settings.carrier.domain}"]
+        if settings.callIn is not None:
+            names += [settings.callIn, f"sip:{settings.callIn}"]
+        client = self.authority.issue(account, names)
+        writePrivately(self.clientFiles[0], b"".join(client.chain))
+        writePrivately(self.clientFiles[1], client.key)
 
     async def stop(self) -> None:
         """Answer no more."""

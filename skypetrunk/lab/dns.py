@@ -77,7 +77,12 @@ class Zone(FileAuthority):
         """Nothing is read: the records are made by L{setTargets}."""
 
     def setTargets(
-        self, targets: Sequence[Target], ttl: int = _TTL, naptr: bool = False, answer: str = "good"
+        self,
+        targets: Sequence[Target],
+        ttl: int = _TTL,
+        naptr: bool = False,
+        answer: str = "good",
+        customer: tuple[str, Target] | None = None,
     ) -> None:
         """
         C{_sips._tcp} for each of C{targets}, and their addresses.  The domain itself has no
@@ -86,6 +91,7 @@ class Zone(FileAuthority):
         @param ttl: of all records, seconds.
         @param naptr: one more record, which says that SIPS over TCP is all there is.
         @param answer: a key of L{NAMES}.
+        @param customer: a domain of somebody else, and where it is.
         """
         self.answer = answer
         origin = self.domain.encode("ascii").lower()
@@ -113,13 +119,19 @@ class Zone(FileAuthority):
             if naptr:
                 self._add(origin, dns.Record_NAPTR(10, 50, b"s", b"SIPS+D2T", b"", service, ttl=ttl))
             for each in targets:
-                name = each.name.encode("ascii").lower()
-                self._add(service, dns.Record_SRV(each.priority, each.weight, each.port, name, ttl=ttl))
-                if answer == "unresolved":
-                    self._add(name, self._other(ttl))
-                    continue
-                for text in each.addresses:
-                    self._add(name, _address(text, ttl))
+                self._publish(service, each, ttl, answer == "good")
+        if customer is not None:
+            domain, target = customer
+            self._publish(f"_sips._tcp.{domain}".encode("ascii"), target, ttl, True)
+
+    def _publish(self, service: bytes, target: Target, ttl: int, resolved: bool) -> None:
+        name = target.name.encode("ascii").lower()
+        self._add(service, dns.Record_SRV(target.priority, target.weight, target.port, name, ttl=ttl))
+        if not resolved:
+            self._add(name, self._other(ttl))
+            return
+        for text in target.addresses:
+            self._add(name, _address(text, ttl))
 
     @staticmethod
     def _other(ttl: int) -> object:

@@ -6,10 +6,24 @@ The same text stands on the command line, in a TOML file, and in C{skypetrunk la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Protocol
 
-__all__ = ["FLAG", "Kind", "Named", "Number", "Several", "Text", "choice"]
+__all__ = [
+    "FLAG",
+    "Address",
+    "Domain",
+    "Kind",
+    "Named",
+    "Number",
+    "Numbers",
+    "Several",
+    "Text",
+    "addressOf",
+    "choice",
+]
 
 
 class Kind(Protocol):
@@ -123,6 +137,23 @@ class Number:
         return f"{value:g}" if not self._whole else str(value)
 
 
+class Numbers:
+    """Whole numbers with commas between them."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self._one = Number(least, most)
+        self.wanted = f"one or more whole numbers from {least} to {most}, with commas between"
+
+    def parse(self, text: str) -> object:
+        """See L{Kind}."""
+        return tuple(self._one.parse(each.strip()) for each in text.split(","))
+
+    def show(self, value: object) -> str:
+        """See L{Kind}."""
+        assert isinstance(value, tuple)
+        return ",".join(map(str, value))
+
+
 class Text:
     """Any printable text; C{none} stands for C{None}."""
 
@@ -138,3 +169,44 @@ class Text:
     def show(self, value: object) -> str:
         """See L{Kind}."""
         return "none" if value is None else str(value)
+
+
+class Address(Text):
+    """A literal address with a port, as text."""
+
+    def __init__(self) -> None:
+        super().__init__("ADDRESS:PORT")
+
+    def parse(self, text: str) -> object:
+        """See L{Kind}."""
+        value = super().parse(text)
+        if value is not None:
+            host, port = addressOf(text)
+            if not 0 < port < 65536:
+                raise ValueError(self.wanted)
+            ip_address(host)
+        return value
+
+
+def addressOf(text: str) -> tuple[str, int]:
+    """
+    Host and port of what an L{Address} took.
+
+    @raise ValueError: it has no port.
+    """
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+class Domain(Text):
+    """A domain name, lower case."""
+
+    def __init__(self) -> None:
+        super().__init__("a domain")
+
+    def parse(self, text: str) -> object:
+        """See L{Kind}."""
+        value = super().parse(text.lower())
+        if value is not None and not re.fullmatch(r"([a-z0-9_-]+\.)+[a-z0-9-]+", text.lower()):
+            raise ValueError(self.wanted)
+        return value

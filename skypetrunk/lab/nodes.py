@@ -169,11 +169,6 @@ class Node:
         if port is not None:
             await closePorts([port])
 
-    def abort(self) -> None:
-        """End all connections that are left."""
-        for wire in self.wires.wires:
-            wire.reset()
-
     def _hold(self, host: str, port: int, silent: bool) -> int:
         """
         Take the port, so that nobody else can, and do not listen: connections are refused.

@@ -14,18 +14,21 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from skypetrunk.lab.authority import Authority, Identity
-from skypetrunk.lab.carrier import Carrier
+from skypetrunk.lab.carrier import Carrier, Way
 from skypetrunk.lab.control import LabControl
 from skypetrunk.lab.credentials import Credentials
 from skypetrunk.lab.cuts import cut
 from skypetrunk.lab.dns import NameServer, Target, Zone
+from skypetrunk.lab.kinds import addressOf
 from skypetrunk.lab.nodes import Node, NodeSignallingFactory, nodeAddress, wireOf
+from skypetrunk.lab.outward import Outward
 from skypetrunk.lab.settings import LabSettings
 from skypetrunk.lab.switches import changed, parsed, shown
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.service.control import ControlServer
 from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.grammar import escape
 
 __all__ = ["Lab", "LabSettings"]
 
@@ -74,7 +77,9 @@ class Lab(Service):
             settings.carrier,
             TransportAddress("TLS", settings.address, settings.port),
             done=self._done,
+            outward=self._outward,
         )
+        self.outward = Outward(reactor, self._makeSignalling)
 
     @property
     def authority(self) -> Authority:
@@ -102,7 +107,8 @@ class Lab(Service):
     @property
     def channels(self) -> tuple[StreamSignalling, ...]:
         """Open TLS connections."""
-        return tuple(each for node in self.nodes for each in node.signalling.channels)
+        own = tuple(each for node in self.nodes for each in node.signalling.channels)
+        return own + self.outward.channels
 
     @property
     def connections(self) -> int:
@@ -148,18 +154,43 @@ class Lab(Service):
         port = settings.port
         if number and port and host == settings.address:
             port += number
-        signalling = NodeSignallingFactory(
+        signalling = self._makeSignalling(lambda channel, reason: None)
+        node = Node(self._reactor, self._nodeName(number), host, port, signalling, self.credentials.contexts)
+        self.nodes.append(node)
+        return node
+
+    def _makeSignalling(self, lost: Callable[[StreamSignalling, Exception], None]) -> NodeSignallingFactory:
+        def connectionLost(channel: StreamSignalling, reason: Exception) -> None:
+            self.carrier.channelLost(channel)
+            lost(channel, reason)
+
+        made = NodeSignallingFactory(
             self.carrier.agent.transactions,
             self._reactor,
             self._token,
             transport="TLS",
             observer=self._observer,
-            lost=self._connectionLost,
+            lost=connectionLost,
         )
-        signalling.shaken = self._shaken
-        node = Node(self._reactor, self._nodeName(number), host, port, signalling, self.credentials.contexts)
-        self.nodes.append(node)
-        return node
+        made.shaken = self._shaken
+        return made
+
+    def _outward(self) -> Deferred[Way | None]:
+        """Where calls go, if to nobody who is registered."""
+
+        async def way() -> Way | None:
+            settings, domain = self.settings, self.settings.callIn
+            if domain is None:
+                return None
+            server = (
+                addressOf(settings.callInDNS) if settings.callInDNS else (settings.address, self.names.port)
+            )
+            roots = self.authority.rootPEM
+            channel = await self.outward.connected(domain, server, self.identity, roots)
+            account = next(iter(settings.carrier.accounts))
+            return f"sip:{escape(account)}@{domain};transport=tls", channel
+
+        return Deferred.fromCoroutine(way())
 
     def _publish(self) -> None:
         """The records of the nodes, which the carrier is told of too."""
@@ -172,15 +203,24 @@ class Lab(Service):
                     (node.address.host,),
                     node.address.port,
                     10 if settings.balanced else 10 * number,
+                    settings.weights[min(number, len(settings.weights)) - 1],
                 )
                 for number, node in enumerate(there, 1)
             ],
             settings.ttl,
             settings.naptr,
             settings.names,
+            self._customer(),
         )
         self.carrier.node = self.nodes[0].address
         self.carrier.nodes = {node.address: node.kind for node in self.nodes}
+
+    def _customer(self) -> tuple[str, Target] | None:
+        domain, place = self.settings.callIn, self.settings.callInAt
+        if domain is None or place is None:
+            return None
+        host, port = addressOf(place)
+        return domain, Target(f"pbx.{domain}", (host,), port)
 
     # Switches
 
@@ -205,6 +245,8 @@ class Lab(Service):
             self.credentials.certify(new, self._nodeNames())
         else:
             self.credentials.secure(new)
+        if old.callIn != new.callIn:
+            self.credentials.issueClient(new)
         for number, kind in enumerate(new.nodes):
             if number == len(self.nodes):
                 self._addNode()
@@ -241,9 +283,6 @@ class Lab(Service):
             self.log.info("{peer}: cut: {how}", peer=channel.peer, how=how)
             cut(channel.close, wireOf(channel), how)
 
-    def _connectionLost(self, channel: StreamSignalling, reason: Exception) -> None:
-        self.carrier.channelLost(channel)
-
     # Service
 
     def startService(self) -> None:
@@ -270,9 +309,10 @@ class Lab(Service):
         for channel in self.channels:
             channel.close()
         await self._until(lambda: not self.connections, _CLOSING)
-        for node in self.nodes:
-            node.abort()
-        await self._until(lambda: not any(node.wires.wires for node in self.nodes), _CLOSING)
+        wires = [*(node.wires for node in self.nodes), *self.outward.wires]
+        for wire in [wire for factory in wires for wire in factory.wires]:
+            wire.reset()
+        await self._until(lambda: not any(factory.wires for factory in wires), _CLOSING)
         await self._release()
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> None:

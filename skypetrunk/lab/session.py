@@ -71,7 +71,7 @@ class AudioSession:
         @param entropy: gives so many random octets, for keys too.
         @param user: the user of C{o=}; the trace of Skype's gateway has the caller's number there.
         @param name: C{s=}, C{"Skype call"} of the carrier.
-        @param formats: payload types offered.
+        @param formats: payload types offered and taken; an event has the number that the peer gives it.
         """
         self.media = media
         self.peer: SessionDescription | None = None
@@ -135,8 +135,12 @@ class AudioSession:
             raise MalformedSDP("the offer has no audio")
         audio = peer.media[place]
         maps = _STATIC | audio.rtpmaps
-        taken = tuple(f for f in audio.formats if f in _STATIC or maps.get(f, "").startswith(_EVENT))
-        if not any(f in _STATIC for f in taken):
+        codecs = [f for f in self._formats if f in _STATIC]
+        events = "101" in self._formats
+        taken = tuple(
+            f for f in audio.formats if f in codecs or (events and maps.get(f, "").startswith(_EVENT))
+        )
+        if not any(f in codecs for f in taken):
             raise MalformedSDP("the offer has no codec that is taken here")
         line = None if clear else self._choose(audio)
         attributes = [("rtpmap", f"{f} {maps[f]}") for f in taken]

@@ -44,6 +44,7 @@ class CarrierSettings:
     @ivar flowTimer: the Flow-Timer header of RFC 5626, seconds; 0 for none.
     @ivar strictFrom: calls whose From user is not the account are refused with 403.
     @ivar forms: number forms that are taken.
+    @ivar formats: payload types offered and taken.
     @ivar srtp: what is wanted of media.
     @ivar maddr: Contact as in the 2011 trace, with the domain as host and the node in C{maddr}; else
         with the node's address as host.
@@ -81,6 +82,7 @@ class CarrierSettings:
     flowTimer: int = 0
     strictFrom: bool = True
     forms: tuple[str, ...] = tuple(FORMS)
+    formats: tuple[str, ...] = ("8", "0", "18", "101")
     srtp: SRTPPolicy = field(default_factory=SRTPPolicy)
     maddr: bool = True
     methods: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ class LabSettings:
     @ivar control: path of the control socket, or C{None} for none.
     @ivar nodes: a key of L{skypetrunk.lab.nodes.NODES} for each node, in the order of the SRV records.
     @ivar balanced: all nodes have the same SRV priority, else each the next one.
+    @ivar weights: SRV weights of the nodes; the last one is that of all further nodes.
     @ivar ttl: of all DNS records, seconds.
     @ivar names: what the name server does, a key of L{skypetrunk.lab.dns.NAMES}.
     @ivar naptr: publish NAPTR records (RFC 3263 section 4.1).
@@ -123,6 +126,9 @@ class LabSettings:
     @ivar delay: seconds, of nodes that are slow.
     @ivar idle: seconds until a connection is closed that nothing goes over; 0: never.
     @ivar pongs: answer the CRLF pings of RFC 5626.
+    @ivar callIn: domain of the customer that calls go to, by its SRV records; C{None}: who is registered.
+    @ivar callInDNS: C{ADDRESS:PORT} of the name server to ask for them; C{None}: the lab's own.
+    @ivar callInAt: C{ADDRESS:PORT} that the lab's own says; C{None}: it knows no customer.
     @ivar cutOn: when a connection is cut by itself, a key of L{skypetrunk.lab.cuts.MOMENTS}.
     @ivar cutHow: and how, a key of L{skypetrunk.lab.cuts.CUTS}.
     """
@@ -136,6 +142,7 @@ class LabSettings:
     control: Path | None = None
     nodes: tuple[str, ...] = ("good",)
     balanced: bool = False
+    weights: tuple[int, ...] = (50,)
     ttl: int = 30
     names: str = "good"
     naptr: bool = False
@@ -149,6 +156,9 @@ class LabSettings:
     delay: float = 3.0
     idle: float = 0.0
     pongs: bool = True
+    callIn: str | None = None
+    callInDNS: str | None = None
+    callInAt: str | None = None
     cutOn: str = "never"
     cutHow: str = "close"
     entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)

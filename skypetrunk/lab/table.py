@@ -16,7 +16,7 @@ from OpenSSL import SSL
 from skypetrunk.lab.abilities import METHODS, REFRESHERS
 from skypetrunk.lab.cuts import CUTS, MOMENTS
 from skypetrunk.lab.dns import NAMES
-from skypetrunk.lab.kinds import FLAG, Kind, Named, Number, Several, Text, choice
+from skypetrunk.lab.kinds import FLAG, Address, Domain, Kind, Named, Number, Numbers, Several, Text, choice
 from skypetrunk.lab.leaves import FAULTS
 from skypetrunk.lab.nodes import NODES
 from skypetrunk.lab.numbers import FORMS
@@ -102,6 +102,12 @@ SWITCHES = (
         "balanced",
         Named({"ordered": False, "balanced": True}),
         "Priorities: one after the other, or all the same.",
+    ),
+    Switch(
+        "weights",
+        "weights",
+        Numbers(0, 65535),
+        "SRV weights of the nodes, in their order; the last one is that of all further nodes.",
     ),
     Switch("ttl", "ttl", Number(0, _DAY), "Time to live of DNS records, seconds."),
     Switch("naptr", "naptr", FLAG, "NAPTR records lead to the SRV records (RFC 3263)."),
@@ -259,6 +265,15 @@ SWITCHES = (
         "Contact with the domain as host and the node in maddr, or with the node's address.",
     ),
     Switch(
+        "call-in",
+        "callIn",
+        Domain(),
+        "Domain of the customer that lab-call calls: by its SRV records, over TLS, wanting its certificate"
+        " under the lab's CA; none: who is registered.",
+    ),
+    Switch("call-in-dns", "callInDNS", Address(), "Name server to ask for them; none: the lab's own."),
+    Switch("call-in-at", "callInAt", Address(), "Where the lab's own says that the customer is."),
+    Switch(
         "methods",
         "carrier.methods",
         Several({name: name for name in METHODS}, least=0),
@@ -296,6 +311,12 @@ SWITCHES = (
         "Calls cost money; without it they are refused with 402.",
     ),
     Switch("channels", "carrier.channels", Number(0, 300), "Calls at once; one more gets 503."),
+    Switch(
+        "codecs",
+        "carrier.formats",
+        Several({"PCMA": "8", "PCMU": "0", "G729": "18", "telephone-event": "101"}),
+        "Codecs offered and taken; G.729 is only named, never played.",
+    ),
     Switch("srtp", "carrier.srtp.mode", choice(SRTP_MODES), "Whether SRTP is wanted of media."),
     Switch(
         "suites",

@@ -173,6 +173,20 @@ class SessionTimerTests(CallCase):
         self.assertEqual(self.peer.takeRequest().method, "INVITE")
 
 
+class CodecTests(CallCase):
+    """C{codecs}."""
+
+    def test_offered(self) -> None:
+        """Those, in that order, in calls to the PBX; and no other in answers to it."""
+        self.start(formats=("0", "101"))
+        self.peer.register()
+        self.carrier.dial("+442079460100", "+442079460200")
+        self.assertEqual(parseSDP(self.peer.takeRequest().body).media[0].formats, ("0", "101"))
+        self.peer.sent.clear()
+        _, ok = self.answered()
+        self.assertEqual(parseSDP(ok.body).media[0].formats, ("0", "101"))
+
+
 class RefusalTests(CallCase):
     """C{invitation}, C{credit} and C{channels}."""
 

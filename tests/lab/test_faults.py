@@ -249,10 +249,10 @@ class NameTests(LabCase):
             records, [(10, 50, f"edge1.{DOMAIN}", one.port), (20, 50, f"edge2.{DOMAIN}", two.port)]
         )
         self.assertEqual(await self.address(f"edge2.{DOMAIN}"), ["127.0.0.2"])
-        await self.lab.switch({"srv": "balanced", "nodes": "good,good,good", "ttl": "7"})
+        await self.lab.switch({"srv": "balanced", "nodes": "good,good,good", "ttl": "7", "weights": "60,0"})
         records = await self.srv()
-        self.assertEqual([each[0] for each in records], [10, 10, 10])
-        self.assertEqual(records[1][3], two.port)
+        self.assertEqual([each[:2] for each in records], [(10, 0), (10, 0), (10, 60)])
+        self.assertEqual(records[0][3], two.port)
         answers, _, _ = await self.resolver().lookupAddress(f"edge3.{DOMAIN}")
         self.assertEqual(answers[0].ttl, 7)
         await self.lab.switch({"nodes": "good"})
