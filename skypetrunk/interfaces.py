@@ -113,7 +113,9 @@ class ICallTargets(Interface):
 class IServerTransaction(Interface):
     """One request received, to be answered (RFC 3261 section 17.2)."""
 
-    request: Request = Attribute("Request: with C{received} and C{rport} filled in")
+    request: Request = Attribute(
+        "Request: with C{received} and C{rport} filled in; after its 2xx, only what an answer repeats of it"
+    )
     channel: IMessageChannel = Attribute("IMessageChannel: where the request came from")
 
     def respond(response: Response) -> None:
@@ -126,7 +128,9 @@ class IServerTransaction(Interface):
 class IClientTransaction(Interface):
     """One request sent (RFC 3261 section 17.1)."""
 
-    request: Request = Attribute("Request: as sent, with its Via")
+    request: Request = Attribute(
+        "Request: as sent, with its Via; of an INVITE after its 2xx, only the headers that its ACK repeats"
+    )
     channel: IMessageChannel = Attribute("IMessageChannel: where it was sent")
 
     def cancel(extraHeaders: Sequence[tuple[str, str]] = ()) -> None:

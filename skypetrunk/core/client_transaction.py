@@ -18,6 +18,10 @@ from skypetrunk.wire.message import Header, Request, Response
 
 Headers = tuple[tuple[str, str], ...]
 
+REMEMBERED = ("via", "from", "to", "call-id", "cseq", "authorization", "proxy-authorization")
+"""What is kept of a request after its 2xx: what names dialog and transaction, and what its ACK repeats."""
+
+
 class ClientInputs(Protocol):
     """What happens to a client transaction."""
 
@@ -197,7 +201,7 @@ class ClientTransaction:
 
     def settled(self) -> None:
         """A 2xx came.  The INVITE is not sent again, and 64*T1 is long: there may be thousands like it."""
-        self.request = self.request.bare()
+        self.request = self.request.bare(*REMEMBERED)
 
     def sendCancel(self, headers: Headers) -> None:
         """Send the CANCEL of this INVITE."""

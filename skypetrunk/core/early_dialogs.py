@@ -21,7 +21,7 @@ class EarlyDialogs:
     def __init__(self) -> None:
         self._branches: dict[str, tuple[Dialog, dict[int, int]]] = {}
         self._seen: dict[str, tuple[Request, Response, NameAddr]] = {}
-        self._answered: frozenset[str] = frozenset()
+        self._answered: tuple[str, ...] = ()
 
     def seen(self, invite: Request, response: Response, contact: NameAddr) -> None:
         """A provisional response to the first INVITE: each To tag is a dialog (RFC 3261 section 12.1)."""
@@ -62,7 +62,7 @@ class EarlyDialogs:
             return None
         numbers[invite.cseq.number] = number
         if response.body and invite.body:
-            self._answered |= {tag}
+            self._answered += (tag,)
         rack = Header("RAck", f"{number} {invite.cseq}")
         return dialog, dialog.makeRequest("PRACK", dialog.reserveSequence(), [rack])
 

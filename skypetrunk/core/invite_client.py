@@ -168,8 +168,9 @@ def _build() -> Callable[[_Core], _Inputs]:
     def tellAccepted(inputs: _Inputs, core: _Core, response: Response) -> None:
         core.heard()
         core.user.inviteAccepted(core.client, response)
-        if core.request is not None:
-            core.request = core.request.bare()
+        if core.transaction is not None:
+            # The same, and already without what is not needed any more.
+            core.request = core.transaction.request
 
     @calling.upon(_Inputs.cancel).to(cancelling)
     def sendCancel(inputs: _Inputs, core: _Core) -> None:

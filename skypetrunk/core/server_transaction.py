@@ -233,7 +233,7 @@ class ServerTransaction:
 
     def settled(self) -> None:
         """A final response was given, and is kept for 64*T1: there may be thousands like it."""
-        self.request = self.request.bare()
+        self.request = self.request.bare("via", "from", "to", "call-id", "cseq")
 
     def tellCancelled(self) -> None:
         """Tell the user of a CANCEL."""

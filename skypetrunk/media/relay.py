@@ -42,17 +42,13 @@ class MediaPort(DatagramProtocol):
 
     noisy = False
 
-    def __init__(
-        self, receive: Receive, refuse: Callable[[str], None], failed: Callable[[], None]
-    ) -> None:
+    def __init__(self, receive: Receive, leg: MediaLeg) -> None:
         """
         @param receive: takes each datagram; raises L{PacketRefused}.
-        @param refuse: told why a packet was refused.
-        @param failed: called while an exception that nobody foresaw is handled.
+        @param leg: told of what was refused, and of what nobody foresaw.
         """
         self._receive = receive
-        self._refuse = refuse
-        self._failed = failed
+        self._leg: MediaLeg | None = leg
         self.send: Callable[[bytes, Address], object] = self._unbound
 
     def startProtocol(self) -> None:
@@ -70,16 +66,18 @@ class MediaPort(DatagramProtocol):
         try:
             self._receive(datagram, addr)
         except PacketRefused as refusal:
-            self._refuse(refusal.reason)
+            if self._leg is not None:
+                self._leg.received.refuse(refusal.reason)
         except Exception:
-            self._failed()
+            if self._leg is not None:
+                self._leg.packetFailed()
 
     def connectionRefused(self) -> None:
         """The peer's port is closed: it may open yet."""
 
     def forget(self) -> None:
         """The leg is over.  While both refer to each other, both would wait for the garbage collector."""
-        self._receive, self._failed, self.send = _unheard, _nothing, self._unbound
+        self._receive, self._leg, self.send = _unheard, None, self._unbound
 
     @staticmethod
     def _unbound(datagram: bytes, addr: Address) -> object:
@@ -124,9 +122,8 @@ class MediaLeg(ABC):
 
     def openPorts(self) -> tuple[MediaPort, MediaPort]:
         """New ports, not yet bound: one that the reactor closes cannot be bound again at once."""
-        refuse, failed = self.received.refuse, self.packetFailed
-        self.rtpPort = MediaPort(self.rtpReceived, refuse, failed)
-        self.rtcpPort = MediaPort(self.rtcpReceived, refuse, failed)
+        self.rtpPort = MediaPort(self.rtpReceived, self)
+        self.rtcpPort = MediaPort(self.rtcpReceived, self)
         return self.rtpPort, self.rtcpPort
 
     def bound(self, host: str, advertised: str, port: int) -> None:
@@ -261,7 +258,3 @@ class MediaLeg(ABC):
 
 def _unheard(datagram: bytes, addr: Address) -> None:
     """A datagram after the end."""
-
-
-def _nothing() -> None:
-    """Nothing is left to tell."""

@@ -89,10 +89,12 @@ class Counters:
         self.early = 0
         self.rtcpPackets = 0
         self.reception = Reception()
-        self._refused: dict[str, int] = {}
+        self._refused: dict[str, int] | None = None
 
     def refuse(self, reason: str) -> None:
         """A packet was not let through, because of C{reason}."""
+        if self._refused is None:
+            self._refused = {}
         self._refused[reason] = self._refused.get(reason, 0) + 1
 
     def snapshot(self) -> DirectionStatistics:
@@ -104,5 +106,5 @@ class Counters:
             lost=self.reception.lost,
             early=self.early,
             rtcpPackets=self.rtcpPackets,
-            refused=tuple(sorted(self._refused.items())),
+            refused=tuple(sorted((self._refused or {}).items())),
         )

@@ -184,8 +184,12 @@ def parseContacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
 
     @raise MalformedMessage: one breaks the grammar; C{*} beside others.
     """
-    if len(values) == 1 and values[0].strip(LWS) == "*":
-        return STAR
+    if len(values) == 1:
+        value = values[0]
+        if value.strip(LWS) == "*":
+            return STAR
+        if value and "," not in value:
+            return (parseNameAddr(value),)
     return parseNameAddrs(values)
 
 
@@ -334,6 +338,14 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+class _CSeqDraft:
+    """The slots of L{CSeq}, not frozen: see the draft of a SIP URI."""
+
+    __slots__ = ("method", "number")
+    number: int
+    method: str
+
+
 def parseCSeq(value: str) -> CSeq:
     """
     Read a CSeq value; the number is below 2**32 (RFC 3261 section 8.1.1.5, RFC 4475 section 3.1.2.4).
@@ -344,7 +356,11 @@ def parseCSeq(value: str) -> CSeq:
     if match is None:
         raise MalformedMessage("no number and method")
     number, method = match.groups()
-    return CSeq(int(number) if len(number) < 10 else parseNumber(number, "CSeq", 2**32 - 1), method)
+    made = _CSeqDraft()
+    made.number = int(number) if len(number) < 10 else parseNumber(number, "CSeq", 2**32 - 1)
+    made.method = method
+    made.__class__ = CSeq  # type: ignore[assignment]
+    return made  # type: ignore[return-value]
 
 
 def parseNumber(text: str, name: str, highest: int) -> int:

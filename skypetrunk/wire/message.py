@@ -9,7 +9,8 @@ octets which are no UTF-8 survive.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NoReturn
 
 from skypetrunk.errors import MalformedMessage
@@ -41,6 +42,10 @@ _requestURI = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
 _fold = re.compile(r"(?:\r\n[ \t]++)++").sub
 
 
+# A third of what the constructor of a named tuple costs.
+_asHeader: Callable[[tuple[str, str]], Header] = partial(tuple.__new__, Header)
+
+
 class _Folded(Exception):
     """A header line goes on in the next one."""
 
@@ -55,10 +60,10 @@ def _readHeaders(
     @param unfolded: a line that still begins with white space, after an empty one, is none.
     @raise _Folded: the lines must be unfolded first.
     """
-    headers: list[Header] = []
+    headers: list[tuple[str, str]] = []
     index: dict[str, list[str]] = {}
     problem: str | None = None
-    spelled, new, add = SPELLINGS.get, tuple.__new__, headers.append
+    spelled, add = SPELLINGS.get, headers.append
     for line in lines:
         name, colon, value = line.partition(":")
         canonical = spelled(name)
@@ -71,12 +76,18 @@ def _readHeaders(
                 continue
             canonical = canonicalName(name)
         value = value.strip(" \t")
-        add(new(Header, (name, value)))
+        add((name, value))
         if canonical in index:
             index[canonical].append(value)
         else:
             index[canonical] = [value]
-    return tuple(headers), index, problem
+    return tuple(map(_asHeader, headers)), index, problem
+
+
+def _broken(start: str, lines: list[str]) -> bool:
+    """Is there a CR or LF within a line?  Looked at where they are more than the ends of lines."""
+    rest = start + "".join(lines)
+    return "\n" in rest or "\r" in rest
 
 
 def readHead(head: bytes) -> tuple[Request | Response, str | None]:
@@ -88,13 +99,13 @@ def readHead(head: bytes) -> tuple[Request | Response, str | None]:
     text = head.decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
     start = lines.pop(0)
+    breaks = len(lines)
     try:
         headers, index, problem = _readHeaders(lines)
     except _Folded:
         start, *lines = _fold(" ", text).split("\r\n")
         headers, index, problem = _readHeaders(lines, True)
-    rest = start + "".join(lines)
-    if "\n" in rest or "\r" in rest:
+    if (text.count("\n") != breaks or text.count("\r") != breaks) and _broken(start, lines):
         # Two elements that disagree about a bare CR or LF read two different messages.
         problem = "a CR or LF that does not end a line"
     usual = _usualRequest(start)

@@ -72,13 +72,13 @@ def _ofKeys(offered: MediaDescription, answered: MediaDescription) -> set[str]:
         return {"crypto-missing"} if offered.isSecure or answered.isSecure else set()
     if len(lines) > 1:
         return {"crypto-count"}
-    wanted = _offeredLines(offered)
     try:
         line = parseCrypto(lines[0])
     except UnsupportedCrypto as error:
-        return _ofTag(wanted, error.tag, error.suite) or {"crypto-invalid"}
+        return _ofTag(_offeredLines(offered, error.tag), error.tag, error.suite) or {"crypto-invalid"}
     except MalformedCrypto:
         return {"crypto-invalid"}
+    wanted = _offeredLines(offered, line.tag)
     broken = _ofTag(wanted, line.tag, line.suite)
     if not broken and wanted[line.tag][1] != line.negotiated:
         return {"crypto-negotiated-param"}
@@ -91,10 +91,12 @@ def _ofTag(wanted: _Offered, tag: int, suite: str) -> set[str]:
     return set() if wanted[tag][0] == suite else {"crypto-suite"}
 
 
-def _offeredLines(offered: MediaDescription) -> _Offered:
-    """Each offered line that can be read, the first of a doubled tag."""
+def _offeredLines(offered: MediaDescription, tag: int) -> _Offered:
+    """The offered line of that tag, if it can be read, the first of a doubled tag."""
     wanted: _Offered = {}
     for value in offered.crypto:
+        if value.split(None, 1)[:1] != [str(tag)]:
+            continue  # of another tag, which need not be read
         try:
             line = parseCrypto(value)
             wanted.setdefault(line.tag, (line.suite, line.negotiated))

@@ -254,8 +254,9 @@ class Message:
         canonical = canonicalName(name)
         kept = []
         placed = False
+        spelled = SPELLINGS.get
         for old in self.headers:
-            if canonicalName(old.name) != canonical:
+            if (spelled(old[0]) or canonicalName(old[0])) != canonical:
                 kept.append(old)
             elif not placed:
                 kept.append(header)
@@ -301,16 +302,16 @@ class Message:
         )
         return changed._copy(changed.headers, "content-type", body)
 
-    def bare(self, only: str | None = None) -> Self:
+    def bare(self, *only: str) -> Self:
         """
-        The headers, and nothing that was read of them: to remember a message for a while.
+        Some headers, and nothing that was read of them: to remember a message for a while.
 
-        @param only: the canonical name of those that are kept, else all.
+        @param only: the canonical names of those that are kept.
         """
-        fields = {name: getattr(self, name) for name in self.__match_args__} | {"body": b""}
-        if only is not None:
-            fields["headers"] = tuple([each for each in self.headers if canonicalName(each.name) == only])
-        return make(type(self), fields)
+        fields = {name: getattr(self, name) for name in self.__match_args__}
+        spelled = SPELLINGS.get
+        kept = [each for each in self.headers if (spelled(each[0]) or canonicalName(each[0])) in only]
+        return make(type(self), fields | {"headers": tuple(kept), "body": b""})
 
     # Writing
 
