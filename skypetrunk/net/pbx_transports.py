@@ -24,6 +24,7 @@ from skypetrunk.net.signalling import (
     StreamSignallingFactory,
     allowed,
 )
+from skypetrunk.net.timed_port import listenUDP
 from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.uri import SIPURI
 
@@ -64,6 +65,7 @@ class PBXTransports:
         unreachable: Callable[[TransportAddress, str], None] | None = None,
         dialect: IPBXDialect | None = None,
         tls: PBXTLS | None = None,
+        waited: Callable[[float], None] | None = None,
     ) -> None:
         """
         @param reactor: TCP and UDP.
@@ -75,6 +77,7 @@ class PBXTransports:
         @param unreachable: told of each address where no connection was taken, and why.
         @param dialect: of this PBX; it may not raise.
         @param tls: required where C{listen} has a TLS address.
+        @param waited: told how many seconds each datagram waited until it was read.
         """
         self._reactor = reactor
         self._listen = tuple(listen)
@@ -91,6 +94,7 @@ class PBXTransports:
         self._dialect = dialect
         self._streams: StreamSignallingFactory | None = None
         self._tls = tls
+        self._waited = waited
         self._secure: TLSStreams | None = None
         self._connecting: set[Deferred[Any]] = set()
         self._stopped: Deferred[None] | None = None
@@ -157,11 +161,13 @@ class PBXTransports:
                         connect=self._connect,
                         dialect=self._dialect,
                     )
-                    port = self._reactor.listenUDP(
+                    port = listenUDP(
+                        self._reactor,
                         address.port,
                         datagrams,
-                        interface=address.host,
-                        maxPacketSize=DatagramSignalling.LARGEST,
+                        address.host,
+                        DatagramSignalling.LARGEST,
+                        self._waited,
                     )
                     self._datagrams.append(datagrams)
                 else:

@@ -49,9 +49,11 @@ class PBX:
         timers: Timers,
         observer: MessageObserver | None,
         dialect: IPBXDialect | None = None,
+        waited: Callable[[float], None] | None = None,
     ) -> None:
         """
         @param dialect: what the plugin C{configuration.dialect} has made.
+        @param waited: told how many seconds each datagram waited until it was read.
         @raise ConfigurationError: a certificate file that cannot be used.
         """
         self.name = configuration.name
@@ -75,6 +77,7 @@ class PBX:
             unreachable=watch.failed,
             dialect=self.dialect,
             tls=None if configuration.tls is None else pbxTLS(configuration.tls),
+            waited=waited,
         )
         self.side = PBXSide(
             configuration.name,

@@ -147,7 +147,9 @@ class Skypetrunk(MultiService):
         for pbx in configuration.pbxes:
             if pbx.plugin is None:
                 dialect = dialects.get(pbx.dialect or "")
-                self.pbxes[pbx.name] = PBX(pbx, reactor, plan, randomToken, timers, watch, dialect)
+                self.pbxes[pbx.name] = PBX(
+                    pbx, reactor, plan, randomToken, timers, watch, dialect, self.load.waited
+                )
             else:
                 self.pbxes[pbx.name] = InProcessPBX(
                     pbx, within[pbx.plugin], reactor, plan, randomToken, timers, self.plane.endpoint, watch

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.errors import CallRefused
 from skypetrunk.service.limits import CallLimits
-from skypetrunk.service.overload import LATE, TICK, TOO_LATE, LoadMeter
+from skypetrunk.service.overload import CALM, LASTING, LATE, TICK, TOO_LATE, WAITED, LoadMeter
 from tests.core.callnet import CallNet, Plan, sdp
 
 
@@ -51,6 +51,44 @@ class LoadMeterTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertFalse(self.meter.overloaded)
 
+    def wait(self, seconds: float, times: int) -> bool:
+        """What is read has waited so long, for as many ticks; is it overloaded after the last?"""
+        for _ in range(times):
+            self.turn()
+            self.meter.waited(seconds)
+        return self.meter.overloaded
+
+    def test_waited(self) -> None:
+        """What waits too long until it is read is overload if it lasts, until something is read in time."""
+        ticks, long = int(LASTING / TICK + 0.5), WAITED + 0.01
+        self.assertFalse(self.wait(long, ticks))
+        self.assertTrue(self.wait(long, 2))
+        self.assertFalse(self.wait(WAITED, 1))
+        self.assertFalse(self.wait(long, 1))
+
+    def test_waitedAgain(self) -> None:
+        """Shortly after a refusal it need not last."""
+        ticks, long = int(LASTING / TICK + 0.5), WAITED + 0.01
+        self.wait(long, ticks + 2)
+        self.assertRaises(CallRefused, self.meter.admit)
+        self.assertFalse(self.wait(0.0, 3))
+        self.assertTrue(self.wait(long, 1))
+        self.assertFalse(self.wait(0.0, int(CALM / TICK) + 1))
+        self.assertFalse(self.wait(long, 1))
+
+    def test_waitedNowAndThen(self) -> None:
+        """One that waited, and another some time later, are no overload."""
+        for _ in range(5):
+            self.meter.waited(WAITED + 0.01)
+            self.assertFalse(self.meter.overloaded)
+            self.assertEqual([self.turn() for _ in range(int(LASTING / TICK) + 2)], [False] * 4)
+
+    def test_waitedBefore(self) -> None:
+        """What was read some time ago says nothing of what comes now, by another way."""
+        self.assertTrue(self.wait(WAITED + 0.01, 10))
+        self.turn(0.01)
+        self.assertFalse(self.meter.overloaded)
+
     def test_refusal(self) -> None:
         """503, cause 42, and a time to come again by chance; begin and end are in the log."""
         with capturedLogs() as events:
@@ -61,6 +99,8 @@ class LoadMeterTests(SynchronousTestCase):
                     self.meter.admit()
             self.turn(0)
             self.meter.admit()
+            self.turn(CALM)
+            self.turn(0)
         error = caught.exception
         self.assertEqual((error.status, error.cause, error.retryAfter), (503, 42, 5))
         self.assertEqual(
