@@ -1,13 +1,15 @@
-"""C{skypetrunk firewall}: the rules that a configuration needs, for nftables."""
+"""C{skypetrunk firewall}: the rules that a configuration needs, for nftables, and its DNS records."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.service.settings import InboundConfiguration, TrunkConfiguration
 from skypetrunk.tools.needs import Need, needs
 from skypetrunk.tools.options import CommandOptions
 
@@ -18,7 +20,8 @@ class Options(CommandOptions):
     synopsis = "[options]"
     longdesc = (
         "Prints what a firewall must let through for this configuration, as rules for nftables that accept"
-        " it; they go into the chains input and output of the table inet filter. Connects to nothing."
+        " it; they go into the chains input and output of the table inet filter. Where carriers call in, the"
+        " DNS records that they look for stand behind them, as comments. Connects to nothing."
     )
     optParameters = [["config", "c", "trunk.toml", "The configuration file."]]
 
@@ -51,6 +54,41 @@ def rules(configuration: Configuration) -> Iterator[str]:
                 yield from _rule(need)
         yield "    }"
     yield "}"
+    for trunk in configuration.trunks:
+        if trunk.inbound is not None:
+            yield from _records(trunk, trunk.inbound, configuration.media.advertise)
+
+
+def _records(
+    trunk: TrunkConfiguration, inbound: InboundConfiguration, advertise: str | None
+) -> Iterator[str]:
+    """What a carrier that calls in looks for (RFC 3263 section 4.2), as lines of a zone file."""
+    yield ""
+    if inbound.name is None:
+        yield f"# {trunk.name} calls in by address: trunk.inbound.name would be the name to publish."
+        return
+    yield f"# DNS records to publish, so that the carrier of {trunk.name} finds us:"
+    for record in inboundRecords(inbound, advertise):
+        yield f"#   {record}"
+
+
+def inboundRecords(inbound: InboundConfiguration, advertise: str | None) -> Iterator[str]:
+    """
+    Lines of a zone file.
+
+    @param advertise: the public address, where NAT stands between.
+    """
+    name = f"{inbound.name}."
+    addresses: list[str] = []
+    for listen in inbound.listen:
+        yield f"_sips._tcp.{name} 3600 IN SRV 10 10 {listen.port} {name}"
+        address = listen.host
+        if advertise is not None and ip_address(address).is_private:
+            address = advertise
+        if address not in addresses:
+            addresses.append(address)
+    for address in addresses:
+        yield f"{name} 3600 IN {'AAAA' if ':' in address else 'A'} {address}"
 
 
 def _rule(need: Need) -> Iterator[str]:

@@ -17,10 +17,10 @@ class Need:
     """
     One kind of packets.
 
-    @ivar purpose: C{"dns"}, C{"signalling"}, C{"media"} or C{"pbx"}.
+    @ivar purpose: C{"dns"}, C{"signalling"}, C{"inbound"}, C{"media"} or C{"pbx"}.
     @ivar inbound: it begins outside.
     @ivar protocol: C{"udp"} or C{"tcp"}.
-    @ivar local: our literal address; empty for any.
+    @ivar local: our literal address; empty for any, where C{localPorts} is empty too.
     @ivar localPorts: C{"5060"} or C{"20000-29999"}; empty for any.
     @ivar remote: addresses and networks; empty for any.
     @ivar remotePorts: as C{localPorts}.
@@ -40,7 +40,8 @@ class Need:
         way = "from" if self.inbound else "to"
         there = ", ".join(self.remote) or "anywhere"
         ports = f" port {self.remotePorts}" if self.remotePorts else ""
-        here = f" at {self.local or 'our'} port {self.localPorts}" if self.localPorts else ""
+        end = "at" if self.inbound else "from"
+        here = f" {end} {self.local} port {self.localPorts}" if self.localPorts else ""
         return f"{self.protocol.upper()} {way} {there}{ports}{here}"
 
 
@@ -93,6 +94,11 @@ def _trunk(trunk: TrunkConfiguration) -> Iterator[Need]:
             remotePorts=str(port),
             why=why,
         )
+    if trunk.inbound is not None:
+        allowed = tuple(str(each) for each in trunk.inbound.allow or ())
+        for address in trunk.inbound.listen:
+            called = f"{trunk.name}: the carrier calls in"
+            yield Need("inbound", True, "tcp", address.host, str(address.port), allowed, why=called)
 
 
 def _pbx(pbx: PBXConfiguration, media: str, ports: str) -> Iterator[Need]:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from skypetrunk.tools.firewall import rules
-from tests.service.configurations import COMPLETE, ConfigurationTestCase
+from tests.service.configurations import COMPLETE, ConfigurationTestCase, keyPEM, makeCertificate
 
 
 class FirewallTests(ConfigurationTestCase):
@@ -18,11 +18,11 @@ class FirewallTests(ConfigurationTestCase):
         found, chain = [], ""
         for line in rules(configuration):
             words = line.split()
-            if words[0] == "chain":
+            if words[:1] == ["chain"]:
                 chain = words[1]
-            elif words[-1] == "accept":
+            elif words[-1:] == ["accept"]:
                 found.append(f"{chain}: {' '.join(words)}")
-        self.checkRuleset("\n".join(rules(configuration)))
+        self.checkRuleset("".join(f"{line}\n" for line in rules(configuration)))
         return found
 
     def checkRuleset(self, text: str) -> None:
@@ -74,6 +74,36 @@ class FirewallTests(ConfigurationTestCase):
         found = self.rules(text)
         self.assertIn("output: tcp dport 6061 accept", found)
         self.assertIn("output: ip daddr 127.0.0.1 udp dport 5353 accept", found)
+
+    def test_inbound(self) -> None:
+        """A carrier that calls in needs an open port, and records that lead to it, through NAT too."""
+        certificate, key = makeCertificate("trunk.example.com")
+        self.write("inbound.pem", certificate)
+        self.write("inbound.key", keyPEM(key))
+        inbound = """
+[trunk.inbound]
+listen = ["tls:192.168.1.5:5062"]
+certificate = "inbound.pem"
+key = "inbound.key"
+allow = ["198.51.100.0/24"]
+name = "trunk.example.com"
+
+[[pbx]]"""
+        text = COMPLETE.replace("\n[[pbx]]", inbound)
+        found = self.rules(text)
+        wanted = "input: ip daddr 192.168.1.5 ip saddr 198.51.100.0/24 tcp dport 5062 accept"
+        self.assertIn(wanted, found)
+        text = text.replace("[media]", '[media]\nadvertise = "203.0.113.7"')
+        lines = list(rules(self.load(text)[0]))
+        self.assertEqual(
+            lines[-2:],
+            [
+                "#   _sips._tcp.trunk.example.com. 3600 IN SRV 10 10 5062 trunk.example.com.",
+                "#   trunk.example.com. 3600 IN A 203.0.113.7",
+            ],
+        )
+        lines = list(rules(self.load(text.replace('name = "trunk.example.com"\n', ""))[0]))
+        self.assertIn("trunk.inbound.name", lines[-1])
 
     def test_system(self) -> None:
         """The system's name servers are not known."""

@@ -16,6 +16,7 @@ from skypetrunk.tools.doctor import (
     media,
     names,
     nat,
+    own,
     reach,
     registering,
     steady,
@@ -54,6 +55,7 @@ EXAMINATIONS = (
     Examination(steady.NAME, "Watching the connection", steady.examine),
     Examination(nat.NAME, "Comparing what came back", nat.examine),
     Examination(clock.NAME, "Comparing clocks", clock.examine),
+    Examination(own.NAME, "Looking at what is ours", own.examine),
     Examination(media.NAME, "Calling", media.examine, 60.0),
     Examination(walls.NAME, "Looking at the firewall", walls.examine),
 )

@@ -28,9 +28,8 @@ async def examine(patient: Patient) -> Sequence[Finding]:
         buildResolver(patient.reactor, servers), time.monotonic, patient.questions.append
     )
     draw = random.SystemRandom()
-    locator = trunkLocator(
-        patient.trunk, Records(watched, patient.reactor), lambda most: draw.randint(0, most)
-    )
+    records = patient.records = Records(watched, patient.reactor)
+    locator = trunkLocator(patient.trunk, records, lambda most: draw.randint(0, most))
     try:
         patient.targets = await locator.locate(patient.trunk.domain)
     except NoTarget as problem:

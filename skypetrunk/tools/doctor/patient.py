@@ -24,6 +24,7 @@ from skypetrunk.interfaces import (
     LegStatistics,
     Target,
 )
+from skypetrunk.net.dns_records import Records
 from skypetrunk.net.handshake import HandshakeRecord
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.settings import (
@@ -111,6 +112,7 @@ class Patient:
     @ivar number: what the test call goes to, or C{None} for none.
     @ivar now: the time of this machine, with its zone.
     @ivar questions: what was asked of DNS.
+    @ivar records: the way to DNS, once it was asked.
     @ivar targets: where the carrier is, in the order to try.
     @ivar reached: seconds until TCP stood, by target; what is not in it was not reached.
     @ivar attempts: at TLS, one for each target that was reached.
@@ -126,6 +128,7 @@ class Patient:
     number: str | None = None
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
     questions: list[Question] = field(default_factory=list)
+    records: Records | None = None
     targets: Sequence[Target] = ()
     reached: dict[Target, float] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
