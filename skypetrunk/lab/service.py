@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -67,6 +68,7 @@ class Lab(Service):
         self.settings = settings
         self.credentials = Credentials(reactor, settings)
         self.nodes: list[Node] = []
+        self._cuts: list[IDelayedCall] = []
         self.names = NameServer(
             reactor, Zone(settings.carrier.domain, ()), settings.address, settings.dnsPort
         )
@@ -271,12 +273,16 @@ class Lab(Service):
     def _shaken(self, channel: StreamSignalling) -> None:
         """The handshake is over."""
         if self.settings.cutOn == "handshake":
-            self._reactor.callLater(_SENT, self._cut, channel, self.settings.cutHow)
+            self._cutLater(_SENT, channel)
 
     def _done(self, moment: str, channel: Any) -> None:
         """The carrier has done something after which connections may be cut."""
         if moment == self.settings.cutOn:
-            self._reactor.callLater(_LATER, self._cut, channel, self.settings.cutHow)
+            self._cutLater(_LATER, channel)
+
+    def _cutLater(self, seconds: float, channel: StreamSignalling) -> None:
+        self._cuts = [each for each in self._cuts if each.active()]
+        self._cuts.append(self._reactor.callLater(seconds, self._cut, channel, self.settings.cutHow))
 
     def _cut(self, channel: StreamSignalling, how: str) -> None:
         if channel in self.channels:
@@ -313,6 +319,9 @@ class Lab(Service):
         for wire in [wire for factory in wires for wire in factory.wires]:
             wire.reset()
         await self._until(lambda: not any(factory.wires for factory in wires), _CLOSING)
+        for each in self._cuts:
+            if each.active():
+                each.cancel()
         await self._release()
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> None:

@@ -11,6 +11,8 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
  - C{test_redirection}, C{test_transfer}: 3xx; REFER and Replaces
  - C{test_pbxes}, C{test_carriers}: habits of known PBXes and carriers, with their media
 
+ - C{test_doctor}: the faults of the practice carrier, each named by C{skypetrunk doctor}
+
 What can be heard, with phones: C{test_calls}, C{test_phones}.  Kamailio is the carrier there, and between the
 trunk and another network in C{test_proxy}.
 """

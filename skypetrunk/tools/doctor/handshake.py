@@ -42,6 +42,9 @@ Seconds that a new connection is watched.  A server of TLS 1.3 that wants a cert
 the client thinks that all is well (RFC 8446 section 4.4.2.4).
 """
 
+_SLOW = 0.5
+"""Seconds: the handshake is two times there and back, to the other end of the world too."""
+
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
 
 
@@ -136,6 +139,10 @@ def _good(patient: Patient, record: HandshakeRecord, where: str) -> Finding:
             seen,
             f"{patient.profileKey('static_rsa')}, once the carrier takes others",
         )
+    if last > _SLOW:
+        text = f"{where} takes {last:.1f} s for the handshake: each new connection waits as long."
+        setting = f"at the carrier, or the line: what makes {where} slow"
+        return Finding(NAME, Severity.AMBER, where, text, f"less than {_SLOW} s", f"{last:.1f} s", setting)
     if _asked(record):
         shows = "we show ours" if patient.trunk.tls.certificate else "it takes us without"
         sentence += f"; the server asks for a certificate, and {shows}"
@@ -153,7 +160,7 @@ def _failed(patient: Patient, attempt: Attempt, where: str) -> Finding:
     if look is not None and look.version in _OLD:
         sentence = f"{where} speaks {look.version} at the best; TLS 1.2 is the least that is taken."
         return Finding(
-            NAME, Severity.RED, where, sentence, wanted, look.version, "at the carrier: TLS 1.2 or later"
+            NAME, patient.refusal, where, sentence, wanted, look.version, "at the carrier: TLS 1.2 or later"
         )
     if _asked(attempt.record) and (look is None or look.problem is not None):
         return _certificate(patient, where, problem)
@@ -163,12 +170,14 @@ def _failed(patient: Patient, attempt: Attempt, where: str) -> Finding:
         setting = (
             patient.profileKey("static_rsa") if weak else "at the carrier: suites with ECDHE and AES-GCM"
         )
-        return Finding(NAME, Severity.RED, where, sentence, wanted, f"{look.version} {look.cipher}", setting)
+        return Finding(
+            NAME, patient.refusal, where, sentence, wanted, f"{look.version} {look.cipher}", setting
+        )
     if "no verified TLS connection within" in problem or (look and "ClientHello" in (look.problem or "")):
         sentence = f"{where} accepts the connection and then says nothing."
         return Finding(
             NAME,
-            Severity.RED,
+            patient.refusal,
             where,
             sentence,
             "a ServerHello",
@@ -176,7 +185,7 @@ def _failed(patient: Patient, attempt: Attempt, where: str) -> Finding:
             f"a proxy or firewall between here and {where}, or at the carrier",
         )
     sentence = f"{where} ends the handshake: perhaps it is no TLS server, or something stands between."
-    return Finding(NAME, Severity.RED, where, sentence, wanted, problem, patient.key("targets"))
+    return Finding(NAME, patient.refusal, where, sentence, wanted, problem, patient.key("targets"))
 
 
 def _certificate(patient: Patient, where: str, problem: str) -> Finding:
@@ -186,7 +195,13 @@ def _certificate(patient: Patient, where: str, problem: str) -> Finding:
     else:
         sentence = f"{where} does not accept our certificate {own}."
     return Finding(
-        NAME, Severity.RED, where, sentence, "a client certificate", problem, patient.key("tls.certificate")
+        NAME,
+        patient.refusal,
+        where,
+        sentence,
+        "a client certificate",
+        problem,
+        patient.key("tls.certificate"),
     )
 
 
@@ -196,7 +211,7 @@ def _lost(patient: Patient, attempt: Attempt, where: str, why: str) -> Finding:
     sentence = f"{where} closes the connection right after the handshake."
     return Finding(
         NAME,
-        Severity.RED,
+        patient.refusal,
         where,
         sentence,
         "a connection that stands",

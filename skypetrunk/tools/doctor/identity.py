@@ -23,7 +23,7 @@ from skypetrunk.tools.doctor.patient import Attempt, Patient, shown
 NAME = "identity"
 
 _SOON = datetime.timedelta(days=14)
-"""A certificate that ends sooner is told of, if it is not one that lives only for a few days."""
+"""A certificate that ends sooner is told of; one that lives for days only, in the second half of these."""
 
 _LEAST_BITS = 2048
 
@@ -75,8 +75,7 @@ def _ends(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
     now = patient.now()
     for each in attempt.chain:
         end, life = each.not_valid_after_utc, each.not_valid_after_utc - each.not_valid_before_utc
-        # Certificates that live for days are renewed when a third is left.
-        if end - now < min(_SOON, life / 3):
+        if end - now < min(_SOON, life / 2):
             left = (end - now).days
             who = each.subject.rfc4514_string() or "(no name)"
             yield Finding(
@@ -84,7 +83,7 @@ def _ends(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
                 Severity.AMBER,
                 "expiry",
                 f"The certificate of {who} ends in {left} day{'' if left == 1 else 's'}; calls end with it.",
-                f"more than {min(_SOON, life / 3).days} days",
+                f"more than {min(_SOON, life / 2).days} days",
                 f"{end:%Y-%m-%d %H:%M} UTC",
                 "at the carrier: a new certificate",
             )
@@ -106,7 +105,7 @@ def _pins(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
 
 def _refused(patient: Patient, attempt: Attempt, problem: PeerNotVerified) -> Finding:
     sentence, setting = _why(patient, attempt, problem)
-    return Finding(NAME, Severity.RED, "certificate", sentence, problem.wanted, problem.seen, setting)
+    return Finding(NAME, patient.refusal, "certificate", sentence, problem.wanted, problem.seen, setting)
 
 
 _RENEW = "at the carrier: a new certificate"
@@ -117,7 +116,7 @@ def _why(patient: Patient, attempt: Attempt, problem: PeerNotVerified) -> tuple[
     chain, now = attempt.chain, patient.now()
     leaf, domain = chain[0], patient.trunk.domain
     where = shown(attempt.target)
-    unknown = _unknown(patient, chain)
+    unknown = _unknown(patient, chain, problem.seen)
     if leaf.subject == leaf.issuer:
         text = f"{where} shows a certificate that it has signed itself, so nobody vouches for it"
         return f"{text}.", patient.key("tls.ca_file")
@@ -145,7 +144,7 @@ def _why(patient: Patient, attempt: Attempt, problem: PeerNotVerified) -> tuple[
     return _names(patient, attempt) or (f"{where} does not prove that it is {domain}.", patient.key("domain"))
 
 
-def _unknown(patient: Patient, chain: Sequence[x509.Certificate]) -> tuple[str, str] | None:
+def _unknown(patient: Patient, chain: Sequence[x509.Certificate], seen: str) -> tuple[str, str] | None:
     """Where the chain leads to nobody who is trusted."""
     roots, tls = trustRoots(patient.trunk.tls), patient.trunk.tls
     top = chain[-1]
@@ -153,12 +152,18 @@ def _unknown(patient: Patient, chain: Sequence[x509.Certificate]) -> tuple[str, 
     known = set(roots.names)
     broken = next((each for each in chain if each.issuer not in names and each is not top), None)
     issuer = (broken or top).issuer.rfc4514_string()
-    if tls.caFile is None or issuer in known:
+    whose = f"the roots in {tls.caFile}" if tls.caFile else "the system's roots"
+    if tls.caFile is None and "root" not in seen:
         return None
+    if issuer in known:
+        if "not among the roots" not in seen:
+            return None
+        text = f"The certificate names {issuer} as its CA, but has not been signed by the key in {tls.caFile}"
+        return f"{text}.", patient.key("tls.ca_file")
     if len(chain) == 1 and chain[0].subject != chain[0].issuer:
         text = f"The server sends its certificate without that of the CA that issued it, {issuer}"
         return f"{text}.", f"at the carrier: the whole chain; or that CA in {patient.key('tls.ca_file')}"
-    text = f"The certificate was issued under {issuer}, which is not among the roots in {tls.caFile}"
+    text = f"The certificate was issued under {issuer}, which is not among {whose}"
     return f"{text}.", patient.key("tls.ca_file")
 
 

@@ -28,7 +28,9 @@ NAME = "media"
 
 _HOST = "127.0.0.1"
 _TONE = 450
-_TALK = 3.0
+TALK = 3.0
+"""Seconds of the call: its beginning and its steady state."""
+
 _PATIENCE = 5.0
 _RINGING = 30.0
 """Seconds for somebody to answer."""
@@ -64,7 +66,7 @@ async def _called(patient: Patient, phone: Phone, number: str) -> Sequence[Findi
             lambda: call.phase is not Phase.CALLING and call.phase is not Phase.RINGING, _RINGING
         )
         if call.phase is Phase.ANSWERED:
-            await deferLater(patient.reactor, _TALK)
+            await deferLater(patient.reactor, TALK)
     finally:
         call.hangUp()
     await patient.until(lambda: bool(patient.ended), _PATIENCE)

@@ -48,7 +48,7 @@ def _certificate(patient: Patient, path: Path, key: str) -> Iterator[Finding]:
     elif end <= now:
         text = f"Our certificate {path} expired on {end:%Y-%m-%d}."
         yield Finding(NAME, Severity.RED, "certificate", text, wanted, seen, setting)
-    elif end - now < min(_SOON, (end - certificate.not_valid_before_utc) / 3):
+    elif end - now < min(_SOON, (end - certificate.not_valid_before_utc) / 2):
         text = f"Our certificate {path} ends in {(end - now).days} days."
         yield Finding(NAME, Severity.AMBER, "certificate", text, wanted, seen, setting)
     else:

@@ -143,6 +143,11 @@ class Patient:
         """Calls that are over, and their media."""
         return self._calls.calls
 
+    @property
+    def refusal(self) -> Severity:
+        """How bad it is that one server is of no use: another may be."""
+        return Severity.AMBER if any(each.good for each in self.attempts) else Severity.RED
+
     def key(self, name: str) -> str:
         """A key of this trunk, as it stands in the messages of C{skypetrunk check}."""
         return f"trunk.{self.trunk.name}.{name}"

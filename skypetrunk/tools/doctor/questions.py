@@ -14,7 +14,11 @@ from twisted.names import dns, error
 from twisted.names.common import ResolverBase
 from twisted.python.failure import Failure
 
-__all__ = ["Answer", "Question", "WatchedResolver"]
+__all__ = ["SILENT", "Answer", "Question", "WatchedResolver"]
+
+
+SILENT = "no answer"
+"""The problem of a question that nobody has reacted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def _problem(failure: Failure) -> str | None:
     if failure.check(error.DNSNameError, error.AuthoritativeDomainError):
         return None
     if failure.check(DeferTimeout, error.DNSQueryTimeoutError):
-        return "no answer"
+        return SILENT
     kinds: dict[type, str] = {
         error.DNSServerError: "the name server failed (SERVFAIL)",
         error.DNSQueryRefusedError: "the name server refused",

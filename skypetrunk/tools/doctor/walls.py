@@ -11,6 +11,7 @@ from attrs import evolve
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
+from skypetrunk.tools.doctor.questions import SILENT
 from skypetrunk.tools.needs import Need, needs
 
 NAME = "firewall"
@@ -44,7 +45,8 @@ def _needs(patient: Patient, trunk: TrunkConfiguration) -> Iterator[Need]:
 
 def _holds(patient: Patient, need: Need) -> bool | None:
     if need.purpose == "dns":
-        answered = [each for each in patient.questions if each.problem is None]
+        # A name server that fails, or refuses, has been asked all the same.
+        answered = [each for each in patient.questions if each.problem != SILENT]
         if need.protocol == "tcp" or not patient.questions:
             return None
         return bool(answered)

@@ -1,0 +1,113 @@
+"""A practice carrier in this process, a configuration for it, and the doctor on it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from skypetrunk.lab.authority import writePrivately
+from skypetrunk.lab.service import Lab
+from skypetrunk.lab.settings import CarrierSettings, LabSettings
+from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.tools.doctor import diagnose
+from skypetrunk.tools.doctor.document import document
+from skypetrunk.tools.doctor.finding import Finding
+from skypetrunk.tools.doctor.patient import Patient
+from skypetrunk.wire.secret import Secret
+
+ACCOUNT = "99051000000001"
+PASSWORD = "hunter2-MARKER"
+HOST = "127.0.0.1"
+
+PIN = f'pins = ["sha256/{"A" * 43}="]'
+"""Of a key that nobody has."""
+
+_TRUNK = """\
+[[trunk]]
+name = "carrier"
+profile = "skype-connect"
+username = "{account}"
+password_file = "password"
+
+[trunk.tls]
+ca_file = "ca.pem"
+{tls}
+
+[[pbx]]
+name = "pbx"
+listen = ["udp:127.0.0.1:{listen}"]
+address = "udp:127.0.0.1:5070"
+
+[media]
+address = "127.0.0.1"
+
+[dns]
+servers = ["{address}:{dns}"]
+
+[numbers]
+country = "GB"
+"""
+
+
+class DoctorCase(TestCase):
+    """
+    Has a lab, and a trunk for it.
+
+    @ivar directory: where the configuration is.
+    @ivar patient: the last one that was examined.
+    """
+
+    patient: Patient
+    timeout = 60
+
+    def setUp(self) -> None:
+        """The directory."""
+        self.directory = Path(tempfile.mkdtemp(prefix="doctor-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+
+    def lab(self, settings: LabSettings | None = None, **changes: Any) -> Lab:
+        """A lab that runs until the test ends."""
+        lab = Lab(reactor, replace(settings or self.healthy(), **changes))
+        lab.listen()
+        lab.startService()
+        self.addCleanup(lab.stopService)
+        return lab
+
+    def healthy(self, **changes: Any) -> LabSettings:
+        """Settings of a lab that is well; C{changes} are those of its carrier."""
+        carrier = CarrierSettings({ACCOUNT: Secret(PASSWORD)}, **changes)
+        return LabSettings(carrier, self.directory, port=0, dnsPort=0)
+
+    def configuration(
+        self, lab: Lab, *, account: str = ACCOUNT, password: str = PASSWORD, tls: str = ""
+    ) -> Configuration:
+        """The trunk for C{lab}."""
+        directory = lab.settings.directory
+        writePrivately(directory / "password", password.encode())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((HOST, 0))
+            listen = probe.getsockname()[1]
+        text = _TRUNK.format(
+            account=account, listen=listen, address=lab.settings.address, dns=lab.names.port, tls=tls
+        )
+        path = directory / "trunk.toml"
+        writePrivately(path, text.encode())
+        return loadConfiguration(path, {})[0]
+
+    async def examined(self, configuration: Configuration, number: str | None = None) -> Sequence[Finding]:
+        """What the doctor finds."""
+        ((self.patient, findings),) = await diagnose(
+            reactor, configuration, configuration.trunks, None, number
+        )
+        text = json.dumps(document([(self.patient, findings)], "1"))
+        self.assertNotIn(PASSWORD, text + repr(findings))
+        return findings
