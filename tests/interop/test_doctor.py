@@ -110,7 +110,7 @@ FAULTS = {
     "dead node alone": Fault(
         {"nodes": "dead"}, "tcp", RED, "refuses connections", "firewall: TCP", also=("firewall",)
     ),
-    "slow node": Fault({"nodes": "slow", "delay": "0.55"}, "tls", AMBER, "for the handshake", "slow"),
+    "slow node": Fault({"nodes": "slow", "delay": "1.05"}, "tls", AMBER, "for the handshake", "slow"),
     "mute node": Fault(
         {"nodes": "mute"}, "register", RED, "does not answer REGISTER", "at the carrier", also=("options",)
     ),

@@ -15,7 +15,7 @@ from skypetrunk.wire.uri import SIPURI
 
 NAME = "options"
 
-_PATIENCE = 2.0
+_PATIENCE = 4.0
 
 
 async def examine(patient: Patient) -> Sequence[Finding]:

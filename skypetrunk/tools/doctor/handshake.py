@@ -42,7 +42,7 @@ Seconds that a new connection is watched.  A server of TLS 1.3 that wants a cert
 the client thinks that all is well (RFC 8446 section 4.4.2.4).
 """
 
-_SLOW = 0.5
+_SLOW = 1.0
 """Seconds: the handshake is two times there and back, to the other end of the world too."""
 
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
@@ -142,7 +142,7 @@ def _good(patient: Patient, record: HandshakeRecord, where: str) -> Finding:
     if last > _SLOW:
         text = f"{where} takes {last:.1f} s for the handshake: each new connection waits as long."
         setting = f"at the carrier, or the line: what makes {where} slow"
-        return Finding(NAME, Severity.AMBER, where, text, f"less than {_SLOW} s", f"{last:.1f} s", setting)
+        return Finding(NAME, Severity.AMBER, where, text, f"less than {_SLOW:g} s", f"{last:.1f} s", setting)
     if _asked(record):
         shows = "we show ours" if patient.trunk.tls.certificate else "it takes us without"
         sentence += f"; the server asks for a certificate, and {shows}"
