@@ -112,6 +112,8 @@ class _Core:
 
     def send(self, request: Request, channel: IMessageChannel, inputs: _Inputs) -> None:
         self.heard()
+        # What answered before, with a challenge, may be silent now.
+        self.anyProvisional = False
         if self.waiting is not None:
             self.wait = self.waiting(inputs.silent)
         self.request = request
@@ -280,7 +282,7 @@ class InviteClient:
 
     @property
     def anyProvisional(self) -> bool:
-        """Some server took the INVITE on: after this no other target may be tried on silence."""
+        """Some server took the INVITE on, as last sent: then no other one may be tried on silence."""
         return self._core.anyProvisional
 
     def start(self) -> None:

@@ -369,6 +369,7 @@ class HealthTests(FlowsTestCase):
         self.network.advance(2.1)
         self.assertEqual(self.network.attempts[3:], [("192.0.2.1", 5061)])
         self.assertEqual(self.events[-1], "up tls:192.0.2.1:5061")
+        self.assertEqual(self.health(), [])
 
     def test_closedSoon(self) -> None:
         """A server that takes the connection and drops it at once is passed over; not one that idles."""

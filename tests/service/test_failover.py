@@ -10,8 +10,22 @@ import re
 from pathlib import Path
 from typing import Any
 
-from skypetrunk.interfaces import IServerTransaction, Target
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from skypetrunk.core.servers import Servers
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import (
+    CallRequest,
+    ICallAttempt,
+    ICallTargets,
+    IMessageChannel,
+    IServerTransaction,
+    Target,
+)
+from skypetrunk.testing import RecordingChannel
 from skypetrunk.wire.message import Header, Request, parseMessage, responseTo
+from skypetrunk.wire.uri import SIPURI
 from tests.core.callnet import SAVP, sdp
 from tests.net.certificates import dns, leaf
 from tests.net.network import Listeners
@@ -67,6 +81,55 @@ class FailoverCase(FlowLossCase):
         for number, pump in enumerate(self.network.pumps):
             if pump.clientIO.getPeer().host == host:
                 self.network.deafen(number)
+
+
+class Counting:
+    """Limits that refuse nothing."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def refusal(self, name: str, request: CallRequest) -> CallRefused | None:
+        """None."""
+        return None
+
+    def taken(self, name: str, request: CallRequest) -> None:
+        """Count it."""
+        self.names.append(name)
+
+
+@implementer(ICallTargets, ICallAttempt)
+class Stranger:
+    """One server, which has proved nothing."""
+
+    def __init__(self, channel: RecordingChannel) -> None:
+        self.channel = channel
+
+    def attempt(self) -> ICallAttempt:
+        """The only one."""
+        attempt: ICallAttempt = self
+        return attempt
+
+    def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
+        """There."""
+        return succeed(self.channel)
+
+    def stands(self) -> bool:
+        """It does."""
+        return True
+
+    def another(self) -> bool:
+        """None."""
+        return False
+
+    def answered(self) -> None:
+        """Not looked at."""
+
+    def silent(self, reason: str) -> None:
+        """Not looked at."""
+
+    def refused(self, reason: str, retryAfter: float | None) -> None:
+        """Not looked at."""
 
 
 class FollowTests(FailoverCase):
@@ -203,6 +266,47 @@ class FollowTests(FailoverCase):
         self.assertIn(487, self.pbx.got())
         self.assertEqual((self.plane.open, self.trunk.side.calls), (0, 0))
 
+    def test_redirected(self) -> None:
+        """Where a call was redirected its next server gets another Call-ID and tag all the same."""
+        self.trunk.side.redirect = "follow"
+        self.call()
+        self.answers(302, ("Contact", f"<sip:+4421@{DOMAIN}>"))
+        self.answers(503)
+        self.assertEqual(self.at("INVITE"), [A, A, B])
+        first, again, other = (each.request for each in self.invites())
+        self.assertEqual(first.callID, again.callID)
+        self.assertNotEqual(first.callID, other.callID)
+        self.assertNotEqual(first.fromAddress.tag, other.fromAddress.tag)
+        self.assertEqual((other.uri, other.cseq.number), (again.uri, 1))
+
+    def test_countedOnce(self) -> None:
+        """Limits count a call once, however many servers it tries."""
+        guard = self.trunk.side.guard = Counting()
+        self.call()
+        self.answers(503)
+        self.assertEqual(guard.names, ["carrier"])
+
+    def test_recovered(self) -> None:
+        """A server that answers a call is well again."""
+        health = self.trunk.flows.health
+        health.failed(Target(A, 5061, A), "INVITE is not answered", mute=True)
+        for host in (B, C):
+            health.failed(Target(host, 5061, host), "503", 3600)
+        self.call()
+        self.assertEqual(self.at("INVITE"), [A])
+        self.assertIn(A, self.held())
+        self.answers(180)
+        self.assertNotIn(A, self.held())
+
+    def test_verifiedOnly(self) -> None:
+        """A way that is not verified is none (RFC 4568 section 7): nothing is sent there."""
+        channel = RecordingChannel(self.reactor, "tcp:192.0.2.66:5060", "tcp:198.51.100.1:5060")
+        self.assertFalse(channel.secure)
+        self.trunk.side.servers = Servers(lambda: Stranger(channel), 4)
+        self.call()
+        self.assertEqual(channel.sent, [])
+        self.assertIn(503, self.pbx.got())
+
     def test_statusUp(self) -> None:
         """A call that another server took counts once."""
         self.call()
@@ -231,6 +335,21 @@ class SilentTests(FailoverCase):
         self.assertEqual(self.trunk.side.calls, 1)
         self.call()
         self.assertEqual(self.at("INVITE"), [B, B])
+
+    def test_afterChallenge(self) -> None:
+        """A server that asks for credentials, and leaves the INVITE with them without an answer."""
+        health = self.trunk.flows.health
+        health.failed(Target(A, 5061, A), "refused")
+        self.pbx.cancel(self.invited)
+        self.call()
+        (asked,) = self.invites(B)
+        challenge = Header("WWW-Authenticate", 'Digest realm="x", nonce="n", algorithm=MD5, qop="auth"')
+        asked.respond(responseTo(asked.request, 401, None, [challenge], toTag="x"))
+        self.deafen(B)
+        self.serve((C, 5061))
+        self.network.flush()
+        self.network.advance(4)
+        self.assertEqual(self.at("INVITE"), [B, C])
 
     def test_alone(self) -> None:
         """With nowhere else to go an INVITE has until timer B."""
