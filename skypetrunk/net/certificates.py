@@ -4,7 +4,9 @@ Trust roots and certificates of our own, from PEM files.
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from cryptography import x509
@@ -82,6 +84,28 @@ def loadOwnCertificate(chainPEM: bytes, keyPEM: bytes, keyPassword: bytes | None
         crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type, unused-ignore]
         tuple(crypto.X509.from_cryptography(each) for each in rest),
     )
+
+
+def checkOwnCertificate(own: OwnCertificate, now: datetime.datetime) -> None:
+    """
+    Can it be used now: does each certificate of its chain issue the one before, and are all of them valid?
+
+    @param now: with its time zone.
+    @raise ValueError: says what is wrong.
+    """
+    chain = [each.to_cryptography() for each in (own.certificate, *own.chain)]
+    for each in chain:
+        name = each.subject.rfc4514_string()
+        if now < each.not_valid_before_utc:
+            raise ValueError(f"{name} is not valid before {each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+        if now > each.not_valid_after_utc:
+            raise ValueError(f"{name} ended on {each.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+    for each, issuer in pairwise(chain):
+        try:
+            each.verify_directly_issued_by(issuer)
+        except Exception:
+            names = each.subject.rfc4514_string(), issuer.subject.rfc4514_string()
+            raise ValueError("{} was not issued by {}, which follows it".format(*names)) from None
 
 
 def _twistedCertificate(certificate: x509.Certificate) -> ssl.Certificate:

@@ -76,6 +76,10 @@ class CarrierListener:
             for address, port in zip(self._listen, self._ports, strict=True)
         )
 
+    def replaceTLS(self, tls: ServerTLS) -> None:
+        """From the next connection on, show and ask this."""
+        self._listener.tls = tls
+
     def stop(self) -> Deferred[None]:
         """Close all of it; fires when every port is free again and every connection closed."""
         ports, self._ports = self._ports, []

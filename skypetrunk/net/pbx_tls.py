@@ -153,6 +153,11 @@ class TLSStreams:
         tls = self.tls.client(address.host)
         return TLSClientEndpoint(tcp, tls, self._clock, str(address), CONNECT_SECONDS).connect(self._called)
 
+    def replace(self, tls: PBXTLS) -> None:
+        """From the next connection on, ask and show this; whether a PBX that connects is asked stays so."""
+        self.tls = tls
+        self.listener.tls = tls.server
+
     def close(self) -> None:
         """Close all of it."""
         self.listener.abandon()

@@ -119,6 +119,12 @@ class PBXTransports:
         """TLS connections of who may connect that came to nothing."""
         return 0 if self._secure is None else self._secure.failures
 
+    def replaceTLS(self, tls: PBXTLS) -> None:
+        """From the next connection on, ask and show this."""
+        self._tls = tls
+        if self._secure is not None:
+            self._secure.replace(tls)
+
     def listen(self, transactions: ITransactions) -> None:
         """
         Bind every address.

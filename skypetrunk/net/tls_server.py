@@ -142,6 +142,8 @@ class _Gate(Protocol):
 
     def __init__(self, listener: TLSListener, address: IAddress | None) -> None:
         self._listener = listener
+        # As it was when the connection was made.
+        self.tls = listener.tls
         self._address = address
         self.host = getattr(address, "host", "")
         self._timer: IDelayedCall | None = None
@@ -163,7 +165,7 @@ class _Gate(Protocol):
         """The handshake is over, with a valid chain where one was asked for."""
         self._cancel()
         try:
-            proof = self._listener.tls.verify(self.transport.getHandle(), self.host)
+            proof = self.tls.verify(self.transport.getHandle(), self.host)
         except BaseException as problem:
             self._deny(problem if isinstance(problem, Exception) else PeerNotVerified("proof", repr(problem)))
             return
@@ -226,22 +228,21 @@ class _Gates(Factory):
 
 @implementer(IOpenSSLServerConnectionCreator)
 class _Creator:
-    def __init__(self, tls: ServerTLS) -> None:
-        self._tls = tls
-
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         gate: Any = tlsProtocol.wrappedProtocol
 
         def refused(problem: PeerNotVerified) -> None:
             gate.problem = problem
 
-        return self._tls.connection(tlsProtocol, refused, gate.host)
+        connection: SSL.Connection = gate.tls.connection(tlsProtocol, refused, gate.host)
+        return connection
 
 
 class TLSListener(TLSMemoryBIOFactory):
     """
     What a TLS port makes of connections.
 
+    @ivar tls: what the next connection is shown and asked; may be replaced.
     @ivar strangers: those of others than C{allow}, closed before a handshake.
     @ivar failures: connections whose handshake did not come to a good end.
     @ivar crowded: connections closed before a handshake because there were too many.
@@ -265,7 +266,7 @@ class TLSListener(TLSMemoryBIOFactory):
         @param allow: who may connect; C{None} for everybody.
         @param ended: told of each handshake that was none.
         """
-        super().__init__(_Creator(tls), False, _Gates(self), clock)
+        super().__init__(_Creator(), False, _Gates(self), clock)
         self.tls = tls
         self.factory = factory
         self.clock = clock

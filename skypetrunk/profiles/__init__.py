@@ -50,6 +50,7 @@ class CarrierProfile:
     @ivar handshakeTimeout: seconds of TLS until the next server is tried.
     @ivar inviteTimeout: seconds without any answer to INVITE until the next server is tried.
     @ivar failover: answers to INVITE, beside 503, after which it is tried.
+    @ivar laxUsage: its certificate is good when it calls in, too, if it is for servers only.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
     """
 
@@ -75,6 +76,7 @@ class CarrierProfile:
     diversion: str
     wildcards: bool
     targetNames: tuple[str, ...]
+    laxUsage: bool
     staticRSA: bool
     naptr: bool
     connectTimeout: int
@@ -134,6 +136,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         diversion=table.choice("diversion", ("none", "diversion", "history-info"), "none"),
         wildcards=table.boolean("wildcards", False),
         targetNames=_targetNames(table),
+        laxUsage=table.boolean("lax_usage", False),
         staticRSA=table.boolean("static_rsa", False),
         naptr=table.boolean("naptr", True),
         connectTimeout=table.integer("tcp_timeout", 1, 30, 2),

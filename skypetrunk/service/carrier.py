@@ -31,13 +31,11 @@ from skypetrunk.net.call_targets import CallTargets
 from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
-from skypetrunk.net.revocation import AnswerCache
-from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
+from skypetrunk.service.carrier_tls import CarrierTLS
 from skypetrunk.service.media_advice import MediaAdvice
 from skypetrunk.service.options_instead import OptionsInstead, pingMaker
 from skypetrunk.service.password_file import watchedAccount
 from skypetrunk.service.settings import TrunkConfiguration
-from skypetrunk.service.tls_files import clientTLS, inboundTLS
 from skypetrunk.service.trunk_status import trunkStatus
 from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.message import Response
@@ -118,14 +116,11 @@ class Carrier:
         self._advice = MediaAdvice(configuration.name, mediaAddress)
         self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)
         self.side.transactions = self.transactions
+        self._tls = CarrierTLS(configuration, reactor, locator, lambda: self.flows.handshake())
         self.flows = TrunkFlows(
             configuration.domain,
             locator,
-            tlsConnector(
-                reactor,
-                clientTLS(configuration, reactor, locator, AnswerCache()),
-                Budgets(configuration.profile.connectTimeout, configuration.profile.handshakeTimeout),
-            ),
+            self._tls.connector,
             self.transactions,
             reactor,
             token,
@@ -137,17 +132,18 @@ class Carrier:
         )
         self.inbound: CarrierListener | None = None
         inbound = configuration.inbound
-        if inbound is not None:
+        if inbound is not None and self._tls.inbound is not None:
             self.inbound = CarrierListener(
                 reactor,
                 reactor,
                 token,
-                inboundTLS(inbound, configuration.domain, configuration.profile.wildcards),
+                self._tls.inbound,
                 inbound.listen,
                 inbound.allow,
                 self.transactions,
                 observer,
             )
+            self._tls.replaceInbound = self.inbound.replaceTLS
             first = inbound.listen[0]
             transport = Parameters((("transport", "tls"),))
             host = inbound.name or first.host
@@ -198,12 +194,14 @@ class Carrier:
     def start(self) -> None:
         """Connect, and register if the carrier wants it."""
         self.flows.start()
+        self._tls.start()
 
     async def stop(self) -> None:
         """Take the registration back, then close; bounded."""
         self._notUp()
         self._passwordWatch.stop()
         self._instead.stop()
+        self._tls.stop()
         if self._ping is not None:
             self._ping.stop()
         if self.registration is not None and self.flows.current() is not None:
@@ -259,6 +257,7 @@ class Carrier:
         return waiting.addBoth(over)
 
     def _flowUp(self, channel: IMessageChannel) -> None:
+        self._tls.connected()
         self.side.address.use(channel)
         if self.registration is not None:
             self.registration.start(channel)

@@ -12,12 +12,14 @@ from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import INumberPlan, IPBXDialect, IServerTransaction
+from skypetrunk.net.pbx_tls import PBXTLS
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.pbx.dialect import BoundedDialect
 from skypetrunk.pbx.doorkeeper import Doorkeeper
 from skypetrunk.pbx.health import HealthTable
 from skypetrunk.pbx.registrar import Registrar
+from skypetrunk.service.certificate_watch import CertificateWatch
 from skypetrunk.service.health import HealthWatch, OptionsProbe, WatchedTransactions
 from skypetrunk.service.settings import PBXConfiguration
 from skypetrunk.service.tls_files import pbxTLS
@@ -79,6 +81,12 @@ class PBX:
             tls=None if configuration.tls is None else pbxTLS(configuration.tls),
             waited=waited,
         )
+        self._watch: CertificateWatch[PBXTLS] | None = None
+        secure = configuration.tls
+        if secure is not None:
+            self._watch = CertificateWatch(
+                self.name, reactor, secure.files, lambda: pbxTLS(secure), self.transports.replaceTLS
+            )
         self.side = PBXSide(
             configuration.name,
             self.transports,
@@ -156,7 +164,9 @@ class PBX:
         return refusal or self.registrar.register(request, transaction.channel.peer)
 
     def start(self) -> None:
-        """Ask for its health, if that is wanted."""
+        """Ask for its health, if that is wanted; watch its certificates."""
+        if self._watch is not None:
+            self._watch.start()
         if self.probe is not None:
             self.probe.start()
 
@@ -177,6 +187,8 @@ class PBX:
 
     async def stop(self) -> None:
         """Close the listeners; what is still on the wire is dropped."""
+        if self._watch is not None:
+            self._watch.stop()
         if self.probe is not None:
             self.probe.stop()
         self.transactions.stop()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+from cryptography import x509
 from twisted.internet.defer import Deferred
 
 from skypetrunk.errors import ConfigurationError
@@ -11,6 +14,7 @@ from skypetrunk.interfaces import ITargetLocator
 from skypetrunk.net.certificates import (
     OwnCertificate,
     TrustRoots,
+    checkOwnCertificate,
     loadOwnCertificate,
     loadTrustRoots,
     systemTrustRoots,
@@ -21,6 +25,7 @@ from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.pbx_tls import PBXTLS
 from skypetrunk.net.revocation import OFF, AnswerCache, RevocationPolicy
 from skypetrunk.net.tls_server import ServerTLS
+from skypetrunk.profiles import CarrierProfile
 from skypetrunk.service.settings import (
     InboundConfiguration,
     PBXTLSConfiguration,
@@ -58,6 +63,41 @@ def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
         raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None
 
 
+def checkFiles(tls: TLSConfiguration) -> None:
+    """
+    Can the files be used from now on?
+
+    @raise ConfigurationError: says what is wrong.
+    """
+    own, roots = ownCertificate(tls), trustRoots(tls)
+    if own is not None:
+        try:
+            checkOwnCertificate(own, datetime.now(UTC))
+        except ValueError as error:
+            raise ConfigurationError((f"{tls.certificate}: {error}",)) from None
+    if len(roots.unusable) == len(roots.names):
+        raise ConfigurationError((f"{tls.caFile}: no root, only what others issued",))
+
+
+def endings(tls: TLSConfiguration) -> Iterator[tuple[str, datetime]]:
+    """
+    What of the files ends, and when: our certificate and its chain, and the last of the roots.
+
+    @raise ConfigurationError: one that cannot be read.
+    @raise OSError: likewise.
+    """
+    own = ownCertificate(tls)
+    if own is not None:
+        for each in (own.certificate, *own.chain):
+            certificate = each.to_cryptography()
+            name = certificate.subject.rfc4514_string()
+            yield f"{tls.certificate}: our certificate {name}", certificate.not_valid_after_utc
+    if tls.caFile is not None:
+        roots = x509.load_pem_x509_certificates(tls.caFile.read_bytes())
+        last = max(roots, key=lambda root: root.not_valid_after_utc)
+        yield f"{tls.caFile}: the last root, {last.subject.rfc4514_string()},", last.not_valid_after_utc
+
+
 def clientTLS(
     trunk: TrunkConfiguration, reactor: Any, locator: ITargetLocator, cache: AnswerCache
 ) -> ClientTLS:
@@ -79,11 +119,12 @@ def clientTLS(
     )
 
 
-def inboundTLS(inbound: InboundConfiguration, domain: str, wildcards: bool) -> ServerTLS:
+def inboundTLS(inbound: InboundConfiguration, domain: str, profile: CarrierProfile) -> ServerTLS:
     """
     What a carrier that calls in must prove, and what we show it.
 
     @param domain: what its certificate must prove, where one is asked for.
+    @param profile: how.
     @raise ConfigurationError: a file that cannot be used.
     """
     own = ownCertificate(inbound.files)
@@ -93,8 +134,14 @@ def inboundTLS(inbound: InboundConfiguration, domain: str, wildcards: bool) -> S
         return ServerTLS(own)
     try:
         roots = inbound.files.caFile.read_bytes()
-        identity = IdentityPolicy(inbound.files.pins, wildcards)
-        return ServerTLS(own, roots=roots, identity=identity, name=domain)
+        identity = IdentityPolicy(inbound.files.pins, profile.wildcards, profile.targetNames)
+        return ServerTLS(
+            own,
+            roots=roots,
+            identity=identity,
+            name=domain,
+            serverAuthClients=profile.laxUsage,
+        )
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{inbound.files.caFile}: no usable CA certificates: {error}",)) from None
 
@@ -139,4 +186,13 @@ def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
         raise ConfigurationError((f"{tls.files.caFile}: no usable CA certificates: {error}",)) from None
 
 
-__all__ = ["clientTLS", "inboundTLS", "ownCertificate", "pbxTLS", "revocationPolicy", "trustRoots"]
+__all__ = [
+    "checkFiles",
+    "clientTLS",
+    "endings",
+    "inboundTLS",
+    "ownCertificate",
+    "pbxTLS",
+    "revocationPolicy",
+    "trustRoots",
+]

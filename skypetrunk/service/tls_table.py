@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -17,6 +17,9 @@ from skypetrunk.profiles.tables import Table
 from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.secrets import readSecretFile
 from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
+
+EXPIRY_DAYS = 14
+"""How many days before its end a certificate is warned of."""
 
 _PBX_KEYS = ("certificate", "key", "key_password_file", "ca_file", "pins", "name")
 
@@ -149,9 +152,10 @@ def _checkRoots(table: Table, path: Path) -> None:
 
 
 def _warnExpired(table: Table, name: str, path: Path, certificate: x509.Certificate) -> None:
-    end = certificate.not_valid_after_utc
-    if end < datetime.now(UTC):
-        text = f"{path}: {certificate.subject.rfc4514_string()} expired on {end:%Y-%m-%d}"
+    end, now = certificate.not_valid_after_utc, datetime.now(UTC)
+    if end < now + timedelta(days=EXPIRY_DAYS):
+        word = "expired" if end < now else "expires"
+        text = f"{path}: {certificate.subject.rfc4514_string()} {word} on {end:%Y-%m-%d}"
         table.problems.warn(table.key(name), text)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.python import usage
 
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
+from skypetrunk.service.tls_table import EXPIRY_DAYS
 from skypetrunk.tools.options import CommandOptions
 
 
@@ -81,7 +83,9 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
             f", {tls.get('version')} {tls.get('cipher')}, proved by {tls.get('proof')}" if trunk["up"] else ""
         )
         if trunk["up"] and tls.get("expires"):
-            proof += f", certificate until {tls['expires'][:10]}"
+            end = datetime.fromisoformat(tls["expires"])
+            days = (end - datetime.now(UTC)).days
+            proof += f", certificate until {end:%Y-%m-%d}{f' ({days} days)' if days < EXPIRY_DAYS else ''}"
         if trunk["up"] and tls.get("revocation"):
             proof += f", {tls['revocation']}"
         problem = f": {trunk['problem']}" if trunk["problem"] else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.profiles import loadProfile
 from skypetrunk.service.tls_files import inboundTLS
 from skypetrunk.tools.check import summary
 from tests.service.configurations import SHORT, ConfigurationTestCase, keyPEM, makeCertificate
@@ -40,7 +41,7 @@ class TableTests(ConfigurationTestCase):
         assert inbound is not None
         self.assertEqual((str(inbound.listen[0]), inbound.name), ("tls:192.0.2.1:5061", "trunk.example.com"))
         self.assertIsNone(inbound.allow)
-        self.assertTrue(inboundTLS(inbound, "carrier.example", False).asks)
+        self.assertTrue(inboundTLS(inbound, "carrier.example", loadProfile("generic")).asks)
         (line,) = [line for line in summary(configuration) if line.startswith("trunk ")]
         self.assertIn("is called at tls:192.0.2.1:5061, by who has a certificate under", line)
 
@@ -50,7 +51,7 @@ class TableTests(ConfigurationTestCase):
         configuration, _ = self.load(self.text(*lines))
         inbound = configuration.trunks[0].inbound
         assert inbound is not None
-        self.assertFalse(inboundTLS(inbound, "carrier.example", False).asks)
+        self.assertFalse(inboundTLS(inbound, "carrier.example", loadProfile("generic")).asks)
         (line,) = [line for line in summary(configuration) if line.startswith("trunk ")]
         self.assertIn("by who has an address in 198.51.100.0/24", line)
 
@@ -88,5 +89,5 @@ class TableTests(ConfigurationTestCase):
         assert inbound is not None
         (self.directory / "carrier-ca.pem").unlink()
         with self.assertRaises(ConfigurationError) as caught:
-            inboundTLS(inbound, "carrier.example", False)
+            inboundTLS(inbound, "carrier.example", loadProfile("generic"))
         self.assertIn("carrier-ca.pem", str(caught.exception))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography import x509
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from skypetrunk.tools.status import summary
-from tests.net.certificates import Issued, dns, leaf
+from tests.net.certificates import Issued, dns, intermediate, leaf
 from tests.net.revoking import access, answer
 from tests.service.carriernet import DOMAIN, CarrierCase
 
@@ -110,3 +111,18 @@ class SoftTests(HardTests):
         self.assertEqual(len(self.requests("REGISTER")), 1)
         status: Any = self.trunk.status()
         self.assertIn("revocation not known (soft): no answer", status["tls"]["revocation"])
+
+
+class SummaryTests(CarrierCase):
+    """What C{skypetrunk status} says about a certificate that ends soon."""
+
+    def certificate(self) -> Issued:
+        """It ends within a day."""
+        return intermediate("Short", extensions=[x509.SubjectAlternativeName(dns(DOMAIN))])
+
+    def test_soon(self) -> None:
+        """So many days are left."""
+        self.start()
+        self.grants()
+        (line, *_) = summary({"trunks": {"carrier": self.trunk.status()}})
+        self.assertIn(" (0 days), revocation not known (soft): it names no OCSP responder", line)

@@ -37,6 +37,9 @@ class RootsTests(ConfigurationTestCase):
         _, warnings = self.load(COMPLETE)
         self.assertEqual(len(warnings), 1)
         self.assertIn(f"trunk.skype.tls.ca_file: {path}: CN=Old expired on ", warnings[0])
+        self.write("carrier-ca.pem", makeCertificate("Old", days=13)[0])
+        _, (warning,) = self.load(COMPLETE)
+        self.assertIn(f"trunk.skype.tls.ca_file: {path}: CN=Old expires on ", warning)
 
 
 class PinTests(ConfigurationTestCase):
