@@ -89,9 +89,9 @@ class Program:
         """What it has written so far."""
         return self.log.read_text("utf-8", "replace")
 
-    def waitUntil(self, ready: Callable[[], bool], seconds: float) -> None:
+    def waitUntil(self, ready: Callable[[], bool], seconds: float, pause: float = 0.02) -> None:
         """
-        Wait until it is.
+        Wait until it is, asking every C{pause} seconds.
 
         @raise Failed: it has ended, or is not within C{seconds}.
         """
@@ -101,7 +101,7 @@ class Program:
             if status is not None or time.monotonic() > end:
                 reason = f"not within {seconds:g} s" if status is None else f"ended with status {status}"
                 raise Failed(f"{self.name}: {reason}:\n{self.written()[-2000:]}")
-            time.sleep(0.02)
+            time.sleep(pause)
 
     def seconds(self) -> float:
         """CPU seconds used so far by all its threads, in user and kernel."""

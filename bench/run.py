@@ -20,6 +20,11 @@ NAMES = {
     "relay": "CPU per relayed packet, beside a C program without crypto and rtpengine",
     "hundred_calls": "100 simultaneous G.711 calls: loss, delay, share of a core",
     "memory": "memory per call at 200 calls",
+    "start": "from the command to a registered trunk",
+    "recovery": "from a connection that was reset to a registered trunk",
+    "failover": "from the end of the carrier's first node to a trunk registered at the next",
+    "thousand": "1,000 trunks that register again after an outage",
+    "idle": "memory of an idle trunk, and of a connection of a carrier that calls in",
 }
 
 
