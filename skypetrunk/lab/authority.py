@@ -163,18 +163,22 @@ class Authority:
         own: bool = False,
     ) -> Identity:
         """
-        A new RSA key and its certificate, for servers and clients.
+        A new key and its certificate, for servers and clients.
 
         @param names: alternative names: C{"sip:domain"}, a literal address, else a DNS name.
         @param until: the last moment of its validity; by default some weeks from now.
         @param since: the first moment.
-        @param bits: of the key.
+        @param bits: of an RSA key; 0: one of an elliptic curve, which is made much quicker.
         @param usages: extended key usages.
         @param ocsp: URL of a responder to name, or C{None}.
         @param mustStaple: it counts only with an OCSP answer in the handshake (RFC 7633).
         @param own: signed by its own key, by nobody else.
         """
-        key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+        if bits:
+            key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        else:
+            key = ec.generate_private_key(ec.SECP256R1())
         extensions: list[x509.ExtensionType] = [x509.ExtendedKeyUsage(usages)]
         if names:
             extensions.append(x509.SubjectAlternativeName([_alternativeName(each) for each in names]))

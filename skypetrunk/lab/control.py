@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.protocols.amp import Argument, Command, Unicode
 
 from skypetrunk.service.control import Control, ControlRefused, IControlled
@@ -58,7 +59,7 @@ class LabControl(Control):
                 if not isinstance(wanted, dict) or not all(isinstance(each, str) for each in wanted.values()):
                     raise ValueError("wanted an object of texts")
                 await self._switched.switch(wanted)
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, CannotListenError) as error:
                 raise ControlRefused(str(error)) from error
             return {"switches": json.dumps(self._switched.switches())}
 

@@ -75,7 +75,7 @@ class Credentials:
         names = [f"pbx.{settings.carrier.domain}"]
         if settings.callIn is not None:
             names += [settings.callIn, f"sip:{settings.callIn}"]
-        client = self.authority.issue(account, names)
+        client = self.authority.issue(account, names, bits=0)
         writePrivately(self.clientFiles[0], b"".join(client.chain))
         writePrivately(self.clientFiles[1], client.key)
 

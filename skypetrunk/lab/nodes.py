@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,10 @@ from zope.interface import implementer
 
 from skypetrunk.lab.cuts import Wire, WireFactory
 from skypetrunk.lab.ports import closePorts, portNumber
+from skypetrunk.lab.rewriting import Rewriting
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.message import Request, Response
 
 __all__ = ["NODES", "Node", "NodeSignalling", "NodeSignallingFactory", "nodeAddress", "wireOf"]
 
@@ -59,16 +62,23 @@ class NodeSignalling(StreamSignalling):
             return
         super().dataReceived(data)
 
+    def send(self, message: Request | Response) -> None:
+        """See L{IMessageChannel.send}; what happens on the way to the trunk is done to it."""
+        super().send(self.factory.rewriting.applied(message, time.time()))
+
 
 class NodeSignallingFactory(StreamSignallingFactory):
     """
     Makes those.
+
+    @ivar rewriting: what happens to answers on their way.
 
     @ivar mute: nothing is heard.
     @ivar pongs: pings are answered.
     @ivar shaken: told of each connection whose handshake is over.
     """
 
+    rewriting = Rewriting()
     mute = False
     pongs = True
     shaken: Callable[[StreamSignalling], None]
@@ -129,7 +139,6 @@ class Node:
         @param delay: seconds, of a slow node.
         @raise CannotListenError: the port is in use.
         """
-        self.kind = kind
         self._behave(kind, delay)
         host, port = self.address.host, self.address.port
         if kind in _LISTENING:
@@ -138,6 +147,8 @@ class Node:
         else:
             port = self._hold(host, port, kind == "silent")
         self.address = TransportAddress("TLS", host, port)
+        # Not before: what could not be bound can be asked for again
+        self.kind = kind
 
     def _behave(self, kind: str, delay: float) -> None:
         self.signalling.mute = kind == "mute"

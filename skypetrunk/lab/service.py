@@ -23,6 +23,7 @@ from skypetrunk.lab.dns import NameServer, Target, Zone
 from skypetrunk.lab.kinds import addressOf
 from skypetrunk.lab.nodes import Node, NodeSignallingFactory, nodeAddress, wireOf
 from skypetrunk.lab.outward import Outward
+from skypetrunk.lab.rewriting import Rewriting
 from skypetrunk.lab.settings import LabSettings
 from skypetrunk.lab.switches import changed, parsed, shown
 from skypetrunk.net.reception import MessageObserver
@@ -266,6 +267,7 @@ class Lab(Service):
     def _connectionsBehave(self) -> None:
         for node in self.nodes:
             node.signalling.pongs = self.settings.pongs
+            node.signalling.rewriting = Rewriting.of(self.settings)
             node.wires.idle = self.settings.idle
 
     # Connections

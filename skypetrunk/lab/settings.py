@@ -126,6 +126,9 @@ class LabSettings:
     @ivar delay: seconds, of nodes that are slow.
     @ivar idle: seconds until a connection is closed that nothing goes over; 0: never.
     @ivar pongs: answer the CRLF pings of RFC 5626.
+    @ivar clock: of L{skypetrunk.lab.rewriting.Rewriting}, as are the next two.
+    @ivar seenAt: see there.
+    @ivar alg: see there.
     @ivar callIn: domain of the customer that calls go to, by its SRV records; C{None}: who is registered.
     @ivar callInDNS: C{ADDRESS:PORT} of the name server to ask for them; C{None}: the lab's own.
     @ivar callInAt: C{ADDRESS:PORT} that the lab's own says; C{None}: it knows no customer.
@@ -156,6 +159,9 @@ class LabSettings:
     delay: float = 3.0
     idle: float = 0.0
     pongs: bool = True
+    clock: int | None = None
+    seenAt: str | None = None
+    alg: bool = False
     callIn: str | None = None
     callInDNS: str | None = None
     callInAt: str | None = None

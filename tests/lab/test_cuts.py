@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import parsedate_to_datetime
+
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
@@ -107,6 +110,26 @@ class CallTests(LabCase):
         bye = self.request("BYE", 2).withHeader("To", f"<sip:+442079460002@{DOMAIN}>;tag={tag}")
         answer = await self.answer(await self.connect(), bye)
         self.assertEqual((answer.status, call.cause, callID), (200, "the other end hung up", "one"))
+
+
+class WayTests(LabCase):
+    """C{seen-at}, C{alg} and C{clock}: what happens to answers on the way."""
+
+    async def test_answers(self) -> None:
+        """NAT and ALG show in Via, and the carrier's clock in Date."""
+        self.start(authentication="ip")
+        client = await self.connect()
+        plain = await self.answer(client, self.request("OPTIONS", 1))
+        self.assertEqual((plain.header("Date"), plain.topVia.host), (None, "127.0.0.1"))
+        self.assertIsNone(plain.topVia.received)
+        await self.lab.switch({"seen-at": "198.51.100.7:4711", "alg": "on", "clock": "-7200"})
+        request = self.request("OPTIONS", 2)
+        answer = await self.answer(client, request.withHeader("Via", f"{request.header('Via')};rport"))
+        via = answer.topVia
+        self.assertEqual((via.host, via.received, via.rport), ("192.0.2.66", "198.51.100.7", 4711))
+        self.assertEqual(via.branch, request.topVia.branch)
+        told = parsedate_to_datetime(answer.header("Date") or "")
+        self.assertLess(abs(time.time() - told.timestamp() - 7200), 5)
 
 
 class QuietTests(LabCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import socket
 from typing import Any
 
 from cryptography import x509
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from OpenSSL import SSL
 from twisted.internet import defer
-from twisted.internet.error import ConnectionLost, ConnectionRefusedError, TimeoutError
+from twisted.internet.error import CannotListenError, ConnectionLost, ConnectionRefusedError, TimeoutError
 from twisted.names import client as names
 from twisted.names import error
 from twisted.web.client import Agent, readBody
@@ -350,6 +351,19 @@ class NodeTests(LabCase):
         client.transport.write(self.request("OPTIONS", 1).encode() + b"\r\n\r\n")
         await self.pause(0.1)
         self.assertEqual((client.shaken, client.data, client.lost), (True, b"", None))
+
+    async def test_taken(self) -> None:
+        """A node whose port somebody else has is told of, and can be asked for again."""
+        self.start(nodes="dead")
+        [node] = self.lab.nodes
+        await node.leave()
+        with socket.socket() as taken:
+            taken.bind((node.address.host, node.address.port))
+            taken.listen()
+            with self.assertRaises(CannotListenError):
+                await self.kind("good")
+        await self.kind("good")
+        self.assertTrue((await self.connect()).shaken)
 
     def test_all(self) -> None:
         """No kind is left out above."""
