@@ -751,6 +751,11 @@ class Target:
     name: str
     transport: str = "TLS"
 
+    @property
+    def address(self) -> tuple[str, str, int]:
+        """What makes two of them one server, whatever they were found by: transport, host and port."""
+        return self.transport, self.host, self.port
+
 
 class ITargetLocator(Interface):
     """Where a SIP domain is (RFC 3263)."""

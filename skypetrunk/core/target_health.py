@@ -43,6 +43,7 @@ class _State:
     """
     One server.
 
+    @ivar target: as it was found first.
     @ivar failures: that count.
     @ivar until: end of the penalty.
     @ivar reason: of the last failure; empty while it is well.
@@ -52,6 +53,7 @@ class _State:
     @ivar struck: when it answered 503 last without more.
     """
 
+    target: Target
     failures: int = 0
     until: float = 0.0
     reason: str = ""
@@ -69,15 +71,15 @@ class TargetHealth:
         @param seconds: the clock.
         """
         self._seconds = seconds
-        self._states: dict[Target, _State] = {}
+        self._states: dict[tuple[str, str, int], _State] = {}
 
     def _stateOf(self, target: Target) -> _State:
-        state = self._states.get(target)
+        state = self._states.get(target.address)
         if state is None:
             if len(self._states) >= _MOST_TARGETS:
                 # The one whose penalty ended first is known the longest, or does not matter.
                 del self._states[min(self._states, key=lambda each: self._states[each].until)]
-            state = self._states[target] = _State()
+            state = self._states[target.address] = _State(target)
         return state
 
     def failed(
@@ -120,13 +122,13 @@ class TargetHealth:
 
     def connected(self, target: Target) -> None:
         """A verified connection to C{target} stands."""
-        state = self._states.get(target)
+        state = self._states.get(target.address)
         if state is not None and not state.mute:
             self._recovered(state)
 
     def answered(self, target: Target) -> None:
         """C{target} has answered a request, otherwise than with 503."""
-        state = self._states.get(target)
+        state = self._states.get(target.address)
         if state is not None:
             state.struck = None
             self._recovered(state)
@@ -141,7 +143,7 @@ class TargetHealth:
 
     def usable(self, target: Target) -> bool:
         """Is nothing held against C{target} now?"""
-        state = self._states.get(target)
+        state = self._states.get(target.address)
         return state is None or state.until <= self._seconds()
 
     def order(self, targets: Sequence[Target]) -> list[Target]:
@@ -152,7 +154,7 @@ class TargetHealth:
         now = self._seconds()
 
         def left(target: Target) -> float:
-            state = self._states.get(target)
+            state = self._states.get(target.address)
             return 0.0 if state is None else max(state.until - now, 0.0)
 
         # The sort is stable.
@@ -160,7 +162,7 @@ class TargetHealth:
 
     def avoided(self, target: Target) -> bool:
         """Has C{target} asked to be left alone?"""
-        state = self._states.get(target)
+        state = self._states.get(target.address)
         return state is not None and state.asked and self._seconds() < state.until
 
     def status(self) -> list[Mapping[str, Any]]:
@@ -168,12 +170,12 @@ class TargetHealth:
         now = self._seconds()
         return [
             {
-                "target": shown(target),
+                "target": shown(state.target),
                 "penalty": round(max(state.until - now, 0.0), 1),
                 "failures": state.failures,
                 "reason": state.reason,
             }
-            for target, state in self._states.items()
+            for state in self._states.values()
             if state.reason
         ]
 

@@ -37,7 +37,7 @@ class CallTargets:
         self.flows = flows
         self.find = find
         self.balance = balance
-        self.tried: set[Target] = set()
+        self.tried: set[tuple[str, str, int]] = set()
 
     def attempt(self) -> ICallAttempt:
         """See L{ICallTargets.attempt}."""
@@ -46,7 +46,7 @@ class CallTargets:
     def followed(self) -> Target | None:
         """Where the trunk is connected, if that comes first."""
         target = self.flows.target
-        if self.balance or target is None or self.flows.current() is None or target in self.tried:
+        if self.balance or target is None or self.flows.current() is None or target.address in self.tried:
             return None
         return target if self.flows.health.usable(target) else None
 
@@ -56,11 +56,12 @@ class CallTargets:
             found = await self.flows.locate()
         except NoTarget:
             found = self.flows.known
-        target, ordered = self.flows.target, self.flows.health.order(found)
-        if target is not None and self.flows.current() is not None and target not in found:
+        ordered = self.flows.health.order(found)
+        target = None if self.flows.current() is None else self.flows.target
+        if target is not None and target.address not in {each.address for each in found}:
             # DNS names it no longer, and yet it serves.
             ordered.append(target)
-        return [each for each in ordered if each not in self.tried]
+        return [each for each in ordered if each.address not in self.tried]
 
 
 @implementer(ICallAttempt)
@@ -100,7 +101,7 @@ class CallAttempt:
     async def _choose(self) -> IMessageChannel:
         problems: list[str] = []
         for target in await self._targets.left():
-            self._targets.tried.add(target)
+            self._targets.tried.add(target.address)
             try:
                 channel = await self._flows.channelTo(target)
             except CancelledError:
@@ -113,7 +114,7 @@ class CallAttempt:
         raise NoTarget("; ".join(problems) or "no server is left to try")
 
     def _take(self, target: Target, channel: IMessageChannel) -> None:
-        self._targets.tried.add(target)
+        self._targets.tried.add(target.address)
         self._target, self._channel = target, channel
 
     def stands(self) -> bool:
@@ -124,7 +125,7 @@ class CallAttempt:
         """See L{ICallAttempt.another}."""
         health, tried = self._flows.health, self._targets.tried
         return not self._bound and any(
-            each not in tried and not health.avoided(each) for each in self._flows.known
+            each.address not in tried and not health.avoided(each) for each in self._flows.known
         )
 
     def answered(self) -> None:

@@ -257,7 +257,7 @@ class TrunkFlows:
         @raise PeerNotVerified: (errback) somebody else was reached.
         """
         current, flow = self._current, self.target
-        if current is not None and flow is not None and (flow.host, flow.port) == (target.host, target.port):
+        if current is not None and flow is not None and flow.address == target.address:
             return succeed(current)
         return self._beside((target.host, target.port), lambda: self._connect(target.host, [target]))
 

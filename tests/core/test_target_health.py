@@ -133,6 +133,12 @@ class TargetHealthTests(SynchronousTestCase):
         self.assertEqual(len(self.health.status()), 256)
         self.assertEqual(self.order(), "bc")
 
+    def test_oneServer(self) -> None:
+        """A server is the same by whatever name it was found; its port makes another one of it."""
+        self.health.failed(Target(A.host, A.port, A.host), "refused")
+        self.assertFalse(self.health.usable(A))
+        self.assertTrue(self.health.usable(Target(A.host, 5062, A.name)))
+
     def test_status(self) -> None:
         """Who is passed over, for how long, and why."""
         self.health.failed(A, "connection refused")

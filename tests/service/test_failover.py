@@ -29,7 +29,7 @@ from skypetrunk.wire.uri import SIPURI
 from tests.core.callnet import SAVP, sdp
 from tests.net.certificates import dns, leaf
 from tests.net.network import Listeners
-from tests.service.carriernet import DOMAIN
+from tests.service.carriernet import DOMAIN, CarrierCase
 from tests.service.test_flow_loss import FlowLossCase
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "dns" / "cases.json"
@@ -312,6 +312,48 @@ class FollowTests(FailoverCase):
         self.call()
         self.answers(503)
         self.assertEqual(self.trunk.side.calls, 1)
+
+
+class RegisterTests(CarrierCase):
+    """REGISTER and OPTIONS have the servers that calls have."""
+
+    targets = ((A, 5061), (B, 5061))
+    profile = "options_interval = 30"
+
+    def setUp(self) -> None:
+        """The first server has REGISTER and OPTIONS."""
+        super().setUp()
+        self.serve((B, 5061))
+        self.start()
+        self.assertEqual(self.places(), [("REGISTER", A), ("OPTIONS", A)])
+
+    def places(self) -> list[tuple[str, str]]:
+        """What was asked, and where."""
+        return [(each.request.method, each.channel.localAddress.host) for each in self.carrier.transactions]
+
+    def test_register(self) -> None:
+        """A registrar that asks for a pause: the trunk registers at the next one, and calls would follow."""
+        self.carrier.transactions.pop()
+        self.answers(503, ("Retry-After", "120"))
+        self.network.advance(1.1)
+        self.assertEqual(self.places()[1:], [("REGISTER", B), ("OPTIONS", B)])
+        self.answers(200)
+        self.carrier.transactions.pop()
+        self.grants()
+        self.assertTrue(self.trunk.side.up)
+        self.assertEqual(self.trunk.status()["peer"], f"tls:{B}:5061")
+
+    def test_options(self) -> None:
+        """The same for OPTIONS."""
+        self.answers(503)
+        self.network.advance(1.1)
+        self.assertEqual(self.places()[2:], [("REGISTER", B), ("OPTIONS", B)])
+
+    def test_silent(self) -> None:
+        """And for a server that does not answer them."""
+        self.network.advance(32)
+        self.network.advance(1.1)
+        self.assertEqual(self.places()[2:], [("REGISTER", B), ("OPTIONS", B)])
 
 
 class SilentTests(FailoverCase):
