@@ -69,9 +69,12 @@ class PublicAddress:
         except MalformedMessage:
             return False
         host, port = via.received or local.host, via.rport or local.port
-        if (via.received is None and via.rport is None) or not isLiteral(host):
+        # A zone index means something on the machine that wrote it only.
+        if (via.received is None and via.rport is None) or not isLiteral(host) or "%" in host:
             return False
         self._decided = True
+        mapped = getattr(ip_address(host), "ipv4_mapped", None)
+        host = host if mapped is None else str(mapped)
         if (host, port) == (local.host, local.port) or not _believable(host, local.host):
             return False
         self.learned = (host, port)

@@ -340,6 +340,9 @@ class LearningTests(SynchronousTestCase):
             (";received=0.0.0.0;rport=61000", None),
             (";received=224.0.0.1;rport=61000", None),
             (";rport=99999", None),
+            (";received=fe80::1%eth0;rport=61000", None),
+            (";received=::ffff:203.0.113.7;rport=61000", ("203.0.113.7", 61000)),
+            (";received=::ffff:10.0.0.5;rport=40000", None),
         ):
             self.assertEqual(self.learned(place), wanted, place)
 
