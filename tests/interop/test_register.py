@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.interop.rig.dns import Dnsmasq
 from tests.interop.rig.kamailio import Kamailio
 from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.processes import waitUntil
+from tests.interop.rig.router import Router
 from tests.interop.rig.trunk import PASSWORD, USER, Trunk
 
 #: A PBX that is never called.
@@ -123,6 +125,28 @@ class RegisterTests(CallCase):
         self.trunk.waitRegistered()
         [new] = self.carrier.contacts()
         self.assertNotEqual(old, new)
+
+    def test_behindRouter(self) -> None:
+        """
+        A router changes the trunk's address: what the registrar sees (RFC 3581) is registered, and nothing
+        else, over the next connection too; that audio will not come back is said.
+        """
+        self.carrierOnly(instances=False)
+        router = self.started(Router(self.scratch, (self.carrier.address, self.carrier.port)))
+        self.trunkOnly(targets=[f"{router.address}:{router.port}"])
+        self.trunk.waitRegistered()
+        [first] = self.carrier.contacts()
+        self.assertRegex(first, rf"^sip:{USER}@{router.outside}:\d+;transport=tls$")
+        [trunk] = json.loads(self.trunk.tool("status", "--json").stdout)["trunks"].values()
+        self.assertEqual(f"sip:{USER}@{trunk['seenAt']};transport=tls", first)
+        self.assertIn(f"the carrier sees this machine at {router.outside}", self.trunk.text())
+        router.cut()
+        waitUntil(lambda: first not in self.carrier.contacts(), 10, "the old registration is taken back")
+        self.trunk.waitRegistered()
+        [second] = self.carrier.contacts()
+        self.assertRegex(second, rf"^sip:{USER}@{router.outside}:\d+;transport=tls$")
+        self.assertLess(self.trunk.terminate(), 5)
+        self.assertEqual(self.carrier.contacts(), [])
 
     def test_registrarRestarts(self) -> None:
         """A registrar that was restarted has forgotten all: the trunk registers anew, soon, by itself."""
