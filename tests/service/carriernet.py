@@ -105,6 +105,7 @@ class CarrierCase(SynchronousTestCase):
     configured: Mapping[str, Any] = {}
     """More of L{TrunkConfiguration}."""
     instance = ""
+    username = "account"
     tls: Mapping[str, Any] = {}
     zone: Zone = {}
 
@@ -164,7 +165,7 @@ class CarrierCase(SynchronousTestCase):
             name="carrier",
             profile=readProfile(directory / "test.toml"),
             domain=DOMAIN,
-            username="account",
+            username=self.username,
             password=Secret("s3cret"),
             targets=self.targets,
             balance=self.balance,

@@ -17,8 +17,10 @@ from zope.interface.verify import verifyObject
 from skypetrunk.interfaces import ICredentials
 from skypetrunk.service.instance import instanceURN, machineID
 from skypetrunk.service.password_file import WATCH_SECONDS, FileAccount, PasswordWatch
+from skypetrunk.testing import RecordingClientUser
 from skypetrunk.wire.digest import makeChallenge, parseCredentials, verify
 from skypetrunk.wire.secret import Secret
+from tests.core.messages import outgoing
 from tests.service.carriernet import CarrierCase
 
 
@@ -97,6 +99,36 @@ class NamedTests(CarrierCase):
         self.grants()
         [register] = self.requests("REGISTER")
         self.assertEqual(str(register.contacts[0].uri), "sip:account@sbc.example.com:5061;transport=tls")
+
+
+class AccountsTests(CarrierCase):
+    """Two accounts with one carrier are two trunks."""
+
+    def test_two(self) -> None:
+        """Each has a connection and a registration; a call belongs to the one by whose it comes."""
+        self.start()
+        self.grants()
+        self.username = "second"
+        second = self._makeTrunk(self.directory)
+        second.start()
+        self.network.flush()
+        self.grants()
+        self.assertTrue(self.trunk.side.up and second.side.up)
+        self.assertEqual(
+            [str(each.toAddress.uri) for each in self.requests("REGISTER")],
+            ["sip:account@carrier.example", "sip:second@carrier.example"],
+        )
+        channel = self.connections[1]
+        self.layer.sendRequest(
+            outgoing(uri=f"sip:second@{channel.peer.hostPort}"), channel, RecordingClientUser()
+        )
+        self.network.flush()
+        self.assertEqual((self.trunk.transactions.pending, second.transactions.pending), (0, 1))
+        stopped = Deferred.fromCoroutine(second.stop())
+        self.network.flush()
+        self.grants(seconds=0)
+        self.successResultOf(stopped)
+        self.assertEqual((self.trunk.side.up, second.side.up), (True, False))
 
 
 class PasswordTests(CarrierCase):
