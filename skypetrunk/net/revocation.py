@@ -7,10 +7,11 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -100,11 +101,18 @@ class RevocationPolicy:
             raise PeerNotVerified(wanted="a certificate", seen="none")
         if len(certificates) == 1:
             return "nobody to ask: the certificate is a root itself"
-        found = []
-        for depth, (certificate, issuer) in enumerate(zip(certificates, certificates[1:], strict=False)):
-            text = await self._one(certificate, issuer, stapled if depth == 0 else None)
-            found.append(text if depth == 0 else f"{_name(certificate)}: {text}")
-        return "; ".join(found)
+        # At the same time: silent responders must not add up to more than a connection may take.
+        checks = [
+            Deferred.fromCoroutine(self._one(certificate, issuer, None if depth else stapled))
+            for depth, (certificate, issuer) in enumerate(pairwise(certificates))
+        ]
+        try:
+            first, *others = await gatherResults(checks, consumeErrors=True)
+        except FirstError as problem:
+            problem.subFailure.raiseException()
+            raise
+        below = [f"{_name(each)}: {text}" for each, text in zip(certificates[1:], others, strict=False)]
+        return "; ".join([first, *below])
 
     async def _one(
         self, certificate: x509.Certificate, issuer: x509.Certificate, stapled: bytes | None

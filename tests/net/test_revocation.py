@@ -178,6 +178,22 @@ class SourceTests(PolicyCase):
             self.assertEqual(problem.wanted, "CN=Test Intermediate, not revoked")
         self.assertIn("not known (soft)", self.passes("soft", BELOW, stapled))
 
+    def test_together(self) -> None:
+        """The responders of a chain are asked at the same time; the first that says "revoked" decides."""
+        urls = "http://one.example/", "http://two.example/"
+        middle = intermediate("Asking", extensions=[access(urls[1])])
+        peer = leaf((), middle, extensions=[access(urls[0])])
+        hanging: Deferred[bytes] = Deferred()
+        self.responders.answers = {urls[0]: hanging, urls[1]: answer(middle)}
+        checking = self.policy("soft").check(chainOf(peer), b"")
+        self.assertEqual([url for url, _ in self.responders.asked], list(urls))
+        self.assertNoResult(checking)
+        hanging.callback(answer(peer, issuer=middle))
+        self.assertIn("; CN=Asking: good, says the OCSP", self.successResultOf(checking))
+        self.setUp()
+        self.responders.answers = {urls[0]: Deferred(), urls[1]: answer(middle, "revoked")}
+        self.assertEqual(self.denies("soft", peer).wanted, "CN=Asking, not revoked")
+
     def test_rootItself(self) -> None:
         """A peer that is a root of ours has nobody to revoke it; a chain that is none denies."""
         checking = self.policy("hard").check([authority().der], b"")
