@@ -111,6 +111,7 @@ def _verified(evidence: Evidence, style: Style, now: datetime.datetime) -> Itera
         yield from _fact("issuer", certificate.issuer)
         yield from _fact("roots", f"{shownPath(evidence.roots)}, and no others")
         yield from _fact("pinned", " or ".join(evidence.pins) or "no key")
+        yield from _fact("revoked", record.revocation or "not asked")
         left = (certificate.expires - now).days
         yield from _fact("expires", f"{certificate.expires:%Y-%m-%d %H:%M} UTC, in {left} days")
     yield from _fact("registered", f"for {evidence.granted} s, as the carrier granted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from twisted.internet import ssl
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import NoProtocol
@@ -724,6 +725,21 @@ class EndTests(TLSTestCase):
         self.assertTrue(speaker.lost)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_truncated(self) -> None:
+        """A peer whose TCP ends without close_notify, in the middle of a message or not: the end is told."""
+        for said in (b"", b"SIP/2.0 200"):
+            self.serve()
+            speaker = self.successResultOf(self.connect())
+            assert isinstance(speaker, Speaker)
+            pump = self.network.pumps[-1]
+            pump.server.write(said)
+            pump.flush()
+            pump.serverIO.loseConnection()
+            self.network.flush()
+            self.assertEqual((speaker.heard, speaker.lost), (said, True))
+            self.assertTrue(self.network.closed())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_closePolitely(self) -> None:
         """A peer that plays along is not aborted; the timer is the caller's to cancel."""
         self.serve()
@@ -760,6 +776,18 @@ class FileTests(SynchronousTestCase):
         """A key that is another certificate's is an error."""
         one, other = leaf(dns(DOMAIN)), leaf(dns(DOMAIN), keyName="other")
         self.assertRaises(ValueError, loadOwnCertificate, one.pem, other.keyPEM)
+
+    def test_encryptedKey(self) -> None:
+        """A key with its password, one with another, and one without the password that it needs."""
+        one = leaf(dns(DOMAIN))
+        locked = one.key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"p4ss phrase")
+        )
+        own = loadOwnCertificate(one.pem, locked, b"p4ss phrase")
+        self.assertEqual(own.certificate.to_cryptography(), one.certificate)
+        for password in (b"another", b"", None):
+            problem = self.assertRaises(ValueError, loadOwnCertificate, one.pem, locked, password)
+            self.assertNotIn("p4ss", str(problem))
 
     def test_keyPassword(self) -> None:
         """A password too many is an error that says so."""

@@ -64,7 +64,13 @@ def handshake() -> HandshakeRecord:
         for number, name, _ in STEPS
     )
     return HandshakeRecord(
-        "sip.skype.com", "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", certificate, "URI sip:sip.skype.com", steps
+        "sip.skype.com",
+        "TLSv1.2",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        certificate,
+        "URI sip:sip.skype.com",
+        steps,
+        "good, says the OCSP responder",
     )
 
 

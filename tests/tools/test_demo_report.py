@@ -163,6 +163,7 @@ class ReportTests(SynchronousTestCase):
             "issuer      CN=lab",
             "roots       ca.pem",
             "pinned      sha256/AAAA",
+            "revoked     good, says the OCSP responder",
             "expires     2030-01-08 00:00 UTC, in 7 days",
         ):
             self.assertIn(f"\n  {fact}", text)
