@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from skypetrunk.net.locate import DEFAULT_PORT
+from skypetrunk.net.revocation import OFF
 from skypetrunk.service.settings import Configuration, PBXConfiguration, TrunkConfiguration
 from skypetrunk.wire.address import isLiteral
 
@@ -17,7 +18,7 @@ class Need:
     """
     One kind of packets.
 
-    @ivar purpose: C{"dns"}, C{"signalling"}, C{"inbound"}, C{"media"} or C{"pbx"}.
+    @ivar purpose: C{"dns"}, C{"signalling"}, C{"ocsp"}, C{"inbound"}, C{"media"} or C{"pbx"}.
     @ivar inbound: it begins outside.
     @ivar protocol: C{"udp"} or C{"tcp"}.
     @ivar local: our literal address; empty for any, where C{localPorts} is empty too.
@@ -94,6 +95,8 @@ def _trunk(trunk: TrunkConfiguration) -> Iterator[Need]:
             remotePorts=str(port),
             why=why,
         )
+    if trunk.tls.revocation != OFF:
+        yield Need("ocsp", False, "tcp", remotePorts="80", why=f"{trunk.name}: OCSP")
     if trunk.inbound is not None:
         allowed = tuple(str(each) for each in trunk.inbound.allow or ())
         for address in trunk.inbound.listen:

@@ -192,6 +192,37 @@ FAULTS = {
     "registrar busy": Fault(
         {"registration": "503", "retry-after": "30"}, "register", RED, "(503)", "after the 30 s asked for"
     ),
+    "revoked": Fault({"ocsp": "revoked"}, "identity", RED, "was revoked", "a new certificate"),
+    "revoked, stapled": Fault(
+        {"ocsp": "revoked", "staple": "on"}, "identity", RED, "was revoked", "a new certificate"
+    ),
+    "OCSP unknown": Fault({"ocsp": "unknown"}, "identity", AMBER, "Nobody has told", "OCSP responder"),
+    "OCSP silent": Fault({"ocsp": "silent"}, "identity", AMBER, "Nobody has told", "OCSP responder"),
+    "OCSP old": Fault({"ocsp": "old"}, "identity", AMBER, "Nobody has told", "OCSP responder"),
+    "OCSP of a stranger": Fault({"ocsp": "stranger"}, "identity", AMBER, "Nobody has told", "OCSP responder"),
+    "OCSP busy": Fault({"ocsp": "try-later"}, "identity", AMBER, "Nobody has told", "OCSP responder"),
+    "OCSP silent, hard": Fault(
+        {"ocsp": "silent"},
+        "identity",
+        RED,
+        "Nobody proves",
+        "carrier.tls.revocation",
+        tls='revocation = "hard"',
+    ),
+    "nobody to ask, hard": Fault(
+        {"ocsp": "no-url"},
+        "identity",
+        RED,
+        "Nobody proves",
+        "carrier.tls.revocation",
+        tls='revocation = "hard"',
+    ),
+    "not asked": Fault(
+        {}, "identity", AMBER, "is not asked", "carrier.tls.revocation", tls='revocation = "off"'
+    ),
+    "must staple": Fault(
+        {"certificate": "must-staple"}, "identity", RED, "staples an OCSP answer", "stapling"
+    ),
 }
 """What can be wrong with the lab, and with what is configured for it."""
 

@@ -45,6 +45,7 @@ class FirewallTests(ConfigurationTestCase):
                 "output: ip daddr 127.0.0.1 udp dport 5353 accept",
                 "output: ip daddr 127.0.0.1 tcp dport 5353 accept",
                 "output: tcp dport 5061 accept",
+                "output: tcp dport 80 accept",
                 "output: ip saddr 127.0.0.1 udp sport 20000-29999 accept",
                 "output: ip daddr 127.0.0.1 udp dport 5070 accept",
                 "input: ct state established,related accept",

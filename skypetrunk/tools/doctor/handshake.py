@@ -5,7 +5,6 @@ became of it.  Where it fails, a second look (L{skypetrunk.tools.doctor.glance})
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -15,13 +14,10 @@ from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import PeerNotVerified
 from skypetrunk.interfaces import Target
 from skypetrunk.net.client_tls import ClientTLS
-from skypetrunk.net.dns_records import Records
 from skypetrunk.net.handshake import SEEN, HandshakeRecord
-from skypetrunk.net.resolver import buildResolver
 from skypetrunk.net.revocation import AnswerCache
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
-from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.tls_files import clientTLS
 from skypetrunk.service.trunk import randomToken
 from skypetrunk.tools.doctor.finding import Finding, Severity
@@ -29,7 +25,6 @@ from skypetrunk.tools.doctor.glance import glance
 from skypetrunk.tools.doctor.nobody import Nobody
 from skypetrunk.tools.doctor.patient import Attempt, Patient, shown
 from skypetrunk.tools.doctor.reach import endpointOf
-from skypetrunk.wire.uri import writeHost
 
 NAME = "tls"
 
@@ -53,11 +48,9 @@ async def examine(patient: Patient) -> Sequence[Finding]:
     reached = [each for each in dict.fromkeys(patient.targets) if each in patient.reached]
     if not reached:
         return [patient.skipped(NAME, "handshake", "There is no connection for a handshake.")]
-    # For the OCSP responder that the certificate names; what it says is part of the handshake.
-    servers = [writeHost(host, port) for host, port in patient.configuration.dns.servers]
-    records = Records(buildResolver(patient.reactor, servers), patient.reactor)
-    locator = trunkLocator(patient.trunk, records, lambda most: random.randint(0, most))
-    tls = clientTLS(patient.trunk, patient.reactor, locator, AnswerCache())
+    # The OCSP responder that the certificate names is looked up too.
+    assert patient.locator is not None
+    tls = clientTLS(patient.trunk, patient.reactor, patient.locator, AnswerCache())
     patient.attempts = await gatherResults(
         [Deferred.fromCoroutine(_attempt(patient, tls, each)) for each in reached]
     )

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from skypetrunk.errors import PeerNotVerified
 from skypetrunk.net.identity import extendedUsage, keyPin, namesOf
+from skypetrunk.net.ocsp import responders
 from skypetrunk.service.tls_files import trustRoots
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Attempt, Patient, shown
@@ -57,6 +58,7 @@ def _judged(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
     yield Finding(NAME, Severity.GREEN, "certificate", sentence, patient.trunk.domain, seen)
     yield from _ends(patient, attempt)
     yield from _pins(patient, attempt)
+    yield from _revocation(patient, record.revocation, leaf)
     key = leaf.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _LEAST_BITS:
         yield Finding(
@@ -103,6 +105,23 @@ def _pins(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
         )
 
 
+def _revocation(patient: Patient, found: str | None, leaf: x509.Certificate) -> Iterator[Finding]:
+    """What the trunk has found out of revocation, where it let the certificate pass."""
+    subject = "revocation"
+    if found is None:
+        text = "Whether the certificate is revoked is not asked, as configured."
+        yield Finding(NAME, Severity.AMBER, subject, text, setting=patient.key("tls.revocation"))
+    elif not found.startswith("revocation not known"):
+        yield Finding(NAME, Severity.GREEN, subject, "The certificate is not revoked.", seen=found)
+    elif not responders(leaf) and patient.trunk.tls.crlFile is None:
+        text = "The certificate names nobody who could be asked whether it is revoked."
+        yield Finding(NAME, Severity.GREEN, subject, text, seen=found)
+    else:
+        text = "Nobody has told whether the certificate is revoked; as configured it is let pass."
+        setting = "the firewall: TCP to the OCSP responder, port 80; or the responder, at the carrier's CA"
+        yield Finding(NAME, Severity.AMBER, subject, text, "an answer that counts", found, setting)
+
+
 def _refused(patient: Patient, attempt: Attempt, problem: PeerNotVerified) -> Finding:
     sentence, setting = _why(patient, attempt, problem)
     return Finding(NAME, patient.refusal, "certificate", sentence, problem.wanted, problem.seen, setting)
@@ -136,7 +155,13 @@ def _why(patient: Patient, attempt: Attempt, problem: PeerNotVerified) -> tuple[
     key = leaf.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _LEAST_BITS and "weak" in problem.seen:
         return f"The certificate's key has {key.key_size} bits, which is too weak.", _RENEW
-    if "revoked" in problem.seen:
+    if problem.wanted.startswith("proof that"):
+        text = "Nobody proves that the certificate is not revoked, which is wanted here"
+        return f"{text} (hard).", patient.key("tls.revocation")
+    if problem.wanted.startswith("an OCSP answer stapled"):
+        text = f"The certificate promises that {where} staples an OCSP answer, and there is none"
+        return f"{text}.", "at the carrier: OCSP stapling"
+    if "not revoked" in problem.wanted or "revoked" in problem.seen:
         return f"The certificate of {domain} was revoked: who holds its key may be anybody.", _RENEW
     if problem.wanted.startswith("a key pinned"):
         text = f"{where} is {domain} by its certificate, but none of its keys is pinned"

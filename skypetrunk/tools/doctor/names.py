@@ -29,7 +29,7 @@ async def examine(patient: Patient) -> Sequence[Finding]:
     )
     draw = random.SystemRandom()
     records = patient.records = Records(watched, patient.reactor)
-    locator = trunkLocator(patient.trunk, records, lambda most: draw.randint(0, most))
+    locator = patient.locator = trunkLocator(patient.trunk, records, lambda most: draw.randint(0, most))
     try:
         patient.targets = await locator.locate(patient.trunk.domain)
     except NoTarget as problem:

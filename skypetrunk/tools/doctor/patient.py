@@ -21,6 +21,7 @@ from skypetrunk.interfaces import (
     CallRequest,
     IDialogObserver,
     IMessageChannel,
+    ITargetLocator,
     LegStatistics,
     Target,
 )
@@ -113,6 +114,7 @@ class Patient:
     @ivar now: the time of this machine, with its zone.
     @ivar questions: what was asked of DNS.
     @ivar records: the way to DNS, once it was asked.
+    @ivar locator: the way to the carrier's servers, by that.
     @ivar targets: where the carrier is, in the order to try.
     @ivar reached: seconds until TCP stood, by target; what is not in it was not reached.
     @ivar attempts: at TLS, one for each target that was reached.
@@ -129,6 +131,7 @@ class Patient:
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
     questions: list[Question] = field(default_factory=list)
     records: Records | None = None
+    locator: ITargetLocator | None = None
     targets: Sequence[Target] = ()
     reached: dict[Target, float] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)

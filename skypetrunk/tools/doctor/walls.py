@@ -59,6 +59,9 @@ def _holds(patient: Patient, need: Need) -> bool | None:
             return True
         # A server that is down looks the same; while another one answers, who tried it has told of it.
         return None if patient.reached or not tried else False
+    if need.purpose == "ocsp":
+        told = [each.record.revocation or "" for each in patient.attempts if each.record is not None]
+        return True if any("says the OCSP responder" in each for each in told) else None
     if need.purpose == "media" and patient.ended:
         ended, legs = patient.ended[-1]
         if not ended.duration:
