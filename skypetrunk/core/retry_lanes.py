@@ -57,7 +57,9 @@ class RetryLanes:
         """Seconds to wait after a refusal by C{peer}, who may have named some itself."""
         delay = self._next(RETRY_SLOWLY if slowly else RETRY)
         if retryAfter is not None:
-            delay = max(delay, min(float(retryAfter), RETRY_AFTER_LIMIT))
+            # Up to a tenth later: all its customers were told the same.
+            spread = 1.1 - 0.1 * self._random()
+            delay = max(delay, min(float(retryAfter), RETRY_AFTER_LIMIT) * spread)
         if slowly or retryAfter is not None:
             where = None if slowly else peer
             self._holdOff = HoldOff(self._clock.seconds() + delay, where, reason, status)

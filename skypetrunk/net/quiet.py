@@ -24,14 +24,20 @@ class Quiet:
     @ivar pinged: pings were sent in that time.
     """
 
-    __slots__ = ("_clock", "_pingedAt", "_since", "idle", "pinged")
+    __slots__ = ("_clock", "_heard", "_pingedAt", "_since", "idle", "pinged")
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._since = clock.seconds()
         self._pingedAt = 0.0
+        self._heard = False
         self.idle: float | None = None
         self.pinged = False
+
+    def heard(self) -> None:
+        """A message came."""
+        self._heard = True
+        self.spoken()
 
     def spoken(self) -> None:
         """A message was sent or came."""
@@ -50,7 +56,8 @@ class Quiet:
         # Many close without TLS's goodbye, which looks like any other loss.
         dead = self.pinged and first <= now - self._pingedAt <= last
         idly = reason.check(ConnectionDone) or (reason.check(ConnectionLost) and not dead)
-        if idly and now - self._since >= IDLE:
+        # Who never said anything has not closed because all was said.
+        if idly and self._heard and now - self._since >= IDLE:
             self.idle = now - self._since
 
 

@@ -98,7 +98,7 @@ class StreamSignalling(Protocol):
             if isinstance(frame, Ping):
                 self._write(b"\r\n")  # RFC 5626 section 4.4.1
             elif not isinstance(frame, Pong):
-                self.quiet.spoken()
+                self.quiet.heard()
                 reception.received(frame, self)
             elif self._keepAlive is not None:
                 self._keepAlive.ponged()

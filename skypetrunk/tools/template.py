@@ -173,6 +173,7 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("username", answers.username, "account at the carrier")
     yield _key(key, value, "password_file, password_env or password_credential", '"trunk.secret"')
     yield _key("targets", answers.targets, "instead of DNS", '["192.0.2.10:5061"]')
+    yield _key("contact", None, "where it is told that we are: learned, local, or a host", '"learned"')
     yield _key("redirect", None, "its 3xx: refuse, follow, pass", '"follow"')
     yield _key("redirect_allow", None, "hosts that these may name, beside the domain", '["gw.example"]')
     yield _key("balance", None, "true: each call draws its server; else it follows REGISTER", "false")

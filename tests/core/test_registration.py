@@ -313,6 +313,17 @@ class RegistrationTests(RegistrationCase):
             self.clock.advance(0.5)
             self.assertSent("3600")
 
+    def test_retry_after_jitter(self) -> None:
+        """Never earlier than the registrar said, and up to a tenth later: it has told that to many."""
+        self.registration._lanes._random = lambda: 0.0
+        self.registration.start(self.channel)
+        self.answered(503, Retry_After="120")
+        self.channel.clear()
+        self.clock.advance(131.9)
+        self.assertSent()
+        self.clock.advance(0.2)
+        self.assertSent("3600")
+
     def test_failed_refresh_keeps_registration(self) -> None:
         """A 503 to a refresh leaves the registration until its end, and it is tried again before that."""
         self.registered(45)

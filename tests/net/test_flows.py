@@ -268,8 +268,16 @@ class FlowTests(FlowsTestCase):
         self.network.advance(1.1)
         self.assertEqual(self.events[-1], "up tls:192.0.2.1:5061")
 
+    def says(self) -> None:
+        """The carrier sends a message over the newest connection."""
+        transport = self.listeners.protocols[-1].transport
+        assert transport is not None
+        transport.write(options())
+        self.network.flush()
+
     def close(self, after: float) -> None:
         """The carrier closes after so many seconds of quiet, and the flow is made again within two more."""
+        self.says()
         self.network.advance(after)
         before = len(self.network.pumps)
         self.network.pumps[-1].serverIO.loseConnection()
@@ -303,9 +311,10 @@ class FlowTests(FlowsTestCase):
         self.assertEqual(self.listeners.heard, [])
 
     def test_notIdle(self) -> None:
-        """Closed soon after a message, or when a ping found nobody: that is an alarm."""
+        """Closed soon after a message, without having said a word, or after a ping found nobody: an alarm."""
         self.serve("192.0.2.1")
         self.start()
+        self.says()
         self.network.advance(100)
         channel = self.flows.current()
         assert channel is not None
@@ -316,7 +325,9 @@ class FlowTests(FlowsTestCase):
         [first] = self.warnings()
         self.assertIn("connection lost", first)
         self.network.advance(1.1)
-        for seconds, warnings in ((3, 1), (30, 2)):
+        for says, seconds, warnings in ((True, 3, 1), (True, 30, 2), (False, 3, 3)):
+            if says:
+                self.says()
             self.network.advance(105)
             self.network.advance(seconds)
             self.network.pumps[-1].serverIO.loseConnection()

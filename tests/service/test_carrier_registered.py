@@ -18,6 +18,7 @@ from skypetrunk.interfaces import ICredentials
 from skypetrunk.service.instance import instanceURN, machineID
 from skypetrunk.service.password_file import WATCH_SECONDS, FileAccount, PasswordWatch
 from skypetrunk.testing import RecordingClientUser
+from skypetrunk.tools.status import summary
 from skypetrunk.wire.digest import makeChallenge, parseCredentials, verify
 from skypetrunk.wire.secret import Secret
 from tests.core.messages import outgoing
@@ -171,6 +172,8 @@ class PasswordTests(CarrierCase):
         self.answers(403)
         status = self.trunk.status()
         self.assertEqual((status["alarm"], status["retry"], status["up"]), (True, 45, False))
+        line = next(iter(summary({"trunks": {"carrier": {**status, "limits": {}}}})))
+        self.assertIn("password or permission of account account is wrong; next attempt in 45 s", line)
         self.network.advance(20)
         self.assertEqual(len(self.requests("REGISTER")), 2)
         self.file.write_text("changed\n")
