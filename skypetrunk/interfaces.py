@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from skypetrunk.errors import CallRefused
     from skypetrunk.wire.address import TransportAddress
+    from skypetrunk.wire.grammar import Parameters
     from skypetrunk.wire.message import Request, Response
     from skypetrunk.wire.sdes import CryptoAttribute, MasterKey
     from skypetrunk.wire.secret import Secret
@@ -394,6 +395,10 @@ class ICarrierProfile(Interface):
     diversion: str = Attribute("outbound header for diversions: none, diversion or history-info")
     wildcards: bool = Attribute("bool: wildcard certificates are accepted (RFC 5922 refuses them)")
     staticRSA: bool = Attribute("bool: TLS 1.2 suites without forward secrecy are accepted too")
+    ownName: bool = Attribute("bool: From has our host name, where we have one (Contact has it always)")
+    userPhone: bool = Attribute("bool: outbound numbers say user=phone (RFC 3261 section 19.1.1)")
+    uriParameters: Parameters = Attribute("of the Request-URI of outbound calls")
+    mediasec: bool = Attribute("bool: media security is told as 3GPP TS 33.328 has it")
 
 
 # Media

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import re
 import shlex
 import shutil
@@ -20,7 +21,7 @@ from skypetrunk.errors import ConfigurationError
 from skypetrunk.lab.tap import Options as LabOptions
 from skypetrunk.profiles import readProfile
 from skypetrunk.service.tap import Options as TrunkOptions
-from skypetrunk.tools import main
+from skypetrunk.tools import init, main
 from tests.service.configurations import ConfigurationTestCase, keyPEM, makeCertificate, makeCRL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,9 +172,16 @@ class CommandTests(SynchronousTestCase):
             for line in text.splitlines()
             if line.startswith("$ skypetrunk init")
         ]
-        self.assertEqual(len(lines), 4)
+        self.assertEqual(len(lines), 6)
         directory = Path(tempfile.mkdtemp(prefix="skypetrunk-"))
         self.addCleanup(shutil.rmtree, directory)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(directory)
+        certificate, key = makeCertificate("sbc.example.com")
+        Path("sbc.pem").write_bytes(certificate)
+        Path("sbc.key").write_bytes(keyPEM(key))
+        Path("roots.pem").write_bytes(makeCertificate("Root")[0])
+        self.patch(init, "systemBundle", lambda: str(directory / "roots.pem"))
         self.patch(sys, "stdout", io.StringIO())
         for number, line in enumerate(lines):
             output = directory / f"{number}.toml"

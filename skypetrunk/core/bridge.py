@@ -129,7 +129,8 @@ class Bridge(Transferable):
     def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
         media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure)
         keys = SecurityDescriptions(side.suites, self._entropy) if side.secure else None
-        leg = Leg(self.request.call, side, Session(media, keys, self._entropy), self, self._workshop)
+        session = Session(media, keys, self._entropy, side.offerAttributes)
+        leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.
         self._legs[leg] = (side,) if forwarder is None else (side, forwarder)
         for each in self._legs[leg]:

@@ -114,7 +114,7 @@ class LegClient(LegSubscriptions, Ends):
     ) -> InviteClient:
         side, authentication = self.side, self._authentication
         client = self._client = InviteClient(
-            makeRequest,
+            lambda channel: self._told(makeRequest(channel)),
             nextHop,
             self,
             side.transactions,

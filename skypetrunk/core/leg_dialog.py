@@ -153,8 +153,19 @@ class LegDialog:
         """
         side = self.side
         RequestClient(
-            request, side.transactions, self.finder, self._authentication, dialog.reserveSequence, done
+            self._told(request),
+            side.transactions,
+            self.finder,
+            self._authentication,
+            dialog.reserveSequence,
+            done,
         ).start(dialog.nextHop)
+
+    def _told(self, request: Request) -> Request:
+        """C{request} with what each request to this side carries."""
+        for name, value in self.side.requestHeaders:
+            request = request.addingHeader(name, value)
+        return request
 
     def _response(
         self,

@@ -5,7 +5,7 @@ register, and so would learn only from a call that nobody is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from automat import TypeMachineBuilder
@@ -20,12 +20,19 @@ from skypetrunk.wire.message import Header, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 
-def makeOptions(caller: NameAddr, target: SIPURI, contact: NameAddr, token: Callable[[], str]) -> Request:
+def makeOptions(
+    caller: NameAddr,
+    target: SIPURI,
+    contact: NameAddr,
+    token: Callable[[], str],
+    more: Sequence[Header] = (),
+) -> Request:
     """
     An OPTIONS outside any dialog (RFC 3261 section 11.1), without Via.
 
     @param caller: who asks, without tag.
     @param token: random text for tag and Call-ID.
+    @param more: other lines.
     """
     lines = [
         Header("Max-Forwards", "70"),
@@ -36,6 +43,7 @@ def makeOptions(caller: NameAddr, target: SIPURI, contact: NameAddr, token: Call
         Header("Contact", str(contact)),
         Header("Accept", "application/sdp"),
         Header("User-Agent", AGENT),
+        *more,
     ]
     return Request("OPTIONS", str(target), tuple(lines))
 

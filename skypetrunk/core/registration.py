@@ -15,6 +15,7 @@ from zope.interface import implementer
 from skypetrunk.core import registration_machine
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.bindings import bindingsIn, readNumber
+from skypetrunk.core.media_security import MediaSecurity
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.register_request import MOST_CONTACTS, Account, RegisterRequests
 from skypetrunk.core.registration_machine import RegistrationInputs
@@ -92,8 +93,11 @@ class Registration:
         token: Callable[[], str],
         random: Callable[[], float],
         address: PublicAddress | None = None,
+        *,
+        security: MediaSecurity | None = None,
     ) -> None:
         """
+        @param security: what is told of media security, where the carrier wants that.
         @param token: makes random text for Call-ID, tag and cnonce.
         @param random: 0 to 1, spreads the attempts of many customers after an outage.
         @param address: where the Contact is; default: where the channel begins.
@@ -104,6 +108,7 @@ class Registration:
         self._observer = observer
         self._lanes = RetryLanes(clock, random)
         self._address = PublicAddress() if address is None else address
+        self._security = security
         self._authentication = Authentication(credentials, token)
         self._requests = RegisterRequests(account, self._address, token)
         self._asked = account.expires
@@ -160,6 +165,8 @@ class Registration:
     def _answered(self, attempt: _Attempt, response: Response) -> None:
         if attempt is not self._attempt:
             return
+        if self._security is not None:
+            self._security.learn(response)
         again = self._corrected(attempt, response) if self._tries < _MOST_TRIES else None
         if again is not None:
             if attempt.purpose is _Purpose.LEAVE:
@@ -291,6 +298,8 @@ class Registration:
         assert self._channel is not None
         self._tries += 1
         self.retryAt = None
+        if self._security is not None:
+            request = self._security.told(request)
         attempt = self._attempt = _Attempt(self, request, self._purpose)
         self._transactions.sendRequest(request, self._channel, attempt)
 

@@ -68,12 +68,20 @@ class Session:
     C{makeAnswer}.  A refused exchange leaves ports, keys and remote as they were.
     """
 
-    def __init__(self, media: IMediaLeg, keys: IKeyAgreement | None, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        media: IMediaLeg,
+        keys: IKeyAgreement | None,
+        entropy: Callable[[int], bytes],
+        asked: Sequence[tuple[str, str | None]] = (),
+    ) -> None:
         """
+        @param asked: attributes of the audio stream in our offers, beside those that make it.
         @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
         """
         self.media = media
         self._keys = keys
+        self._asked = tuple(asked)
         self._protocol = "RTP/SAVP" if keys is not None else "RTP/AVP"
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
         self._version = 0
@@ -120,7 +128,7 @@ class Session:
             self._slots = (_Slot("audio", self._protocol, stream.formats),)
             self._audio = 0
         self._said = stream
-        self._offered = self._write(stream, crypto)
+        self._offered = self._write(stream, crypto, self._asked)
         return self._offered.encode()
 
     def answerReceived(self, body: bytes) -> AudioStream:
@@ -324,7 +332,12 @@ class Session:
             self.media.setLocalKey(pair.suite, pair.local)
         self._agreed = (self._slots, self._audio)
 
-    def _write(self, stream: AudioStream, crypto: tuple[CryptoAttribute, ...]) -> SessionDescription:
+    def _write(
+        self,
+        stream: AudioStream,
+        crypto: tuple[CryptoAttribute, ...],
+        more: Sequence[tuple[str, str | None]] = (),
+    ) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
         media = []
@@ -333,7 +346,7 @@ class Session:
                 media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
                 continue
             attributes = list(stream.attributes)
-            attributes += [("crypto", line.encode()) for line in crypto]
+            attributes += [*(("crypto", line.encode()) for line in crypto), *more]
             if address.rtcpPort != address.port + 1:
                 attributes.append(("rtcp", str(address.rtcpPort)))
             attributes.append((stream.direction, None))

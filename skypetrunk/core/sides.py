@@ -8,6 +8,7 @@ transactions, and hands on what it gets together with itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,7 @@ from skypetrunk.core.identity import (
     numberOf,
     withVerstat,
 )
+from skypetrunk.core.media_security import REQUESTED
 from skypetrunk.core.number_form import AS_GIVEN, readNumber, writeNumber
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.servers import Servers
@@ -70,6 +72,9 @@ _TRANSPORTS = {
 }
 """What a Contact says of the transport."""
 
+_PHONE = Parameters([("user", "phone")])
+_isTelephone = re.compile(r"\+?[0-9]+").fullmatch
+
 
 class Guard(Protocol):
     """Keeps the limits of neighbours."""
@@ -105,6 +110,8 @@ class Side:
     @ivar ownTransfer: one of them for a REFER of its own.
     @ivar redirectAllow: hosts, folded, that a redirection to be followed may name beside its own and ours.
     @ivar local: where we listen for it, C{None} where we do not.
+    @ivar requestHeaders: what each request to it carries beside its own.
+    @ivar offerAttributes: what the audio stream of our offers to it carries beside its own.
     @ivar servers: where it has several; else C{finder} leads to it.
     """
 
@@ -125,6 +132,8 @@ class Side:
     ownTransfer = REFUSE
     redirectAllow: Collection[str] = frozenset()
     local: SIPURI | None = None
+    requestHeaders: Sequence[Header] = ()
+    offerAttributes: Sequence[tuple[str, str | None]] = ()
     servers: Servers | None = None
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
@@ -339,6 +348,8 @@ class TrunkSide(Side):
         self.up = False
         self.serviceRoute: tuple[NameAddr, ...] = ()
         self.address = PublicAddress()
+        if profile.mediasec:
+            self.offerAttributes = (REQUESTED,)
 
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact: where the carrier calls in, if it does, whatever connection this is."""
@@ -346,14 +357,26 @@ class TrunkSide(Side):
             return self.address.contact(super().contactFor(user, channel), channel)
         return NameAddr(None, self.local.replace(user=user))
 
+    @property
+    def addressOfRecord(self) -> SIPURI:
+        """Our account, at the carrier's domain; or at our own name, for a carrier that knows us by that."""
+        host = self.local.host if self._profile.ownName and self.local is not None else self._domain
+        return SIPURI("sip", escape(self._account, USER_CHARACTERS), None, host)
+
     def isAt(self, host: str) -> bool:
         """Its domain, and nothing else: that alone is proved."""
         return foldedHost(host) == foldedHost(self._domain)
 
     def addressOf(self, number: str) -> SIPURI:
         """number@domain, as the carrier wants numbers."""
-        user = escape(writeNumber(number, self._profile.numberForm, self._numbers), USER_CHARACTERS)
-        return SIPURI("sip", user, None, self._domain, None, Parameters(), ())
+        written = writeNumber(number, self._profile.numberForm, self._numbers)
+        return self._told(written, self._domain)
+
+    def _told(self, user: str, host: str) -> SIPURI:
+        """C{user} at C{host}; a number says that it is one, where the carrier wants that."""
+        phone = self._profile.userPhone and _isTelephone(user) is not None
+        params = _PHONE if phone else NO_PARAMETERS
+        return SIPURI("sip", escape(user, USER_CHARACTERS), None, host, None, params, ())
 
     def readNumber(self, number: str) -> str:
         """As the carrier wants numbers."""
@@ -375,9 +398,9 @@ class TrunkSide(Side):
         """
         profile = self._profile
         target = self.addressOf(called)
-        account = target.replace(user=escape(self._account, USER_CHARACTERS))
         caller = caller.renumbered(lambda each: writeNumber(each, profile.callerForm, self._numbers))
-        source = target.replace(user=escape(caller.user, USER_CHARACTERS))
+        account = self.addressOfRecord
+        source = self._told(caller.user, account.host)
         shown = NameAddr(None, account if profile.fromUser == "account" else source)
         headers: list[Header] = []
         if caller.private:
@@ -388,8 +411,9 @@ class TrunkSide(Side):
                 headers.append(identityHeader(profile.callerHeader, source, caller.private))
         if not caller.private:
             headers.extend(diversionHeaders(profile.diversion, caller.diversions, target, target))
+        params = Parameters((*target.params, *profile.uriParameters))
         return CallAddresses(
-            requestURI=target,
+            requestURI=target.replace(params=params),
             called=NameAddr(None, target),
             caller=shown,
             contactUser="anonymous" if shown is ANONYMOUS else account.user or "",

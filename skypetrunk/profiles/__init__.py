@@ -18,6 +18,7 @@ from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
 from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, readTOML
+from skypetrunk.wire.grammar import Parameters, isToken
 
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 """The SRTP suites a trunk may allow, strongest first."""
@@ -28,6 +29,12 @@ OPTIONS_SECONDS = 60
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.(?!\d+$){_LABEL}")
 """A host name with a dot in it, or C{*.} and a domain with one: C{*.example} would be anybody."""
+
+TLS_PORT = 5061
+"""Of servers that name none."""
+
+_OURS = ("lr", "maddr", "method", "ttl", "user")
+"""Parameters of a Request-URI that say where a call goes, or how (RFC 3261 section 19.1.1)."""
 
 _HERE = Path(__file__).parent
 
@@ -52,6 +59,9 @@ class CarrierProfile:
     @ivar failover: answers to INVITE, beside 503, after which it is tried.
     @ivar laxUsage: its certificate is good when it calls in, too, if it is for servers only.
     @ivar calls: simultaneous calls the carrier allows, or C{None} where it is not known.
+    @ivar notice: what whoever chooses the profile has to know, or C{None}.
+    @ivar servers: host names and ports, in order, that stand instead of SRV records; empty for none.
+    @ivar clientCertificate: the carrier knows the trunk by a certificate of its own.
     """
 
     name: str
@@ -84,6 +94,13 @@ class CarrierProfile:
     inviteTimeout: int
     failover: tuple[int, ...]
     calls: int | None
+    notice: str | None
+    servers: tuple[tuple[str, int], ...]
+    clientCertificate: bool
+    ownName: bool
+    userPhone: bool
+    uriParameters: Parameters
+    mediasec: bool
 
 
 def profileNames() -> tuple[str, ...]:
@@ -144,12 +161,21 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         inviteTimeout=table.integer("invite_timeout", 1, 32, 4),
         failover=_failover(table),
         calls=table.integer("calls", 1, 100000, 0) or None,
+        notice=table.text("notice", 'notice = "What whoever chooses it has to know"'),
+        servers=_servers(table),
+        clientCertificate=table.boolean("client_certificate", False),
+        ownName=table.boolean("own_name", False),
+        userPhone=table.boolean("user_phone", False),
+        uriParameters=_uriParameters(table),
+        mediasec=table.boolean("mediasec", False),
     )
     if profile.anonymous == "asserted" and profile.callerHeader == "none":
         table.wrong("anonymous", 'is "asserted", but caller_header is "none"', "a caller_header too")
     if profile.sessionExpires < profile.leastExpires:
         right = f"{profile.leastExpires} (min_se) or more"
         table.wrong("session_expires", f"is {profile.sessionExpires}", right)
+    if profile.mediasec and not register:
+        table.wrong("mediasec", "is true, but register is false", "register = true: it is agreed by REGISTER")
     table.finish()
     problems.raiseAny()
     return profile
@@ -162,6 +188,33 @@ def _targetNames(table: Table) -> tuple[str, ...]:
         if not _HOSTS.fullmatch(name):
             table.wrong("target_names", f'"{name}" is no name of hosts', right)
     return tuple(name.lower() for name in names)
+
+
+def _servers(table: Table) -> tuple[tuple[str, int], ...]:
+    """Host names, with a port where it is not that of SIP over TLS (RFC 3261 section 19.1.2)."""
+    right = '"sip.carrier.example", or "sip.carrier.example:7443"'
+    found = []
+    for text in table.texts("servers", 'servers = ["sip.carrier.example"]') or ():
+        host, colon, port = text.partition(":")
+        number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0 if colon else TLS_PORT
+        if not _HOSTS.fullmatch(host) or host[0] == "*" or not 0 < number < 65536:
+            table.wrong("servers", f'"{text}" is no server', right)
+        found.append((host.lower(), number))
+    return tuple(found)
+
+
+def _uriParameters(table: Table) -> Parameters:
+    right = 'uri_parameters = ["transport=tls"]'
+    parameters = Parameters()
+    for text in table.texts("uri_parameters", right) or ():
+        name, equals, value = text.partition("=")
+        if not isToken(name) or (equals and not isToken(value)) or name.lower() in _OURS:
+            table.wrong("uri_parameters", f'"{text}" is no parameter that can stand there', right)
+        elif name.lower() == "transport" and value.lower() != "tls":
+            table.wrong("uri_parameters", f'"{text}" would take the call off TLS', right)
+        else:
+            parameters = parameters.with_(name, value if equals else None)
+    return parameters
 
 
 def _caFile(table: Table, directory: Path) -> Path | None:

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from skypetrunk.core import registration
 from skypetrunk.core.answers import retryAfterOf
+from skypetrunk.core.media_security import MediaSecurity
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
@@ -154,6 +155,7 @@ class Carrier:
             configuration.profile.failover,
         )
         self.registration: Registration | None = None
+        self._security: MediaSecurity | None = None
         if configuration.profile.register:
             bound = registration.Account(
                 configuration.username,
@@ -162,8 +164,18 @@ class Carrier:
                 instance=instance,
                 outbound=configuration.profile.outbound and bool(instance),
             )
+            if configuration.profile.mediasec:
+                self._security = MediaSecurity()
             self.registration = Registration(
-                reactor, self.transactions, bound, account, self, token, chance, self.side.address
+                reactor,
+                self.transactions,
+                bound,
+                account,
+                self,
+                token,
+                chance,
+                self.side.address,
+                security=self._security,
             )
         makePing = pingMaker(configuration, self.side, reactor, self.transactions, token)
         interval = configuration.profile.optionsInterval
@@ -303,6 +315,8 @@ class Carrier:
         self._advice.compare(self.side.address.learned)
         if self.registration is not None:
             self.side.serviceRoute = self.registration.serviceRoute
+        if self._security is not None:
+            self.side.requestHeaders = self._security.requestHeaders()
         self._judge()
         if self.registration is not None and self.registration.outbound:
             self.flows.pingsAnswered(self.registration.flowTimer)

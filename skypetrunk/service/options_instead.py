@@ -30,11 +30,11 @@ def pingMaker(
 ) -> PingMaker:
     """OPTIONS from the account to the domain of a trunk."""
     user = escape(configuration.username)
-    own = NameAddr(None, SIPURI("sip", user, None, configuration.domain))
+    own = NameAddr(None, side.addressOfRecord)
     target = SIPURI("sip", None, None, configuration.domain)
 
     def makeRequest(channel: IMessageChannel) -> Request:
-        return makeOptions(own, target, side.contactFor(user, channel), token)
+        return makeOptions(own, target, side.contactFor(user, channel), token, side.requestHeaders)
 
     return lambda pingUser, interval: OptionsPing(pingUser, clock, transactions, makeRequest, interval)
 

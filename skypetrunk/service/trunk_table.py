@@ -16,7 +16,13 @@ from skypetrunk.service.inbound_table import readInbound
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readPasswordSource
-from skypetrunk.service.settings import TrunkConfiguration, TrunkDNS, TrunkMedia
+from skypetrunk.service.settings import (
+    InboundConfiguration,
+    TLSConfiguration,
+    TrunkConfiguration,
+    TrunkDNS,
+    TrunkMedia,
+)
 from skypetrunk.service.tls_table import readTLS
 
 
@@ -43,10 +49,17 @@ def readTrunk(
     kept = loadProfile("generic") if profile is None else profile
     tls = readTLS(table.table("tls"), directory, kept.caFile)
     password = readPasswordSource(table, directory, environ, fileIsPublic, required=kept.register)
+    inbound = readInbound(table.table("inbound"), directory, tls)
+    _checkOwn(table, kept, tls, inbound)
+    domain = _readDomain(table, profile)
+    dns = _readDNS(table.table("dns"), kept, bool(targets))
+    if not targets and domain == kept.domain and dns.domain is None and dns.srv is None:
+        # Who names another domain, or other records, is at another service of the same carrier.
+        targets = kept.servers
     return TrunkConfiguration(
         name=name,
         profile=kept,
-        domain=_readDomain(table, profile),
+        domain=domain,
         username=username,
         password=password.secret,
         targets=targets,
@@ -58,14 +71,14 @@ def readTrunk(
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,
         redirectAllow=redirectAllow,
-        inbound=readInbound(table.table("inbound"), directory, tls),
+        inbound=inbound,
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
         carrierTransfer=table.choice("carrier_transfer", TRANSFERS, REFUSE),
         balance=table.boolean("balance", False),
         passwordFile=password.path,
         contact=contact,
         contactLearned=contactLearned,
-        dns=_readDNS(table.table("dns"), kept, bool(targets)),
+        dns=dns,
     )
 
 
@@ -83,6 +96,18 @@ def _readProfile(table: Table, directory: Path) -> CarrierProfile | None:
     except ConfigurationError as error:
         table.problems.problems.extend(error.problems)
         return None
+
+
+def _checkOwn(
+    table: Table, profile: CarrierProfile, tls: TLSConfiguration, inbound: InboundConfiguration | None
+) -> None:
+    """What the carrier must know us by."""
+    if profile.clientCertificate and tls.certificate is None:
+        wrong = f"is missing: {profile.title} knows the trunk by its certificate"
+        table.problems.add(table.key("tls.certificate"), wrong, 'certificate = "client.pem"')
+    if profile.ownName and (inbound is None or inbound.name is None):
+        wrong = f"is missing: {profile.title} wants the host name of the trunk in Contact"
+        table.problems.add(table.key("inbound.name"), wrong, '[trunk.inbound] with name = "sbc.example.com"')
 
 
 def _readDomain(table: Table, profile: CarrierProfile | None) -> str:

@@ -61,6 +61,8 @@ def summary(configuration: Configuration) -> Iterator[str]:
     """What C{configuration} does, in lines for people."""
     for trunk in configuration.trunks:
         yield f"trunk {trunk.name}: {_trunk(trunk)}"
+        if trunk.profile.notice:
+            yield f"profile {trunk.profile.name}: {trunk.profile.notice}"
     for pbx in configuration.pbxes:
         yield f"pbx {pbx.name}: {_pbx(pbx)}"
     for route in configuration.routes:

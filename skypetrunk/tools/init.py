@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from getpass import getpass
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 from twisted.python import usage
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.profiles import loadProfile, profileNames, readProfile
+from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile
 from skypetrunk.service.config import LONGEST_SOCKET, loadConfiguration
 from skypetrunk.tools.options import CommandOptions
-from skypetrunk.tools.template import Answers, completeAddress, isSIPAddress, ownAddress, render
+from skypetrunk.tools.template import Answers, Own, completeAddress, isSIPAddress, ownAddress, render
 
 _SOCKET = "skypetrunk.sock"
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
 class Options(CommandOptions):
@@ -71,6 +73,15 @@ class Options(CommandOptions):
         ["media-address", None, None, "Our literal address for audio. [default: that of --listen]"],
         ["advertise", None, None, "Public address that carriers see, where NAT stands between."],
         ["country", None, None, "Two letters of the country where the PBX stands: its emergency numbers."],
+        [
+            "certificate",
+            None,
+            None,
+            "PEM file with our certificate and its chain, for a carrier that asks for one.",
+        ],
+        ["key", None, None, "PEM file with its key."],
+        ["inbound", None, None, "Where the carrier connects to us: tls:ADDRESS:PORT."],
+        ["host-name", None, None, "Our host name, which that certificate proves, for carriers that call in."],
         ["outside-line", None, None, "What is dialled before an outside number, if the PBX leaves it in."],
         ["output", "o", "trunk.toml", "The file to write; the password goes beside it."],
     ]
@@ -117,8 +128,14 @@ class _Questions:
             if answer:
                 return answer
 
-    def password(self) -> str | None:
-        """The password typed twice without an echo; C{None} where nobody can be asked."""
+    def yes(self, question: str) -> bool:
+        """Is C{question} answered with yes?"""
+        return input(f"{question} [yes/no]: ").strip().lower() in ("y", "yes")
+
+    def password(self, required: bool) -> str | None:
+        """The password typed twice without an echo; C{None} where there is none, or nobody can be asked."""
+        if not required and (not self._terminal or not self.yes("Has the account a password")):
+            return None
         if not self._terminal:
             self.missing.append("--password-file (or --password-env, --password-credential)")
             return None
@@ -151,6 +168,8 @@ def main(options: Options) -> int:
         raise usage.UsageError(f"missing: {', '.join(questions.missing)}")
     written = _write(answers, password, output, options["force"])
     print(f"Wrote {' and '.join(map(str, written))}.")
+    if answers.profile.notice:
+        print(f"Note: {answers.profile.notice}")
     print(f"Next: skypetrunk check {output}, then skypetrunk run --config {output}")
     return 0
 
@@ -162,8 +181,8 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
     own = name.endswith(".toml")
     profile = readProfile(Path(name)) if own else loadProfile(name)
     domain = options["domain"] or profile.domain or questions.text("domain", "SIP domain of the carrier")
-    username = questions.text("username", "Account at the carrier")
-    source, password = _password(options, questions, output, profile.register)
+    username = questions.text("username", "Account at the carrier", "trunk" if profile.ownName else "")
+    source, password = _password(options, questions, output, profile)
     pbx = completeAddress(questions.text("pbx", "SIP address of the PBX, as udp:192.0.2.5:5060"))
     listen = ""
     if pbx:
@@ -182,6 +201,7 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
         password=source,
         targets=options.targets,
         caFile=None if options["ca-file"] is None else _beside(directory, options["ca-file"]),
+        own=_own(options, questions, directory, profile),
         pbx=pbx,
         listen=listen,
         allow=options.allow,
@@ -194,13 +214,38 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
     ), password
 
 
+def _own(options: Options, questions: _Questions, directory: Path, profile: CarrierProfile) -> Own | None:
+    """What the carrier knows us by beside the account, if it wants any of that or it was given."""
+    names = ("certificate", "key", "inbound", "host-name")
+    inbound = profile.ownName or options["inbound"] is not None
+    if not (inbound or profile.clientCertificate or any(options[name] for name in names)):
+        return None
+    certificate = questions.text("certificate", "PEM file with our certificate")
+    key = questions.text("key", "PEM file with its key")
+    listen = name = roots = None
+    if inbound:
+        listen = questions.text("inbound", "Where the carrier connects to us, as tls:192.0.2.1:5061")
+        name = questions.text("host-name", "Our host name, which the certificate proves")
+        if options["ca-file"] is None and profile.caFile is None:
+            roots = systemBundle()
+            if roots is None:
+                questions.missing.append("--ca-file (the system has no bundle of roots)")
+    return Own(_beside(directory, certificate), _beside(directory, key), listen, name, roots)
+
+
+def systemBundle() -> str | None:
+    """The file with the system's roots, if it has them in one."""
+    found = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
+    return next((path for path in found if path is not None and os.path.isfile(path)), None)
+
+
 def _beside(directory: Path, path: str) -> str:
     """C{path}, which starts where we are, as it is written in a file in C{directory}."""
     return path if os.path.isabs(path) else os.path.relpath(os.path.abspath(path), directory)
 
 
 def _password(
-    options: Options, questions: _Questions, output: Path, register: bool
+    options: Options, questions: _Questions, output: Path, profile: CarrierProfile
 ) -> tuple[tuple[str, str] | None, str | None]:
     """
     Where the password will be.
@@ -212,7 +257,10 @@ def _password(
         raise usage.UsageError(f"--{given[1]} stands beside --{given[0]}; one of them is enough")
     stored = ("password_file", f"{output.stem}.secret")
     if not given:
-        return (stored, questions.password()) if register else (None, None)
+        if profile.clientCertificate and not profile.register:
+            return None, None
+        typed = questions.password(required=profile.register)
+        return (stored, typed) if profile.register or typed is not None else (None, None)
     value = options[given[0]]
     if given[0] == "password-file":
         if value == "-":

@@ -14,6 +14,23 @@ from skypetrunk.wire.address import TransportAddress, parseAddress
 
 
 @frozen
+class Own:
+    """
+    What a carrier knows us by beside the account; file names as they stand in the file.
+
+    @ivar listen: where it connects to us, C{None} where it does not.
+    @ivar name: our host name.
+    @ivar roots: who vouches for it there, where the trunk itself takes the system's.
+    """
+
+    certificate: str
+    key: str
+    listen: str | None
+    name: str | None
+    roots: str | None
+
+
+@frozen
 class Answers:
     """
     What the file says.
@@ -31,6 +48,7 @@ class Answers:
     password: tuple[str, str] | None
     targets: Sequence[str]
     caFile: str | None
+    own: Own | None
     pbx: str
     listen: str
     allow: Sequence[str]
@@ -192,20 +210,27 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("pins_mode", None, "report: only warn of a key that is not pinned", '"enforce"')
     yield _key("revocation", None, "is its certificate revoked: off, soft, hard", '"soft"')
     yield _key("crl_file", None, "lists of revoked certificates", '"carrier.crl"')
-    yield _key("certificate", None, "where the carrier asks for one", '"client.pem"')
-    yield _key("key", None, "its key", '"client.key"')
+    own = answers.own
+    certificate, ownKey = (None, None) if own is None else (own.certificate, own.key)
+    yield _key("certificate", certificate, "where the carrier asks for one", '"client.pem"')
+    yield _key("key", ownKey, "its key", '"client.key"')
     yield _key("key_password_file", None, "if the key is encrypted", '"client.pass"')
     yield ""
+    listen = name = roots = None
+    if own is None or own.listen is None:
+        certificate = ownKey = None
+    else:
+        listen, name, roots = [own.listen], own.name, own.roots
     yield "# Where the carrier connects to us, if it does:"
-    yield "# [trunk.inbound]"
-    yield _key("listen", None, "TLS, literal", '["tls:192.0.2.1:5061"]')
-    yield _key("certificate", None, "ours, with its chain", '"trunk.pem"')
-    yield _key("key", None, "its key", '"trunk.key"')
+    yield "# [trunk.inbound]" if listen is None else "[trunk.inbound]"
+    yield _key("listen", listen, "TLS, literal", '["tls:192.0.2.1:5061"]')
+    yield _key("certificate", certificate, "ours, with its chain", '"trunk.pem"')
+    yield _key("key", ownKey, "its key", '"trunk.key"')
     yield _key("key_password_file", None, "if the key is encrypted", '"trunk.pass"')
     yield _key("verify", None, "the carrier must show a certificate; if not, allow is required", "true")
-    yield _key("ca_file", None, "who vouches for it; default: as in trunk.tls", '"carrier-ca.pem"')
+    yield _key("ca_file", roots, "who vouches for it; default: as in trunk.tls", '"carrier-ca.pem"')
     yield _key("allow", None, "addresses that may connect; default: all", '["192.0.2.0/24"]')
-    yield _key("name", None, "our host name, for Contact", '"trunk.example.com"')
+    yield _key("name", name, "our host name, for Contact", '"trunk.example.com"')
     yield ""
     yield "[trunk.media]"
     yield _key("srtp", "required", "a carrier that wants plain RTP is refused")

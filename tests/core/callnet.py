@@ -34,6 +34,7 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.interfaces import DirectionStatistics as Directions
 from skypetrunk.testing import MemoryCredentials, RecordingChannel, countingToken
+from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.message import Header, Request, Response, parseMessage, responseTo
 from skypetrunk.wire.sdes import MasterKey
 from skypetrunk.wire.uri import SIPURI, parseURI
@@ -146,6 +147,10 @@ class Profile:
     diversion: str = "none"
     wildcards: bool = False
     staticRSA: bool = False
+    ownName: bool = False
+    userPhone: bool = False
+    uriParameters: Parameters = Parameters()
+    mediasec: bool = False
 
 
 @implementer(INumberPlan)

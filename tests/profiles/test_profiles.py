@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from skypetrunk import profiles
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
 from skypetrunk.profiles import SUITES, CarrierProfile, loadProfile, profileNames, readProfile
 from skypetrunk.wire import sdes
 
+PROFILES = Path(profiles.__file__).parent
+
 
 class PackagedTests(SynchronousTestCase):
-    """C{skype-connect} and C{generic}."""
+    """Those that come with the package."""
 
     def test_all(self) -> None:
         """Each can be read and is a carrier profile."""
-        self.assertEqual(profileNames(), ("generic", "skype-connect"))
+        names = ("generic", "skype-connect", "teams-direct-routing", "telekom-companyflex")
+        self.assertEqual(profileNames(), (*names, "telnyx", "twilio", "vonage"))
         for name in profileNames():
             profile = loadProfile(name)
             self.assertTrue(verifyObject(ICarrierProfile, profile))
@@ -59,12 +64,38 @@ class PackagedTests(SynchronousTestCase):
         self.assertEqual((profile.domain, profile.caFile, profile.calls), (None, None, None))
         self.assertFalse(profile.staticRSA or profile.wildcards)
 
+    def test_sources(self) -> None:
+        """Each value stands under a comment that says where it comes from."""
+        for name in profileNames():
+            explained = False
+            for line in (PROFILES / f"{name}.toml").read_text("utf-8").splitlines():
+                if line.startswith("#"):
+                    explained = True
+                elif not line:
+                    explained = False
+                elif re.match(r"[a-z_]+ = ", line) and not line.startswith(("title", "notice")):
+                    self.assertTrue(explained, f"{name}: {line}")
+
+    def test_tried(self) -> None:
+        """Each says that it was not tried with its carrier."""
+        for name in set(profileNames()) - {"generic", "skype-connect"}:
+            self.assertIn("not tried with", loadProfile(name).notice or "")
+
+    def test_teams(self) -> None:
+        """Three names in their order, each its own proof; a certificate and a host name of ours."""
+        profile = loadProfile("teams-direct-routing")
+        names = [f"sip{number}.pstnhub.microsoft.com" for number in ("", "2", "3")]
+        self.assertEqual(profile.servers, tuple((each, 5061) for each in names))
+        self.assertEqual((profile.domain, *profile.targetNames), tuple(names))
+        self.assertTrue(profile.clientCertificate and profile.ownName)
+        self.assertEqual(profile.optionsInterval, 60)
+
     def test_unknownName(self) -> None:
         """A name that does not exist, with the nearest that does."""
         for name, right in (
             ("skype", 'did you mean "skype-connect"?'),
             ("../generic", 'did you mean "generic"?'),
-            ("xyz", "would be right: generic or skype-connect"),
+            ("xyz", f"would be right: {' or '.join(profileNames())}"),
         ):
             with self.assertRaises(ConfigurationError) as caught:
                 loadProfile(name)
@@ -147,6 +178,31 @@ class ReadTests(SynchronousTestCase):
             self.assertIn(f"failover: holds {right}; would be right: 408, 480 or 500 to 599", problem)
         (problem,) = self.problems('title = "T"\nfailover = ["504"]')
         self.assertIn("failover: holds a text; would be right: failover = [408, 504]", problem)
+
+    def test_servers(self) -> None:
+        """Names of hosts, in order, 5061 where no port is named."""
+        self.assertEqual(self.read('title = "A"').servers, ())
+        profile = self.read('title = "A"\nservers = ["b.Carrier.example", "a.carrier.example:7443"]')
+        self.assertEqual(profile.servers, (("b.carrier.example", 5061), ("a.carrier.example", 7443)))
+        wrong = ("*.a.example", "example", "a.b:", "a.b:0", "a.b:65536", "192.0.2.1", "a.b:1:")
+        for text in wrong:
+            (problem,) = self.problems(f'title = "A"\nservers = ["{text}"]')
+            self.assertIn(f'servers: "{text}" is no server; would be right: "sip.carrier.example"', problem)
+
+    def test_uriParameters(self) -> None:
+        """With or without a value; none that would change where a call goes, or how."""
+        profile = self.read('title = "A"\nuri_parameters = ["transport=tls", "x"]')
+        self.assertEqual(str(profile.uriParameters), ";transport=tls;x")
+        wrong = ("", "a b", "a=b;c", "maddr=a", "LR", "user=phone", "transport=udp", "transport", "=a")
+        for text in wrong:
+            (problem,) = self.problems(f'title = "A"\nuri_parameters = ["{text}"]')
+            self.assertIn("uri_parameters: ", problem)
+
+    def test_mediasec(self) -> None:
+        """It is agreed by REGISTER, and needs that."""
+        self.assertTrue(self.read('title = "A"\nmediasec = true').mediasec)
+        (problem,) = self.problems('title = "A"\nmediasec = true\nregister = false')
+        self.assertIn("mediasec: is true, but register is false", problem)
 
     def test_problems(self) -> None:
         """All at once, with what would be right."""

@@ -25,7 +25,7 @@ from skypetrunk.net.certificates import loadOwnCertificate
 from skypetrunk.net.dns_records import Records
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.tls_server import tlsServerOptions
-from skypetrunk.profiles import readProfile
+from skypetrunk.profiles import loadProfile, readProfile
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.settings import (
@@ -33,6 +33,7 @@ from skypetrunk.service.settings import (
     Limits,
     TLSConfiguration,
     TrunkConfiguration,
+    TrunkDNS,
     TrunkMedia,
 )
 from skypetrunk.testing import RecordingTransactionUser, countingToken
@@ -91,6 +92,9 @@ class CarrierCase(SynchronousTestCase):
     A trunk to 192.0.2.1, where a carrier listens from the beginning.
 
     @cvar profile: lines of its profile.
+    @cvar packaged: the name of a profile that comes with the package, instead of those lines.
+    @cvar domain: of the carrier.
+    @cvar zone: what DNS says.
     @cvar tls: what of its L{TLSConfiguration} is not the default.
     @ivar trunk: not started.
     @ivar carrier: what the carrier was asked, over any connection.
@@ -98,6 +102,9 @@ class CarrierCase(SynchronousTestCase):
     """
 
     profile = ""
+    packaged = ""
+    domain = DOMAIN
+    zone: Zone = {}
     targets: tuple[tuple[str, int], ...] = (ADDRESS,)
     balance = False
     router: tuple[str, int] | None = None
@@ -107,7 +114,6 @@ class CarrierCase(SynchronousTestCase):
     instance = ""
     username = "account"
     tls: Mapping[str, Any] = {}
-    zone: Zone = {}
 
     def roots(self) -> bytes:
         """Who vouches for the carrier, PEM."""
@@ -115,7 +121,7 @@ class CarrierCase(SynchronousTestCase):
 
     def certificate(self) -> Issued:
         """The carrier's."""
-        return leaf(dns(DOMAIN))
+        return leaf(dns(self.domain))
 
     def setUp(self) -> None:
         """Both sides are there."""
@@ -151,7 +157,7 @@ class CarrierCase(SynchronousTestCase):
         @param factory: another server than the carrier's.
         @param issued: its certificate; else a good one.
         """
-        issued = issued or leaf(dns(DOMAIN))
+        issued = issued or leaf(dns(self.domain))
         options = tlsServerOptions(loadOwnCertificate(issued.pem, issued.keyPEM))
         self.network.listenTLS(*address, options, factory or self.factory)
 
@@ -159,21 +165,25 @@ class CarrierCase(SynchronousTestCase):
         self.connections.remove(channel)
 
     def _makeTrunk(self, directory: Path) -> Carrier:
-        (directory / "test.toml").write_text(f'title = "Test"\n{self.profile}\n')
+        own = directory / "test.toml"
+        own.write_text(f'title = "Test"\n{self.profile}\n')
+        profile = loadProfile(self.packaged) if self.packaged else readProfile(own)
         (directory / "ca.pem").write_bytes(self.roots())
         configuration = TrunkConfiguration(
             name="carrier",
-            profile=readProfile(directory / "test.toml"),
-            domain=DOMAIN,
+            profile=profile,
+            domain=self.domain,
             username=self.username,
             password=Secret("s3cret"),
             targets=self.targets,
             balance=self.balance,
             tls=evolve(TLSConfiguration(directory / "ca.pem", (), None, None, None), **self.tls),
-            media=TrunkMedia("required", ("AES_CM_128_HMAC_SHA1_80",)),
+            media=TrunkMedia(
+                "required", profile.suites if self.packaged else ("AES_CM_128_HMAC_SHA1_80",)
+            ),
             limits=Limits(),
             inbound=self.inbound(directory),
-            **self.configured,
+            **{"dns": TrunkDNS(naptr=profile.naptr), **self.configured},
         )
         records = Records(ZoneResolver(self.zone), self.reactor)
         locator = trunkLocator(configuration, records, lambda highest: 0)

@@ -50,9 +50,13 @@ class FlowLossCase(CarrierCase):
         self.pbx.side.transactions = Transactions(self.reactor, self.pbx.side, countingToken())
         for side in (self.pbx.side, self.trunk.side):
             self.manager.addSide(side)
-        self.start()
-        self.grants(FLOW_TIMER)
         self.branches = count(1)
+        self.start()
+        self.opened()
+
+    def opened(self) -> None:
+        """The carrier grants what is asked first."""
+        self.grants(FLOW_TIMER)
 
     def destinations(self, source: str, called: str) -> Sequence[Side]:
         """From one to the other."""

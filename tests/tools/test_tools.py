@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import skypetrunk
 from skypetrunk import __version__
+from skypetrunk.profiles import profileNames
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.tools import init, run
 from skypetrunk.tools import main as command
@@ -409,7 +410,7 @@ class InitTests(ToolTestCase):
         self.assertEqual(
             asked,
             [
-                "Carrier profile (generic, skype-connect) [generic]: ",
+                f"Carrier profile ({', '.join(profileNames())}) [generic]: ",
                 "SIP domain of the carrier: ",
                 "SIP domain of the carrier: ",
                 "Account at the carrier: ",

@@ -35,6 +35,7 @@ from skypetrunk.interfaces import (
     IVendorPlugin,
     LegStatistics,
 )
+from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.secret import Secret
 
@@ -126,6 +127,10 @@ class RegionalCarrier:
     diversion: str = "none"
     wildcards: bool = False
     staticRSA: bool = False
+    ownName: bool = False
+    userPhone: bool = False
+    uriParameters: Parameters = Parameters()
+    mediasec: bool = False
 
 
 @implementer(ICallRecordSink)
