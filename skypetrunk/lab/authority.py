@@ -74,6 +74,12 @@ def _name(text: str) -> x509.Name:
     )
 
 
+def _responder(url: str) -> x509.AuthorityInformationAccess:
+    place = x509.UniformResourceIdentifier(url)
+    access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
+    return x509.AuthorityInformationAccess([access])
+
+
 def _alternativeName(text: str) -> x509.GeneralName:
     if ":" in text and text.split(":", 1)[0] in ("sip", "sips"):
         return x509.UniformResourceIdentifier(text)
@@ -96,15 +102,31 @@ class Authority:
         @param now: the present, with its time zone.
         """
         self._now = now
+        self._called = name
         # Elliptic-curve keys for the CA, for a quick start; leaves are RSA, which every cipher suite of the
         # datasheet can use.
-        rootKey = ec.generate_private_key(ec.SECP256R1())
-        self._root = self._sign(_name(name), rootKey.public_key(), _name(name), rootKey, pathLength=1)
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._intermediate = self._sign(
-            _name(f"{name}: intermediate"), self._key.public_key(), self._root.subject, rootKey, pathLength=0
+        self._rootKey = ec.generate_private_key(ec.SECP256R1())
+        self._root = self._sign(
+            _name(name), self._rootKey.public_key(), _name(name), self._rootKey, pathLength=1
         )
+        self._key = ec.generate_private_key(ec.SECP256R1())
         self.rootPEM = self._root.public_bytes(Encoding.PEM)
+        self.certify(None)
+
+    def certify(self, ocsp: str | None) -> None:
+        """
+        Make the intermediate certificate anew, with the same name and key.
+
+        @param ocsp: URL of a responder to name, or C{None}.
+        """
+        self._intermediate = self._sign(
+            _name(f"{self._called}: intermediate"),
+            self._key.public_key(),
+            self._root.subject,
+            self._rootKey,
+            pathLength=0,
+            extensions=() if ocsp is None else (_responder(ocsp),),
+        )
         self.intermediatePEM = self._intermediate.public_bytes(Encoding.PEM)
 
     @property
@@ -113,9 +135,13 @@ class Authority:
         return self._intermediate
 
     @property
-    def issuerKey(self) -> _CAKey:
-        """Its key."""
-        return self._key
+    def root(self) -> x509.Certificate:
+        """The certificate that this one is issued under."""
+        return self._root
+
+    def keyOf(self, issuer: x509.Certificate) -> _CAKey:
+        """The key of L{issuer} or L{root}."""
+        return self._rootKey if issuer == self._root else self._key
 
     def _sign(
         self,
@@ -183,9 +209,7 @@ class Authority:
         if names:
             extensions.append(x509.SubjectAlternativeName([_alternativeName(each) for each in names]))
         if ocsp is not None:
-            place = x509.UniformResourceIdentifier(ocsp)
-            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
-            extensions.append(x509.AuthorityInformationAccess([access]))
+            extensions.append(_responder(ocsp))
         if mustStaple:
             extensions.append(x509.TLSFeature([x509.TLSFeatureType.status_request]))
         leaf = self._sign(

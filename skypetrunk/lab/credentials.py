@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IListeningPort
 from skypetrunk.lab.authority import Authority, Identity, writePrivately
 from skypetrunk.lab.leaves import carrierIdentity
 from skypetrunk.lab.ports import closePorts, portNumber
-from skypetrunk.lab.revocation import OCSPResource, ocspAnswer, ocspSite, revocationList
+from skypetrunk.lab.revocation import OCSPResource, ocspAnswer, ocspSite, revocationLists
 from skypetrunk.lab.settings import LabSettings
 from skypetrunk.lab.tls import ServerContexts, serverContext
 
@@ -49,6 +49,9 @@ class Credentials:
         self._reactor = reactor
         self._settings = settings
         self._ports: list[IListeningPort] = []
+        # All of this run, by serial number
+        self._leaves: dict[int, x509.Certificate] = {}
+        self._issuers: dict[int, x509.Certificate] = {}
         directory = settings.directory
         self.caFile = directory / "ca.pem"
         self.clientFiles = directory / "client.pem", directory / "client.key"
@@ -92,9 +95,13 @@ class Credentials:
         """
         host = f"[{settings.address}]" if ":" in settings.address else settings.address
         url = None if settings.ocsp == "no-url" else f"http://{host}:{self.port}/"
+        self.authority.certify(url)
         domain, (first, *others) = settings.carrier.domain, targets
         self.identity = carrierIdentity(self.authority, domain, first, _now(), settings.fault, url, *others)
         self._leaf = x509.load_pem_x509_certificate(self.identity.chain[0])
+        self._leaves[self._leaf.serial_number] = self._leaf
+        issuer = self.authority.issuer
+        self._issuers[issuer.serial_number] = issuer
         self.secure(settings)
 
     def secure(self, settings: LabSettings) -> None:
@@ -107,12 +114,24 @@ class Credentials:
             ciphers=settings.ciphers,
             clientCertificate=settings.clientCertificate,
             clientRoots=self.authority.rootPEM,
-            staple=self._ocspAnswer(self._leaf.serial_number) if settings.staple else None,
+            staple=self._staple if settings.staple else None,
         )
-        revoked = settings.ocsp == "revoked"
-        writePrivately(self.revocationFile, revocationList(self.authority, self._leaf, revoked, _now()))
+        gone = {"revoked": self._leaves, "ca-revoked": self._issuers}.get(settings.ocsp, {})
+        writePrivately(self.revocationFile, revocationLists(self.authority, [*gone.values()], _now()))
+
+    def _staple(self) -> bytes:
+        """For a handshake; empty for none."""
+        return self._ocspAnswer(self._leaf.serial_number) or b""
 
     def _ocspAnswer(self, serial: int) -> bytes | None:
-        # Of others than the carrier's certificate nothing is known
-        answer = self._settings.ocsp if serial == self._leaf.serial_number else "try-later"
-        return ocspAnswer(self.authority, self._leaf, answer, _now())
+        certificate, answer = self._leaf, self._settings.ocsp
+        if serial in self._issuers:
+            # The switch is about the carrier's certificate; what is about the responder holds here too
+            certificate = self._issuers[serial]
+            answer = {"ca-revoked": "revoked", "revoked": "good", "unknown": "good"}.get(answer, answer)
+        elif serial in self._leaves:
+            certificate = self._leaves[serial]
+            answer = "good" if answer == "ca-revoked" else answer
+        else:
+            answer = "try-later"
+        return ocspAnswer(self.authority, certificate, answer, _now())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
@@ -22,7 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from skypetrunk.lab.authority import Authority
 
-__all__ = ["ANSWERS", "OCSPResource", "ocspAnswer", "ocspSite", "revocationList"]
+__all__ = ["ANSWERS", "OCSPResource", "ocspAnswer", "ocspSite", "revocationLists"]
 
 ANSWERS = {
     "good": "the certificate is good",
@@ -33,6 +33,7 @@ ANSWERS = {
     "stranger": "good, signed by somebody else",
     "try-later": "the responder is busy (RFC 6960 section 2.3)",
     "no-url": "the certificate names no responder",
+    "ca-revoked": "good, but the intermediate was revoked an hour ago",
 }
 """What the responder says of the carrier's certificate, by name."""
 
@@ -46,6 +47,7 @@ def ocspAnswer(
     """
     The DER octets of an OCSP response, or C{None} where nothing is said.
 
+    @param certificate: a leaf, or the intermediate.
     @param answer: a key of L{ANSWERS}.
     """
     if answer in ("silent", "no-url"):
@@ -59,9 +61,11 @@ def ocspAnswer(
     }.get(answer, ocsp.OCSPCertStatus.GOOD)
     revoked = status is ocsp.OCSPCertStatus.REVOKED
     end = now - _HOUR if answer == "old" else now + _HOUR
+    ca = certificate.issuer == authority.root.subject
+    issuer = authority.root if ca else authority.issuer
     builder = ocsp.OCSPResponseBuilder().add_response(
         cert=certificate,
-        issuer=authority.issuer,
+        issuer=issuer,
         algorithm=SHA1(),
         cert_status=status,
         this_update=end - 2 * _HOUR,
@@ -70,24 +74,41 @@ def ocspAnswer(
         revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
     )
     signer = Authority(now, "skypetrunk lab stranger") if answer == "stranger" else authority
-    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.issuer)
-    return builder.sign(signer.issuerKey, SHA256()).public_bytes(Encoding.DER)
+    by = signer.issuer if answer == "stranger" else issuer
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, by)
+    return builder.sign(signer.keyOf(by), SHA256()).public_bytes(Encoding.DER)
 
 
-def revocationList(
-    authority: Authority, certificate: x509.Certificate, revoked: bool, now: datetime.datetime
+def revocationLists(
+    authority: Authority, revoked: Sequence[x509.Certificate], now: datetime.datetime
 ) -> bytes:
-    """The CRL of who issued the leaves, PEM: empty, or with C{certificate} in it."""
+    """
+    The CRLs of intermediate and root, PEM.
+
+    @param revoked: leaves, or the intermediate.
+    """
+    return b"".join(
+        _list(authority, issuer, [each for each in revoked if each.issuer == issuer.subject], now)
+        for issuer in (authority.issuer, authority.root)
+    )
+
+
+def _list(
+    authority: Authority,
+    issuer: x509.Certificate,
+    revoked: Sequence[x509.Certificate],
+    now: datetime.datetime,
+) -> bytes:
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(authority.issuer.subject)
+        .issuer_name(issuer.subject)
         .last_update(now - _HOUR)
         .next_update(now + 24 * _HOUR)
     )
-    if revoked:
+    for certificate in revoked:
         entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
         builder = builder.add_revoked_certificate(entry.revocation_date(now - _HOUR).build())
-    return builder.sign(authority.issuerKey, SHA256()).public_bytes(Encoding.PEM)
+    return builder.sign(authority.keyOf(issuer), SHA256()).public_bytes(Encoding.PEM)
 
 
 class OCSPResource(Resource):
@@ -95,6 +116,7 @@ class OCSPResource(Resource):
     The responder: GET and POST (RFC 6960 appendix A).
 
     @ivar asked: so many requests were read.
+    @ivar answer: the response for a serial number.
     """
 
     isLeaf = True
@@ -105,7 +127,7 @@ class OCSPResource(Resource):
         """
         super().__init__()
         self.asked = 0
-        self._answer = answer
+        self.answer = answer
 
     def render_GET(self, request: Request) -> bytes | int:
         """The request stands in the path, in base 64."""
@@ -125,7 +147,7 @@ class OCSPResource(Resource):
         except ValueError:
             return self._refuse(request)
         self.asked += 1
-        answer = self._answer(serial)
+        answer = self.answer(serial)
         if answer is None:
             return NOT_DONE_YET
         request.setHeader(b"Content-Type", b"application/ocsp-response")

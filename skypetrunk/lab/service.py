@@ -244,7 +244,8 @@ class Lab(Service):
         """Do what new settings ask for."""
         new = self.settings
         self.carrier.configure(new.carrier)
-        if (old.fault, old.ocsp == "no-url", old.nodes) != (new.fault, new.ocsp == "no-url", new.nodes):
+        # A new certificate for another answer: nobody knows what was said of the last one
+        if (old.fault, old.ocsp, old.nodes) != (new.fault, new.ocsp, new.nodes):
             self.credentials.certify(new, self._nodeNames())
         else:
             self.credentials.secure(new)

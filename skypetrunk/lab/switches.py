@@ -107,11 +107,17 @@ def _text(name: str, value: object) -> str:
     raise ValueError(f"{name}: a table is no value of a switch")
 
 
-def listed(switches: Iterable[Mapping[str, str]]) -> list[str]:
-    """What L{shown} says as lines for people: what is not as it is by default has a star."""
+def listed(switches: Iterable[Mapping[str, str]], explained: bool = True) -> list[str]:
+    """
+    What L{shown} says as lines for people: what is not as it is by default has a star.
+
+    @param explained: with the words.
+    """
     lines = []
     for each in switches:
         star = " " if each["value"] == each["default"] else "*"
         lines.append(f"{star} {each['name']} = {each['value']}")
+        if not explained:
+            continue
         lines += textwrap.wrap(each["words"], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return lines

@@ -6,6 +6,7 @@ Contexts are built with pyOpenSSL directly: Twisted's refuse, rightly, what old 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cryptography import x509
@@ -46,7 +47,7 @@ def serverContext(
     ciphers: str | None = None,
     clientCertificate: str = "off",
     clientRoots: bytes = b"",
-    staple: bytes | None = None,
+    staple: Callable[[], bytes] | None = None,
 ) -> SSL.Context:
     """
     @param version: a key of L{VERSIONS}.
@@ -54,7 +55,7 @@ def serverContext(
     @param ciphers: OpenSSL's string for TLS 1.2 instead.
     @param clientCertificate: one of L{CLIENT_CERTIFICATE}.
     @param clientRoots: PEM: who issues those.
-    @param staple: an OCSP response, DER; OpenSSL sends none that it cannot read.
+    @param staple: gives an OCSP response, DER, or nothing; OpenSSL sends none that it cannot read.
     @raise SSL.Error: C{ciphers} is nothing that OpenSSL knows.
     """
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -76,7 +77,7 @@ def serverContext(
     if clientCertificate != "off":
         _ask(context, clientRoots, clientCertificate == "required")
     if staple is not None:
-        context.set_ocsp_server_callback(lambda connection, data: staple)
+        context.set_ocsp_server_callback(lambda connection, data: staple())
     return context
 
 

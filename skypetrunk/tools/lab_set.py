@@ -77,5 +77,5 @@ def main(options: Options) -> int:
     if options["json"]:
         print(json.dumps(switches, indent=2))
     else:
-        print("\n".join(listed(switches)))
+        print("\n".join(listed(switches, explained=not changes)))
     return 0

@@ -24,6 +24,7 @@ from skypetrunk.lab.dns import NAMES
 from skypetrunk.lab.leaves import FAULTS
 from skypetrunk.lab.nodes import NODES
 from skypetrunk.lab.revocation import ANSWERS
+from skypetrunk.net.crl import loadCRLs
 from tests.lab.raw import DOMAIN, LabCase, RawClient
 
 GOOD = 0
@@ -184,6 +185,29 @@ class OCSPTests(LabCase):
         await self.lab.switch({"ocsp": "good", "staple": "off"})
         self.assertEqual((await self.connect()).staple, b"")
 
+    async def test_intermediate(self) -> None:
+        """The responder and the lists know the intermediate too, for who wants all of the chain proved."""
+        self.start()
+        root = self.lab.authority.root
+        for answer, status in (("good", "GOOD"), ("revoked", "GOOD"), ("ca-revoked", "REVOKED")):
+            await self.lab.switch({"ocsp": answer})
+            issuer = x509.load_pem_x509_certificate(self.lab.identity.chain[1])
+            octets = self.lab.credentials.responder.answer(issuer.serial_number)
+            assert octets is not None
+            response = ocsp.load_der_ocsp_response(octets)
+            self.assertEqual(response.certificate_status.name, status)
+            key = root.public_key()
+            assert isinstance(key, ec.EllipticCurvePublicKey)
+            assert response.signature_hash_algorithm is not None
+            signed = ec.ECDSA(response.signature_hash_algorithm)
+            key.verify(response.signature, response.tbs_response_bytes, signed)
+            access = issuer.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+            self.assertIn(str(self.lab.credentials.port), access[0].access_location.value)
+            _, crl = loadCRLs(self.lab.credentials.revocationFile.read_bytes())
+            self.assertTrue(crl.is_signature_valid(key))
+            entry = crl.get_revoked_certificate_by_serial_number(issuer.serial_number)
+            self.assertEqual(entry is not None, answer == "ca-revoked")
+
     async def test_silent(self) -> None:
         """The responder hears the question and says nothing."""
         self.start(ocsp="silent")
@@ -206,13 +230,24 @@ class OCSPTests(LabCase):
             x509.ExtensionNotFound, leaf.extensions.get_extension_for_class, x509.AuthorityInformationAccess
         )
 
+    async def test_newCertificate(self) -> None:
+        """Another answer is about another certificate, as the last answer may be remembered; each gets it."""
+        self.start()
+        first = await self.connect()
+        await self.lab.switch({"ocsp": "revoked"})
+        second = await self.connect()
+        self.assertNotEqual(first.leaf.serial_number, second.leaf.serial_number)
+        for client in (first, second):
+            response = ocsp.load_der_ocsp_response(await self.asked(client))
+            self.assertEqual(response.certificate_status.name, "REVOKED")
+
     async def test_list(self) -> None:
         """The revocation list has the certificate in it once it is revoked."""
         self.start()
         client = await self.connect()
         for answer in ("good", "revoked"):
             await self.lab.switch({"ocsp": answer})
-            crl = x509.load_pem_x509_crl(self.lab.credentials.revocationFile.read_bytes())
+            crl, _ = loadCRLs(self.lab.credentials.revocationFile.read_bytes())
             key = self.lab.authority.issuer.public_key()
             self.assertTrue(crl.is_signature_valid(key))  # type: ignore[arg-type]
             entry = crl.get_revoked_certificate_by_serial_number(client.leaf.serial_number)
