@@ -789,10 +789,11 @@ class IIdentityPolicy(Interface):
 class IRevocationPolicy(Interface):
     """Was one of these certificates revoked?"""
 
-    def check(chain: Sequence[bytes], stapled: bytes) -> Deferred[str]:
+    def check(chain: Sequence[bytes], stapled: bytes | None) -> Deferred[str]:
         """
         @param chain: DER certificates that are verified, leaf first, root last.
-        @param stapled: the OCSP answer that came with the handshake, DER; empty without one.
+        @param stapled: the OCSP answer that came with the handshake, DER; empty without one, C{None} where
+            none can come, as from clients.
         @return: fires with what was found, for the evidence; its canceller gives up.
         @raise PeerNotVerified: (errback) denies; any other exception denies as well.
         """

@@ -98,6 +98,8 @@ def readAnswer(
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise ValueError(f"the responder answers {response.response_status.name.lower()}")
     _checkSignature(response, issuer, now)
+    if any(each.critical and not isinstance(each.value, x509.OCSPNonce) for each in response.extensions):
+        raise ValueError("it holds a critical extension that nobody here knows")
     if nonce is not None:
         _checkNonce(response, nonce)
     single = _single(response, certificate, issuer)

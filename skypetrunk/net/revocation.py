@@ -91,11 +91,11 @@ class RevocationPolicy:
         self._now = now
         self._random = random
 
-    def check(self, chain: Sequence[bytes], stapled: bytes) -> Deferred[str]:
+    def check(self, chain: Sequence[bytes], stapled: bytes | None) -> Deferred[str]:
         """See L{IRevocationPolicy.check}."""
         return Deferred.fromCoroutine(self._check(chain, stapled))
 
-    async def _check(self, chain: Sequence[bytes], stapled: bytes) -> str:
+    async def _check(self, chain: Sequence[bytes], stapled: bytes | None) -> str:
         certificates = [x509.load_der_x509_certificate(each) for each in chain]
         if not certificates:
             raise PeerNotVerified(wanted="a certificate", seen="none")

@@ -9,10 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL, crypto
-from twisted.internet import ssl
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -29,12 +27,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.errors import PeerNotVerified
-from skypetrunk.interfaces import IIdentityPolicy
-from skypetrunk.net.certificates import OwnCertificate, loadTrustRoots
 from skypetrunk.net.handshake import handshakeEnd
-from skypetrunk.net.identity import WRONG_PURPOSE, chainProblem, forServersOnly
 from skypetrunk.net.reception import Networks, allowed
-from skypetrunk.net.tls import FORWARD_SECRET
+from skypetrunk.net.server_tls import ServerTLS, tlsServerOptions
+from skypetrunk.net.tls import MOST_HELD
 
 HANDSHAKE_SECONDS = 10.0
 """How long who connects may take for the handshake: a slow machine needs a second."""
@@ -53,86 +49,6 @@ MOST_IN_A_SECOND = 30
 """New connections; after an outage every gateway of a carrier comes at once."""
 
 
-class ServerTLS:
-    """
-    What we show to whoever connects, and what we ask of them.
-
-    @ivar asks: a certificate is asked for; without a valid one there is no connection.
-    """
-
-    def __init__(
-        self,
-        certificate: OwnCertificate,
-        *,
-        roots: bytes | None = None,
-        identity: IIdentityPolicy | None = None,
-        name: str | None = None,
-        serverAuthClients: bool = False,
-    ) -> None:
-        """
-        @param roots: PEM: who vouches for the clients; C{None}: they are not asked for a certificate.
-        @param identity: what their certificate must prove; required beside C{roots}.
-        @param name: whose it must be; default: the address they come from.
-        @param serverAuthClients: a certificate for servers only is good enough for a client, too.
-        @raise ValueError: C{roots} without C{identity}, or without a certificate in it.
-        """
-        if roots is not None and identity is None:
-            raise ValueError("no identity policy beside the roots")
-        self.asks = roots is not None
-        self._names = () if roots is None else loadTrustRoots(roots).names
-        self._identity = identity
-        self._name = name
-        self._serverAuthClients = serverAuthClients
-        self._options = tlsServerOptions(
-            certificate, ciphers=FORWARD_SECRET, clientRoots=roots, clientMust=roots is not None
-        )
-        # Whoever was verified stays the same one.
-        self._options.getContext().set_options(SSL.OP_NO_RENEGOTIATION)
-
-    def connection(
-        self, protocol: TLSMemoryBIOProtocol, refused: Callable[[PeerNotVerified], None], host: str
-    ) -> SSL.Connection:
-        """
-        An OpenSSL connection.
-
-        @param refused: told why a certificate is not valid.
-        @param host: where the client is.
-        """
-        connection = self._options.serverConnectionForTLS(protocol)
-
-        def verified(
-            connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, ok: int
-        ) -> bool:
-            if not ok:
-                seen = certificate.to_cryptography()
-                if number == WRONG_PURPOSE and self._serverAuthClients and forServersOnly(seen):
-                    return True
-                refused(chainProblem(number, seen, self._name or host, self._names))
-            return bool(ok)
-
-        if self.asks:
-            # What the callback raises counts as a refusal.
-            connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verified)
-        return connection
-
-    def verify(self, connection: SSL.Connection, host: str) -> str | None:
-        """
-        What the client has proved after the handshake, or C{None} where nothing is asked.
-
-        @raise PeerNotVerified: it is not who it should be.
-        """
-        if not self.asks or self._identity is None:
-            return None
-        chain = connection.get_verified_chain()
-        if not chain:
-            raise PeerNotVerified(wanted=f"a certificate for {self._name or host}", seen="no verified chain")
-        ders = [each.to_cryptography().public_bytes(Encoding.DER) for each in chain]
-        proof = self._identity.verify(ders, self._name or host)
-        if not isinstance(proof, str):
-            raise PeerNotVerified(wanted="an identity policy that says what proved it", seen=repr(proof))
-        return proof
-
-
 @implementer(IHandshakeListener)
 class _Gate(Protocol):
     """Stands between TLS and SIP, for one connection."""
@@ -147,6 +63,8 @@ class _Gate(Protocol):
         self._address = address
         self.host = getattr(address, "host", "")
         self._timer: IDelayedCall | None = None
+        self._checking: Deferred[Any] | None = None
+        self._held = b""
         self._protocol: IProtocol | None = None
         self.problem: Exception | None = None
         self.abandoned = False
@@ -162,13 +80,18 @@ class _Gate(Protocol):
         self._deny(TimeoutError(f"no handshake within {HANDSHAKE_SECONDS:g} s"))
 
     def handshakeCompleted(self) -> None:
-        """The handshake is over, with a valid chain where one was asked for."""
-        self._cancel()
-        try:
-            proof = self.tls.verify(self.transport.getHandle(), self.host)
-        except BaseException as problem:
-            self._deny(problem if isinstance(problem, Exception) else PeerNotVerified("proof", repr(problem)))
+        """The handshake is over, with a valid chain where one was asked for; who is revoked is not let in."""
+        self._checking = maybeDeferred(self.tls.verify, self.transport.getHandle(), self.host)
+        self._checking.addCallback(self._verified).addErrback(self._notVerified)
+
+    def _notVerified(self, failure: Failure) -> None:
+        problem = failure.value
+        self._deny(problem if isinstance(problem, Exception) else PeerNotVerified("proof", repr(problem)))
+
+    def _verified(self, proof: str | None) -> None:
+        if self.problem is not None or self.abandoned or self not in self._listener.gates:
             return
+        self._cancel()
         protocol = self._listener.factory.buildProtocol(self._address)  # type: ignore[arg-type]
         if protocol is None:
             self._deny(ConnectionError("not taken"))
@@ -184,19 +107,31 @@ class _Gate(Protocol):
         self._listener.gates.discard(self)
         self._protocol = protocol
         protocol.makeConnection(self.transport)
+        held, self._held = self._held, b""
+        if held:
+            self.dataReceived(held)
 
     def _deny(self, problem: Exception) -> None:
-        self.problem = problem
+        if self.problem is None:
+            self.problem = problem
+        self._held = b""
         self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """Application data; before the gate is open there is nobody to hear it."""
         if self._protocol is not None:
             self._protocol.dataReceived(data)
+        elif self._checking is not None and self.problem is None:
+            # Clients speak first; SIP hears it when they are verified.
+            self._held += data
+            if len(self._held) > MOST_HELD:
+                self._deny(PeerNotVerified("silence until it is verified", f"more than {MOST_HELD} octets"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended: during the handshake that is its failure."""
         self._cancel()
+        if self._checking is not None:
+            self._checking.cancel()
         self._listener.closed(self.host)
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
@@ -331,40 +266,6 @@ class TLSListener(TLSMemoryBIOFactory):
         """End the handshakes that go on."""
         for gate in tuple(self.gates):
             gate.abandon()
-
-
-def tlsServerOptions(
-    certificate: OwnCertificate,
-    *,
-    minimum: Any = ssl.TLSVersion.TLSv1_2,
-    maximum: Any = None,
-    ciphers: str | None = None,
-    clientRoots: bytes | None = None,
-    clientMust: bool = False,
-) -> ssl.CertificateOptions:
-    """
-    The server's side of TLS.
-
-    @param maximum: the highest version to speak, or C{None} for all there are.
-    @param ciphers: OpenSSL's cipher string, for TLS 1.2; default: Twisted's.
-    @param clientRoots: PEM roots: ask clients for a certificate issued under one of them.
-    @param clientMust: refuse clients that show none.
-    """
-    authorities = None
-    if clientRoots is not None:
-        roots = x509.load_pem_x509_certificates(clientRoots)
-        authorities = [crypto.X509.from_cryptography(each) for each in roots]
-    return ssl.CertificateOptions(
-        privateKey=certificate.key,
-        certificate=certificate.certificate,
-        extraCertChain=list(certificate.chain),
-        raiseMinimumTo=minimum,
-        lowerMaximumSecurityTo=maximum,
-        acceptableCiphers=None if ciphers is None else ssl.AcceptableCiphers.fromOpenSSLCipherString(ciphers),
-        verify=authorities is not None,
-        caCerts=authorities,
-        requireCertificate=clientMust,
-    )
 
 
 __all__ = ["HANDSHAKE_SECONDS", "QUIET_SECONDS", "ServerTLS", "TLSListener", "tlsServerOptions"]

@@ -20,6 +20,8 @@ from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.tls_files import clientTLS, inboundTLS
 from skypetrunk.service.tls_table import EXPIRY_DAYS
 
+_Both = tuple[ClientTLS, ServerTLS | None]
+
 
 class CarrierTLS:
     """
@@ -49,25 +51,19 @@ class CarrierTLS:
         self._budgets = Budgets(trunk.profile.connectTimeout, trunk.profile.handshakeTimeout)
         cache = AnswerCache()
 
-        def makeClient() -> ClientTLS:
-            return clientTLS(trunk, reactor, locator, cache)
+        def make() -> _Both:
+            client = clientTLS(trunk, reactor, locator, cache)
+            if inbound is None:
+                return client, None
+            return client, inboundTLS(inbound, trunk.domain, trunk.profile, client.revocation)
 
-        self.current = makeClient()
-        self.inbound: ServerTLS | None = None
-        self.replaceInbound: Callable[[ServerTLS], None] = lambda tls: None
-        self._watches: list[CertificateWatch[Any]] = [
-            CertificateWatch(trunk.name, reactor, trunk.tls, makeClient, self._replace, self._carriers)
-        ]
         inbound = trunk.inbound
+        self.current, self.inbound = make()
+        self.replaceInbound: Callable[[ServerTLS], None] = lambda tls: None
+        watch = CertificateWatch(trunk.name, reactor, trunk.tls, make, self._replace, self._carriers)
+        self._watches = [watch]
         if inbound is not None:
-
-            def makeServer() -> ServerTLS:
-                return inboundTLS(inbound, trunk.domain, trunk.profile)
-
-            self.inbound = makeServer()
-            self._watches.append(
-                CertificateWatch(trunk.name, reactor, inbound.files, makeServer, self._replaceServer)
-            )
+            self._watches.append(CertificateWatch(trunk.name, reactor, inbound.files, make, self._replace))
 
     def connector(self, target: Target) -> TLSClientEndpoint:
         """The way to one target, with the files as they are now."""
@@ -95,12 +91,10 @@ class CarrierTLS:
         if record is not None and record.proof is not None and record.certificate is not None:
             yield f"the carrier's certificate {record.certificate.subject}", record.certificate.expires
 
-    def _replace(self, tls: ClientTLS) -> None:
-        self.current = tls
-
-    def _replaceServer(self, tls: ServerTLS) -> None:
-        self.inbound = tls
-        self.replaceInbound(tls)
+    def _replace(self, both: _Both) -> None:
+        self.current, self.inbound = both
+        if self.inbound is not None:
+            self.replaceInbound(self.inbound)
 
 
 __all__ = ["CarrierTLS"]

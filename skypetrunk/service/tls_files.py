@@ -10,7 +10,7 @@ from cryptography import x509
 from twisted.internet.defer import Deferred
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import ITargetLocator
+from skypetrunk.interfaces import IRevocationPolicy, ITargetLocator
 from skypetrunk.net.certificates import (
     OwnCertificate,
     TrustRoots,
@@ -119,7 +119,12 @@ def clientTLS(
     )
 
 
-def inboundTLS(inbound: InboundConfiguration, domain: str, profile: CarrierProfile) -> ServerTLS:
+def inboundTLS(
+    inbound: InboundConfiguration,
+    domain: str,
+    profile: CarrierProfile,
+    revocation: IRevocationPolicy | None = None,
+) -> ServerTLS:
     """
     What a carrier that calls in must prove, and what we show it.
 
@@ -141,6 +146,7 @@ def inboundTLS(inbound: InboundConfiguration, domain: str, profile: CarrierProfi
             identity=identity,
             name=domain,
             serverAuthClients=profile.laxUsage,
+            revocation=revocation,
         )
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{inbound.files.caFile}: no usable CA certificates: {error}",)) from None

@@ -166,6 +166,11 @@ class SourceTests(PolicyCase):
             self.assertEqual(problem.seen, "none")
             self.assertIn("good", self.passes(mode, STAPLING, answer(STAPLING)))
 
+    def test_client(self) -> None:
+        """From a client no stapled answer can come, so none is missed; a CRL counts as for servers."""
+        checking = self.policy("hard", crl()).check(chainOf(STAPLING), None)
+        self.assertIn("good, says the CRL", self.successResultOf(checking))
+
     def test_chain(self) -> None:
         """Every certificate below the root counts, each under its own issuer."""
         stapled = answer(BELOW, issuer=intermediate())

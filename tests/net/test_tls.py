@@ -101,14 +101,14 @@ class Revocation:
     """
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Sequence[bytes], bytes]] = []
+        self.asked: list[tuple[Sequence[bytes], bytes | None]] = []
         self.cancelled = 0
         self.answer: Deferred[str] = Deferred(self._cancel)
 
     def _cancel(self, answer: object) -> None:
         self.cancelled += 1
 
-    def check(self, chain: Sequence[bytes], stapled: bytes) -> Deferred[str]:
+    def check(self, chain: Sequence[bytes], stapled: bytes | None) -> Deferred[str]:
         """Remember it."""
         self.asked.append((chain, stapled))
         return self.answer

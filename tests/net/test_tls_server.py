@@ -19,14 +19,15 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from skypetrunk.interfaces import IIdentityPolicy
+from skypetrunk.errors import PeerNotVerified
+from skypetrunk.interfaces import IIdentityPolicy, IRevocationPolicy
 from skypetrunk.net.certificates import loadOwnCertificate, loadTrustRoots
 from skypetrunk.net.identity import IdentityPolicy, keyPin
-from skypetrunk.net.tls import ClientTLS, TLSClientEndpoint
+from skypetrunk.net.tls import MOST_HELD, ClientTLS, TLSClientEndpoint
 from skypetrunk.net.tls_server import HANDSHAKE_SECONDS, QUIET_SECONDS, ServerTLS, TLSListener
 from tests.net.certificates import Issued, authority, dns, intermediate, issueItself, leaf, usage
 from tests.net.network import CLIENT, Listeners, MemoryNetwork
-from tests.net.test_tls import Broken, Speakers
+from tests.net.test_tls import Broken, Revocation, Speakers
 
 PLACE = ("192.0.2.1", 5061)
 HELLO = b"REGISTER sip:carrier.example SIP/2.0\r\n"
@@ -61,6 +62,7 @@ class ListenerCase(SynchronousTestCase):
         allow: Sequence[str] | None = None,
         roots: Issued | None = None,
         serverAuthClients: bool = False,
+        revocation: IRevocationPolicy | None = None,
     ) -> TLSListener:
         """A listener at 192.0.2.1:5061, which has a certificate of the root for that."""
         own = leaf(ip(PLACE[0]), keyName="server")
@@ -70,6 +72,7 @@ class ListenerCase(SynchronousTestCase):
             identity=identity or IdentityPolicy(),
             name=name,
             serverAuthClients=serverAuthClients,
+            revocation=revocation,
         )
         networks = None if allow is None else [ip_network(each) for each in allow]
 
@@ -290,6 +293,72 @@ class MutualTests(ListenerCase):
         certificate = loadOwnCertificate(own.pem, own.keyPEM)
         self.assertRaises(ValueError, ServerTLS, certificate, roots=authority().pem)
         self.assertRaises(ValueError, ServerTLS, certificate, roots=b"", identity=IdentityPolicy())
+
+
+class RevocationTests(ListenerCase):
+    """A client is let in when it is known whether its certificate was revoked."""
+
+    def setUp(self) -> None:
+        """It has connected, and said something; the policy is asked."""
+        super().setUp()
+        self.revocation = Revocation()
+        self.listen(asks=True, revocation=self.revocation)
+        self.connect(leaf(ip(CLIENT.host)))
+        self.client = self.speakers.built[-1]
+        self.assertEqual(self.listeners.protocols, [])
+        ((chain, stapled),) = self.revocation.asked
+        self.assertEqual((len(chain), stapled), (2, None))
+
+    def test_good(self) -> None:
+        """What it said meanwhile is heard, once; the log says what was found."""
+        transport: Any = self.client.transport
+        transport.write(b"more")
+        self.network.flush()
+        self.assertEqual(self.listeners.heard, [])
+        self.revocation.answer.callback("not revoked")
+        self.assertEqual(b"".join(self.listeners.heard), HELLO + b"more")
+        self.assertIn(f"proved by IP {CLIENT.host}; not revoked", self.lines("TLS connection")[0])
+        self.assertEqual((self.clock.getDelayedCalls(), len(self.listener.gates)), ([], 0))
+
+    def assertOut(self, words: str) -> None:
+        """It was not heard, and the log says why."""
+        self.network.flush()
+        self.assertEqual((self.listeners.protocols, self.listeners.heard), ([], []))
+        self.assertIn(words, self.lines("no TLS connection")[0])
+        self.assertEqual((self.clock.getDelayedCalls(), len(self.listener.gates)), ([], 0))
+
+    def test_revoked(self) -> None:
+        """Not let in."""
+        self.revocation.answer.errback(PeerNotVerified("one that holds", "one that was revoked"))
+        self.assertOut("one that was revoked")
+
+    def test_broken(self) -> None:
+        """Nor where the policy breaks, or does not say what it found."""
+        self.revocation.answer.errback(RuntimeError("bang"))
+        self.assertOut("bang")
+        for nothing in (None, True):
+            self.setUp()
+            self.revocation.answer.callback(nothing)  # type: ignore[arg-type]
+            self.assertOut("a policy that says what it found")
+
+    def test_slow(self) -> None:
+        """Nor where it takes too long."""
+        self.clock.advance(HANDSHAKE_SECONDS)
+        self.assertOut("no handshake within 10 s")
+        self.assertEqual(self.revocation.cancelled, 1)
+
+    def test_talkative(self) -> None:
+        """Nor who says too much meanwhile."""
+        transport: Any = self.client.transport
+        transport.write(b"x" * (MOST_HELD + 1))
+        self.assertOut(f"more than {MOST_HELD} octets")
+
+    def test_gone(self) -> None:
+        """It does not wait."""
+        self.network.pumps[-1].clientIO.abortConnection()
+        self.network.flush()
+        self.assertEqual(self.revocation.cancelled, 1)
+        self.assertEqual((self.listeners.protocols, len(self.listener.gates)), ([], 0))
 
 
 class Talkers(Listeners):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from cryptography import x509
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from skypetrunk.service.certificate_watch import WATCH_SECONDS
 from skypetrunk.tools.status import summary
 from tests.net.certificates import Issued, dns, intermediate, leaf
-from tests.net.revoking import access, answer
+from tests.net.revoking import access, answer, crl
 from tests.service.carriernet import DOMAIN, CarrierCase
+from tests.service.test_inbound import InboundCase
 
 
 class _Responder(Resource):
@@ -126,3 +131,27 @@ class SummaryTests(CarrierCase):
         self.grants()
         (line, *_) = summary({"trunks": {"carrier": self.trunk.status()}})
         self.assertIn(" (0 days), revocation not known (soft): it names no OCSP responder", line)
+
+
+class InboundTests(InboundCase):
+    """A carrier that calls in with a certificate that may have been revoked."""
+
+    def setUp(self) -> None:
+        """The trunk has a CRL."""
+        self.files = Path(tempfile.mkdtemp(prefix="skypetrunk-"))
+        self.addCleanup(rmtree, self.files)
+        self.issued = leaf(dns(DOMAIN), subject="Edge", keyName="edge")
+        (self.files / "carrier.crl").write_bytes(crl())
+        self.tls = {"crlFile": self.files / "carrier.crl"}
+        super().setUp()
+
+    def test_revoked(self) -> None:
+        """Let in as long as the CRL does not name it; from then on its next connection is refused."""
+        self.assertEqual(len(self.calls(self.issued)), 1)
+        (self.files / "carrier.crl").write_bytes(crl(self.issued))
+        self.network.advance(WATCH_SECONDS)
+        self.network.advance(WATCH_SECONDS)
+        self.calls(self.issued)
+        assert self.trunk.inbound is not None
+        status = self.trunk.inbound.status()
+        self.assertEqual((status["connections"], status["handshakes"]), (1, 1))
