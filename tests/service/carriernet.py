@@ -128,6 +128,9 @@ class CarrierCase(SynchronousTestCase):
         self.reactor = NetworkReactor()
         self.network = self.reactor.network
         self.carrier = RecordingTransactionUser()
+        # A transaction that was answered keeps only what names it.
+        self._asked: list[Request] = []
+        self.carrier.onRequest = lambda transaction: self._asked.append(transaction.request)
         self.layer = Transactions(self.reactor, self.carrier, countingToken())
         self.connections: list[StreamSignalling] = []
         self.factory = StreamSignallingFactory(
@@ -211,7 +214,7 @@ class CarrierCase(SynchronousTestCase):
 
     def requests(self, method: str) -> list[Request]:
         """What the carrier was asked by C{method}, oldest first."""
-        return [each.request for each in self.carrier.transactions if each.request.method == method]
+        return [each for each in self._asked if each.method == method]
 
     def answers(self, status: int, *headers: tuple[str, str]) -> None:
         """The carrier answers the last request."""
