@@ -125,10 +125,11 @@ def snippet(lab: Any, passwordFile: Path, account: str) -> str:
     settings = lab.settings
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
     domain = settings.carrier.domain
-    own = ""
-    if settings.clientCertificate != "off":
-        certificate, key = lab.credentials.clientFiles
-        own = f'certificate = "{certificate}"\nkey = "{key}"\n'
+    certificate, key = lab.credentials.clientFiles
+    files = f'certificate = "{certificate}"\nkey = "{key}"\n'
+    own = files if settings.clientCertificate != "off" else ""
+    if settings.callIn is not None and settings.callInAt is not None:
+        own += f'\n[trunk.inbound]\nlisten = ["tls:{settings.callInAt}"]\n{files}name = "{settings.callIn}"\n'
     return f"""\
 [[trunk]]
 name = "lab"

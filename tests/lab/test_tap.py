@@ -7,6 +7,7 @@ import io
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,6 +17,7 @@ from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import SWITCHES
 from skypetrunk.lab.tap import Options, makeLab, makeService, snippet
 from skypetrunk.service.config import loadConfiguration
+from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.wire.secret import Secret
 
 
@@ -123,18 +125,40 @@ class OptionsTests(SynchronousTestCase):
 class SnippetTests(SynchronousTestCase):
     """What is printed for trunk.toml."""
 
-    def test_accepted(self) -> None:
-        """The trunk's own configuration reader takes it without a warning."""
+    def taken(self, **settings: Any) -> TrunkConfiguration:
+        """The trunk that the trunk's own configuration reader makes of it, without a warning."""
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         password = directory / "password"
         password.write_text("marker")
         password.chmod(0o600)
-        lab = Lab(Clock(), LabSettings(CarrierSettings({"42": Secret("marker")}), directory))
+        lab = Lab(Clock(), LabSettings(CarrierSettings({"42": Secret("marker")}), directory, **settings))
         lab.caFile.write_bytes(lab.authority.rootPEM)
+        lab.credentials.issueClient(lab.settings)
         path = directory / "trunk.toml"
         path.write_text(snippet(lab, password, "42"))
         self.assertNotIn("marker", path.read_text())
         configuration, warnings = loadConfiguration(path, {})
         self.assertEqual(list(warnings), [])
-        self.assertEqual([trunk.domain for trunk in configuration.trunks], ["sip.skype.com"])
+        [trunk] = configuration.trunks
+        self.assertEqual(trunk.domain, "sip.skype.com")
+        return trunk
+
+    def test_accepted(self) -> None:
+        """By default there is no certificate of its own, and no port for the carrier."""
+        trunk = self.taken()
+        self.assertEqual((trunk.tls.certificate, trunk.inbound), (None, None))
+
+    def test_certificate(self) -> None:
+        """Where it is asked for, it is the one that the lab issued."""
+        certificate = self.taken(clientCertificate="required").tls.certificate
+        assert certificate is not None
+        self.assertEqual(certificate.name, "client.pem")
+
+    def test_callsIn(self) -> None:
+        """Where the carrier calls in, the trunk listens."""
+        inbound = self.taken(callIn="trunk.example", callInAt="127.0.0.1:5071").inbound
+        assert inbound is not None
+        self.assertEqual(
+            ([str(each) for each in inbound.listen], inbound.name), (["tls:127.0.0.1:5071"], "trunk.example")
+        )

@@ -10,6 +10,7 @@ import random
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ class Scene:
         before: Sequence[str] = (),
         registers: str = "",
         listen: Sequence[str] = (),
+        inbound: str = "",
         **carrier: Any,
     ) -> None:
         """
@@ -99,6 +101,8 @@ class Scene:
         @param before: addresses of the PBX before that of the phone.
         @param registers: the password with which the PBX registers, instead of having an address.
         @param listen: where it listens for the PBX too.
+        @param inbound: the name under which the carrier finds the trunk and calls in, instead of over its
+            registration.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -109,7 +113,19 @@ class Scene:
         self.phoneSaw: list[tuple[bool, Request | Response]] = []
         carrier = {"ringing": 0.02} | carrier
         settings = CarrierSettings({account: Secret(password)}, **carrier)
-        self.lab = Lab(reactor, LabSettings(settings, self.directory, port=0, dnsPort=0, tls="1.2"))
+        around = LabSettings(settings, self.directory, port=0, dnsPort=0, tls="1.2")
+        self._inbound: tuple[str, ...] = ()
+        if inbound:
+            place = f"127.0.0.1:{freePorts()}"
+            around = replace(around, callIn=inbound, callInAt=place)
+            self._inbound = (
+                "[trunk.inbound]",
+                f'listen = ["tls:{place}"]',
+                'certificate = "client.pem"',
+                'key = "client.key"',
+                f'name = "{inbound}"',
+            )
+        self.lab = Lab(reactor, around)
         self.phone = Phone(
             reactor,
             randomToken,
@@ -123,13 +139,13 @@ class Scene:
         self.lab.listen()
         self.phone.listen()
         self.proxy = TransportAddress("UDP", "127.0.0.1", freePorts(_MEDIA_PORTS + 2))
-        place = [f"address = {[*before, str(self.phone.address)]}"]
+        pbx = [f"address = {[*before, str(self.phone.address)]}"]
         if registers:
             (self.directory / "office.secret").write_text(registers)
             (self.directory / "office.secret").chmod(0o600)
-            place = ["register = true", 'username = "office"', 'password_file = "office.secret"']
-            place.append('allow = ["127.0.0.1"]')
-        lines = [*place, *lines]
+            pbx = ["register = true", 'username = "office"', 'password_file = "office.secret"']
+            pbx.append('allow = ["127.0.0.1"]')
+        lines = [*pbx, *lines]
         self._write(password if trunkPassword is None else trunkPassword, country, lines, targets, listen)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
@@ -165,6 +181,7 @@ class Scene:
             f"calls = {_MEDIA_PORTS // 4}",
             "[trunk.tls]",
             f'ca_file = "{self.lab.caFile}"',
+            *self._inbound,
             "[[pbx]]",
             'name = "office"',
             f"listen = {[f'udp:{where}', f'tcp:{where}', *listen]}",

@@ -32,6 +32,24 @@ class LabFaultTests(SceneCase):
         await scene.over(near, far)
         self.assertEqual(far.cause, "the other end hung up")
 
+    async def test_callsIn(self) -> None:
+        """The carrier finds the trunk by the trunk's own SRV record; each proves itself; the phone rings."""
+        scene = self.build(inbound="trunk.example")
+        scene.start()
+        await scene.registered()
+        called = scene.phone.whenCalled()
+        placed = scene.lab.carrier.placeCall("+442079460100", "+493012345678")
+        near = await called
+        await near.when(Phase.ANSWERED)
+        self.assertEqual((await placed).status, 200)
+        [far] = scene.lab.carrier.agent.calls
+        await scene.hearing(near, far)
+        [own] = scene.lab.outward.channels
+        self.assertIs(far.channel, own)
+        near.hangUp()
+        await scene.over(near, far)
+        self.assertEqual(far.cause, "the other end hung up")
+
     async def test_certificate(self) -> None:
         """A certificate that has expired, after a reset: the trunk says so, and takes the next good one."""
         scene = await self.begin()
