@@ -187,17 +187,22 @@ class ServerTransaction:
     def moveTo(self, channel: IMessageChannel) -> None:
         """
         Go on over C{channel}: what has waited is sent, or else the last answer again, as it may have
-        been lost with the connection.
+        been lost with the connection.  A 2xx to INVITE is the user's to send again, until its ACK comes.
         """
         interim, self._replies = self._replies, channel
         self.channel = channel
         machine = self._machine
         if machine is None or not isinstance(interim, Interim):
             return
-        last = [] if self.last is None else [self.last]
+        last = [] if self.last is None or self._acceptedInvite else [self.last]
         for message in interim.kept or last:
             if isinstance(message, Response):
                 self.send(machine, message)
+
+    @property
+    def _acceptedInvite(self) -> bool:
+        """Of such an answer no more than the To tag is kept."""
+        return self.request.method == "INVITE" and self.last is not None and 200 <= self.last.status < 300
 
     def stop(self) -> None:
         """End without telling anybody."""

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core.server_transaction import replyChannel
+from skypetrunk.core.server_transaction import ServerTransaction, replyChannel
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import ChannelFailed
 from skypetrunk.interfaces import IServerTransaction
@@ -350,6 +350,32 @@ class FailureTests(ServerTests):
         self.layer.channelLost(self.channel, ChannelFailed("gone"))
         self.assertEqual(self.user.events, [("request", "INVITE")])
         self.assertOver()
+
+    def test_moved(self) -> None:
+        """
+        Over another channel the last answer goes again, or what has waited; not a 2xx to INVITE, which is
+        the user's to send again, and of which no more than the tag is kept.
+        """
+        for status, again in ((180, [180]), (486, [486]), (200, [])):
+            self.begin(TLS)
+            self.respond(status)
+            self.assertEqual(self.moved().summary(), again)
+        [answer] = self.moved(200).responses
+        self.assertEqual((answer.status, answer.callID), (200, self.request.callID))
+
+    def moved(self, meanwhile: int | None = None) -> RecordingChannel:
+        """
+        The transaction loses its channel and gets another, which is returned.
+
+        @param meanwhile: an answer of the user in between.
+        """
+        assert isinstance(self.transaction, ServerTransaction)
+        self.transaction.hold()
+        if meanwhile is not None:
+            self.respond(meanwhile)
+        other = RecordingChannel(self.clock, TLS)
+        self.transaction.moveTo(other)
+        return other
 
     def test_stop(self) -> None:
         """Stopping cancels all timers in each state and tells nobody."""

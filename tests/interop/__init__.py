@@ -13,6 +13,6 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
 
  - C{test_doctor}: the faults of the practice carrier, each named by C{skypetrunk doctor}
 
-What can be heard, with phones: C{test_calls}, C{test_phones}.  Kamailio is the carrier there, and between the
-trunk and another network in C{test_proxy}.
+What can be heard, with phones: C{test_calls}, C{test_phones}, and C{test_flow_loss}, where the connection to
+the carrier ends.  Kamailio is the carrier there, and between the trunk and another network in C{test_proxy}.
 """

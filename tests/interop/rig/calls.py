@@ -98,7 +98,8 @@ class CallCase(InteropCase):
                 **(carrier or {}),
             )
         )
-        where = f"{self.carrier.address}:{self.carrier.port}"
+        where = f"{self.carrier.address}:{self.carrier.phonePort}"
+        way = self.wayToCarrier()
         if bob is None or "absent" not in bob:
             self.bob = self.started(
                 Baresip.atCarrier(
@@ -122,12 +123,16 @@ class CallCase(InteropCase):
         if secure:
             more["certificate"] = authority.issue("trunk", host(2))
         self.startTrunk(
-            configured(self.scratch, pbx, caFile=authority.file, targets=[where], **more), self.carrier
+            configured(self.scratch, pbx, caFile=authority.file, targets=[way], **more), self.carrier
         )
         self.carrier.waitRegistered(USER)
         self.trunk.waitRegistered()
         if hasattr(self, "bob"):
             self.carrier.waitRegistered("bob")
+
+    def wayToCarrier(self) -> str:
+        """The trunk's target; others may stand between it and the carrier, which runs by now."""
+        return f"{self.carrier.address}:{self.carrier.port}"
 
     def startTrunk(self, trunk: Trunk, *registrars: Peer) -> None:
         """

@@ -25,6 +25,7 @@ class Kamailio(Peer):
     The carrier.
 
     @ivar port: its TLS port.
+    @ivar phonePort: the TLS port for phones, the same where nobody stands before it.
     @ivar udpPort: its port for the rest of the telephone network, in clear and without authentication.
     """
 
@@ -43,6 +44,9 @@ class Kamailio(Peer):
         name: str = "kamailio",
         number: int = 10,
         instances: bool = True,
+        clients: Path | None = None,
+        demanding: bool = False,
+        advertised: tuple[str, int] | None = None,
     ) -> None:
         """
         @param users: passwords by user name.
@@ -53,11 +57,17 @@ class Kamailio(Peer):
         @param number: last octet of its address.
         @param instances: a new registration takes the place of the same instance's old one (RFC 5626); else
             the registrar never sees C{+sip.instance}.
+        @param clients: the CA of the certificates that clients are asked for; C{None}: they are not.
+        @param demanding: who shows none is refused.
+        @param advertised: where who stands before it takes the trunk's connections; it then has another port
+            for phones, and sends each request over the connection that its target's Contact came by.
         """
         super().__init__(scratch, name)
         self.address = address = host(number)
         self.port = takePorts(address)
         self.udpPort = takePorts(address)
+        self.phonePort = self.port if advertised is None else takePorts(address)
+        behind = f"#!define BEHIND\nlisten=tls:{address}:{self.phonePort}" if advertised else ""
         self._run = scratch / name
         self._run.mkdir()
         tables = [f'\t$sht(users=>{user}) = "{password}";' for user, password in users.items()]
@@ -66,6 +76,8 @@ class Kamailio(Peer):
         values = {
             "ADDRESS": address,
             "TLSPORT": self.port,
+            "ADVERTISE": f"advertise {advertised[0]}:{advertised[1]}" if advertised else "",
+            "BEHIND": behind,
             "UDPPORT": self.udpPort,
             "RUN": self._run,
             "MODULES": next((path for path in _MODULES if path.is_dir()), _MODULES[-1]),
@@ -77,6 +89,9 @@ class Kamailio(Peer):
             "INSTANCES": "" if instances else "#!define NO_INSTANCES",
             "CERTIFICATE": certificate.certificate,
             "KEY": certificate.key,
+            "VERIFY": "no" if clients is None else "yes",
+            "REQUIRE": "yes" if demanding else "no",
+            "CLIENTS": "" if clients is None else f"ca_list = {clients}",
         }
         render("kamailio.cfg.in", self._run / "kamailio.cfg", values)
         render("kamailio-tls.cfg.in", self._run / "kamailio-tls.cfg", values)
