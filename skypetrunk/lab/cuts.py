@@ -87,10 +87,11 @@ class Wire(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is over."""
+        # TLS may still write something, which begins a quiet time.
+        super().connectionLost(reason)
         for each in (*self._late, self._quiet):
             if each is not None and each.active():
                 each.cancel()
-        super().connectionLost(reason)
 
     def halfClose(self) -> None:
         """FIN; from now on what comes is dropped."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.service.settings import InboundConfiguration, TrunkConfiguration
-from skypetrunk.tools.needs import Need, needs
+from skypetrunk.tools.needs import Need, isInner, needs
 from skypetrunk.tools.options import CommandOptions
 
 
@@ -83,7 +82,7 @@ def inboundRecords(inbound: InboundConfiguration, advertise: str | None) -> Iter
     for listen in inbound.listen:
         yield f"_sips._tcp.{name} 3600 IN SRV 10 10 {listen.port} {name}"
         address = listen.host
-        if advertise is not None and ip_address(address).is_private:
+        if advertise is not None and isInner(address):
             address = advertise
         if address not in addresses:
             addresses.append(address)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from skypetrunk.net.locate import DEFAULT_PORT
 from skypetrunk.net.revocation import OFF
 from skypetrunk.service.settings import Configuration, PBXConfiguration, TrunkConfiguration
 from skypetrunk.wire.address import isLiteral
 
-__all__ = ["Need", "needs"]
+__all__ = ["Need", "isInner", "needs"]
+
+_INNER = [
+    ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
+"""What nobody outside can send to (RFC 1918, 6598, 4193)."""
+
+
+def isInner(host: str) -> bool:
+    """Is this literal address one of a private network?"""
+    address = ip_address(host)
+    return any(address.version == each.version and address in each for each in _INNER)
 
 
 @dataclass(frozen=True, slots=True)

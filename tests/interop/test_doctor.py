@@ -28,6 +28,7 @@ class Fault:
     @ivar tls: more lines of C{[trunk.tls]}.
     @ivar also: other examinations that are amber or red because of it.
     @ivar address: of the lab.
+    @ivar call: the number of a test call.
     """
 
     switches: dict[str, str]
@@ -40,7 +41,10 @@ class Fault:
     tls: str = ""
     also: tuple[str, ...] = ()
     address: str = HOST
+    call: str | None = None
 
+
+_TONE = "+442079460002"
 
 RED, AMBER = Severity.RED, Severity.AMBER
 
@@ -183,6 +187,10 @@ FAULTS = {
     "half-closed when registered": Fault(
         {"cut-on": "registration", "cut-how": "half-close"}, "connection", AMBER, "soon after", "carrier"
     ),
+    "swallowed when registered": Fault(
+        {"cut-on": "registration", "cut-how": "swallow"}, "connection", AMBER, "nothing comes back", "forget"
+    ),
+    "closed when idle": Fault({"idle": "0.4"}, "connection", AMBER, "soon after", "at the carrier"),
     "stale nonces": Fault({"nonce": "stale"}, "register", RED, "calls each nonce stale", "digest challenges"),
     "refused nonces": Fault(
         {"nonce": "refused"}, "register", RED, "does not accept user name and password", "password_file"
@@ -192,6 +200,10 @@ FAULTS = {
     "registrar busy": Fault(
         {"registration": "503", "retry-after": "30"}, "register", RED, "(503)", "after the 30 s asked for"
     ),
+    "no SRTP": Fault({"srtp": "off"}, "media", RED, "is SRTP on for the account", "media.suites", call=_TONE),
+    "no channel": Fault({"channels": "0"}, "media", RED, "takes no more calls", "limits.calls", call=_TONE),
+    "busy": Fault({}, "media", RED, "was not answered", "another number", call="+442079460003"),
+    "not in use": Fault({}, "media", RED, "knows no number", "number_form", call="+442079460009"),
     "revoked": Fault({"ocsp": "revoked"}, "identity", RED, "was revoked", "a new certificate"),
     "revoked, stapled": Fault(
         {"ocsp": "revoked", "staple": "on"}, "identity", RED, "was revoked", "a new certificate"
@@ -260,7 +272,7 @@ class FaultTests(DoctorCase):
     async def wrong(self, fault: Fault, lab: Lab) -> str:
         """What is not said as it should be; empty if all is."""
         configuration = self.configuration(lab, account=fault.account, password=fault.password, tls=fault.tls)
-        findings = await self.examined(configuration)
+        findings = await self.examined(configuration, fault.call)
         bad = [each for each in findings if each.severity.status]
         named = [each for each in bad if each.examination == fault.examination]
         found = "\n".join(map(str, bad))
@@ -292,6 +304,10 @@ class FaultTests(DoctorCase):
     async def test_register(self) -> None:
         """Accounts and registrars."""
         await self.named("register")
+
+    async def test_media(self) -> None:
+        """Calls that come to nothing."""
+        await self.named("media")
 
     async def test_connection(self) -> None:
         """Connections that do not stay."""

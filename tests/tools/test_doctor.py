@@ -13,6 +13,8 @@ from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 
 import skypetrunk
+from skypetrunk.lab.authority import writePrivately
+from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.trunk import Skypetrunk
 from skypetrunk.tools.doctor import diagnose, media
 from skypetrunk.tools.doctor.finding import Severity, worst
@@ -80,6 +82,34 @@ class HealthyTests(DoctorCase):
         heard = call.session.statistics().received
         self.assertGreater(heard.authenticated, 50)
         self.assertEqual(heard.refused, ())
+
+    async def test_clientCertificate(self) -> None:
+        """A carrier that wants a certificate, and gets ours: steps 4, 7 and 9 were seen."""
+        lab = self.lab(clientCertificate="required", tls="1.2")
+        ours = lab.authority.issue("trunk.example.com")
+        writePrivately(self.directory / "client.pem", b"".join(ours.chain))
+        writePrivately(self.directory / "client.key", ours.key)
+        configuration = self.configuration(lab, tls='certificate = "client.pem"\nkey = "client.key"')
+        findings = await self.examined(configuration)
+        self.assertEqual(worst(findings), Severity.GREEN, findings)
+        record = self.patient.attempts[0].record
+        assert record is not None
+        self.assertEqual([step.mark for step in record.steps if step.number in (4, 7, 9)], ["seen"] * 3)
+
+    async def test_known(self) -> None:
+        """A carrier that knows us by our address is sent no REGISTER."""
+        lab = self.lab(self.healthy(authentication="ip"))
+        (self.directory / "own.toml").write_text(
+            'title = "Own"\ndomain = "sip.skype.com"\nregister = false\n'
+        )
+        configuration = self.configuration(lab)
+        path = configuration.path
+        path.write_text(path.read_text().replace('"skype-connect"', '"own.toml"'))
+        findings = await self.examined(loadConfiguration(path, {})[0])
+        self.assertEqual(worst(findings), Severity.GREEN, findings)
+        self.assertEqual(self.patient.asked("REGISTER"), [])
+        (found,) = (each for each in findings if each.examination == "register")
+        self.assertEqual(found.severity, Severity.SKIPPED)
 
     async def test_callWithoutSRTP(self) -> None:
         """A carrier that answers without SRTP is named so."""

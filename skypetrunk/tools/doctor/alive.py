@@ -18,16 +18,25 @@ NAME = "options"
 _PATIENCE = 4.0
 
 
+async def askOptions(patient: Patient, seconds: float) -> int | None:
+    """The status that OPTIONS is answered with; C{None}: with none in time, or there is no connection."""
+    carrier, trunk = patient.carrier, patient.trunk
+    channel = None if carrier is None else carrier.flows.current()
+    if carrier is None or channel is None:
+        return None
+    domain = SIPURI("sip", None, None, trunk.domain)
+    own = NameAddr(None, domain.replace(user=escape(trunk.username)))
+    contact = carrier.side.contactFor(escape(trunk.username), channel)
+    return await ask(patient, makeOptions(own, domain, contact, randomToken), seconds)
+
+
 async def examine(patient: Patient) -> Sequence[Finding]:
     """Over the trunk's own connection."""
     carrier, trunk = patient.carrier, patient.trunk
     channel = None if carrier is None else carrier.flows.current()
     if carrier is None or channel is None:
         return [patient.skipped(NAME, "OPTIONS", "There is no connection to ask over.")]
-    domain = SIPURI("sip", None, None, trunk.domain)
-    own = NameAddr(None, domain.replace(user=escape(trunk.username)))
-    contact = carrier.side.contactFor(escape(trunk.username), channel)
-    status = await ask(patient, makeOptions(own, domain, contact, randomToken), _PATIENCE)
+    status = await askOptions(patient, _PATIENCE)
     if status is None:
         text = f"{trunk.domain} does not answer OPTIONS within {_PATIENCE:g} s."
         setting = patient.profileKey("options_interval")

@@ -18,12 +18,13 @@ from skypetrunk.errors import PeerNotVerified
 from skypetrunk.net.identity import extendedUsage, keyPin, namesOf
 from skypetrunk.net.ocsp import responders
 from skypetrunk.service.tls_files import trustRoots
+from skypetrunk.service.tls_table import EXPIRY_DAYS
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Attempt, Patient, shown
 
 NAME = "identity"
 
-_SOON = datetime.timedelta(days=14)
+_SOON = datetime.timedelta(days=EXPIRY_DAYS)
 """A certificate that ends sooner is told of; one that lives for days only, in the second half of these."""
 
 _LEAST_BITS = 2048

@@ -89,7 +89,10 @@ def _unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
         403: (f"The carrier forbids the call to {number}.", patient.profileKey("from_user")),
         404: (f"The carrier knows no number {number}.", patient.profileKey("number_form")),
         484: (f"The carrier finds {number} too short.", patient.profileKey("number_form")),
-        488: ("The carrier takes neither our codecs nor our SRTP suites.", patient.key("media.suites")),
+        488: (
+            "It takes neither our codecs nor SRTP; is SRTP on for the account?",
+            patient.key("media.suites"),
+        ),
         503: ("The carrier takes no more calls now.", patient.key("limits.calls")),
     }
     default = (f"{number} was not answered: {ended.cause}.", "another number, which answers")

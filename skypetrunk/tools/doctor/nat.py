@@ -8,13 +8,15 @@ differs was changed on the way, which TLS does not let anybody do who is not an 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
-from skypetrunk.wire.headers import Via
+from skypetrunk.tools.needs import isInner
+from skypetrunk.wire.address import isLiteral
+from skypetrunk.wire.headers import STAR, Via
 from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.uri import SIPURI
 
 NAME = "nat"
 
@@ -29,7 +31,7 @@ async def examine(patient: Patient) -> Sequence[Finding]:
         header, sent, back = changed
         text = f"{header} came back otherwise than it was sent: something on the way rewrites SIP (an ALG)."
         return [Finding(NAME, Severity.RED, header, text, sent, back, "the router: switch its SIP ALG off")]
-    return [_seen(patient, pairs)]
+    return [_seen(patient, pairs), *_contacts(patient, pairs)]
 
 
 def _pairs(patient: Patient) -> Iterator[tuple[Request, Response]]:
@@ -69,7 +71,7 @@ def _seen(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Findin
         (via.received or local.host, via.rport or local.port)
         for _, response in pairs
         for via in [response.topVia]
-        if via.received is not None or via.rport is not None
+        if (via.received is not None or via.rport is not None) and isLiteral(via.received or local.host)
     }
     if not places:
         text = "The carrier does not say where it sees us, and sends back what we sent as it was."
@@ -84,7 +86,7 @@ def _seen(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Findin
         return Finding(NAME, Severity.GREEN, "address", text, seen=f"{host}:{port}")
     shown = media.advertise or media.address
     text = f"The carrier sees us at {host}, but is told to send sound to {shown}, which is somewhere else."
-    severity = Severity.RED if _private(shown) and not _private(host) else Severity.AMBER
+    severity = Severity.RED if isInner(shown) and not isInner(host) else Severity.AMBER
     return Finding(
         NAME,
         severity,
@@ -96,6 +98,27 @@ def _seen(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Findin
     )
 
 
-def _private(host: str) -> bool:
-    address = ip_address(host)
-    return address.is_private and not address.is_loopback
+def _contacts(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Iterator[Finding]:
+    """Whether the registrar has our Contact as it was sent."""
+    registered = [
+        (request, response)
+        for request, response in pairs
+        if request.method == "REGISTER" and response.status < 300 and request.contacts
+    ]
+    for request, response in registered[:1]:
+        try:
+            listed = [] if response.contacts is STAR else list(response.contacts)
+        except MalformedMessage:
+            listed = []
+        (ours,) = [each.uri for each in request.contacts][:1]
+        assert isinstance(ours, SIPURI)
+        if listed and not any(ours.equivalent(each.uri) for each in listed):
+            yield Finding(
+                NAME,
+                Severity.AMBER,
+                "Contact",
+                "The registrar lists another Contact than ours: it, or something on the way, rewrites it.",
+                str(ours),
+                ", ".join(str(each.uri) for each in listed),
+                patient.key("contact"),
+            )

@@ -11,13 +11,14 @@ from twisted.names import dns
 
 from skypetrunk.net.dns_records import Records, Unanswered
 from skypetrunk.service.settings import InboundConfiguration
+from skypetrunk.service.tls_table import EXPIRY_DAYS
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.firewall import inboundRecords
 
 NAME = "own"
 
-_SOON = datetime.timedelta(days=14)
+_SOON = datetime.timedelta(days=EXPIRY_DAYS)
 
 
 async def examine(patient: Patient) -> Sequence[Finding]:

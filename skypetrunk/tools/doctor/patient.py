@@ -183,7 +183,9 @@ class Patient:
         """
         good = [each.target for each in self.attempts if each.good]
         profile = evolve(self.trunk.profile, register=self.trunk.profile.register and not self.running)
-        trunk = evolve(self.trunk, profile=profile, targets=tuple((each.host, each.port) for each in good))
+        # A carrier that calls in finds the trunk itself, or nobody.
+        targets = tuple((each.host, each.port) for each in good)
+        trunk = evolve(self.trunk, profile=profile, targets=targets, inbound=None)
         configuration = evolve(
             self.configuration,
             trunks=(trunk,),
