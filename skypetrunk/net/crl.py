@@ -23,9 +23,12 @@ def loadCRLs(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
     @raise ValueError: none in it, or one that cannot be read.
     """
     blocks = _BLOCK.findall(data)
-    if blocks:
-        return tuple(x509.load_pem_x509_crl(each) for each in blocks)
-    return (x509.load_der_x509_crl(data),)
+    try:
+        if blocks:
+            return tuple(x509.load_pem_x509_crl(each) for each in blocks)
+        return (x509.load_der_x509_crl(data),)
+    except x509.InvalidVersion as problem:
+        raise ValueError(str(problem)) from problem
 
 
 def lookUp(
@@ -42,38 +45,57 @@ def lookUp(
     @return: C{"revoked"}, also from a list that is out of date; C{"good"} from one that is not and would
         name this certificate; or why there is no answer.
     """
-    whose = f"the CRL of {issuer.subject.rfc4514_string()}"
     why = f"no CRL of {issuer.subject.rfc4514_string()}"
     found: Answer | None = None
     for each in lists:
         if each.issuer != issuer.subject:
             continue
-        if not _signed(each, issuer):
-            why = f"{whose} is not signed by it"
-            continue
-        # RFC 5280 section 5.1.2.5: nextUpdate must be there.
-        end = each.next_update_utc or each.last_update_utc
-        entry = each.get_revoked_certificate_by_serial_number(certificate.serial_number)
-        if entry is not None and not _indirect(each):
-            detail = f"on {entry.revocation_date_utc:%Y-%m-%d}{_reason(entry)}"
-            return Answer(REVOKED, end, f"says {whose}", detail)
-        if each.last_update_utc > now + SKEW:
-            why = f"{whose} is of the future"
-        elif end < now - SKEW:
-            why = f"{whose} ended on {end:%Y-%m-%d}"
-        elif isinstance(each.signature_hash_algorithm, MD5 | SHA1):
-            why = f"the signature of {whose} is too weak"
-        elif not _covers(each, certificate):
-            why = f"{whose} is about other certificates"
+        try:
+            answer = _lookUpIn(each, certificate, issuer, now)
+        except Exception as problem:  # the other lists still count
+            answer = f"{_name(each)} cannot be read ({type(problem).__name__}: {problem})"
+        if isinstance(answer, str):
+            why = answer
+        elif answer.status == REVOKED:
+            return answer
         else:
-            found = Answer(GOOD, end, f"says {whose}")
+            found = answer
     return found or why
+
+
+def _lookUpIn(
+    crl: x509.CertificateRevocationList,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    now: datetime.datetime,
+) -> Answer | str:
+    if not _signed(crl, issuer):
+        return f"{_name(crl)} is not signed by it"
+    # RFC 5280 section 5.1.2.5: nextUpdate must be there.
+    end = crl.next_update_utc or crl.last_update_utc
+    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    if entry is not None and not _indirect(crl):
+        detail = f"on {entry.revocation_date_utc:%Y-%m-%d}{_reason(entry)}"
+        return Answer(REVOKED, end, f"says {_name(crl)}", detail)
+    if crl.last_update_utc > now + SKEW:
+        return f"{_name(crl)} is of the future"
+    if end < now - SKEW:
+        return f"{_name(crl)} ended on {end:%Y-%m-%d}"
+    if isinstance(crl.signature_hash_algorithm, MD5 | SHA1):
+        return f"the signature of {_name(crl)} is too weak"
+    if not _covers(crl, certificate):
+        return f"{_name(crl)} is about other certificates"
+    return Answer(GOOD, end, f"says {_name(crl)}")
+
+
+def _name(crl: x509.CertificateRevocationList) -> str:
+    return f"the CRL of {crl.issuer.rfc4514_string()}"
 
 
 def _signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
     try:
         return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type, unused-ignore]
-    except Exception:  # a key or algorithm that is another, or unknown: the other lists still count
+    except Exception:  # a key or algorithm that is another, or unknown
         return False
 
 

@@ -94,6 +94,22 @@ def readAnswer(
     @param nonce: that of the question, which the answer repeats or leaves out; C{None}: a stapled one.
     @raise ValueError: it cannot be believed, or is no answer; says why.
     """
+    try:
+        return _read(der, certificate, issuer, now, source, nonce)
+    except ValueError:
+        raise
+    except Exception as problem:  # the library has exceptions of its own for what it does not know
+        raise ValueError(f"it cannot be read ({type(problem).__name__}: {problem})") from problem
+
+
+def _read(
+    der: bytes,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    now: datetime.datetime,
+    source: str,
+    nonce: bytes | None,
+) -> Answer:
     response = ocsp.load_der_ocsp_response(der)
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise ValueError(f"the responder answers {response.response_status.name.lower()}")

@@ -132,7 +132,7 @@ def _certificates(table: Table, name: str, path: Path) -> list[x509.Certificate]
         return None
     try:
         return x509.load_pem_x509_certificates(content)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         table.wrong(name, f"{path} holds no certificate", "PEM, -----BEGIN CERTIFICATE-----")
         return None
 

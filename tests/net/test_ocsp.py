@@ -82,6 +82,21 @@ class AnswerTests(SynchronousTestCase):
         false = answer(PEER, signer=impostor("Responder"), enclosed=(responder(),))
         self.assertUseless("its signature is wrong", false)
 
+    def test_everyOctet(self) -> None:
+        """An answer of which any octet was changed, or that ends anywhere, says the same or nothing."""
+        for der in (answer(PEER, "revoked"), answer(PEER, signer=responder(), nonce=b"n" * 32)):
+            found, refused = read(der), 0
+            for place in range(len(der)):
+                for flip in (0x01, 0x20, 0x80):
+                    changed = bytearray(der)
+                    changed[place] ^= flip
+                    try:
+                        self.assertEqual(read(bytes(changed)), found, f"octet {place}")
+                    except ValueError:
+                        refused += 1
+                self.assertRaises(ValueError, read, der[:place])
+            self.assertGreater(refused, len(der))
+
     def test_anotherCertificate(self) -> None:
         """The certID must match: another serial number, the same one of another issuer."""
         self.assertUseless("about another certificate", answer(OTHER))
@@ -205,6 +220,22 @@ class ListTests(SynchronousTestCase):
         # The serial numbers of an indirect list may be those of other issuers.
         found = self.find(crl(PEER, extensions=[_scope(indirect=True)]))
         self.assertEqual(found, "the CRL of CN=Test Root is about other certificates")
+
+    def test_everyOctet(self) -> None:
+        """A list of which any octet was changed names the same certificates or proves nothing."""
+        (one,) = loadCRLs(crl(OTHER))
+        der = one.public_bytes(Encoding.DER)
+        for place in range(len(der)):
+            changed = bytearray(der)
+            changed[place] ^= 0x01
+            for about in (PEER, OTHER):
+                wanted = lookUp([one], about.certificate, authority().certificate, NOW)
+                try:
+                    lists = loadCRLs(bytes(changed))
+                    found = lookUp(lists, about.certificate, authority().certificate, NOW)
+                except ValueError:
+                    continue
+                self.assertTrue(isinstance(found, str) or found == wanted, f"octet {place}")
 
     def test_files(self) -> None:
         """PEM with text between the blocks, DER; nothing is an error."""

@@ -622,6 +622,43 @@ class BudgetTests(TLSTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class MiddleTests(TLSTestCase):
+    """Somebody between the two."""
+
+    def test_everyOctet(self) -> None:
+        """One octet of what the server says in the handshake is another: nothing of SIP is said."""
+        for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            self.serve(maximum=newest)
+            refused = 0
+            for place in range(0, 1200, 9):
+                connecting = self.endpoint().connect(self.speakers)
+                pump = self.network.pumps.pop()
+                received, passed = pump.clientIO.bufferReceived, [0]
+
+                def meddle(data: bytes) -> None:
+                    octets, at = bytearray(data), place - passed[0]  # noqa: B023 (called in this turn)
+                    passed[0] += len(data)  # noqa: B023
+                    if 0 <= at < len(octets):
+                        octets[at] ^= 0x01
+                    received(bytes(octets))  # noqa: B023
+
+                pump.clientIO.bufferReceived = meddle
+                pump.flush()
+                if passed[0] <= place:
+                    # The handshake was over before.
+                    self.successResultOf(connecting)
+                    break
+                # A length that has grown is waited for.
+                self.clock.advance(10)
+                pump.flush()
+                self.failureResultOf(connecting)
+                self.assertEqual((self.speakers.built, self.listeners.heard), ([], []), f"octet {place}")
+                refused += 1
+            self.assertGreater(refused, 50)
+            self.speakers.built.clear()
+            self.listeners.heard.clear()
+
+
 class EndTests(TLSTestCase):
     """Cancelling, broken factories, renegotiation."""
 
