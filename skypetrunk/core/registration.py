@@ -233,14 +233,8 @@ class Registration:
 
     def _tidyAnswered(self, response: Response) -> None:
         if response.status >= 300:
-            self.log.info(
-                "{domain} keeps {count} old bindings of {user}: {status} {reason}",
-                domain=self._account.domain,
-                user=self._account.user,
-                count=len(self._stale),
-                status=response.status,
-                reason=printable(response.reason),
-            )
+            answer = f"{response.status} {printable(response.reason)}"
+            self.log.info("{domain} keeps it: {answer}", domain=self._account.domain, answer=answer)
         assert self._channel is not None
         own = self._requests.own(self._channel)
         self._attempt = None
@@ -371,8 +365,7 @@ class Registration:
             domain=self._account.domain,
             seconds=seconds,
         )
-        with self.log.failuresHandled("telling that {user} is registered", user=self._account.user):
-            self._observer.registered(seconds)
+        self._tell(self._observer.registered, seconds)
 
     def report(self, reason: str, status: int | None, delay: float) -> None:
         """Not registered."""
@@ -386,17 +379,19 @@ class Registration:
             reason=reason if status is None else f"{status} {reason}",
             delay=delay,
         )
-        with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
-            if status is None:
-                self._observer.lost(reason)
-            else:
-                self._observer.refused(reason, status)
+        if status is None:
+            self._tell(self._observer.lost, reason)
+        else:
+            self._tell(self._observer.refused, reason, status)
 
     def tellBroken(self, reason: str) -> None:
         """The channel broke under a REGISTER."""
         self.drop()
-        with self.log.failuresHandled("telling that {user} is not registered", user=self._account.user):
-            self._observer.lost(reason)
+        self._tell(self._observer.lost, reason)
+
+    def _tell(self, event: Callable[..., None], *what: object) -> None:
+        with self.log.failuresHandled("telling of the registration of {user}", user=self._account.user):
+            event(*what)
 
 
 __all__ = ["REFUSED", "Account", "Registration"]

@@ -34,6 +34,7 @@ from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.service.carrier_tls import CarrierTLS
 from skypetrunk.service.media_advice import MediaAdvice
+from skypetrunk.service.next_flow import NextFlow
 from skypetrunk.service.options_instead import OptionsInstead, pingMaker
 from skypetrunk.service.password_file import watchedAccount
 from skypetrunk.service.settings import TrunkConfiguration
@@ -182,7 +183,7 @@ class Carrier:
         self._ping = makePing(self, interval) if interval else None
         self._instead = OptionsInstead(self.name, makePing, self.lost)
         self._answering = self._ping is None
-        self._waiting: list[Deferred[IMessageChannel]] = []
+        self._next = NextFlow(reactor, REDIAL_SECONDS)
         self._told: IMessageChannel | None = None
         self._problem: str | None = None
         self._expires: int | None = None
@@ -223,8 +224,7 @@ class Carrier:
                 await removed
             except Exception as problem:
                 self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
-        for waiting in tuple(self._waiting):
-            waiting.cancel()
+        self._next.stop()
         self.transactions.stop()
         if self.inbound is not None:
             await self.inbound.stop()
@@ -245,7 +245,7 @@ class Carrier:
     ) -> Deferred[IMessageChannel]:
         flow = otherwise or self.flows.current()
         if flow is None:
-            return self._redialled(NoTarget(failure.getErrorMessage()))
+            return self._next.wait(NoTarget(failure.getErrorMessage()))
         self._log.warn(
             "{trunk}: {host} cannot be reached, its requests take the connection to {peer}: {problem}",
             trunk=self.name,
@@ -254,19 +254,6 @@ class Carrier:
             problem=failure.getErrorMessage(),
         )
         return succeed(flow)
-
-    def _redialled(self, problem: NoTarget) -> Deferred[IMessageChannel]:
-        """The next flow, or C{problem} if it does not come soon."""
-        waiting: Deferred[IMessageChannel] = Deferred(lambda waiting: waiting.errback(problem))
-        self._waiting.append(waiting)
-        waiting.addTimeout(REDIAL_SECONDS, self._reactor)
-
-        def over(result: IMessageChannel | Failure) -> IMessageChannel | Failure:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
-            return result
-
-        return waiting.addBoth(over)
 
     def _flowUp(self, channel: IMessageChannel) -> None:
         self._tls.connected()
@@ -277,8 +264,7 @@ class Carrier:
             self._ping.start(channel)
         self._judge()
         self.transactions.channelFound(channel)
-        for waiting in tuple(self._waiting):
-            waiting.callback(channel)
+        self._next.found(channel)
         if self.registration is None:
             self._tellMoved()
 
