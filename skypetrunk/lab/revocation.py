@@ -144,7 +144,8 @@ class OCSPResource(Resource):
     def _respond(self, request: Request, der: bytes) -> bytes | int:
         try:
             serial = ocsp.load_der_ocsp_request(der).serial_number
-        except ValueError:
+        except (ValueError, NotImplementedError):
+            # The latter for more than one question
             return self._refuse(request)
         self.asked += 1
         answer = self.answer(serial)

@@ -28,7 +28,10 @@ class Options(CommandOptions):
     optParameters: Any = [
         ["socket", "s", "skypetrunk-lab/control.sock", "The lab's control socket."],
     ]
-    optFlags: Any = [["json", None, "List as JSON: name, value, default and words of each switch."]]
+    optFlags: Any = [
+        ["defaults", "d", "First set all switches to their defaults."],
+        ["json", None, "List as JSON: name, value, default and words of each switch."],
+    ]
 
     def parseArgs(self, *words: str) -> None:
         """Switches."""
@@ -38,14 +41,21 @@ class Options(CommandOptions):
             raise usage.UsageError(str(error)) from error
 
 
-async def setSwitches(reactor: Any, socket: Path, changes: Mapping[str, str]) -> list[dict[str, str]]:
+async def setSwitches(
+    reactor: Any, socket: Path, changes: Mapping[str, str], defaults: bool = False
+) -> list[dict[str, str]]:
     """
     Set switches.
 
+    @param defaults: set all others to their defaults.
     @return: name, value, default and words of each there is.
     @raise ControlUnavailable: no lab runs there.
     @raise ControlRefused: a switch or value that is none; nothing is changed.
     """
+    if defaults:
+        others = await setSwitches(reactor, socket, {})
+        back = {each["name"]: each["default"] for each in others if each["value"] != each["default"]}
+        changes = back | dict(changes)
     answer = await ask(reactor, socket, SetSwitches, changes=json.dumps(dict(changes)))
     switches: list[dict[str, str]] = json.loads(answer["switches"])
     return switches
@@ -61,7 +71,9 @@ def main(options: Options) -> int:
 
     async def asking(reactor: Any) -> None:
         try:
-            found.append(await setSwitches(reactor, Path(options["socket"]), changes))
+            found.append(
+                await setSwitches(reactor, Path(options["socket"]), changes, bool(options["defaults"]))
+            )
         except (ControlUnavailable, ControlRefused) as error:
             problems.extend(str(error).splitlines())
 

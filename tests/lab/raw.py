@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
@@ -132,14 +132,14 @@ class LabCase(TestCase):
         self.reactor: Any = reactor
         self.clients: list[RawClient] = []
 
-    def start(self, *, control: bool = False, **switches: str) -> Lab:
+    def start(self, *, control: bool = False, address: str = "127.0.0.1", **switches: str) -> Lab:
         """A lab with these switches (an underscore for each hyphen), on ports of the system."""
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         carrier = CarrierSettings({ACCOUNT: PASSWORD}, ringing=0.02)
         path = Path(directory.name)
         socket = path / "control.sock" if control else None
-        settings = LabSettings(carrier, path, port=0, dnsPort=0, control=socket)
+        settings = LabSettings(carrier, path, address=address, port=0, dnsPort=0, control=socket)
         values = parsed({name.replace("_", "-"): value for name, value in switches.items()})
         lab = self.lab = Lab(self.reactor, changed(settings, values))
         lab.listen()
@@ -190,7 +190,8 @@ class LabCase(TestCase):
         client = RawClient()
         address: TransportAddress = self.lab.nodes[node].address
         creator = _Creator(context or self.context(), client)
-        endpoint = TCP4ClientEndpoint(self.reactor, address.host, address.port, timeout=timeout)
+        kind = TCP6ClientEndpoint if ":" in address.host else TCP4ClientEndpoint
+        endpoint = kind(self.reactor, address.host, address.port, timeout=timeout)
         factory = Factory.forProtocol(lambda: client)
         factory.noisy = False
         await endpoint.connect(TLSMemoryBIOFactory(creator, True, factory))

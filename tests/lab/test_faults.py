@@ -17,7 +17,7 @@ from OpenSSL import SSL
 from twisted.internet import defer
 from twisted.internet.error import CannotListenError, ConnectionLost, ConnectionRefusedError, TimeoutError
 from twisted.names import client as names
-from twisted.names import error
+from twisted.names import dns, error
 from twisted.web.client import Agent, readBody
 
 from skypetrunk.lab.dns import NAMES
@@ -230,6 +230,19 @@ class OCSPTests(LabCase):
             x509.ExtensionNotFound, leaf.extensions.get_extension_for_class, x509.AuthorityInformationAccess
         )
 
+    async def test_noQuestion(self) -> None:
+        """What is no OCSP request gets 400; of certificates that are not the lab's nothing is known."""
+        self.start()
+        base = f"http://127.0.0.1:{self.lab.credentials.port}/".encode()
+        for path in (b"", b"!!", b"AAAA", b"%zz"):
+            response: Any = await Agent(self.reactor).request(b"GET", base + path)
+            self.assertEqual(response.code, 400, path)
+            await readBody(response)
+        octets = self.lab.credentials.responder.answer(1)
+        assert octets is not None
+        answer = ocsp.load_der_ocsp_response(octets)
+        self.assertEqual(answer.response_status, ocsp.OCSPResponseStatus.TRY_LATER)
+
     async def test_newCertificate(self) -> None:
         """Another answer is about another certificate, as the last answer may be remembered; each gets it."""
         self.start()
@@ -260,7 +273,7 @@ class NameTests(LabCase):
     def resolver(self) -> names.Resolver:
         """Asks the lab's name server, once."""
         return names.Resolver(
-            servers=[("127.0.0.1", self.lab.names.port)], timeout=(1,), reactor=self.reactor
+            servers=[(self.lab.settings.address, self.lab.names.port)], timeout=(1,), reactor=self.reactor
         )
 
     async def srv(self) -> list[tuple[int, int, str, int]]:
@@ -293,6 +306,22 @@ class NameTests(LabCase):
         self.assertEqual(answers[0].ttl, 7)
         await self.lab.switch({"nodes": "good"})
         self.assertEqual(len(await self.srv()), 1)
+
+    async def test_version6(self) -> None:
+        """On ::1 the nodes have other ports instead of other addresses; the responder's URL has brackets."""
+        self.start(address="::1", nodes="dead,good")
+        records = await self.srv()
+        one, two = (node.address for node in self.lab.nodes)
+        self.assertEqual([each[3] for each in records], [one.port, two.port])
+        self.assertEqual((one.host, two.host), ("::1", "::1"))
+        answers, _, _ = await self.resolver().lookupIPV6Address(f"edge2.{DOMAIN}")
+        self.assertEqual(answers[0].type, dns.AAAA)
+        with self.assertRaises(ConnectionRefusedError):
+            await self.tcp(0)
+        client = await self.connect(1)
+        self.assertTrue(client.shaken)
+        access = client.leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+        self.assertTrue(access[0].access_location.value.startswith("http://[::1]:"))
 
     async def test_naptr(self) -> None:
         """RFC 3263 section 4.1: SIPS over TCP, and its SRV owner."""

@@ -120,6 +120,14 @@ class ControlTests(LabCase):
         self.assertIn("channels: 'many' is not", str(refused.exception))
         self.assertEqual((await self.set(socket))["tls"], "1.2")
 
+    async def test_defaults(self) -> None:
+        """All others go back to their defaults."""
+        socket = self.socket()
+        await self.set(socket, tls="1.2", channels="1")
+        switches = await setSwitches(self.reactor, socket, {"ttl": "9"}, defaults=True)
+        changed = {each["name"]: each["value"] for each in switches if each["value"] != each["default"]}
+        self.assertEqual(changed, {"ttl": "9"})
+
     async def test_nobody(self) -> None:
         """No lab runs there."""
         with self.assertRaises(ControlUnavailable):
