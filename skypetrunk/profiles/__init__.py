@@ -19,9 +19,10 @@ from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
 from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, readTOML
 from skypetrunk.wire.grammar import Parameters, isToken
+from skypetrunk.wire.sdes import SUITES
 
-SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
-"""The SRTP suites a trunk may allow, strongest first."""
+DEFAULT_SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+"""Offered unless something else is wanted: phones exist that answer one suite of many, and use another."""
 
 OPTIONS_SECONDS = 60
 """Default of C{options_interval} where nothing is registered: what carriers of that kind do themselves."""
@@ -141,7 +142,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         optionsInterval=table.integer("options_interval", 0, 3600, 0 if register else OPTIONS_SECONDS),
         sessionExpires=table.integer("session_expires", LEAST, 86400, INTERVAL),
         leastExpires=table.integer("min_se", LEAST, 86400, LEAST),
-        suites=readSuites(table, SUITES),
+        suites=readSuites(table, DEFAULT_SUITES),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),
         numberForm=table.choice("number_form", FORMS, AS_GIVEN),
@@ -238,17 +239,17 @@ def _failover(table: Table) -> tuple[int, ...]:
 
 def readSuites(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
     """The key C{suites} of a table: SRTP suites in order of preference."""
-    names = table.texts("suites", f'suites = ["{SUITES[0]}"]')
+    names = table.texts("suites", f'suites = ["{DEFAULT_SUITES[0]}"]')
     if names is None:
         return default
     if not names:
-        table.wrong("suites", "is empty", f'suites = ["{SUITES[0]}"]')
+        table.wrong("suites", "is empty", f'suites = ["{DEFAULT_SUITES[0]}"]')
     for name in names:
         if name not in SUITES:
-            table.wrong("suites", f'"{name}" is not known', didYouMean(name, SUITES))
+            table.wrong("suites", f'"{name}" is not known', didYouMean(name, tuple(SUITES)))
     if len(set(names)) < len(names):
         table.wrong("suites", "names a suite twice", "each once")
     return names
 
 
-__all__ = ["SUITES", "CarrierProfile", "loadProfile", "profileNames", "readProfile", "readSuites"]
+__all__ = ["DEFAULT_SUITES", "CarrierProfile", "loadProfile", "profileNames", "readProfile", "readSuites"]

@@ -72,6 +72,8 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             Suite("AES_CM_128_HMAC_SHA1_80", 16, 14, 10, 10),
             # RFC 4568 section 6.2.2: the short tag is for SRTP only.
             Suite("AES_CM_128_HMAC_SHA1_32", 16, 14, 4, 10),
+            Suite("AES_192_CM_HMAC_SHA1_80", 24, 14, 10, 10),
+            Suite("AES_192_CM_HMAC_SHA1_32", 24, 14, 4, 10),
             Suite("AES_256_CM_HMAC_SHA1_80", 32, 14, 10, 10),
             Suite("AES_256_CM_HMAC_SHA1_32", 32, 14, 4, 10),
             Suite("AEAD_AES_128_GCM", 16, 12, 16, 16),

@@ -81,6 +81,25 @@ class AudioTests(CallCase):
         """A carrier that has only the suite with the long tag."""
         self.oneSuite(ONLY_80, "AES_CM_128_HMAC_SHA1_80")
 
+    def otherSuite(self, suite: str) -> None:
+        """A trunk that allows this suite alone, and calls: each side hears the other."""
+        self.stage(trunkLines=[f'media = {{ suites = ["{suite}"] }}'])
+        self.callBob()
+        listen(2.5)
+        self.pbx.hangUp()
+        self.bothClosed()
+        self.assertEqual(self.keysOfCall(bobCalled=False).suite, suite)
+        self.heard(self.pbx, CARRIER_TONE, 2)
+        self.heard(self.bob, PBX_TONE, 2)
+
+    def test_gcm128(self) -> None:
+        """AES-GCM with 128 bits."""
+        self.otherSuite("AEAD_AES_128_GCM")
+
+    def test_gcm256(self) -> None:
+        """AES-GCM with 256 bits."""
+        self.otherSuite("AEAD_AES_256_GCM")
+
 
 class EndTests(CallCase):
     """Calls that end in other ways."""

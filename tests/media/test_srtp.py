@@ -13,7 +13,16 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, PacketRefused
 from skypetrunk.interfaces import IPacketGuard
-from skypetrunk.media.srtp import PROFILES, Guard, InPlaceGuard, PublicGuard, inPlaceWorks
+from skypetrunk.media.own_srtp import OwnGuard
+from skypetrunk.media.srtp import (
+    PROFILES,
+    Guard,
+    InPlaceGuard,
+    PublicGuard,
+    inPlaceWorks,
+    protector,
+    unprotector,
+)
 from skypetrunk.wire.sdes import SUITES, MasterKey
 from tests.media.doubles import key, rtp
 
@@ -84,7 +93,7 @@ class GuardTests(SynchronousTestCase):
 
     def test_unknownSuite(self) -> None:
         """A suite that cannot be done is an error of ours."""
-        self.assertRaises(LocalError, self.guard, "AEAD_AES_256_GCM", key(1), True)
+        self.assertRaises(LocalError, self.guard, "F8_128_HMAC_SHA1_80", key(1), True)
 
     def test_keyNotShown(self) -> None:
         """The repr of a guard does not hold the key."""
@@ -117,6 +126,14 @@ class PublicGuardTests(GuardTests):
 
 class ChoiceTests(SynchronousTestCase):
     """Which implementation is used."""
+
+    def test_suites(self) -> None:
+        """libsrtp for what it knows, our own for the rest: no suite is without a guard."""
+        for name, suite in SUITES.items():
+            master = MasterKey(bytes(suite.keyOctets), bytes(suite.saltOctets))
+            wanted = Guard if name in PROFILES else OwnGuard
+            self.assertIsInstance(protector(name, master), wanted)
+            self.assertIsInstance(unprotector(name, master), wanted)
 
     def test_inPlace(self) -> None:
         """The private binding of the installed pylibsrtp works, and is used."""

@@ -12,8 +12,8 @@ from zope.interface.verify import verifyObject
 from skypetrunk import profiles
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
-from skypetrunk.profiles import SUITES, CarrierProfile, loadProfile, profileNames, readProfile
-from skypetrunk.wire import sdes
+from skypetrunk.profiles import DEFAULT_SUITES, CarrierProfile, loadProfile, profileNames, readProfile
+from skypetrunk.wire.sdes import SUITES
 
 PROFILES = Path(profiles.__file__).parent
 
@@ -29,12 +29,6 @@ class PackagedTests(SynchronousTestCase):
             profile = loadProfile(name)
             self.assertTrue(verifyObject(ICarrierProfile, profile))
             self.assertEqual(profile.name, name)
-
-    def test_suites(self) -> None:
-        """The suites that may be allowed are known to the wire, strongest tag first."""
-        self.assertTrue(set(SUITES) <= set(sdes.SUITES))
-        tags = [sdes.SUITES[name].tagOctets for name in SUITES]
-        self.assertEqual(tags, sorted(tags, reverse=True))
 
     def test_skypeConnect(self) -> None:
         """The facts of the datasheet and the support pages."""
@@ -121,7 +115,7 @@ class ReadTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """Only the title is needed; everything else is the safe choice."""
         profile = self.read('title = "Mine"')
-        self.assertEqual(profile.suites, SUITES)
+        self.assertEqual(profile.suites, DEFAULT_SUITES)
         self.assertEqual((profile.register, profile.expires), (True, 3600))
         self.assertFalse(profile.staticRSA or profile.wildcards)
 
@@ -163,6 +157,14 @@ class ReadTests(SynchronousTestCase):
         for name in wrong:
             (problem,) = self.problems(f'title = "A"\ntarget_names = ["{name}"]')
             self.assertIn(f'target_names: "{name}" is no name of hosts; would be right: "edge', problem)
+
+    def test_suites(self) -> None:
+        """Each suite known may be allowed, in any order; without a word it is the two that every peer has."""
+        names = list(SUITES)[::-1]
+        self.assertEqual(self.read(f'title = "T"\nsuites = {names}').suites, tuple(names))
+        self.assertEqual(
+            self.read('title = "T"').suites, ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+        )
 
     def test_failover(self) -> None:
         """How long a server has, and what sends a call to the next."""
