@@ -303,8 +303,8 @@ class FlowTests(FlowsTestCase):
         self.network.advance(1)
         self.assertEqual(self.listeners.heard, [b"\r\n\r\n"])
         # A ping is no message for this one: more of them would be none either.
-        for _ in range(3):
-            self.close(50)
+        for seconds in (60, 45, 45):
+            self.close(seconds)
         self.assertEqual(self.warnings(), [])
         self.listeners.heard.clear()
         self.network.advance(35)
