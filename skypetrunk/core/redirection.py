@@ -21,7 +21,8 @@ from skypetrunk.core.destinations import Left, Redirected, Verdict, Way, leftAft
 from skypetrunk.core.emergency import numberNamed, refersToEmergency
 from skypetrunk.core.identity import MOST_DIVERSIONS, Diversion, diversionReason
 from skypetrunk.core.leg_client import LegClient
-from skypetrunk.core.sides import FOLLOW, REFUSE, PBXSide, Side, TrunkSide
+from skypetrunk.core.sides import FOLLOW, REFUSE, PBXSide, Side
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import CallRefused, MalformedMessage
 from skypetrunk.interfaces import CallRequest, ICallPolicy, INumberPlan
 from skypetrunk.wire.address import foldedHost

@@ -17,9 +17,9 @@ from skypetrunk.core.media_security import MediaSecurity
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
-from skypetrunk.core.sides import TrunkSide
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import (
     IChannelFinder,

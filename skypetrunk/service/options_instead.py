@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from skypetrunk.core.options_ping import OptionsPing, OptionsPingUser, makeOptions
-from skypetrunk.core.sides import TrunkSide
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.interfaces import IMessageChannel, ITransactions
 from skypetrunk.profiles import OPTIONS_SECONDS
 from skypetrunk.service.settings import TrunkConfiguration

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skypetrunk.core.registration import Registration
-from skypetrunk.core.sides import TrunkSide
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.wire.uri import writeHost
 

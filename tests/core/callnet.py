@@ -14,9 +14,10 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from skypetrunk.core.dialogs import DialogManager
-from skypetrunk.core.sides import PBXSide, Side, TrunkSide
+from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import MalformedMessage, NoTarget, PortsExhausted
 from skypetrunk.interfaces import (
     CallEnded,

@@ -18,7 +18,8 @@ from skypetrunk.core.identity import (
     callerOf,
     isPrivate,
 )
-from skypetrunk.core.sides import PBXSide, TrunkSide
+from skypetrunk.core.sides import PBXSide
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.wire.message import Header, Request, parseMessage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.core.sides import TrunkSide
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.wire.headers import parseNameAddrs
 from tests.core.callnet import SAVP, CallNet, sdp
 

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.core.identity import Caller, numberOf
-from skypetrunk.core.sides import PBXSide, Side, TrunkSide
+from skypetrunk.core.sides import PBXSide, Side
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.interfaces import ITransactionUser
 from skypetrunk.testing import MemoryCredentials, RecordingChannel
