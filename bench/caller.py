@@ -6,15 +6,20 @@ import contextlib
 import itertools
 import os
 import socket
+import statistics
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench import messages
 from bench.processes import Failed
 
 _PATIENCE = 8.0
 """Seconds for the last call's answer."""
+
+_T1 = 0.5
+"""Seconds until what was not answered is sent again (RFC 3261 section 17.1.1.1)."""
 
 
 @dataclass
@@ -24,6 +29,8 @@ class Call:
 
     @ivar audio: our own audio port.
     @ivar media: where the other side wants to have audio.
+    @ivar sent: when its INVITE was.
+    @ivar heard: something was answered to the INVITE.
     """
 
     identifier: bytes
@@ -32,6 +39,39 @@ class Call:
     target: bytes = b""
     media: tuple[str, int] | None = None
     over: bool = False
+    sent: float = 0.0
+    heard: bool = False
+
+
+@dataclass
+class Outcome:
+    """
+    What became of calls that were offered.
+
+    @ivar accepted: seconds from each INVITE to its 200.
+    @ivar refused: seconds from each INVITE to its 503.
+    @ivar failed: refused with another status.
+    @ivar lost: never answered, or their BYE was not.
+    @ivar bare: 503 without Retry-After.
+    """
+
+    accepted: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    failed: int = 0
+    lost: int = 0
+    bare: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Was each of them accepted, and ended?"""
+        return not (self.refused or self.failed or self.lost)
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    """What C{share} percent of the values are below; 0 without any."""
+    if len(values) < 2:
+        return max(values, default=0.0)
+    return statistics.quantiles(values, n=100)[share - 1]
 
 
 class Caller:
@@ -57,6 +97,7 @@ class Caller:
         self._calls: dict[bytes, Call] = {}
         self._numbers = itertools.count(1)
         self._run = os.urandom(4).hex().encode()
+        self._outcome = Outcome()
         self.failed = 0
 
     def isReady(self) -> bool:
@@ -91,6 +132,37 @@ class Caller:
             raise Failed(f"{waiting} of {count} calls were never answered, {self.failed} refused")
         return mine
 
+    def offer(self, count: int, rate: float) -> Outcome:
+        """
+        Place calls, whatever becomes of them, and hang up those that are answered.  What is not answered
+        is sent again, as a PBX does.
+
+        @param rate: calls per second.
+        """
+        outcome = self._outcome = Outcome()
+        placed: deque[tuple[float, float, Call]] = deque()
+        start, sent = time.monotonic(), 0
+        end = start + count / rate + _PATIENCE
+        self._calls.clear()
+        while (sent < count or self._calls) and (now := time.monotonic()) < end:
+            for _ in range(min(count, int((now - start) * rate) + 1) - sent):
+                call = self._invite()
+                placed.append((call.sent + _T1, _T1, call))
+                sent += 1
+            while placed and placed[0][0] <= now:
+                _, interval, call = placed.popleft()
+                if call.identifier not in self._calls:
+                    continue
+                placed.append((now + 2 * interval, 2 * interval, call))
+                if call.media is not None:
+                    self._send(b"BYE", call, 2)
+                elif not call.heard:
+                    self._send(b"INVITE", call, 1, messages.description(self._host, call.audio, None))
+            self._receive(0.001, hangUp=True)
+        outcome.lost = count - sent + len(self._calls)
+        self._calls.clear()
+        return outcome
+
     def hangUp(self, calls: Sequence[Call]) -> None:
         """
         End calls.
@@ -112,6 +184,7 @@ class Caller:
 
     def _invite(self) -> Call:
         call = self._call(next(self._places))
+        call.sent = time.monotonic()
         self._send(b"INVITE", call, 1, messages.description(self._host, call.audio, None))
         return call
 
@@ -158,6 +231,7 @@ class Caller:
             self._socket.send(messages.answer(message, b"200 OK"))
             return
         status, (number, method) = int(message[8:11]), messages.cseq(message)
+        call.heard = True
         if status < 200:
             return
         if method in (b"BYE", b"OPTIONS"):
@@ -168,10 +242,16 @@ class Caller:
         if status < 300:
             call.target = messages.contact(message) or call.target
         self._send(b"ACK", call, number)
+        delay = time.monotonic() - call.sent
         if status >= 300:
             self.failed += 1
+            self._outcome.failed += status != 503
+            if status == 503:
+                self._outcome.refused.append(delay)
+                self._outcome.bare += b"\r\nRetry-After:" not in message
             del self._calls[call.identifier]
         elif call.media is None:
+            self._outcome.accepted.append(delay)
             call.media = messages.media(message)
             if hangUp:
                 self._send(b"BYE", call, 2)

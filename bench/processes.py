@@ -115,6 +115,18 @@ class Program:
             return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
         return used / 1e9
 
+    def waited(self) -> float:
+        """Seconds in which its threads could have run, but other programs had the cores; 0 where unknown."""
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        try:
+            return sum(int((each / "schedstat").read_text().split()[1]) for each in tasks.iterdir()) / 1e9
+        except OSError:
+            return 0.0
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def memory(self) -> int:
         """Octets that are its own: what would be free if it ended."""
         lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines()[1:]

@@ -17,6 +17,12 @@ from bench.processes import Program, takePorts
 
 HOST = "127.0.0.1"
 
+MANY = 400
+"""Calls whose media ports are looked for in one row."""
+
+_WIDE = (33000, 60999)
+"""Media ports of more calls: the trunk passes over those that are taken."""
+
 _CONFIGURATION = """
 [[trunk]]
 name = "carrier"
@@ -75,7 +81,12 @@ class Trunk:
         sink = (self._sink.getsockname()[1],)
         self.carrier = Carrier(HOST, takePorts(HOST), carrierPorts or sink, challenging)
         caFile = self.carrier.startTLS(directory)
-        port, first = takePorts(HOST), takePorts(HOST, calls * 4 + 8)
+        port = takePorts(HOST)
+        if calls <= MANY:
+            first = takePorts(HOST, calls * 4 + 8)
+            last = first + calls * 4 + 7
+        else:
+            first, last = _WIDE
         (directory / "secret").write_text("of the benchmark\n")
         (directory / "secret").chmod(0o600)
         profile = (resources.files("skypetrunk.profiles") / "generic.toml").read_text()
@@ -91,7 +102,7 @@ class Trunk:
                 caFile=caFile,
                 pbxPort=port,
                 first=first,
-                last=first + calls * 4 + 7,
+                last=last,
             )
         )
         # In a checkout without installation the trunk must be found where it was found here.
