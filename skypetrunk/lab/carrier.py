@@ -25,6 +25,7 @@ from skypetrunk.lab.agent import Agent
 from skypetrunk.lab.audio import Tone
 from skypetrunk.lab.calls import OWN, Call, Phase
 from skypetrunk.lab.incoming import IncomingCall
+from skypetrunk.lab.insistence import insisted, withSecurity
 from skypetrunk.lab.media import MediaEndpoint
 from skypetrunk.lab.numbers import Behaviour, behaviourOf, digitsOf
 from skypetrunk.lab.outgoing import OutgoingCall
@@ -87,6 +88,7 @@ class Carrier:
         self.finished: deque[Call] = deque(maxlen=_KEPT)
         self._reactor = reactor
         self._entropy = entropy
+        self._token = token
         self._authenticator = Authenticator(reactor, token, settings)
         self._done = done
         self._outward = outward
@@ -138,11 +140,15 @@ class Carrier:
         self._lastChannel = channel
         if self.nodes.get(channel.localAddress) == "503" and request.toAddress.tag is None:
             return responseTo(request, 503, headers=(*self._retryAfter(), *OWN))
+        refused = insisted(request, settings, self._token)
+        if refused is not None:
+            return refused
         if settings.authentication == "ip":
             return next(iter(settings.accounts))
         if not settings.challengeAll and request.method not in ("INVITE", "REGISTER"):
             return ""
-        return self._authenticator.check(request)
+        found = self._authenticator.check(request)
+        return withSecurity(found, settings) if isinstance(found, Response) else found
 
     def requestReceived(self, transaction: IServerTransaction, account: str) -> bool:
         """REGISTER; no other method is known here (facts, trace B)."""

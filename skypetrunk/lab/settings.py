@@ -44,6 +44,9 @@ class CarrierSettings:
     @ivar flowTimer: the Flow-Timer header of RFC 5626, seconds; 0 for none.
     @ivar strictFrom: calls whose From user is not the account are refused with 403.
     @ivar forms: number forms that are taken.
+    @ivar mediasec: of L{skypetrunk.lab.insistence}, as are the next two.
+    @ivar contactHost: where the Contact of each request has to be, or C{None}.
+    @ivar uriParameters: what the Request-URI of each call must have, with semicolons in between, or C{None}.
     @ivar formats: payload types offered and taken.
     @ivar srtp: what is wanted of media.
     @ivar maddr: Contact as in the 2011 trace, with the domain as host and the node in C{maddr}; else
@@ -82,6 +85,9 @@ class CarrierSettings:
     flowTimer: int = 0
     strictFrom: bool = True
     forms: tuple[str, ...] = tuple(FORMS)
+    mediasec: bool = False
+    contactHost: str | None = None
+    uriParameters: str | None = None
     formats: tuple[str, ...] = ("8", "0", "18", "101")
     srtp: SRTPPolicy = field(default_factory=SRTPPolicy)
     maddr: bool = True

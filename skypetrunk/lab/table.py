@@ -272,6 +272,24 @@ SWITCHES = (
         "Number forms that are taken.",
     ),
     Switch(
+        "uri-parameters",
+        "carrier.uriParameters",
+        Text("parameters with semicolons in between"),
+        "403 for calls whose Request-URI lacks one of these, as transport=tls;media=srtp.",
+    ),
+    Switch(
+        "contact-host",
+        "carrier.contactHost",
+        Domain(),
+        "403 for requests whose Contact is not at this host.",
+    ),
+    Switch(
+        "mediasec",
+        "carrier.mediasec",
+        FLAG,
+        "Media security must be told as 3GPP TS 33.328 has it: else 494, or 488 to an offer without 3ge2ae.",
+    ),
+    Switch(
         "contact",
         "carrier.maddr",
         Named({"maddr": True, "plain": False}),

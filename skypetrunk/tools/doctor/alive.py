@@ -25,9 +25,11 @@ async def askOptions(patient: Patient, seconds: float) -> int | None:
     if carrier is None or channel is None:
         return None
     domain = SIPURI("sip", None, None, trunk.domain)
-    own = NameAddr(None, domain.replace(user=escape(trunk.username)))
+    own = NameAddr(None, carrier.side.addressOfRecord)
     contact = carrier.side.contactFor(escape(trunk.username), channel)
-    return await ask(patient, makeOptions(own, domain, contact, randomToken), seconds)
+    return await ask(
+        patient, makeOptions(own, domain, contact, randomToken, carrier.side.requestHeaders), seconds
+    )
 
 
 async def examine(patient: Patient) -> Sequence[Finding]:

@@ -47,6 +47,10 @@ async def examine(patient: Patient) -> Sequence[Finding]:
     if not patient.trunk.profile.register:
         text = f"The profile {patient.trunk.profile.name} does not register: the carrier knows us otherwise."
         return [patient.skipped(NAME, "account", text)]
+    if patient.trunk.profile.mediasec:
+        # RFC 3329: it would have to agree on that anew, beside the trunk that runs.
+        text = "Media security is agreed by the running trunk, which says itself whether it is registered."
+        return [patient.skipped(NAME, "account", text)]
     status = await _ask(patient)
     if status < 300:
         return [_known(patient), *_doubts(patient)]
