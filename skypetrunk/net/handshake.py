@@ -58,12 +58,14 @@ class PeerCertificate:
     What the peer's certificate says.
 
     @ivar names: of SubjectAltName, as C{"DNS a.example"}.
+    @ivar begins: when it began to be valid, where that is known.
     """
 
     subject: str
     issuer: str
     names: tuple[str, ...]
     expires: datetime.datetime
+    begins: datetime.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class HandshakeRecorder:
             certificate.issuer.rfc4514_string(),
             namesOf(certificate),
             certificate.not_valid_after_utc,
+            certificate.not_valid_before_utc,
         )
 
     def identityProved(self, proof: str, revocation: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.logger import Logger
@@ -15,10 +15,10 @@ from skypetrunk.net.revocation import AnswerCache
 from skypetrunk.net.targets_endpoint import Budgets, tlsConnector
 from skypetrunk.net.tls import TLSClientEndpoint
 from skypetrunk.net.tls_server import ServerTLS
-from skypetrunk.service.certificate_watch import CertificateWatch, ending
+from skypetrunk.service.certificate_watch import CertificateWatch, inWords
 from skypetrunk.service.settings import TrunkConfiguration
-from skypetrunk.service.tls_files import clientTLS, inboundTLS
-from skypetrunk.service.tls_table import EXPIRY_DAYS
+from skypetrunk.service.tls_files import Ending, clientTLS, inboundTLS
+from skypetrunk.service.tls_table import endsSoon
 
 _Both = tuple[ClientTLS, ServerTLS | None]
 
@@ -82,14 +82,15 @@ class CarrierTLS:
     def connected(self) -> None:
         """A connection to the carrier stands: say so if its certificate ends soon."""
         now = datetime.now(UTC)
-        for what, end in self._carriers():
-            if end < now + timedelta(days=EXPIRY_DAYS):
-                self._log.warn("{trunk}: {ending}", trunk=self._name, ending=ending(what, end, now))
+        for each in self._carriers():
+            if endsSoon(each.begin, each.end, now):
+                self._log.warn("{trunk}: {ending}", trunk=self._name, ending=inWords(each, now))
 
-    def _carriers(self) -> Iterator[tuple[str, datetime]]:
+    def _carriers(self) -> Iterator[Ending]:
         record = self._handshake()
         if record is not None and record.proof is not None and record.certificate is not None:
-            yield f"the carrier's certificate {record.certificate.subject}", record.certificate.expires
+            what = f"the carrier's certificate {record.certificate.subject}"
+            yield Ending(what, record.certificate.begins, record.certificate.expires)
 
     def _replace(self, both: _Both) -> None:
         self.current, self.inbound = both

@@ -5,7 +5,7 @@ Certificate files that change while the trunk runs: looked at, checked, and take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,8 +14,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from skypetrunk.service.settings import TLSConfiguration
-from skypetrunk.service.tls_files import checkFiles, endings
-from skypetrunk.service.tls_table import EXPIRY_DAYS
+from skypetrunk.service.tls_files import Ending, checkFiles, endings
+from skypetrunk.service.tls_table import endsSoon
 
 WATCH_SECONDS = 5.0
 """
@@ -42,13 +42,13 @@ class CertificateWatch(Generic[Made]):
         files: TLSConfiguration,
         make: Callable[[], Made],
         swap: Callable[[Made], None],
-        ends: Callable[[], Iterator[tuple[str, datetime]]] = lambda: iter(()),
+        ends: Callable[[], Iterator[Ending]] = lambda: iter(()),
     ) -> None:
         """
         @param name: of the trunk or PBX.
         @param make: makes something of the files; what it raises is logged, and changes nothing.
         @param swap: takes it into use.
-        @param ends: further certificates that may end, and when.
+        @param ends: further certificates that may end.
         """
         self._name = name
         self._clock = clock
@@ -113,20 +113,21 @@ class CertificateWatch(Generic[Made]):
             # Files that cannot be read are told of when they change.
             self._log.debug("{name}: {problem}", name=self._name, problem=str(problem))
             return
-        for what, end in ends:
-            if end < now + timedelta(days=EXPIRY_DAYS):
-                self._log.warn("{name}: {ending}", name=self._name, ending=ending(what, end, now))
+        for each in ends:
+            if endsSoon(each.begin, each.end, now):
+                self._log.warn("{name}: {ending}", name=self._name, ending=inWords(each, now))
 
     def _broken(self, failure: object) -> None:
         text = "{name}: certificate files are not watched: {problem}"
         self._log.error(text, name=self._name, problem=failure)
 
 
-def ending(what: str, end: datetime, now: datetime) -> str:
-    """That something ends soon, or has ended, in words."""
-    days = (end - now).days
-    when = f"ended on {end:%Y-%m-%d}" if end < now else f"ends on {end:%Y-%m-%d}, in {days} days"
-    return f"{what} {when}"
+def inWords(ending: Ending, now: datetime) -> str:
+    """That something ends soon, or has ended."""
+    end = ending.end
+    if end < now:
+        return f"{ending.what} ended on {end:%Y-%m-%d}"
+    return f"{ending.what} ends on {end:%Y-%m-%d}, in {(end - now).days} days"
 
 
 def _paths(files: TLSConfiguration) -> tuple[Path | None, ...]:
@@ -142,4 +143,4 @@ def _state(path: Path) -> tuple[int, ...] | None:
     return state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino
 
 
-__all__ = ["WATCH_SECONDS", "CertificateWatch", "ending"]
+__all__ = ["WATCH_SECONDS", "CertificateWatch", "inWords"]

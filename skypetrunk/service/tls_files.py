@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from twisted.internet.defer import Deferred
@@ -63,6 +63,19 @@ def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
         raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None
 
 
+class Ending(NamedTuple):
+    """
+    Something that ends.
+
+    @ivar what: it is, for people.
+    @ivar begin: of its life, where that is known.
+    """
+
+    what: str
+    begin: datetime | None
+    end: datetime
+
+
 def checkFiles(tls: TLSConfiguration) -> None:
     """
     Can the files be used from now on?
@@ -79,9 +92,9 @@ def checkFiles(tls: TLSConfiguration) -> None:
         raise ConfigurationError((f"{tls.caFile}: no root, only what others issued",))
 
 
-def endings(tls: TLSConfiguration) -> Iterator[tuple[str, datetime]]:
+def endings(tls: TLSConfiguration) -> Iterator[Ending]:
     """
-    What of the files ends, and when: our certificate and its chain, and the last of the roots.
+    What of the files ends: our certificate and its chain, and the last of the roots.
 
     @raise ConfigurationError: one that cannot be read.
     @raise OSError: likewise.
@@ -91,11 +104,18 @@ def endings(tls: TLSConfiguration) -> Iterator[tuple[str, datetime]]:
         for each in (own.certificate, *own.chain):
             certificate = each.to_cryptography()
             name = certificate.subject.rfc4514_string()
-            yield f"{tls.certificate}: our certificate {name}", certificate.not_valid_after_utc
+            yield Ending(
+                f"{tls.certificate}: our certificate {name}",
+                certificate.not_valid_before_utc,
+                certificate.not_valid_after_utc,
+            )
     if tls.caFile is not None:
         roots = x509.load_pem_x509_certificates(tls.caFile.read_bytes())
         last = max(roots, key=lambda root: root.not_valid_after_utc)
-        yield f"{tls.caFile}: the last root, {last.subject.rfc4514_string()},", last.not_valid_after_utc
+        name = last.subject.rfc4514_string()
+        yield Ending(
+            f"{tls.caFile}: the last root, {name},", last.not_valid_before_utc, last.not_valid_after_utc
+        )
 
 
 def clientTLS(
@@ -193,6 +213,7 @@ def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
 
 
 __all__ = [
+    "Ending",
     "checkFiles",
     "clientTLS",
     "endings",

@@ -19,7 +19,18 @@ from skypetrunk.service.secrets import readSecretFile
 from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
 
 EXPIRY_DAYS = 14
-"""How many days before its end a certificate is warned of."""
+"""How many days before its end a certificate is warned of; one with a short life, in its second half."""
+
+
+def endsSoon(begin: datetime | None, end: datetime, now: datetime) -> bool:
+    """
+    Should it be said that a certificate ends, or has ended?
+
+    @param begin: of its life, where that is known.
+    """
+    soon = timedelta(days=EXPIRY_DAYS)
+    return end - now < (soon if begin is None else min(soon, (end - begin) / 2))
+
 
 _PBX_KEYS = ("certificate", "key", "key_password_file", "ca_file", "pins", "name")
 
@@ -153,7 +164,7 @@ def _checkRoots(table: Table, path: Path) -> None:
 
 def _warnExpired(table: Table, name: str, path: Path, certificate: x509.Certificate) -> None:
     end, now = certificate.not_valid_after_utc, datetime.now(UTC)
-    if end < now + timedelta(days=EXPIRY_DAYS):
+    if endsSoon(certificate.not_valid_before_utc, end, now):
         word = "expired" if end < now else "expires"
         text = f"{path}: {certificate.subject.rfc4514_string()} {word} on {end:%Y-%m-%d}"
         table.problems.warn(table.key(name), text)

@@ -29,9 +29,10 @@ from skypetrunk.net.client_tls import ClientTLS
 from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.tls import TLSClientEndpoint
 from skypetrunk.net.tls_server import tlsServerOptions
-from skypetrunk.service.certificate_watch import WATCH_SECONDS, CertificateWatch, ending
+from skypetrunk.service.certificate_watch import WATCH_SECONDS, CertificateWatch, inWords
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.settings import PBXConfiguration, PBXTLSConfiguration, TLSConfiguration
+from skypetrunk.service.tls_files import Ending
 from skypetrunk.testing import countingToken
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.uri import SIPURI
@@ -362,8 +363,11 @@ class ReminderTests(SynchronousTestCase):
         )
         clock = Clock()
 
-        def more() -> Iterator[tuple[str, datetime]]:
-            yield "the carrier's certificate", datetime.now(UTC) + timedelta(days=3, hours=1)
+        def more() -> Iterator[Ending]:
+            now = datetime.now(UTC)
+            yield Ending("the carrier's certificate", None, now + timedelta(days=3, hours=1))
+            # One of a CA whose certificates live for a week: that is no reason to worry yet.
+            yield Ending("another", now - timedelta(days=1), now + timedelta(days=6))
 
         watch = CertificateWatch("office", clock, files, lambda: None, lambda made: None, more)
         events = logOf(self)
@@ -385,7 +389,7 @@ class ReminderTests(SynchronousTestCase):
     def test_ended(self) -> None:
         """What has ended is told likewise."""
         now = datetime.now(UTC)
-        self.assertEqual(ending("it", now - timedelta(days=1), now)[:9], "it ended ")
+        self.assertEqual(inWords(Ending("it", None, now - timedelta(days=1)), now)[:9], "it ended ")
         lines = self.lines(leaf((), expired=True), 1)
         self.assertIn("our certificate CN=Test Leaf ended on ", lines[0])
 
