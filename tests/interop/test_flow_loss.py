@@ -20,7 +20,11 @@ class FlowLossCase(CallCase):
         """As L{stage}; of all that goes between carrier and trunk, media is what does not pass the middle."""
         self.middle = self.started(Middle(self.scratch))
         self.keep(self.middle)
+        self.prepare()
         self.stage(carrier={"advertised": (self.middle.address, self.middle.port)}, **options)
+
+    def prepare(self) -> None:
+        """The middle stands, and nobody has passed it."""
 
     def wayToCarrier(self) -> str:
         """Through the middle."""

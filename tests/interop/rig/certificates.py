@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -32,16 +33,20 @@ class Authority:
     @ivar file: its certificate in PEM.
     """
 
-    def __init__(self, directory: Path, name: str = "ca") -> None:
+    def __init__(self, directory: Path, name: str = "ca", above: Authority | None = None) -> None:
+        """
+        @param above: who signs its certificate; C{None}: itself, as a root.
+        """
         self._directory = directory
+        self._certificate: x509.Certificate
         self._name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(f"Throw-away CA {name}")
         self._certificate = (
-            _builder(subject, subject, self._key, *_validity(0, 30))
+            _builder(subject, above._certificate.subject if above else subject, self._key, *_validity(0, 30))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_usage(keyCertSign=True), critical=True)
-            .sign(self._key, hashes.SHA256())
+            .sign(above._key if above else self._key, hashes.SHA256())
         )
         self.file = directory / f"{name}.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
@@ -57,6 +62,9 @@ class Authority:
         days: int = 20,
         ocsp: str | None = None,
         signsAnswers: bool = False,
+        names: Sequence[x509.GeneralName] | None = None,
+        since: int = -1,
+        clientOnly: bool = False,
     ) -> Certificate:
         """
         A leaf certificate for C{host}, as DNS name and SIP URI; for a literal address as that.
@@ -65,24 +73,27 @@ class Authority:
         @param days: how long another one is valid from now.
         @param ocsp: where it says that its issuer's responder is.
         @param signsAnswers: it is that of such a responder.
+        @param names: alternative names instead, or none.
+        @param since: days from now on which another one than an expired begins.
+        @param clientOnly: its extended key usage is for clients.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName]
-        try:
-            names = [x509.IPAddress(ip_address(host))]
-        except ValueError:
-            names = [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
+        if names is None:
+            names = _namesOf(host)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         if signsAnswers:
             usages = [ExtendedKeyUsageOID.OCSP_SIGNING]
-        validity = _validity(-20, -1) if expired else _validity(-1, days)
+        if clientOnly:
+            usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        validity = _validity(-20, -1) if expired else _validity(since, days)
         builder = (
             _builder(_name(host), self._certificate.subject, key, *validity)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(keyCertSign=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
         )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         if ocsp is not None:
             where = x509.UniformResourceIdentifier(ocsp)
             access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, where)
@@ -94,6 +105,27 @@ class Authority:
         files.key.write_bytes(keyPEM)
         files.both.write_bytes(pem + keyPEM)
         return files
+
+
+def encrypted(certificate: Certificate, password: str) -> Path:
+    """Its key again, in a file that needs a password."""
+    key = serialization.load_pem_private_key(certificate.key.read_bytes(), None)
+    found = certificate.key.with_suffix(".encrypted")
+    found.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password.encode()),
+        )
+    )
+    return found
+
+
+def _namesOf(host: str) -> list[x509.GeneralName]:
+    try:
+        return [x509.IPAddress(ip_address(host))]
+    except ValueError:
+        return [x509.DNSName(host), x509.UniformResourceIdentifier(f"sip:{host}")]
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -14,7 +14,7 @@ from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.processes import Peer
 
 #: Seconds between two octets that go alone.
-_BETWEEN = 0.0003
+_BETWEEN = 0.0
 
 
 class _Pair:
@@ -43,6 +43,7 @@ class Middle(Peer):
     @ivar limits: for each connection in turn, after how many octets towards the trunk it is reset; those
         beyond the list live.
     @ivar flip: of the first connection, the number of the octet towards the trunk whose lowest bit is turned.
+    @ivar instead: what it says itself, in clear, instead of connecting to the carrier.
     @ivar heard: what the trunk sent, all connections together.
     @ivar accepted: connections so far.
     """
@@ -55,6 +56,7 @@ class Middle(Peer):
         self.delay = 0.0
         self.limits: Sequence[int] = ()
         self.flip: int | None = None
+        self.instead = b""
         self.heard = bytearray()
         self.accepted = 0
         self.to = ("", 0)
@@ -75,18 +77,20 @@ class Middle(Peer):
         """End all of it."""
         if self._thread.is_alive():
             self.refuse()
-            self._do(self._end)
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(seconds)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(seconds)
             self._loop.close()
         return 0
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         for pair in self._pairs:
             for end in pair.ends:
                 end.transport.abort()
-        for task in self._tasks:
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def running(self) -> bool:
         """See the class."""
@@ -160,6 +164,13 @@ class Middle(Peer):
 
         asyncio.run_coroutine_threadsafe(done(), self._loop).result(5)
 
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            writer.write(self.instead)
+            while data := await reader.read(65536):
+                self.heard += data
+            writer.close()
+
     # Octets
 
     async def _connected(self, fromTrunk: asyncio.StreamReader, toTrunk: asyncio.StreamWriter) -> None:
@@ -169,6 +180,9 @@ class Middle(Peer):
         task.add_done_callback(self._tasks.discard)
         number = self.accepted
         self.accepted += 1
+        if self.instead:
+            await self._answer(fromTrunk, toTrunk)
+            return
         try:
             fromCarrier, toCarrier = await asyncio.open_connection(*self.to)
         except OSError:
@@ -177,6 +191,7 @@ class Middle(Peer):
         pair = _Pair(toTrunk, toCarrier)
         self._pairs.append(pair)
         pumps = self._pump(pair, fromTrunk, toCarrier, None), self._pump(pair, fromCarrier, toTrunk, number)
+        # Cancelled at the end, which asyncio would print.
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*pumps)
 

@@ -5,9 +5,12 @@ of its CA.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+import threading
 from pathlib import Path
+from typing import IO
 
 from cryptography import x509
 
@@ -23,17 +26,26 @@ class SServer(Peer):
     @ivar port: its port.
     """
 
-    def __init__(self, scratch: Path, certificate: Certificate, stapled: Path | None = None) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        certificate: Certificate,
+        stapled: Path | None = None,
+        name: str = "s_server",
+        says: bytes = b"",
+    ) -> None:
         """
         @param stapled: file with the OCSP answer to send with the certificate.
+        @param says: what it sends above TLS to the first who connects, unasked.
         """
-        super().__init__(scratch, "s_server")
+        super().__init__(scratch, name)
+        self._says = says
         self.address = host(12)
         self.port = takePorts(self.address)
         self._certificate = certificate
         self._stapled = stapled
-        self._octets = scratch / "s_server.octets"
-        self._records = scratch / "s_server.records"
+        self._octets = scratch / f"{name}.octets"
+        self._records = scratch / f"{name}.records"
 
     def start(self) -> None:
         """Start it and wait until it listens."""
@@ -47,6 +59,15 @@ class SServer(Peer):
             input=True,  # it ends its connections when its standard input ends
         )
         self.waitFor(lambda: listening("tcp", self.address, self.port), 5, "listen")
+        if self._says:
+            assert self._process is not None and self._process.stdin is not None
+            # It reads them once a connection stands.
+            threading.Thread(target=self._speak, args=(self._process.stdin,), daemon=True).start()
+
+    def _speak(self, input: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            input.write(self._says)
+            input.flush()
 
     def applicationOctets(self) -> bytes:
         """What a client sent above TLS, all connections together."""
