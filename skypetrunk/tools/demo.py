@@ -29,12 +29,11 @@ from skypetrunk.lab.numbers import TEST_NUMBERS
 from skypetrunk.service.logs import LogFilter
 from skypetrunk.tools.demonstration import OWN_NUMBER, Demonstration, DemonstrationFailed
 from skypetrunk.tools.evidence import problems
+from skypetrunk.tools.one_run import INTERRUPTED, OneRun
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.practice import Practice
 from skypetrunk.tools.report import report, shownPath
 from skypetrunk.tools.terminal import Terminal
-
-_INTERRUPTED = 130
 
 _log = Logger()
 
@@ -112,15 +111,13 @@ class _Run:
     """One run of the reactor."""
 
     def __init__(self, reactor: Any, options: Options, directory: Path, diary: _Diary) -> None:
-        self._reactor = reactor
         self._options = options
         self._diary = diary
         self._terminal = Terminal(sys.stdout, os.environ)
         self._demonstration = Demonstration(
             reactor, directory, self._terminal, tls=options["tls"], control=bool(options["keep"])
         )
-        self._running: Deferred[int] | None = None
-        self._result: int | Failure = _INTERRUPTED
+        self._once = OneRun(reactor, self._whole, lambda: self._demonstration.stopping)
 
     def run(self) -> int:
         """
@@ -128,42 +125,18 @@ class _Run:
 
         @return: the exit status.
         """
-        self._reactor.callWhenRunning(self._begin)
-        self._reactor.addSystemEventTrigger("before", "shutdown", self._interrupted)
-        self._reactor.run()
+        self._once.run()
         self._terminal.clear()
-        if isinstance(self._result, Failure):
-            return self._told(self._result)
-        if self._result == _INTERRUPTED:
+        result = self._once.result
+        if isinstance(result, Failure):
+            return self._told(result)
+        if result == INTERRUPTED:
             self._terminal.write("Interrupted; everything was stopped.")
-        return self._result
-
-    def _begin(self) -> None:
-        self._running = Deferred.fromCoroutine(self._whole())
-        self._running.addBoth(self._over)
-
-    def _over(self, result: int | Failure) -> None:
-        self._running = None
-        self._result = result
-        if self._reactor.running:
-            self._reactor.callLater(0, self._reactor.stop)
-
-    def _interrupted(self) -> Deferred[None] | None:
-        """The reactor is about to stop: take everything down first."""
-        running = self._running
-        if running is None:
-            return None
-        over: Deferred[None] = Deferred()
-        running.addBoth(lambda _: over.callback(None))
-        if not self._demonstration.stopping:
-            running.cancel()
-        return over
+        return result
 
     async def _whole(self) -> int:
         try:
             return await self._shown()
-        except CancelledError:
-            return _INTERRUPTED
         finally:
             await self._demonstration.stop()
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import deferLater
-from zope.interface import implementer
 
-from skypetrunk.interfaces import CallEnded, CallRequest, IDialogObserver, LegStatistics
 from skypetrunk.lab.audio import examine, writeWAV
 from skypetrunk.lab.calls import Call, Phase
 from skypetrunk.lab.session import AudioSession
 from skypetrunk.service.control import ControlRefused
+from skypetrunk.tools.ended_calls import EndedCalls
 from skypetrunk.tools.evidence import CallEvidence, Evidence, Heard
 from skypetrunk.tools.ladder import Ladder
 from skypetrunk.tools.practice import ACCOUNT, ADDRESS, EXTENSION, Practice, Tones
@@ -39,24 +38,6 @@ _POLL = 0.05
 
 class DemonstrationFailed(Exception):
     """Something did not come about; the text is a sentence without its full stop."""
-
-
-@implementer(IDialogObserver)
-class _Ended:
-    """Keeps what the trunk says of calls that are over."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[CallEnded, tuple[LegStatistics, ...]]] = []
-
-    def callStarted(self, request: CallRequest) -> None:
-        """See L{IDialogObserver}."""
-
-    def callAnswered(self, call: str) -> None:
-        """See L{IDialogObserver}."""
-
-    def callEnded(self, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
-        """See L{IDialogObserver}."""
-        self.calls.append((ended, tuple(media)))
 
 
 class Demonstration:
@@ -92,7 +73,7 @@ class Demonstration:
         self._terminal = terminal
         self._tones = tones
         self._ladder = Ladder(reactor.seconds)
-        self._ended = _Ended()
+        self._ended = EndedCalls()
         self._peer = ""
         self._granted = 0
 

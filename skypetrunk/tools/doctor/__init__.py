@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import globalLogBeginner
 from twisted.python import usage
@@ -28,13 +27,13 @@ from skypetrunk.tools.doctor.examinations import Examination, examine
 from skypetrunk.tools.doctor.finding import Finding, worst
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.doctor.table import sign, table, verdict
+from skypetrunk.tools.one_run import OneRun
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.terminal import Terminal
 
 __all__ = ["Options", "diagnose", "isRunning", "main"]
 
 _TICK = 0.25
-_INTERRUPTED = 130
 
 
 class Options(CommandOptions):
@@ -180,38 +179,15 @@ class _Run:
         self._trunks = trunks
         self._number: str | None = options["call"]
         self._terminal = None if options["json"] else Terminal(sys.stdout, os.environ)
-        self._running: Deferred[int] | None = None
-        self._result: int | Failure = _INTERRUPTED
 
     def run(self) -> int:
         """Until it is over, or a signal ends it; the exit status."""
-        self._reactor.callWhenRunning(self._begin)
-        self._reactor.addSystemEventTrigger("before", "shutdown", self._interrupted)
-        self._reactor.run()
-        if isinstance(self._result, Failure):
-            self._result.raiseException()
-        assert isinstance(self._result, int)
-        return self._result
-
-    def _begin(self) -> None:
-        self._running = Deferred.fromCoroutine(self._whole())
-        self._running.addBoth(self._over)
-
-    def _over(self, result: int | Failure) -> None:
-        self._running = None
-        self._result = result
-        if self._reactor.running:
-            self._reactor.callLater(0, self._reactor.stop)
-
-    def _interrupted(self) -> Deferred[None] | None:
-        """The reactor is about to stop: what was begun at the carrier is taken back first."""
-        running = self._running
-        if running is None:
-            return None
-        over: Deferred[None] = Deferred()
-        running.addBoth(lambda _: over.callback(None))
-        running.cancel()
-        return over
+        once = OneRun(self._reactor, self._whole)
+        once.run()
+        if isinstance(once.result, Failure):
+            once.result.raiseException()
+        assert isinstance(once.result, int)
+        return once.result
 
     async def _whole(self) -> int:
         ticking = LoopingCall(self._tick)
@@ -221,8 +197,6 @@ class _Run:
             results = await diagnose(
                 self._reactor, self._configuration, self._trunks, self._terminal, self._number
             )
-        except CancelledError:
-            return _INTERRUPTED
         finally:
             ticking.stop()
             if self._terminal is not None:

@@ -14,12 +14,9 @@ from typing import Any
 from attrs import evolve
 from cryptography import x509
 from twisted.internet.task import deferLater
-from zope.interface import implementer
 
 from skypetrunk.interfaces import (
     CallEnded,
-    CallRequest,
-    IDialogObserver,
     IMessageChannel,
     ITargetLocator,
     LegStatistics,
@@ -39,6 +36,7 @@ from skypetrunk.service.trunk import Skypetrunk
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.glance import Glance
 from skypetrunk.tools.doctor.questions import Question
+from skypetrunk.tools.ended_calls import EndedCalls
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.message import Request, Response
 
@@ -86,24 +84,6 @@ class Exchanged:
     when: datetime.datetime
 
 
-@implementer(IDialogObserver)
-class _Ended:
-    """Keeps what the trunk says of calls that are over."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[CallEnded, tuple[LegStatistics, ...]]] = []
-
-    def callStarted(self, request: CallRequest) -> None:
-        """See L{IDialogObserver}."""
-
-    def callAnswered(self, call: str) -> None:
-        """See L{IDialogObserver}."""
-
-    def callEnded(self, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
-        """See L{IDialogObserver}."""
-        self.calls.append((ended, tuple(media)))
-
-
 @dataclass
 class Patient:
     """
@@ -139,7 +119,7 @@ class Patient:
     registered: int | None = None
     carrier: Carrier | None = None
     _service: Skypetrunk | None = None
-    _calls: _Ended = field(default_factory=_Ended)
+    _calls: EndedCalls = field(default_factory=EndedCalls)
 
     @property
     def ended(self) -> Sequence[tuple[CallEnded, tuple[LegStatistics, ...]]]:
