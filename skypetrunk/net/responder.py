@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -158,6 +158,8 @@ class _Located:
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         problem: Exception = ChannelFailed(f"{self._host} has no address")
+        if isinstance(factory, Factory):
+            factory.noisy = False
         for target in await self._locator.locate(self._host, self._port):
             kind = TCP6ClientEndpoint if ":" in target.host else TCP4ClientEndpoint
             try:

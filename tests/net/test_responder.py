@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -78,6 +79,19 @@ class ResponderTests(SynchronousTestCase):
         self.assertEqual(self.page.seen, [(b"/ca", b"application/ocsp-request", b"question")])
         self.assertEqual(self.reactor.network.attempts, [("192.0.2.79", 80), PLACE])
         self.assertOver()
+
+    def test_quiet(self) -> None:
+        """Twisted's client has nothing to say about it in the log."""
+        events: list[str] = []
+
+        def keep(event: LogEvent) -> None:
+            events.append(f"{event.get('log_namespace')}: {eventAsText(event)}")
+
+        observer = cast(ILogObserver, keep)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.successResultOf(self.ask())
+        self.assertEqual([each for each in events if each.startswith("twisted.web.client")], [])
 
     def test_literal(self) -> None:
         """An address needs no look-up."""
