@@ -39,7 +39,6 @@ from skypetrunk.service.options_instead import OptionsInstead, pingMaker
 from skypetrunk.service.password_file import watchedAccount
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.trunk_status import trunkStatus
-from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.message import Response
 from skypetrunk.wire.uri import SIPURI
 
@@ -146,10 +145,7 @@ class Carrier:
                 observer,
             )
             self._tls.replaceInbound = self.inbound.replaceTLS
-            first = inbound.listen[0]
-            transport = Parameters((("transport", "tls"),))
-            host = inbound.name or first.host
-            self.side.local = SIPURI("sip", None, None, host, first.port, transport)
+            self.side.local = inbound.contact
         self.side.servers = Servers(
             lambda: CallTargets(self.flows, self.find, configuration.balance),
             configuration.profile.inviteTimeout,

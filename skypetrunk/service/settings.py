@@ -11,7 +11,9 @@ from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile
 from skypetrunk.service.plugin_table import PluginConfiguration
 from skypetrunk.wire.address import TransportAddress
+from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.secret import Secret
+from skypetrunk.wire.uri import SIPURI
 
 
 @frozen
@@ -69,6 +71,13 @@ class InboundConfiguration:
     files: TLSConfiguration
     allow: tuple[IPv4Network | IPv6Network, ...] | None = None
     name: str | None = None
+
+    @property
+    def contact(self) -> SIPURI:
+        """Where the carrier is told that we are, without a user."""
+        first = self.listen[0]
+        transport = Parameters((("transport", "tls"),))
+        return SIPURI("sip", None, None, self.name or first.host, first.port, transport)
 
 
 @frozen

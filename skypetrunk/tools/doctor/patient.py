@@ -179,9 +179,12 @@ class Patient:
             configuration, self.reactor, observers=[self._calls], messageObserver=self._observe
         )
         service.listen()
+        carrier = self.carrier = service.carriers[trunk.name]
+        if self.trunk.inbound is not None:
+            # A carrier that knows the trunk by its name in Contact knows it by nothing else.
+            carrier.side.local = self.trunk.inbound.contact
         service.startService()
-        self.carrier = service.carriers[trunk.name]
-        return self.carrier
+        return carrier
 
     async def stop(self) -> None:
         """Take the registration back, and close all."""
