@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from skypetrunk.core.sides import TAKE_OVER
 from skypetrunk.errors import CallRefused, EmergencyRefused
 from skypetrunk.interfaces import IPBXCall
 from skypetrunk.wire.message import Request
@@ -129,6 +130,7 @@ class TransferTests(LineCase):
 
     def test_isReferred(self) -> None:
         """The carrier cannot transfer the PBX: there is nobody to take it over there but the trunk."""
+        self.net.carrier.side.ownTransfer = TAKE_OVER
         invite, call, user = self.net.answeredCall()
         self.net.turn()
         self.assertEqual(user.events, ["answered"])
