@@ -1,16 +1,23 @@
-"""Every fault of the practice carrier is named rightly by C{skypetrunk doctor}; there is no other peer."""
+"""Every fault of the practice carrier is named rightly by C{skypetrunk doctor}; Kamailio has none."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from skypetrunk.lab.service import Lab
 from skypetrunk.lab.switches import changed, parsed
 from skypetrunk.tools.doctor.finding import Severity
+from tests.interop.rig.calls import CallCase
 from tests.interop.rig.case import InteropCase
+from tests.interop.rig.certificates import Authority
+from tests.interop.rig.kamailio import Kamailio
+from tests.interop.rig.trunk import PASSWORD as TRUNK_PASSWORD
+from tests.interop.rig.trunk import USER, Trunk
 from tests.tools.doctorcase import ACCOUNT, HOST, PASSWORD, PIN, DoctorCase
 
 
@@ -239,7 +246,7 @@ FAULTS = {
 """What can be wrong with the lab, and with what is configured for it."""
 
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 """Doctors at work: they wait most of their time."""
 
 
@@ -259,7 +266,10 @@ class FaultTests(DoctorCase):
         def check(name: str) -> Deferred[str]:
             return Deferred.fromCoroutine(self.wrong(faults[name], labs[name]))
 
-        found: Sequence[str] = await gatherResults([room.run(check, name) for name in faults])
+        try:
+            found: Sequence[str] = await gatherResults([room.run(check, name) for name in faults])
+        finally:
+            await gatherResults([lab.stopService() for lab in labs.values()])
         wrong = [f"{name}: {text}" for name, text in zip(faults, found, strict=True) if text]
         self.assertEqual(wrong, [])
 
@@ -267,7 +277,7 @@ class FaultTests(DoctorCase):
         """A lab with C{fault}, and a directory of its own."""
         directory = self.directory / str(number)
         settings = replace(self.healthy(), address=fault.address, directory=directory)
-        return self.lab(changed(settings, parsed(fault.switches)))
+        return self.started(changed(settings, parsed(fault.switches)))
 
     async def wrong(self, fault: Fault, lab: Lab) -> str:
         """What is not said as it should be; empty if all is."""
@@ -317,3 +327,42 @@ class FaultTests(DoctorCase):
         """No fault is left out."""
         methods = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}
         self.assertEqual({each.examination for each in FAULTS.values()} - methods, set())
+
+
+class KamailioTests(CallCase):
+    """A registrar that is not ours."""
+
+    def doctor(self) -> dict[str, Any]:
+        """The JSON of the trunk's only carrier."""
+        done = self.trunk.tool("doctor", "--json")
+        self.assertNotIn(TRUNK_PASSWORD, done.stdout + done.stderr)
+        found: dict[str, Any] = json.loads(done.stdout)["trunks"]["skype"]
+        self.assertEqual((done.returncode, found["verdict"]), (0, "green"), done.stdout)
+        return found
+
+    def test_running(self) -> None:
+        """Green beside a trunk that runs, and that is still registered, and called, afterwards."""
+        self.stage()
+        found = self.doctor()
+        self.assertTrue(found["running"])
+        self.assertEqual(self.carrier.registered().count(USER), 1)
+        self.callBob()
+        self.pbx.hangUp()
+        self.bothClosed()
+
+    def test_alone(self) -> None:
+        """Green where no trunk runs; nothing is registered afterwards, and goodbye was said."""
+        authority = Authority(self.scratch)
+        self.carrier = self.started(
+            Kamailio(self.scratch, authority.issue("server"), {USER: TRUNK_PASSWORD}, {})
+        )
+        target = f"{self.carrier.address}:{self.carrier.port}"
+        self.trunk = Trunk(self.scratch, ("127.0.0.1", 5999), caFile=authority.file, targets=[target])
+        found = self.doctor()
+        self.assertFalse(found["running"])
+        self.assertGreater(found["registration"]["granted"], 60)
+        self.assertEqual(self.carrier.registered(), [])
+        marks = {step["number"]: step["mark"] for step in found["tls"][0]["steps"]}
+        self.assertEqual((marks[1], marks[14]), ("seen", "seen"))
+        # Kamailio answers close_notify with the end of TCP alone.
+        self.assertIn(marks[15], ("seen", "ours only"))

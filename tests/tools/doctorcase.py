@@ -76,10 +76,15 @@ class DoctorCase(TestCase):
 
     def lab(self, settings: LabSettings | None = None, **changes: Any) -> Lab:
         """A lab that runs until the test ends."""
-        lab = Lab(reactor, replace(settings or self.healthy(), **changes))
+        lab = self.started(replace(settings or self.healthy(), **changes))
+        self.addCleanup(lab.stopService)
+        return lab
+
+    def started(self, settings: LabSettings) -> Lab:
+        """A lab that somebody else stops."""
+        lab = Lab(reactor, settings)
         lab.listen()
         lab.startService()
-        self.addCleanup(lab.stopService)
         return lab
 
     def healthy(self, **changes: Any) -> LabSettings:

@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.python.failure import Failure
 
 import skypetrunk
 from skypetrunk.lab.authority import writePrivately
@@ -28,6 +31,33 @@ class _Screen(io.StringIO):
     def isatty(self) -> bool:
         """It is one."""
         return True
+
+
+class _Interrupted(ProcessProtocol):
+    """
+    Sends SIGINT as soon as hands are to be shaken.
+
+    @ivar text: all that was printed.
+    """
+
+    def __init__(self, ended: Deferred[int | None]) -> None:
+        self._ended = ended
+        self.text = ""
+
+    def outReceived(self, data: bytes) -> None:
+        """Some lines."""
+        before, self.text = self.text, self.text + data.decode()
+        if "Connecting" in self.text and "Connecting" not in before:
+            assert self.transport is not None
+            reactor.callLater(0.3, self.transport.signalProcess, "INT")
+
+    def errReceived(self, data: bytes) -> None:
+        """There should be none."""
+        self.text += data.decode()
+
+    def processEnded(self, reason: Failure) -> None:
+        """It is over."""
+        self._ended.callback(getattr(reason.value, "exitCode", None))
 
 
 class HealthyTests(DoctorCase):
@@ -161,6 +191,18 @@ class OutputTests(DoctorCase):
             self.assertEqual((status, found["verdict"]), (wanted, verdict), out)
             self.assertEqual(found["trunks"]["carrier"]["tls"][0]["steps"][0]["name"], "Client Hello")
             self.assertIn("only one pin", err)
+
+    async def test_interrupted(self) -> None:
+        """A signal ends it in the middle of a handshake, with 130 and without a table."""
+        lab = self.lab(nodes=("stuck",))
+        self.configuration(lab)
+        ended: Deferred[int | None] = Deferred()
+        process = _Interrupted(ended)
+        environ = {**os.environ, "PYTHONPATH": str(Path(skypetrunk.__file__).parent.parent)}
+        program = ["-m", "skypetrunk.tools.main", "doctor", "--config", str(self.directory / "trunk.toml")]
+        reactor.spawnProcess(process, sys.executable, [sys.executable, *program], environ)
+        self.assertEqual(await ended, 130, process.text)
+        self.assertNotIn("calls", process.text)
 
     async def test_mistakes(self) -> None:
         """A trunk that is not there, and an emergency number."""

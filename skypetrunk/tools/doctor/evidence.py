@@ -24,15 +24,15 @@ def evidence(patient: Patient, style: Style) -> Iterator[str]:
         yield ""
         yield style.bold("What DNS was asked, and said")
         yield from _questions(patient, style)
-    attempt = _telling(patient)
-    if attempt is not None and attempt.record is not None:
-        yield ""
-        yield style.bold(f"With {shown(attempt.target)}")
-        yield from handshakeLines(attempt.record, style)
-    if attempt is not None and attempt.chain:
-        yield ""
-        yield style.bold(f"The certificates of {shown(attempt.target)}")
-        yield from _chain(patient, attempt)
+    for attempt in _telling(patient):
+        if attempt.record is not None:
+            yield ""
+            yield style.bold(f"With {shown(attempt.target)}")
+            yield from handshakeLines(attempt.record, style)
+        if attempt.chain:
+            yield ""
+            yield style.bold(f"The certificates of {shown(attempt.target)}")
+            yield from _chain(patient, attempt)
     yield ""
     yield style.bold("What the firewall must let through (skypetrunk firewall prints the rules)")
     for wall in walls(patient):
@@ -41,10 +41,12 @@ def evidence(patient: Patient, style: Style) -> Iterator[str]:
         yield f"  {sign} {str(wall.need):58} {style.dim(f'{word}; {wall.need.why}')}"
 
 
-def _telling(patient: Patient) -> Attempt | None:
-    """The attempt that tells most: the first that went wrong, else the first."""
-    wrong = (each for each in patient.attempts if not each.good)
-    return next(wrong, patient.attempts[0] if patient.attempts else None)
+def _telling(patient: Patient) -> Sequence[Attempt]:
+    """The attempts that tell most: the first that went wrong, and the first that did not."""
+    chosen = []
+    for good in (False, True):
+        chosen += [each for each in patient.attempts if each.good is good][:1]
+    return chosen
 
 
 def _questions(patient: Patient, style: Style) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError
 from twisted.internet.defer import TimeoutError as DeferTimeout
 
 from skypetrunk.tools.doctor import (
@@ -88,7 +88,12 @@ async def _one(examination: Examination, patient: Patient) -> Sequence[Finding]:
     """What it finds; one that breaks is a finding too, and the others go on."""
 
     async def run() -> Sequence[Finding]:
-        return await examination.run(patient)
+        try:
+            return await examination.run(patient)
+        except FirstError as problem:
+            # Several things at once: what ended all of them counts.
+            problem.subFailure.raiseException()
+            raise
 
     running = Deferred.fromCoroutine(run()).addTimeout(examination.bound, patient.reactor)
     try:

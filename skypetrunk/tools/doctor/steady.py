@@ -10,7 +10,7 @@ from skypetrunk.tools.doctor.patient import Patient
 
 NAME = "connection"
 
-_PATIENCE = 2.0
+_PATIENCE = 3.0
 
 HELD = 0.7
 """Seconds; whoever closes connections because of what was said does it at once."""

@@ -52,7 +52,11 @@ def _holds(patient: Patient, need: Need) -> bool | None:
         return bool(answered)
     if need.purpose == "signalling":
         if need.remote:
-            tried = [each for each in patient.targets if each.host in need.remote]
+            tried = [
+                each
+                for each in patient.targets
+                if each.host in need.remote and str(each.port) == need.remotePorts
+            ]
         else:
             tried = list(patient.targets)
         if any(each in patient.reached for each in tried):
