@@ -123,7 +123,7 @@ class NATTests(ExaminationCase):
         )
         finding = self.one(patient)
         self.assertEqual(finding.severity, Severity.GREEN)
-        self.assertIn("media.advertise tells it too", finding.sentence)
+        self.assertIn("it is told to send sound to, too", finding.sentence)
 
     def test_garbage(self) -> None:
         """What is no address is none."""
@@ -315,15 +315,18 @@ class WatchedResolverTests(ExaminationCase):
 
 
 class WallTests(ExaminationCase):
-    """The addresses that media is bound to."""
+    """The addresses that are bound."""
 
     def test_elsewhere(self) -> None:
-        """media.address must be ours."""
+        """Media and PBX are received at addresses that are ours."""
         patient = self.patient()
         patient.configuration = evolve(
             patient.configuration, media=evolve(patient.configuration.media, address="203.0.113.9")
         )
         finding = self.found(walls.examine, patient)[-1]
         self.assertEqual((finding.severity, finding.setting), (Severity.RED, "media.address"))
+        text = COMPLETE.replace('"tcp:127.0.0.1:5060"', '"tcp:203.0.113.9:5060"')
+        finding = self.found(walls.examine, self.patient(text))[-1]
+        self.assertEqual((finding.severity, finding.setting), (Severity.RED, "pbx.office.listen"))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             self.assertRaises(OSError, probe.bind, ("203.0.113.9", 0))

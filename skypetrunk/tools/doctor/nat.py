@@ -13,7 +13,7 @@ from skypetrunk.errors import MalformedMessage
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.needs import isInner
-from skypetrunk.wire.address import isLiteral
+from skypetrunk.wire.address import foldedHost, isLiteral
 from skypetrunk.wire.headers import STAR, Via
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
@@ -77,23 +77,26 @@ def _seen(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Findin
         text = "The carrier does not say where it sees us, and sends back what we sent as it was."
         return Finding(NAME, Severity.GREEN, "Via", text, seen=str(local.hostPort))
     host, port = sorted(places)[-1]
-    if host == local.host:
-        text = f"The carrier sees us at {host}, as we are: there is no NAT in between."
-        return Finding(NAME, Severity.GREEN, "address", text, seen=f"{host}:{port}")
+    where = f"{host}:{port}"
     media = patient.configuration.media
-    if media.advertise == host:
-        text = f"There is NAT in between: the carrier sees us at {host}, which media.advertise tells it too."
-        return Finding(NAME, Severity.GREEN, "address", text, seen=f"{host}:{port}")
-    shown = media.advertise or media.address
-    text = f"The carrier sees us at {host}, but is told to send sound to {shown}, which is somewhere else."
-    severity = Severity.RED if isInner(shown) and not isInner(host) else Severity.AMBER
+    told = media.advertise or media.address
+    if foldedHost(host) == foldedHost(local.host):
+        text = f"The carrier sees us at {host}, as we are: there is no NAT in between."
+        return Finding(NAME, Severity.GREEN, "address", text, seen=where)
+    if foldedHost(host) == foldedHost(told):
+        text = (
+            f"There is NAT in between: the carrier sees us at {host}, where it is told to send sound to, too."
+        )
+        return Finding(NAME, Severity.GREEN, "address", text, seen=where)
+    text = f"The carrier sees us at {host}, but is told to send sound to {told}, which is somewhere else."
+    severity = Severity.RED if isInner(told) and not isInner(host) else Severity.AMBER
     return Finding(
         NAME,
         severity,
         "address",
         text,
         host,
-        shown,
+        told,
         f'media.advertise = "{host}", and its ports in the router',
     )
 

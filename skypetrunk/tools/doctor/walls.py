@@ -102,18 +102,18 @@ def _counted(rules: Sequence[Wall]) -> Finding:
 
 
 def _addresses(patient: Patient) -> Iterator[Finding]:
-    """Where sound is received must be an address of this machine."""
-    address = patient.configuration.media.address
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except OSError as problem:
-        yield Finding(
-            NAME,
-            Severity.RED,
-            "media",
-            f"{address} is no address of this machine, so that no sound can be received there.",
-            "an address of this machine",
-            str(problem.strerror),
-            "media.address",
-        )
+    """What is bound must be an address of this machine."""
+    wanted = {patient.configuration.media.address: "media.address"}
+    for pbx in patient.configuration.pbxes:
+        for listen in pbx.listen:
+            wanted.setdefault(listen.host, f"pbx.{pbx.name}.listen")
+    for address, setting in wanted.items():
+        try:
+            with socket.socket(
+                socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
+            ) as probe:
+                probe.bind((address, 0))
+        except OSError as problem:
+            text = f"{address} is no address of this machine, so that nothing can be received there."
+            why = str(problem.strerror)
+            yield Finding(NAME, Severity.RED, address, text, "an address of this machine", why, setting)
