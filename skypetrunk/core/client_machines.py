@@ -87,6 +87,13 @@ def _channelFailed(
     core.tellFailed(reason)
 
 
+def _abandoned(
+    machine: ClientInputs, core: ClientTransaction, timers: StateTimers, reason: Exception
+) -> None:
+    core.abandon()
+    _channelFailed(machine, core, timers, reason)
+
+
 def _failedQuietly(
     machine: ClientInputs, core: ClientTransaction, timers: StateTimers, reason: Exception
 ) -> None:
@@ -155,8 +162,11 @@ def _inviteMachine() -> Callable[[ClientTransaction], ClientInputs]:
     cancelling.upon(inputs.provisional).loop()(_told)
     for unanswered in (calling, proceeding, cancelling):
         unanswered.upon(inputs.succeeded).to(accepted)(_final)
-        unanswered.upon(inputs.failed).to(terminated)(_channelFailed)
         unanswered.upon(inputs.stopped).to(terminated)(_ended)
+    calling.upon(inputs.failed).to(terminated)(_channelFailed)
+    # A CANCEL that was sent may have been lost with the connection.
+    for ringing in (proceeding, cancelling):
+        ringing.upon(inputs.failed).to(terminated)(_abandoned)
     calling.upon(inputs.expired).to(terminated)(_timedOut)
     cancelling.upon(inputs.expired).to(terminated)(_timedOut)
     # Every 2xx is the user's, also a retransmitted or forked one (RFC 6026 section 8.4).

@@ -62,6 +62,9 @@ class ClientLayer(Protocol):
     def sendCancel(self, cancel: Request, branch: str, channel: IMessageChannel) -> None:
         """Send C{cancel}, which has its Via, as a transaction of its own, whose end matters to nobody."""
 
+    def cancelElsewhere(self, cancel: Request, channel: IMessageChannel) -> None:
+        """C{channel} was lost: send C{cancel}, which has its Via, over the next one that leads there."""
+
 
 def _ack(invite: Request, response: Response) -> Request:
     """The ACK of a non-2xx answer (RFC 3261 section 17.1.1.3), with the credentials (22.1)."""
@@ -206,6 +209,11 @@ class ClientTransaction:
     def sendCancel(self, headers: Headers) -> None:
         """Send the CANCEL of this INVITE."""
         self.layer.sendCancel(_cancel(self.request, headers), self.key[0], self.channel)
+
+    def abandon(self) -> None:
+        """The channel of an INVITE broke that somebody has taken on: nobody is to ring for ever."""
+        credentials = [h for h in self.request.headers if h.name in ("Authorization", "Proxy-Authorization")]
+        self.layer.cancelElsewhere(_cancel(self.request, tuple(credentials)), self.channel)
 
     def end(self) -> None:
         """Terminated: nothing refers to this any more but its user."""

@@ -80,6 +80,7 @@ class Transactions:
         self._origins: dict[Key, ServerTransaction] = {}
         self._patience = patience
         self._impatient: dict[IMessageChannel, IDelayedCall] = {}
+        self._cancels: dict[IMessageChannel, list[Request]] = {}
 
     @property
     def pending(self) -> int:
@@ -91,6 +92,7 @@ class Transactions:
         for waiting in self._impatient.values():
             waiting.cancel()
         self._impatient.clear()
+        self._cancels.clear()
         for transaction in self._all():
             transaction.stop()
 
@@ -130,7 +132,10 @@ class Transactions:
         return ack
 
     def channelLost(self, channel: IMessageChannel, reason: Exception) -> None:
-        """Fail what goes over C{channel}; with patience, answers wait for L{channelFound} first."""
+        """
+        Fail what goes over C{channel}; with patience, answers wait for L{channelFound} first, and so do the
+        CANCELs of INVITEs that were taken on.
+        """
         held = False
         for transaction in self._all():
             if transaction.channel is not channel:
@@ -140,11 +145,12 @@ class Transactions:
                 held = True
             else:
                 transaction.failed(reason)
-        if held:
+        if held or channel in self._cancels:
             self._impatient[channel] = self.clock.callLater(self._patience, self._giveUp, channel, reason)
 
     def _giveUp(self, channel: IMessageChannel, reason: Exception) -> None:
         del self._impatient[channel]
+        self._cancels.pop(channel, None)
         for transaction in tuple(self._servers.values()):
             if transaction.channel is channel:
                 transaction.failed(reason)
@@ -157,6 +163,13 @@ class Transactions:
         for transaction in tuple(self._servers.values()):
             if transaction.held:
                 transaction.moveTo(channel)
+        cancels, self._cancels = self._cancels, {}
+        for cancel in (each for some in cancels.values() for each in some):
+            try:
+                # Its answer, to the old address in its Via, is of no use to anybody.
+                channel.send(cancel)
+            except ChannelFailed as error:
+                self.log.info("CANCEL to {peer} could not be sent: {error}", peer=channel.peer, error=error)
 
     # ClientLayer and ServerLayer: called by the transactions
 
@@ -173,6 +186,11 @@ class Transactions:
     def sendCancel(self, cancel: Request, branch: str, channel: IMessageChannel) -> None:
         """Send C{cancel}, which has the Via of its INVITE."""
         self._begin(cancel, branch, channel, _NOBODY)
+
+    def cancelElsewhere(self, cancel: Request, channel: IMessageChannel) -> None:
+        """Keep C{cancel} as long as answers wait."""
+        if self._patience:
+            self._cancels.setdefault(channel, []).append(cancel)
 
     # Requests
 

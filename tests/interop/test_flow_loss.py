@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.interop.rig.calls import CallCase, listen
+from tests.interop.rig.calls import PBX_NUMBER, CallCase, listen
 from tests.interop.rig.capture import Capture
+from tests.interop.rig.certificates import DOMAIN
 from tests.interop.rig.middle import Middle
 from tests.interop.rig.processes import waitUntil
 from tests.interop.rig.sip import Message, requests
@@ -88,3 +89,52 @@ class CallTests(FlowLossCase):
     def test_halfClosedCallIn(self) -> None:
         """FIN towards the trunk only, a call in, the carrier's side hangs up."""
         self.survives("halfClose", bobCalled=True, bobEnds=True)
+
+    def test_silentCallOut(self) -> None:
+        """
+        The connection stands and nothing crosses it any more, a call out, the PBX hangs up: a ping without a
+        pong shows it, half a minute later.
+        """
+        self.survives("freeze", bobCalled=False, bobEnds=False, seconds=50)
+
+
+class RingingTests(FlowLossCase):
+    """There is no connection while somebody rings."""
+
+    def lost(self) -> None:
+        """There is no connection, and for a while there can be none."""
+        self.middle.refuse()
+        self.middle.reset()
+        waitUntil(lambda: "connection lost" in self.trunk.text(), 5, "the trunk notices")
+
+    def test_answeredCallIn(self) -> None:
+        """A call in is answered meanwhile: the 200 goes by the next connection, and so does what follows."""
+        self.staged(pbxAnswers=False)
+        self.bob.dial(f"sip:{PBX_NUMBER}@{DOMAIN}")
+        self.pbx.waitEvent("CALL_INCOMING")
+        self.bob.waitEvent("CALL_RINGING")
+        self.lost()
+        self.pbx.accept()
+        self.pbx.waitEvent("CALL_ESTABLISHED")
+        listen(0.3)
+        self.assertEqual(self.bob.events("CALL_ESTABLISHED"), [])
+        self.middle.listen()
+        self.bob.waitEvent("CALL_ESTABLISHED", 8)
+        listen(1)
+        self.bob.hangUp()
+        self.bothClosed()
+
+    def test_ringingCallOut(self) -> None:
+        """
+        A call out rings when the connection ends: the PBX is told at once, and may take another way; bob's
+        phone stops ringing as soon as there is a connection again.
+        """
+        self.staged(bob={"answers": False})
+        self.dial()
+        self.bob.waitEvent("CALL_INCOMING")
+        self.pbx.waitEvent("CALL_RINGING")
+        self.lost()
+        self.pbx.waitEvent("CALL_CLOSED", 2)
+        self.middle.listen()
+        self.bob.waitEvent("CALL_CLOSED", 8)
+        self.assertEqual(self.carrier.count("REQ CANCEL"), 1)

@@ -182,13 +182,14 @@ class Reset(FlowLossCase):
         self.network.flush()
         branch = user.responses[-1]
         self.assertEqual(branch.status, 180)
-        heard: list[Response] = []
+        heard: list[Request | Response] = []
         self.listen(heard)
         self.lose()
         self.pbx.answers(far, 200, sdp())
         self.assertEqual(self.pbx.got()[-1], "ACK")
         self.recovers()
-        self.assertIn((200, 1), [(each.status, each.cseq.number) for each in heard])
+        answers = [each for each in heard if isinstance(each, Response)]
+        self.assertIn((200, 1), [(each.status, each.cseq.number) for each in answers])
         self.assertEqual(self.manager.callCount(), 1)
 
     def test_ringingMoves(self) -> None:
@@ -196,11 +197,31 @@ class Reset(FlowLossCase):
         self.say(self.invite())
         self.pbx.answers(self.pbx.request("INVITE"), 180)
         self.network.flush()
-        heard: list[Response] = []
+        heard: list[Request | Response] = []
         self.listen(heard)
         self.lose()
         self.recovers()
-        self.assertEqual([each.status for each in heard if each.cseq.method == "INVITE"], [180])
+        answers = [each for each in heard if isinstance(each, Response) and each.cseq.method == "INVITE"]
+        self.assertEqual([each.status for each in answers], [180])
+
+    def test_ringingEnds(self) -> None:
+        """
+        A call that rings at the carrier when the connection ends: the PBX hears 503, and the carrier gets the
+        CANCEL over the next connection, so that nobody answers a call without a caller.
+        """
+        self.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.network.flush()
+        transaction = self.carrier.transactions[-1]
+        transaction.respond(responseTo(transaction.request, 180, toTag="carrier"))
+        self.network.flush()
+        heard: list[Request | Response] = []
+        self.listen(heard)
+        self.lose()
+        self.assertEqual(self.pbx.got()[-1], 503)
+        self.recovers()
+        [cancel] = [each for each in heard if each.cseq.method == "CANCEL"]
+        self.assertEqual(cancel.topVia.branch, transaction.request.topVia.branch)
+        self.assertEqual(cancel.cseq.number, transaction.request.cseq.number)
 
     def test_patience(self) -> None:
         """No connection for too long: the PBX stops ringing."""
@@ -230,20 +251,17 @@ class Reset(FlowLossCase):
         self.recovers()
         assert transaction.request.method == "INVITE"
         lines = [Header("Contact", "<sip:far@carrier.example>"), Header("Content-Type", "application/sdp")]
-        again = responseTo(
-            transaction.request, 200, None, lines, sdp(SAVP, "203.0.113.9"), toTag="carrier"
-        )
+        again = responseTo(transaction.request, 200, None, lines, sdp(SAVP, "203.0.113.9"), toTag="carrier")
         self.connections[-1].send(again)
         self.network.flush()
         self.assertEqual([each.callID for each in self.carrier.acks], [transaction.request.callID])
 
-    def listen(self, heard: list[Response]) -> None:
-        """Keep the responses that reach the carrier, whatever connection they come by."""
+    def listen(self, heard: list[Request | Response]) -> None:
+        """Keep what reaches the carrier, whatever connection it comes by."""
         received: Callable[..., None] = self.layer.messageReceived
 
         def messageReceived(message: Request | Response, channel: object) -> None:
-            if isinstance(message, Response):
-                heard.append(message)
+            heard.append(message)
             received(message, channel)
 
         self.layer.messageReceived = messageReceived  # type: ignore[method-assign]
