@@ -36,11 +36,13 @@ class OwnBinding:
     @ivar instance: our C{urn:uuid:...} (RFC 5626 section 4.1), empty if we tell none.
     @ivar host: of this machine, if it stands in C{contact} and so belongs to nobody else; C{None} behind NAT,
         where others may have the same.
+    @ivar flow: its number (RFC 5626 section 4.2), C{None} where it is no flow.
     """
 
     contact: SIPURI
     instance: str
     host: str | None
+    flow: int | None = None
 
     def granted(self, response: Response, asked: int) -> int:
         """
@@ -88,7 +90,7 @@ class OwnBinding:
     def _isLeft(self, each: NameAddr, uri: SIPURI, marked: bool, used: Collection[SIPURI]) -> bool:
         instance = _instanceOf(each)
         if instance and self.instance:
-            return instance == self.instance
+            return instance == self.instance and not self._isOtherFlow(each)
         if any(before.equivalent(uri) for before in used):
             return True
         # Where the registrar keeps instances, a binding without one is no other of ours.
@@ -99,6 +101,11 @@ class OwnBinding:
             and self._isAccount(each)
             and foldedHost(uri.host) == foldedHost(self.host)
         )
+
+    def _isOtherFlow(self, each: NameAddr) -> bool:
+        """A registrar that keeps flows replaces those that were left behind: this one stands."""
+        flow = each.params.get("reg-id")
+        return self.flow is not None and flow is not None and flow != str(self.flow)
 
     def _isAccount(self, each: NameAddr) -> bool:
         return isinstance(each.uri, SIPURI) and each.uri.userUnescaped == self.contact.userUnescaped

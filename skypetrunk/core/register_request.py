@@ -18,9 +18,6 @@ from skypetrunk.wire.uri import SIPURI
 MOST_CONTACTS = 8
 """Contacts of ours that are remembered, and bindings that are taken back at once: the others run out."""
 
-#: The number of our only flow (RFC 5626 section 4.2).
-_FLOW = "1"
-
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -33,6 +30,7 @@ class Account:
     @ivar instance: C{urn:uuid:...}, lower case, the same after each start (RFC 5626 section 4.1); empty:
         none is told.
     @ivar outbound: register a flow (RFC 5626 section 4.2); needs C{instance}.
+    @ivar flow: its number.
     """
 
     user: str
@@ -41,6 +39,7 @@ class Account:
     userAgent: str = "skypetrunk"
     instance: str = ""
     outbound: bool = False
+    flow: int = 1
 
 
 class RegisterRequests:
@@ -74,14 +73,15 @@ class RegisterRequests:
     def own(self, channel: IMessageChannel) -> OwnBinding:
         """How our binding over C{channel} is known."""
         uri, local = self._uri(channel), channel.localAddress.host
-        return OwnBinding(uri, self._account.instance, local if uri.host == local else None)
+        flow = self._account.flow if self.asFlow else None
+        return OwnBinding(uri, self._account.instance, local if uri.host == local else None, flow)
 
     def contact(self, channel: IMessageChannel, expires: int) -> str:
         """Our Contact over C{channel}, as it stands in the header."""
         uri = self._uri(channel)
         if uri not in self.used:
             self.used = [*self.used[1 - MOST_CONTACTS :], uri]
-        flow = f";reg-id={_FLOW}" if self.asFlow else ""
+        flow = f";reg-id={self._account.flow}" if self.asFlow else ""
         instance = self._account.instance
         mark = f";+sip.instance={quote(f'<{instance}>')}" if instance else ""
         return f"{NameAddr(None, uri)};expires={expires}{flow}{mark}"

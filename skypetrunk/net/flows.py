@@ -64,6 +64,7 @@ class TrunkFlows:
         up: Callable[[IMessageChannel], None] | None = None,
         down: Callable[[Exception], None] | None = None,
         mute: Callable[[IMessageChannel], None] | None = None,
+        besideDown: Callable[[IMessageChannel], None] | None = None,
     ) -> None:
         """
         @param connector: makes verified connections only; see L{tlsConnector}.
@@ -72,6 +73,7 @@ class TrunkFlows:
         @param up: told of each new flow, at once.
         @param down: told that the flow was lost.
         @param mute: told of each ping over the flow that proves nothing, as it is not answered.
+        @param besideDown: told that a connection beside the flow was lost.
         """
         self.problem: str | None = "not started"
         self.health = TargetHealth(clock.seconds)
@@ -81,6 +83,7 @@ class TrunkFlows:
         self._clock = clock
         self._up = up
         self._down = down
+        self._besideDown = besideDown
         self._current: StreamSignalling | None = None
         self._since = 0.0
         self._condemned = False
@@ -369,6 +372,8 @@ class TrunkFlows:
 
     def _extraDown(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         self._forget(channel)
+        if self._besideDown is not None:
+            self._besideDown(channel)
         self._checkStopped()
 
     def _forget(self, channel: StreamSignalling) -> None:

@@ -11,10 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from skypetrunk.core import registration
 from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.media_security import MediaSecurity
-from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.timers import Timers
@@ -37,6 +35,8 @@ from skypetrunk.service.media_advice import MediaAdvice
 from skypetrunk.service.next_flow import NextFlow
 from skypetrunk.service.options_instead import OptionsInstead, pingMaker
 from skypetrunk.service.password_file import watchedAccount
+from skypetrunk.service.registrations import keepsFlows, publicAddress, register
+from skypetrunk.service.second_flow import SecondFlow
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.trunk_status import trunkStatus
 from skypetrunk.wire.message import Response
@@ -113,7 +113,8 @@ class Carrier:
         self.side.redirectAllow = configuration.redirectAllow
         self.side.transfer = configuration.transfer
         self.side.ownTransfer = configuration.carrierTransfer
-        self.side.address = PublicAddress(learning=configuration.contactLearned, fixed=configuration.contact)
+        self._address = publicAddress(configuration)
+        self.side.address = self._address
         self._advice = MediaAdvice(configuration.name, mediaAddress)
         self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)
         self.side.transactions = self.transactions
@@ -130,6 +131,7 @@ class Carrier:
             up=self._flowUp,
             down=self._flowDown,
             mute=self._pingUnanswered,
+            besideDown=lambda channel: self._second.down(channel),
         )
         self.inbound: CarrierListener | None = None
         inbound = configuration.inbound
@@ -152,28 +154,16 @@ class Carrier:
             configuration.profile.failover,
         )
         self.registration: Registration | None = None
+        registering = register(configuration, instance, reactor, self.transactions, account, token, chance)
+        self._second = SecondFlow(
+            self.name, reactor, self.flows, publicAddress(configuration), registering, self._secondChanged
+        )
+        self._several = keepsFlows(configuration, instance)
         self._security: MediaSecurity | None = None
         if configuration.profile.register:
-            bound = registration.Account(
-                configuration.username,
-                configuration.domain,
-                configuration.profile.expires,
-                instance=instance,
-                outbound=configuration.profile.outbound and bool(instance),
-            )
             if configuration.profile.mediasec:
                 self._security = MediaSecurity()
-            self.registration = Registration(
-                reactor,
-                self.transactions,
-                bound,
-                account,
-                self,
-                token,
-                chance,
-                self.side.address,
-                security=self._security,
-            )
+            self.registration = registering(1, self, self._address, self._security)
         makePing = pingMaker(configuration, self.side, reactor, self.transactions, token)
         interval = configuration.profile.optionsInterval
         self._ping = makePing(self, interval) if interval else None
@@ -213,6 +203,7 @@ class Carrier:
         self._tls.stop()
         if self._ping is not None:
             self._ping.stop()
+        await self._second.stop()
         if self.registration is not None and self.flows.current() is not None:
             removed = self.registration.stop()
             removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
@@ -239,7 +230,7 @@ class Carrier:
     def _fallBack(
         self, failure: Failure, uri: SIPURI, otherwise: IMessageChannel | None
     ) -> Deferred[IMessageChannel]:
-        flow = otherwise or self.flows.current()
+        flow = otherwise or self._way()
         if flow is None:
             return self._next.wait(NoTarget(failure.getErrorMessage()))
         self._log.warn(
@@ -253,7 +244,8 @@ class Carrier:
 
     def _flowUp(self, channel: IMessageChannel) -> None:
         self._tls.connected()
-        self.side.address.use(channel)
+        self.side.address = self._address
+        self._address.use(channel)
         if self.registration is not None:
             self.registration.start(channel)
         if self._ping is not None:
@@ -266,7 +258,7 @@ class Carrier:
 
     def _tellMoved(self) -> None:
         """The calls that stand go on over another connection than they began with."""
-        channel = self.flows.current()
+        channel = self._way()
         if channel is not None and self.side.manager is not None and channel is not self._told:
             if self._told is not None:
                 self.side.manager.sideMoved(self.side, channel)
@@ -284,6 +276,24 @@ class Carrier:
             self._ping.stop()
         if self.registration is not None:
             self.registration.channelLost()
+        self._secondChanged()
+
+    def _way(self) -> IMessageChannel | None:
+        """Where requests go that may go anywhere: over the flow, or over the second one while it is down."""
+        return self.flows.current() or self._second.channel
+
+    def _secondChanged(self) -> None:
+        """While the flow is down, the second one is what there is."""
+        if self.flows.current() is not None:
+            return
+        self._judge()
+        channel = self._second.channel
+        if channel is not None:
+            self.side.address = self._second.address
+            self.side.serviceRoute = self._second.serviceRoute
+            self.transactions.channelFound(channel)
+            self._next.found(channel)
+            self._tellMoved()
 
     # IRegistrationObserver
 
@@ -302,6 +312,8 @@ class Carrier:
         self._judge()
         if self.registration is not None and self.registration.outbound:
             self.flows.pingsAnswered(self.registration.flowTimer)
+            if self._several:
+                self._second.want()
         self.flows.answered()
         self._tellMoved()
         self._lapse = self._reactor.callLater(expires, self._lapsed)
@@ -327,6 +339,7 @@ class Carrier:
     def _passwordChanged(self) -> None:
         if self.registration is not None:
             self.registration.credentialsChanged()
+        self._second.credentialsChanged()
 
     # OptionsPingUser
 
@@ -354,7 +367,9 @@ class Carrier:
 
     def _judge(self) -> None:
         registered = self.registration is None or self._expires is not None
-        self.side.up = registered and self._answering and self.flows.current() is not None
+        first = registered and self._answering and self.flows.current() is not None
+        second = self._second.channel is not None and not self._refused
+        self.side.up = first or second
 
     def _notUp(self) -> None:
         """No call goes this way from now on."""
@@ -373,11 +388,13 @@ class Carrier:
 
     def status(self) -> Mapping[str, object]:
         """State and evidence, ready for JSON."""
+        second = self._second.channel
         return {
             **trunkStatus(self.side, self.flows, self.registration, self._reactor.seconds()),
             "problem": self.flows.problem or self._problem,
             "expires": self._expires,
             "alarm": self._refused,
+            "secondPeer": None if second is None else str(second.peer),
             "inbound": None if self.inbound is None else self.inbound.status(),
             "transactions": self.transactions.pending,
         }

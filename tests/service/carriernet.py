@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import ChannelFailed
+from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.net.certificates import loadOwnCertificate
 from skypetrunk.net.dns_records import Records
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
@@ -129,8 +130,8 @@ class CarrierCase(SynchronousTestCase):
         self.network = self.reactor.network
         self.carrier = RecordingTransactionUser()
         # A transaction that was answered keeps only what names it.
-        self._asked: list[Request] = []
-        self.carrier.onRequest = lambda transaction: self._asked.append(transaction.request)
+        self._asked: list[tuple[str, Request]] = []
+        self.carrier.onRequest = self._received
         self.layer = Transactions(self.reactor, self.carrier, countingToken())
         self.connections: list[StreamSignalling] = []
         self.factory = StreamSignallingFactory(
@@ -163,6 +164,9 @@ class CarrierCase(SynchronousTestCase):
         issued = issued or leaf(dns(self.domain))
         options = tlsServerOptions(loadOwnCertificate(issued.pem, issued.keyPEM))
         self.network.listenTLS(*address, options, factory or self.factory)
+
+    def _received(self, transaction: IServerTransaction) -> None:
+        self._asked.append((transaction.channel.localAddress.host, transaction.request))
 
     def _lost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         self.connections.remove(channel)
@@ -214,7 +218,11 @@ class CarrierCase(SynchronousTestCase):
 
     def requests(self, method: str) -> list[Request]:
         """What the carrier was asked by C{method}, oldest first."""
-        return [each for each in self._asked if each.method == method]
+        return [request for _, request in self.asked(method)]
+
+    def asked(self, method: str) -> list[tuple[str, Request]]:
+        """The same, each with the address of the server that was asked."""
+        return [each for each in self._asked if each[1].method == method]
 
     def answers(self, status: int, *headers: tuple[str, str]) -> None:
         """The carrier answers the last request."""

@@ -92,6 +92,7 @@ class Scene:
         registers: str = "",
         listen: Sequence[str] = (),
         inbound: str = "",
+        profile: str = "",
         **carrier: Any,
     ) -> None:
         """
@@ -103,6 +104,7 @@ class Scene:
         @param listen: where it listens for the PBX too.
         @param inbound: the name under which the carrier finds the trunk and calls in, instead of over its
             registration.
+        @param profile: lines of a profile of its own.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -146,6 +148,10 @@ class Scene:
             pbx = ["register = true", 'username = "office"', 'password_file = "office.secret"']
             pbx.append('allow = ["127.0.0.1"]')
         lines = [*pbx, *lines]
+        if profile:
+            domain = self.lab.settings.carrier.domain
+            (self.directory / "own.toml").write_text(f'title = "Own"\ndomain = "{domain}"\n{profile}\n')
+        self._profile = "own.toml" if profile else "skype-connect"
         self._write(password if trunkPassword is None else trunkPassword, country, lines, targets, listen)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
@@ -173,7 +179,7 @@ class Scene:
         text = [
             "[[trunk]]",
             'name = "carrier"',
-            'profile = "skype-connect"',
+            f'profile = "{self._profile}"',
             f'username = "{self.account}"',
             'password_file = "carrier.secret"',
             *([f"targets = {list(targets)}"] if targets else []),

@@ -32,6 +32,28 @@ class LabFaultTests(SceneCase):
         await scene.over(near, far)
         self.assertEqual(far.cause, "the other end hung up")
 
+    async def test_secondFlow(self) -> None:
+        """
+        With a flow to each of two nodes the death of the first is no more than a refresh: the trunk stays up,
+        and the call goes on and ends over the second.
+        """
+        scene = self.build(outbound=True, profile="outbound = true")
+        await scene.lab.switch({"nodes": "good,good"})
+        scene.start()
+        await scene.registered()
+        bindings = scene.lab.carrier.registrar.bindings
+        await scene.until(lambda: len(bindings()) == 2, "two flows")
+        near, far = await scene.callOut()
+        await scene.hearing(near, far)
+        self.assertEqual(len({str(each.channel.localAddress) for each in bindings()}), 2)
+        await scene.lab.switch({"nodes": "dead,good"})
+        await scene.until(lambda: scene.carrier["peer"] is None, "the first is lost")
+        self.assertTrue(scene.carrier["up"])
+        await scene.hearing(near, far)
+        near.hangUp()
+        await scene.over(near, far)
+        self.assertEqual(far.cause, "the other end hung up")
+
     async def test_callsIn(self) -> None:
         """The carrier finds the trunk by the trunk's own SRV record; each proves itself; the phone rings."""
         scene = self.build(inbound="trunk.example")

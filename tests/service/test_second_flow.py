@@ -1,0 +1,166 @@
+"""A second flow to another server (RFC 5626): calls go on over it while the first is made anew."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from skypetrunk.net.signalling import StreamSignalling
+from skypetrunk.service.second_flow import RETRY_SECONDS
+from tests.core.callnet import sdp
+from tests.service.test_failover import A, B
+from tests.service.test_flow_loss import FlowLossCase
+
+OUTBOUND = ("Require", "outbound")
+
+
+class SecondFlowTests(FlowLossCase):
+    """A trunk with two servers, whose registrar keeps flows."""
+
+    targets: tuple[tuple[str, int], ...] = ((A, 5061), (B, 5061))
+    profile = "outbound = true"
+    instance = "urn:uuid:00000000-0000-5000-8000-000000000001"
+
+    def setUp(self) -> None:
+        """B takes connections, too."""
+        super().setUp()
+        self.assertEqual(self.flows(), [(A, "1"), (B, "2")])
+        self.grants(OUTBOUND)
+        self.assertEqual(self.trunk.status()["secondPeer"], f"tls:{B}:5061")
+
+    def opened(self) -> None:
+        """The registrar keeps flows."""
+        self.assertEqual(self.flows(), [(A, "1")])
+        self.serve((B, 5061))
+        self.grants(OUTBOUND)
+
+    def flows(self) -> list[tuple[str, str]]:
+        """Where REGISTERs came, and with which flow's number."""
+        found = []
+        for host, request in self.asked("REGISTER"):
+            [contact] = request.contacts
+            self.assertEqual(contact.params.get("+sip.instance"), f'"<{self.instance}>"')
+            found.append((host, contact.params.get("reg-id") or ""))
+        return found
+
+    def connection(self, host: str) -> StreamSignalling:
+        """The carrier's end of that to a server."""
+        [found] = [each for each in self.connections if each.localAddress.host == host]
+        return found
+
+    def reset(self, host: str) -> None:
+        """A server's connection breaks."""
+        self.connection(host).abort("reset")
+        self.network.flush()
+
+    def at(self, method: str) -> list[str]:
+        """The servers that were asked, in order."""
+        return [host for host, _ in self.asked(method)]
+
+    def test_firstIsLost(self) -> None:
+        """The call goes on over the second at once, a new one takes it, and the trunk never was down."""
+        self.outboundCall()
+        self.reset(A)
+        self.assertTrue(self.trunk.side.up)
+        self.network.advance(0.1)
+        # The call's peer is told where to go now.
+        host, refreshed = self.asked("INVITE")[-1]
+        self.assertEqual(host, B)
+        self.assertIsNotNone(refreshed.toAddress.tag)
+        [contact] = refreshed.contacts
+        self.assertIn(";ob", str(contact.uri))
+        self.accepts("")
+        before = len(self.at("INVITE"))
+        self.pbx.invite("sip:+4430@198.51.100.1", sdp())
+        self.network.flush()
+        self.assertEqual(self.at("INVITE")[before:], [B])
+
+    def test_firstComesBack(self) -> None:
+        """It is registered under its number again; what comes then takes it."""
+        self.network.advance(11)
+        self.reset(A)
+        self.network.advance(2)
+        self.assertEqual(self.flows()[2:], [(A, "1")])
+        self.grants(OUTBOUND)
+        self.assertTrue(self.trunk.side.up)
+        self.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.network.flush()
+        self.assertEqual(self.at("INVITE"), [A])
+        self.assertEqual(self.trunk.status()["secondPeer"], f"tls:{B}:5061")
+
+    def test_firstMoves(self) -> None:
+        """It comes to the server of the second, which then goes to another."""
+        self.reset(A)
+        self.network.advance(2)
+        self.assertEqual(self.flows()[2:], [(B, "1")])
+        self.grants(OUTBOUND)
+        while len(self.flows()) == 3:
+            self.network.advance(1)
+        self.assertEqual(self.flows()[3:], [(A, "2")])
+        self.grants(OUTBOUND)
+        self.assertEqual(self.trunk.status()["secondPeer"], f"tls:{A}:5061")
+        self.assertEqual([each.localAddress.host for each in self.connections], [B, A])
+
+    def test_secondIsLost(self) -> None:
+        """Nobody notices; a while later there is another."""
+        self.outboundCall()
+        self.reset(B)
+        self.assertTrue(self.trunk.side.up)
+        self.assertIsNone(self.trunk.status()["secondPeer"])
+        self.network.advance(RETRY_SECONDS - 1)
+        self.assertEqual(len(self.flows()), 2)
+        self.network.advance(2)
+        self.assertEqual(self.flows()[2:], [(B, "2")])
+        self.assertEqual(self.at("INVITE"), [A])
+        self.grants(OUTBOUND)
+        self.assertEqual(self.trunk.status()["secondPeer"], f"tls:{B}:5061")
+
+    def test_bothAreLost(self) -> None:
+        """Then it is down, as with one, and comes back by the first."""
+        self.network.unlisten(A, 5061)
+        self.network.unlisten(B, 5061)
+        self.reset(A)
+        self.assertTrue(self.trunk.side.up)
+        self.reset(B)
+        self.assertFalse(self.trunk.side.up)
+        self.serve()
+        self.recovers()
+        self.assertEqual(self.flows()[-1], (A, "1"))
+
+    def test_otherFlowIsLeft(self) -> None:
+        """An answer that lists both flows makes none of them taken back."""
+        both = [request.contacts[0] for request in self.requests("REGISTER")]
+        listed = [("Contact", str(each.replace(params=each.params.with_("expires", "60")))) for each in both]
+        before = len(self.flows())
+        while len(self.flows()) == before:
+            self.network.advance(10)
+        self.answers(200, *listed, OUTBOUND)
+        for request in self.requests("REGISTER"):
+            self.assertNotIn("expires=0", request.header("Contact") or "")
+
+    def test_refused(self) -> None:
+        """A registrar that wants no second flow any more: calls go over the first."""
+        self.network.advance(1)
+        self.reset(B)
+        self.network.advance(RETRY_SECONDS + 1)
+        self.assertEqual(self.flows()[-1], (B, "2"))
+        self.answers(403)
+        self.assertTrue(self.trunk.side.up)
+        self.assertIsNone(self.trunk.status()["secondPeer"])
+        self.assertFalse(self.trunk.status()["alarm"])
+        self.reset(A)
+        self.assertFalse(self.trunk.side.up)
+
+    def test_stop(self) -> None:
+        """Both are taken back, and both connections closed."""
+        stopped = Deferred.fromCoroutine(self.trunk.stop())
+        self.network.flush()
+        self.assertEqual(self.flows()[-1], (B, "2"))
+        self.answers(200)
+        self.assertEqual(self.flows()[-1], (A, "1"))
+        self.answers(200)
+        self.network.advance(5)
+        self.successResultOf(stopped)
+        for request in self.requests("REGISTER")[-2:]:
+            self.assertIn("expires=0", request.header("Contact") or "")
+        self.assertEqual(self.connections, [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
