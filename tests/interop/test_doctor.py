@@ -242,6 +242,25 @@ FAULTS = {
     "must staple": Fault(
         {"certificate": "must-staple"}, "identity", RED, "staples an OCSP answer", "stapling"
     ),
+    "CA revoked": Fault({"ocsp": "ca-revoked"}, "identity", RED, "intermediate", "a new certificate"),
+    "NAT": Fault(
+        {"seen-at": "198.51.100.7:6000", "expires": "3600"},
+        "nat",
+        AMBER,
+        "sees us at 198.51.100.7",
+        "advertise",
+    ),
+    "ALG": Fault({"alg": "on"}, "nat", RED, "rewrites SIP", "SIP ALG off", also=("register",)),
+    "clock": Fault({"clock": "600"}, "clock", AMBER, "10 min behind", "NTP"),
+    "wrong clock": Fault({"clock": "-7200"}, "clock", RED, "2 h before", "NTP"),
+    "no credit": Fault({"credit": "empty"}, "media", RED, "No credit", "credit of", call=_TONE),
+    "forbidden": Fault({"invitation": "403"}, "media", RED, "forbids the call", "from_user", call=_TONE),
+    "other codecs": Fault({"codecs": "G729"}, "media", RED, "neither our codecs", "suites", call=_TONE),
+    "other form": Fault({"number-forms": "bare"}, "media", RED, "knows no number", "number_form", call=_TONE),
+    "mediasec": Fault({"mediasec": "on"}, "register", RED, "security agreement", "mediasec"),
+    "Contact by name": Fault(
+        {"contact-host": "other.example"}, "register", RED, "does not take our Contact", "carrier.contact"
+    ),
 }
 """What can be wrong with the lab, and with what is configured for it."""
 
@@ -314,6 +333,14 @@ class FaultTests(DoctorCase):
     async def test_register(self) -> None:
         """Accounts and registrars."""
         await self.named("register")
+
+    async def test_nat(self) -> None:
+        """Routers in between."""
+        await self.named("nat")
+
+    async def test_clock(self) -> None:
+        """Clocks that differ."""
+        await self.named("clock")
 
     async def test_media(self) -> None:
         """Calls that come to nothing."""

@@ -8,6 +8,7 @@ from skypetrunk.core.options_ping import makeOptions
 from skypetrunk.service.trunk import randomToken
 from skypetrunk.tools.doctor.asking import ask
 from skypetrunk.tools.doctor.finding import Finding, Severity
+from skypetrunk.tools.doctor.nat import rewritten
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.wire.grammar import escape
 from skypetrunk.wire.headers import NameAddr
@@ -38,9 +39,13 @@ async def examine(patient: Patient) -> Sequence[Finding]:
     channel = None if carrier is None else carrier.flows.current()
     if carrier is None or channel is None:
         return [patient.skipped(NAME, "OPTIONS", "There is no connection to ask over.")]
-    status = await askOptions(patient, _PATIENCE)
+    if rewritten(patient) is not None:
+        return [patient.skipped(NAME, "OPTIONS", "What comes back is changed on the way: see nat.")]
+    # Who answers nothing is not waited for a second time.
+    seconds = _PATIENCE if any(not each.sent for each in patient.messages) else _PATIENCE / 2
+    status = await askOptions(patient, seconds)
     if status is None:
-        text = f"{trunk.domain} does not answer OPTIONS within {_PATIENCE:g} s."
+        text = f"{trunk.domain} does not answer OPTIONS within {seconds:g} s."
         setting = patient.profileKey("options_interval")
         return [Finding(NAME, Severity.AMBER, "OPTIONS", text, "any answer", "none", setting)]
     if status == 503:

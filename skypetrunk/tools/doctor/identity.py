@@ -7,7 +7,6 @@ so that there is one thing to change.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Sequence
 
 from cryptography import x509
@@ -18,14 +17,11 @@ from skypetrunk.errors import PeerNotVerified
 from skypetrunk.net.identity import extendedUsage, keyPin, namesOf
 from skypetrunk.net.ocsp import responders
 from skypetrunk.service.tls_files import trustRoots
-from skypetrunk.service.tls_table import EXPIRY_DAYS
+from skypetrunk.service.tls_table import EXPIRY_DAYS, endsSoon
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Attempt, Patient, shown
 
 NAME = "identity"
-
-_SOON = datetime.timedelta(days=EXPIRY_DAYS)
-"""A certificate that ends sooner is told of; one that lives for days only, in the second half of these."""
 
 _LEAST_BITS = 2048
 
@@ -78,7 +74,7 @@ def _ends(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
     now = patient.now()
     for each in attempt.chain:
         end, life = each.not_valid_after_utc, each.not_valid_after_utc - each.not_valid_before_utc
-        if end - now < min(_SOON, life / 2):
+        if endsSoon(each.not_valid_before_utc, end, now):
             left = (end - now).days
             who = each.subject.rfc4514_string() or "(no name)"
             yield Finding(
@@ -86,7 +82,7 @@ def _ends(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
                 Severity.AMBER,
                 "expiry",
                 f"The certificate of {who} ends in {left} day{'' if left == 1 else 's'}; calls end with it.",
-                f"more than {min(_SOON, life / 2).days} days",
+                f"more than {min(EXPIRY_DAYS, life.days // 2)} days",
                 f"{end:%Y-%m-%d %H:%M} UTC",
                 "at the carrier: a new certificate",
             )
@@ -163,7 +159,8 @@ def _why(patient: Patient, attempt: Attempt, problem: PeerNotVerified) -> tuple[
         text = f"The certificate promises that {where} staples an OCSP answer, and there is none"
         return f"{text}.", "at the carrier: OCSP stapling"
     if "not revoked" in problem.wanted or "revoked" in problem.seen:
-        return f"The certificate of {domain} was revoked: who holds its key may be anybody.", _RENEW
+        who = problem.wanted.removesuffix(", not revoked")
+        return f"The certificate of {who} was revoked: who holds its key may be anybody.", _RENEW
     if problem.wanted.startswith("a key pinned"):
         text = f"{where} is {domain} by its certificate, but none of its keys is pinned"
         return f"{text}: a new key, or somebody in between.", patient.key("tls.pins")

@@ -85,6 +85,10 @@ def _unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
         text = f"The carrier answers {number} without SRTP, which is refused."
         setting = "at the carrier: SRTP for this account"
         return Finding(NAME, Severity.RED, "SRTP", text, "RTP/SAVP", ended.cause, setting)
+    if "credit" in ended.cause.lower():
+        text = f"The carrier does not let the account call: {ended.cause}."
+        setting = f"at the carrier: the credit of {patient.trunk.username}"
+        return Finding(NAME, Severity.RED, "credit", text, "200", f"{status}: {ended.cause}", setting)
     settings = {
         403: (f"The carrier forbids the call to {number}.", patient.profileKey("from_user")),
         404: (f"The carrier knows no number {number}.", patient.profileKey("number_form")),

@@ -20,18 +20,26 @@ from skypetrunk.wire.uri import SIPURI
 
 NAME = "nat"
 
+ALG = "the router: switch its SIP ALG off"
+"""What to change where SIP is rewritten on the way."""
+
 
 async def examine(patient: Patient) -> Sequence[Finding]:
     """Every request of ours that was answered."""
     pairs = list(_pairs(patient))
     if not pairs:
         return [patient.skipped(NAME, "Via", "Nothing was answered that could be compared.")]
-    changed = next((found for pair in pairs if (found := _changed(*pair)) is not None), None)
+    changed = rewritten(patient)
     if changed is not None:
         header, sent, back = changed
         text = f"{header} came back otherwise than it was sent: something on the way rewrites SIP (an ALG)."
-        return [Finding(NAME, Severity.RED, header, text, sent, back, "the router: switch its SIP ALG off")]
+        return [Finding(NAME, Severity.RED, header, text, sent, back, ALG)]
     return [_seen(patient, pairs), *_contacts(patient, pairs)]
+
+
+def rewritten(patient: Patient) -> tuple[str, str, str] | None:
+    """The first header that came back otherwise than it was sent: its name, and both; C{None} for none."""
+    return next((found for pair in _pairs(patient) if (found := _changed(*pair)) is not None), None)
 
 
 def _pairs(patient: Patient) -> Iterator[tuple[Request, Response]]:

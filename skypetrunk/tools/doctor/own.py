@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,14 +10,12 @@ from twisted.names import dns
 
 from skypetrunk.net.dns_records import Records, Unanswered
 from skypetrunk.service.settings import InboundConfiguration
-from skypetrunk.service.tls_table import EXPIRY_DAYS
+from skypetrunk.service.tls_table import EXPIRY_DAYS, endsSoon
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.firewall import inboundRecords
 
 NAME = "own"
-
-_SOON = datetime.timedelta(days=EXPIRY_DAYS)
 
 
 async def examine(patient: Patient) -> Sequence[Finding]:
@@ -42,14 +39,14 @@ def _certificate(patient: Patient, path: Path, key: str) -> Iterator[Finding]:
     certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
     now, end = patient.now(), certificate.not_valid_after_utc
     setting, seen = patient.key(key), f"{end:%Y-%m-%d %H:%M} UTC"
-    wanted = f"more than {_SOON.days} days"
+    wanted = f"more than {EXPIRY_DAYS} days"
     if now < certificate.not_valid_before_utc:
         text = f"Our certificate {path} holds from {certificate.not_valid_before_utc:%Y-%m-%d} only."
         yield Finding(NAME, Severity.RED, "certificate", text, setting=setting)
     elif end <= now:
         text = f"Our certificate {path} expired on {end:%Y-%m-%d}."
         yield Finding(NAME, Severity.RED, "certificate", text, wanted, seen, setting)
-    elif end - now < min(_SOON, (end - certificate.not_valid_before_utc) / 2):
+    elif endsSoon(certificate.not_valid_before_utc, end, now):
         text = f"Our certificate {path} ends in {(end - now).days} days."
         yield Finding(NAME, Severity.AMBER, "certificate", text, wanted, seen, setting)
     else:

@@ -14,6 +14,7 @@ from skypetrunk.errors import MalformedMessage
 from skypetrunk.service.trunk import randomToken
 from skypetrunk.tools.doctor.asking import ask
 from skypetrunk.tools.doctor.finding import Finding, Severity
+from skypetrunk.tools.doctor.nat import ALG, rewritten
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.wire.digest import parseChallenges, parseCredentials
 from skypetrunk.wire.grammar import escape
@@ -58,10 +59,10 @@ async def examine(patient: Patient) -> Sequence[Finding]:
 
 
 def _refused(patient: Patient) -> bool:
-    """Has the trunk given an attempt up?"""
+    """Has the trunk given an attempt up, or will it have to?"""
     assert patient.carrier is not None
     problem = patient.carrier.status()["problem"]
-    return problem not in (None, "connecting")
+    return problem not in (None, "connecting") or rewritten(patient) is not None
 
 
 async def _ask(patient: Patient) -> int:
@@ -171,7 +172,10 @@ def _failed(patient: Patient, problem: str) -> Finding:
     status = final[-1].status if final else None
     user, domain = patient.trunk.username, patient.trunk.domain
     wait = final[-1].header("Retry-After") if final else None
-    if not patient.asked("REGISTER"):
+    reason = "" if not final else final[-1].reason.encode("ascii", "backslashreplace").decode()
+    if rewritten(patient) is not None:
+        sentence, setting = "The answers to REGISTER come back changed, and belong to nothing: see nat.", ALG
+    elif not patient.asked("REGISTER"):
         sentence, setting = f"{domain} closes the connection before we can register.", patient.key("username")
     elif status is None or (status in (401, 407) and "connection" in problem):
         silent = (
@@ -188,6 +192,11 @@ def _failed(patient: Patient, problem: str) -> Finding:
     elif status in (401, 407):
         sentence = f"{domain} asks for a password in a way that is not known, or none is configured."
         setting = patient.key("password_file")
+    elif status == 403 and "contact" in reason.lower():
+        sentence, setting = f'{domain} does not take our Contact: "{reason}".', patient.key("contact")
+    elif status == 494:
+        sentence = f"{domain} wants the security agreement of RFC 3329 (mediasec), which is not configured."
+        setting = patient.profileKey("mediasec")
     elif status == 403:
         sentence = f"{domain} forbids {user} to register: the password is wrong, or the account is closed."
         setting = patient.key("password_file")
