@@ -8,12 +8,13 @@ we received are the same class; nothing that could break a line gets into either
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
+from typing import Any, Self, TypeVar
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import LWS, checkLine, isToken, splitCommas
+from skypetrunk.wire.header_lines import Header, checkedHeader, checkedHeaders
 from skypetrunk.wire.headers import (
     CSeq,
     NameAddr,
@@ -26,10 +27,9 @@ from skypetrunk.wire.headers import (
     parseNumber,
     parseVias,
 )
+from skypetrunk.wire.lazy import Lazy
 from skypetrunk.wire.names import LIST_HEADERS, SPELLINGS, canonicalName
 from skypetrunk.wire.uri import URI, parseURI
-
-T = TypeVar("T")
 
 # The typed properties, by the header that they read.
 _TYPED = {
@@ -45,63 +45,6 @@ _TYPED = {
 }
 
 _noSpace = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
-
-
-class _Lazy(Generic[T]):
-    """
-    A value made at first use.  Without C{__set__} the instance's dictionary wins from then on,
-    so each further read costs an attribute lookup.
-    """
-
-    def __init__(self, make: Callable[[Any], T]) -> None:
-        self.make = make
-        self.__doc__ = make.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> Self | T:
-        if instance is None:
-            return self
-        value = instance.__dict__[self.name] = self.make(instance)
-        return value
-
-
-class Header(NamedTuple):
-    """One header line."""
-
-    name: str
-    value: str
-
-
-# Half of what the constructor of a named tuple costs; there are fifty of them in a call.
-_header = tuple.__new__
-
-
-def _checked(name: str, value: str) -> Header:
-    """@raise ValueError: a name or value that would be another header, or none, on the wire."""
-    if name not in SPELLINGS and not isToken(name):
-        raise ValueError(f"no header name: {name!r}")
-    if "\n" in value or "\r" in value or not value.isascii():
-        checkLine(value)
-    return _header(Header, (name, value))
-
-
-def checkedHeaders(pairs: Iterable[tuple[str, str]]) -> tuple[Header, ...]:
-    """Many at once, in a third of the time.  @raise ValueError: as L{_checked}."""
-    headers = tuple([each if type(each) is Header else Header(*each) for each in pairs])
-    for name, _ in headers:
-        if name not in SPELLINGS and not isToken(name):
-            raise ValueError(f"no header name: {name!r}")
-    text = "".join([value for _, value in headers])
-    if "\n" in text or "\r" in text or not text.isascii():
-        for _, value in headers:
-            checkLine(value)
-    return headers
 
 
 class Message:
@@ -123,7 +66,7 @@ class Message:
 
     # Reading
 
-    @_Lazy
+    @Lazy
     def _index(self) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}
         for name, value in self.headers:
@@ -169,7 +112,7 @@ class Message:
             raise MalformedMessage(f"no {name} header")
         return found
 
-    @_Lazy
+    @Lazy
     def vias(self) -> tuple[Via, ...]:
         """All Via values, top first."""
         return parseVias(self._lines("via"))
@@ -181,42 +124,42 @@ class Message:
             raise MalformedMessage("no via header")
         return self.vias[0]
 
-    @_Lazy
+    @Lazy
     def fromAddress(self) -> NameAddr:
         """From."""
         return parseNameAddr(self._one("from"))
 
-    @_Lazy
+    @Lazy
     def toAddress(self) -> NameAddr:
         """To."""
         return parseNameAddr(self._one("to"))
 
-    @_Lazy
+    @Lazy
     def cseq(self) -> CSeq:
         """CSeq."""
         return parseCSeq(self._one("cseq"))
 
-    @_Lazy
+    @Lazy
     def callID(self) -> str:
         """Call-ID."""
         return parseCallID(self._one("call-id"))
 
-    @_Lazy
+    @Lazy
     def contacts(self) -> tuple[NameAddr, ...]:
         """All Contact addresses; L{skypetrunk.wire.headers.STAR} for C{*}."""
         return parseContacts(self._lines("contact"))
 
-    @_Lazy
+    @Lazy
     def routes(self) -> tuple[NameAddr, ...]:
         """All Route addresses, next hop first."""
         return parseNameAddrs(self._lines("route"))
 
-    @_Lazy
+    @Lazy
     def recordRoutes(self) -> tuple[NameAddr, ...]:
         """All Record-Route addresses, in the order of the message."""
         return parseNameAddrs(self._lines("record-route"))
 
-    @_Lazy
+    @Lazy
     def maxForwards(self) -> int | None:
         """Max-Forwards, 0 to 255, or C{None} without one."""
         value = self.header("max-forwards")
@@ -250,7 +193,7 @@ class Message:
 
         @raise ValueError: a line break, or no header name.
         """
-        header = _checked(name, value)
+        header = checkedHeader(name, value)
         canonical = canonicalName(name)
         kept = []
         placed = False
@@ -267,11 +210,11 @@ class Message:
 
     def addingHeader(self, name: str, value: str) -> Self:
         """The same with one more line, last.  @raise ValueError: as L{withHeader}."""
-        return self._copy((*self.headers, _checked(name, value)), canonicalName(name))
+        return self._copy((*self.headers, checkedHeader(name, value)), canonicalName(name))
 
     def prependingHeader(self, name: str, value: str) -> Self:
         """The same with one more line, first.  @raise ValueError: as L{withHeader}."""
-        return self._copy((_checked(name, value), *self.headers), canonicalName(name))
+        return self._copy((checkedHeader(name, value), *self.headers), canonicalName(name))
 
     def withoutHeader(self, name: str) -> Self:
         """The same without any line of that name."""
@@ -284,7 +227,7 @@ class Message:
         headers = list(self.headers)
         for at, (name, value) in enumerate(headers):
             if canonicalName(name) == "via":
-                headers[at] = _checked(name, ", ".join((str(via), *splitCommas(value)[1:])))
+                headers[at] = checkedHeader(name, ", ".join((str(via), *splitCommas(value)[1:])))
                 changed = self._copy(tuple(headers), "via")
                 if "vias" in self.__dict__:
                     changed.__dict__["vias"] = (via, *self.vias[1:])
@@ -366,7 +309,7 @@ class Request(Message):
         checkLine(self.uri)
         self._check()
 
-    @_Lazy
+    @Lazy
     def requestURI(self) -> URI:
         """The Request-URI."""
         return parseURI(self.uri)
