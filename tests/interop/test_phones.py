@@ -9,10 +9,10 @@ from tests.interop.rig.baresip import Baresip
 from tests.interop.rig.calls import CARRIER_TONE, NUMBER, PBX_NUMBER, PBX_TONE, CallCase, listen
 from tests.interop.rig.capture import Capture, media
 from tests.interop.rig.certificates import DOMAIN
-from tests.interop.rig.evidence import SecureLeg, judgeRTP
-from tests.interop.rig.linphone import Linphone
+from tests.interop.rig.evidence import SecureLeg, judgeRTP, secureLeg
+from tests.interop.rig.linphone import CarrierAccount, Linphone
 from tests.interop.rig.ports import host
-from tests.interop.rig.sip import requests
+from tests.interop.rig.sip import agreed, requests, responses
 
 
 class HoldTests(CallCase):
@@ -196,3 +196,68 @@ class LinphoneTests(CallCase):
             self.bob.hangUp()
             self.linphone.waitEndOfCall()
         self.talked(capture, bobCalled=True, codec=8)
+
+
+class CarrierLinphoneTests(CallCase):
+    """linphone behind the carrier: TLS, SRTP with its own offers and answers."""
+
+    number = "+442079460034"
+
+    def staged(self) -> None:
+        """Dave has it."""
+        self.stage(numbers={self.number: "dave"}, users={"dave": "daves-own"}, bob={"absent": True})
+        where = f"{self.carrier.address}:{self.carrier.port}"
+        account = CarrierAccount("daves-own", where, self.scratch / "ca.crt")
+        self.linphone = self.started(Linphone(self.scratch, "dave", CARRIER_TONE, account))
+        self.carrier.waitRegistered("dave")
+
+    def secrets(self) -> list[bytes]:
+        """Its keys and the trunk's."""
+        return [line.key for message in self.linphone.messages() for line in message.crypto()]
+
+    def talked(self, capture: Capture, *, called: bool) -> None:
+        """Both heard each other, and all that linphone was sent was SRTP of the agreed keys."""
+        messages = self.linphone.messages()
+        offer = requests(messages, "INVITE", sent=not called)[-1]
+        answer = responses(messages, "INVITE", 200, sent=called)[0]
+        codec = int(answer.lines("m=audio ")[0].split()[2])
+        leg = secureLeg(
+            self.scratch,
+            capture,
+            self.linphone.mediaPorts,
+            agreed(offer, answer),
+            phoneOffered=not called,
+            payloadType=codec,
+        )
+        self.assertEqual(len(leg.toPhone.ssrcs), 1)
+        toPBX = [one.payload for one in media(capture.to(self.pbx.mediaPorts))]
+        for verdict in (
+            judgeRTP([packet for _, _, packet in leg.toPhone.rtp], PBX_TONE, codec),
+            judgeRTP(toPBX, CARRIER_TONE, codec),
+        ):
+            self.assertGreater(verdict.right, 75, str(verdict))
+        self.noStrangers(capture, self.linphone.mediaPorts, self.pbx.mediaPorts)
+
+    def test_called(self) -> None:
+        """It is called, and the PBX hangs up."""
+        self.staged()
+        with Capture() as capture:
+            self.dial(self.number)
+            self.linphone.waitTalking()
+            listen(2.5)
+            self.pbx.hangUp()
+            self.linphone.waitEndOfCall()
+        self.talked(capture, called=True)
+
+    def test_calling(self) -> None:
+        """It calls, with suites that nobody else has, and hangs up."""
+        self.staged()
+        with Capture() as capture:
+            self.linphone.dial(f"sip:{PBX_NUMBER}@{DOMAIN}")
+            self.linphone.waitTalking()
+            listen(2.5)
+            self.linphone.hangUp()
+            self.linphone.waitEndOfCall()
+            self.pbx.waitEvent("CALL_CLOSED")
+        self.assertGreater(len(requests(self.linphone.messages(), "INVITE")[0].crypto()), 2)
+        self.talked(capture, called=False)

@@ -193,17 +193,6 @@ class RegisterTests(CallCase):
         self.assertEqual(self.carrier.registered(), [USER])
         self.assertIn(f"query[SRV] _sips._tcp.{DOMAIN}", server.text())
 
-    def test_restart(self) -> None:
-        """The registrar is restarted and has forgotten everything: the trunk is registered again, soon."""
-        self.carrierOnly()
-        self.trunkOnly(targets=[self.target])
-        self.trunk.waitRegistered()
-        self.carrier.stop()
-        self.assertNotEqual(self.trunk.status().trunks, {"skype": "registered"})
-        self.carrier.start()
-        self.carrier.waitRegistered(USER, 8)
-        self.trunk.waitRegistered()
-
     def test_unregister(self) -> None:
         """SIGTERM removes the registration, soon."""
         self.carrierOnly()

@@ -12,6 +12,8 @@ from tests.interop.rig.capture import Capture, Datagram, media
 from tests.interop.rig.sip import AgreedKeys
 from tests.interop.rig.srtp import TAGS, Decrypted, decryptAll, ffmpegPayload, headerLength
 
+_STUN_COOKIE = bytes.fromhex("2112a442")
+
 
 @dataclass(frozen=True)
 class SecureLeg:
@@ -21,9 +23,12 @@ class SecureLeg:
     fromPhone: Decrypted
 
 
-def _phonesOwnClearRTCP(datagram: Datagram) -> bool:
+def _phonesOwnClear(datagram: Datagram) -> bool:
     # baresip opens the path with an APP "PINGPONG" and closes it with a BYE, both in clear before
-    # and after its own SRTP.  The trunk never sends such a thing, so only the phone is excused.
+    # and after its own SRTP; linphone opens it with STUN (RFC 5389).  The trunk never sends such a thing,
+    # so only the phone is excused.
+    if datagram.payload[:2] == b"\0\1" and datagram.payload[4:8] == _STUN_COOKIE:
+        return True
     kind = datagram.payload[1] if len(datagram.payload) > 1 else 0
     return kind == 203 or (kind == 204 and b"PING" in datagram.payload)
 
@@ -49,9 +54,9 @@ def secureLeg(
     """
     theirs, ours = (keys.offerer, keys.answerer) if phoneOffered else (keys.answerer, keys.offerer)
     incoming, outgoing = capture.to(ports), capture.sentFrom(ports)
-    outgoing = [one for one in outgoing if not _phonesOwnClearRTCP(one)]
+    outgoing = [one for one in outgoing if not _phonesOwnClear(one)]
     if not trunk:
-        incoming = [one for one in incoming if not _phonesOwnClearRTCP(one)]
+        incoming = [one for one in incoming if not _phonesOwnClear(one)]
     leg = SecureLeg(
         decryptAll(incoming, keys.suite, ours),
         # baresip shortens the tag of SRTCP along with that of SRTP, against RFC 4568 section 6.2.2.

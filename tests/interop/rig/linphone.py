@@ -1,13 +1,58 @@
-"""linphonec as a phone of the PBX: UDP and RTP in clear, with all the codecs it has."""
+"""
+linphonec as a phone of the PBX, UDP and RTP in clear, or of the carrier, TLS and SRTP; with all its codecs.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.interop.rig.audio import sine, writeWAV
+from tests.interop.rig.certificates import DOMAIN
 from tests.interop.rig.ports import host, listening, takePorts
 from tests.interop.rig.processes import Peer, program, render
+from tests.interop.rig.sip import Message
+
+
+@dataclass(frozen=True)
+class CarrierAccount:
+    """
+    A user of the carrier.
+
+    @ivar where: host and port of the carrier's TLS.
+    @ivar caFile: who vouches for it.
+    """
+
+    password: str
+    where: str
+    caFile: Path
+
+    def lines(self, user: str) -> str:
+        """Of linphone's configuration."""
+        way = f"<sip:{self.where};transport=tls>"
+        return "\n".join(
+            (
+                "media_encryption_mandatory=1",
+                f"root_ca={self.caFile}",
+                # The certificate is the domain's, and it connects to an address.
+                "verify_server_cn=0",
+                # Without gruu: Kamailio would grant one, and is not made to route by it.
+                "supported=replaces, outbound",
+                "default_proxy=0",
+                "[proxy_0]",
+                f"reg_proxy={way}",
+                f"reg_route={way}",
+                f"reg_identity=sip:{user}@{DOMAIN}",
+                "reg_expires=600",
+                "reg_sendregister=1",
+                "[auth_info_0]",
+                f"username={user}",
+                f"passwd={self.password}",
+                f"realm={DOMAIN}",
+                f"domain={DOMAIN}",
+            )
+        )
 
 
 class Linphone(Peer):
@@ -20,13 +65,15 @@ class Linphone(Peer):
     @ivar recording: what it heard, in its last call.
     """
 
-    def __init__(self, scratch: Path, number: str, tone: int) -> None:
+    def __init__(self, scratch: Path, number: str, tone: int, carrier: CarrierAccount | None = None) -> None:
         """
         @param number: its user name.
         @param tone: what it says, in Hz.
+        @param carrier: where it registers; C{None}: it belongs to the PBX.
         """
         super().__init__(scratch, "linphone")
         self.address = host(34)
+        self._kind = "udp" if carrier is None else "tcp"
         self.port = takePorts(self.address)
         first = takePorts(self.address, 2)
         self.mediaPorts = range(first, first + 2)
@@ -37,7 +84,11 @@ class Linphone(Peer):
         self._home = scratch / "linphone-home"
         (self._home / ".local/share/linphone").mkdir(parents=True)
         # The number first: what stands beside the address would look like the end of another name.
-        values = {"NUMBER": number, "ADDRESS": self.address, "PORT": self.port, "RTP": first}
+        values: dict[str, object] = {"NUMBER": number, "ADDRESS": self.address, "RTP": first}
+        values |= {"PORT": self.port, "TLSPORT": 0, "ENCRYPTION": "none", "ACCOUNT": ""}
+        if carrier is not None:
+            values |= {"PORT": 0, "TLSPORT": self.port, "ENCRYPTION": "srtp"}
+            values["ACCOUNT"] = carrier.lines(number)
         render("linphonerc.in", scratch / "linphonerc", values)
 
     def start(self) -> None:
@@ -48,7 +99,7 @@ class Linphone(Peer):
             environment={"HOME": str(self._home)},
             input=True,
         )
-        self.waitFor(lambda: listening("udp", self.address, self.port), 15, "listen")
+        self.waitFor(lambda: listening(self._kind, self.address, self.port), 15, "listen")
         self.command("soundcard use files")
         self.command(f"record {self.recording}")
 
@@ -76,6 +127,14 @@ class Linphone(Peer):
         """States of its calls so far: C{OutgoingRinging}, C{StreamsRunning}, C{End}..."""
         text = self._trace.read_text(errors="replace") if self._trace.exists() else ""
         return re.findall(r"moving from state \S+ to (?:LinphoneCall)?(\w+)", text)
+
+    def messages(self) -> list[Message]:
+        """The SIP messages it sent and received so far, from its trace."""
+        text = self._trace.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+        start = r"(message sent to|new bytes from) \[[^\n]*\n"
+        message = r"((?:SIP/2\.0 |[A-Z]+ sips?:).*?)\n(?=\d{4}-\d\d-\d\d )"
+        found = re.finditer(start + message, text, re.DOTALL)
+        return [Message(each[2].rstrip("\n"), sent=each[1] == "message sent to") for each in found]
 
     def waitTalking(self) -> None:
         """Wait until its call is answered, and speak."""
