@@ -7,13 +7,30 @@ the context that protects with it is never made twice (RFC 4568 section 6.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from zope.interface import implementer
 
 from skypetrunk.errors import KeyAgreementFailed
 from skypetrunk.interfaces import IKeyAgreement, KeyPair
-from skypetrunk.wire.sdes import SUITES, CryptoAttribute, InlineKey, MasterKey
+from skypetrunk.wire.sdes import (
+    SUITES,
+    CryptoAttribute,
+    InlineKey,
+    MalformedCrypto,
+    MasterKey,
+    UnsupportedCrypto,
+    parseCrypto,
+)
+
+LEAST_LIFETIME = 2**16
+"""
+Packets that a peer's key must be good for: 22 minutes of sound at 20 ms.  With fewer a call would do little
+but change keys.
+"""
+
+MOST_REASONS = 4
+"""Lines whose trouble is told."""
 
 
 @implementer(IKeyAgreement)
@@ -82,9 +99,9 @@ class SecurityDescriptions:
         """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
         usable = [line for line in lines if line.suite in self._suites and not _unusable(line)]
         if not usable:
-            reasons = ", ".join(f"{line.suite} {_unusable(line) or 'not allowed'}" for line in lines)
+            reasons = [f"{line.suite} {_unusable(line) or 'is not allowed'}" for line in lines]
             raise KeyAgreementFailed(
-                f"no usable crypto line, wanted one of {', '.join(self._suites)}, seen {reasons or 'none'}",
+                f"no usable crypto line: {_few(reasons) or 'none'}; wanted one of {', '.join(self._suites)}",
                 warning=306,
             )
         chosen = next((line for line in usable if line.suite == self.agreed), usable[0])
@@ -99,14 +116,46 @@ class SecurityDescriptions:
         self._keys[pair.suite] = pair.local
 
 
+def troubles(values: Iterable[str], weakening: bool) -> str:
+    """
+    What is wrong with C{a=crypto} lines that are no use to L{IKeyAgreement}, in words and without any key;
+    empty if nothing is.
+
+    @param weakening: tell also of those that can be read, and ask for less security.
+    """
+    found = []
+    for value in values:
+        try:
+            line = parseCrypto(value)
+        except (MalformedCrypto, UnsupportedCrypto) as error:
+            found.append(str(error))
+        else:
+            if weakening and line.negotiated:
+                found.append(f"crypto {line.tag} {_unusable(line)}")
+    return _few(found)
+
+
+def _few(reasons: Sequence[str]) -> str:
+    """They go into the log and a header field, and the peer chooses how many there are."""
+    return ", ".join(list(dict.fromkeys(reasons))[:MOST_REASONS])
+
+
 def _unusable(line: CryptoAttribute) -> str:
     """Why a well-formed line cannot be used, in words; empty if it can."""
+    if line.negotiated:
+        return f"asks for {' '.join(sorted(line.negotiated))}"
     if len(line.keys) != 1:
         return "has several keys"
-    if line.keys[0].mki is not None:
+    key = line.keys[0]
+    if key.mki is not None:
         return "has an MKI"
-    weakening = [text for text in line.sessionParameters if not text.startswith(("-", "WSH="))]
-    if weakening:
-        # Only the window size hint changes nothing in security (RFC 4568 section 6.3.7).
-        return f"asks for {' '.join(weakening)}"
+    if key.lifetime is not None and key.lifetime < LEAST_LIFETIME:
+        return f"has a lifetime of {key.lifetime} packets, {LEAST_LIFETIME} at least are wanted"
+    if line.derivationRate:
+        return f"asks for a key derivation rate of {line.derivationRate} packets"
+    # What is left changes nothing here: the window size is a hint, an order of FEC without FEC says
+    # nothing, and what is marked with a dash may be ignored (RFC 4568 sections 6.3.4, 6.3.6 and 6.3.7).
     return ""
+
+
+__all__ = ["LEAST_LIFETIME", "SecurityDescriptions", "troubles"]

@@ -19,6 +19,7 @@ from skypetrunk.core.audio_stream import (
     remoteOf,
     streamOf,
 )
+from skypetrunk.core.keys import troubles
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
@@ -151,8 +152,10 @@ class Session:
             raise KeyAgreementFailed(f"wanted {self._protocol}, the answer has {audio.protocol}", warning=302)
         broken = [rule for rule in brokenRules(self._offered, answer) if not self._tolerates(rule)]
         if broken:
-            kind = KeyAgreementFailed if any(rule.startswith("crypto") for rule in broken) else MalformedSDP
-            raise kind(f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}")
+            text = f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}"
+            if not any(rule.startswith("crypto") for rule in broken):
+                raise MalformedSDP(text)
+            raise _toldMore(KeyAgreementFailed(text), troubles(audio.crypto, weakening=True))
         pair = self._answeredPair(usableCrypto(audio.crypto))
         stream = streamOf(audio)
         direction = limited(stream.direction, self._offered.media[self._audio].direction)
@@ -215,7 +218,10 @@ class Session:
                 remoteOf(line, self.media.address.host)
                 if self._keys is not None:
                     self._keys.answer(crypto)
-            except (KeyAgreementFailed, MalformedSDP) as failure:
+            except KeyAgreementFailed as failure:
+                trouble = _toldMore(failure, troubles(line.crypto, weakening=False))
+                continue
+            except MalformedSDP as failure:
                 trouble = failure
                 continue
             return index, crypto
@@ -373,6 +379,10 @@ class Session:
             description = replace(description, origin=replace(description.origin, version=str(self._version)))
             self._written = description
         return description
+
+
+def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
+    return KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) if more else failure
 
 
 def description(message: Request | Response) -> bytes:

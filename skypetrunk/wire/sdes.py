@@ -155,6 +155,15 @@ class CryptoAttribute:
         """The negotiated session parameters (RFC 4568 section 6.3), in upper case: both sides must agree."""
         return frozenset(p.upper() for p in self.sessionParameters) & NEGOTIATED
 
+    @property
+    def derivationRate(self) -> int:
+        """Packets after which the sender derives its session keys anew (section 6.3.1); 0: never."""
+        for parameter in self.sessionParameters:
+            word, _, value = parameter.partition("=")
+            if word.upper() == "KDR" and int(value):
+                return 1 << int(value)
+        return 0
+
     def __repr__(self) -> str:
         words = " ".join([f"{len(self.keys)} hidden", *self.sessionParameters])
         return f"<CryptoAttribute {self.tag} {self.suite}, keys: {words}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -248,6 +249,48 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(net.carrier.got(), [100, 488])
         self.assertEqual(net.pbx.got(), [])
         self.assertEqual(net.plane.open, 0)
+
+    def test_weakeningRefused(self) -> None:
+        """
+        What makes SRTP less than it is (RFC 4568 section 6.3) is refused: 488, and Warning and log name it;
+        so is a key of a few minutes, and a parameter that we do not know.
+        """
+        for more, told in (
+            (" UNENCRYPTED_SRTP", "asks for UNENCRYPTED_SRTP"),
+            (" WSH=64 unauthenticated_srtp", "asks for UNAUTHENTICATED_SRTP"),
+            ("|2^10", "lifetime of 1024 packets"),
+            (" BETTER_SRTP", "unknown session parameter"),
+        ):
+            net = CallNet()
+            with capturedLogs() as events:
+                offer = sdp(SAVP.replace(KEY, KEY + more), "203.0.113.9")
+                net.carrier.invite("sip:account@198.51.100.2:40000", offer)
+            refused = net.carrier.response(488)
+            self.assertIn(told, refused.header("Warning") or "")
+            self.assertIn("306 skypetrunk", refused.header("Warning") or "")
+            text = "".join(formatEvent(event) for event in events)
+            self.assertIn(told, text)
+            self.assertNotIn(KEY.partition(":")[2], text + refused.encode().decode())
+            self.assertEqual((net.pbx.got(), net.plane.open), ([], 0))
+
+    def test_weakeningAnswerRefused(self) -> None:
+        """In an answer it ends the call that was placed: ACK and BYE, 488 for the PBX; no key was taken."""
+        for more, told in (
+            (" UNENCRYPTED_SRTCP", "asks for UNENCRYPTED_SRTCP"),
+            ("|2^10", "lifetime of 1024 packets"),
+            (" BETTER_SRTP", "unknown session parameter"),
+        ):
+            net = CallNet()
+            net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+            far = net.carrier.request("INVITE")
+            with capturedLogs() as events:
+                net.carrier.answers(far, 200, sdp(SAVP.replace(KEY, KEY + more), "203.0.113.9"))
+            self.assertEqual(net.carrier.got()[-2:], ["ACK", "BYE"])
+            self.assertEqual(net.pbx.got(), [100, 488])
+            text = "".join(formatEvent(event) for event in events)
+            self.assertIn(told, text)
+            self.assertNotIn(KEY.partition(":")[2], text)
+            self.assertNotIn("remote key", [event[0] for event in net.plane.legs[1].events])
 
     def test_malformedSDP(self) -> None:
         """A body that is no SDP is 488 and leaves nothing behind."""

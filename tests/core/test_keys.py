@@ -8,7 +8,7 @@ from itertools import count
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.core.keys import SecurityDescriptions
+from skypetrunk.core.keys import SecurityDescriptions, troubles
 from skypetrunk.errors import KeyAgreementFailed
 from skypetrunk.interfaces import IKeyAgreement
 from skypetrunk.wire.sdes import SUITES, CryptoAttribute, InlineKey, MasterKey
@@ -22,11 +22,13 @@ def countingEntropy() -> Callable[[int], bytes]:
     return lambda octets: next(numbers).to_bytes(octets, "big")
 
 
-def theirs(tag: int, suite: str, *parameters: str, mki: int | None = None) -> CryptoAttribute:
+def theirs(
+    tag: int, suite: str, *parameters: str, mki: int | None = None, lifetime: int | None = None
+) -> CryptoAttribute:
     """A peer's line."""
     known = SUITES[suite]
     master = MasterKey(bytes(known.keyOctets), bytes(known.saltOctets))
-    return CryptoAttribute(tag, suite, (InlineKey(master, None, mki, 1 if mki else None),), parameters)
+    return CryptoAttribute(tag, suite, (InlineKey(master, lifetime, mki, 1 if mki else None),), parameters)
 
 
 class OfferTests(SynchronousTestCase):
@@ -64,15 +66,21 @@ class OfferTests(SynchronousTestCase):
             ([theirs(1, SHORT)], f"{SHORT} under tag 1, offered was {LONG}"),
             ([theirs(1, LONG, mki=1)], "MKI"),
             ([theirs(1, LONG, "UNENCRYPTED_SRTP")], "asks for UNENCRYPTED_SRTP"),
+            ([theirs(1, LONG, "KDR=10")], "derivation rate of 1024 packets"),
+            ([theirs(1, LONG, lifetime=2**16 - 1)], "lifetime of 65535 packets, 65536 at least"),
         ):
             failure = self.assertRaises(KeyAgreementFailed, self.keys.answered, lines)
             self.assertRegex(str(failure), wanted)
             self.assertEqual(failure.status, 488)
 
     def test_harmlessParameters(self) -> None:
-        """A window size, and what is marked as optional, changes nothing (section 6.3)."""
+        """
+        A window size, an order of FEC without FEC, a rate of none, and what is marked as optional change
+        nothing (section 6.3), in whatever case they are written; nor does a lifetime that is long enough.
+        """
         self.keys.offer()
-        self.assertEqual(self.keys.answered([theirs(1, LONG, "WSH=128", "-unknown")]).suite, LONG)
+        line = theirs(1, LONG, "wsh=128", "FEC_ORDER=SRTP_FEC", "KDR=0", "-unknown", lifetime=2**16)
+        self.assertEqual(self.keys.answered([line]).suite, LONG)
 
     def test_nothingAgreedBefore(self) -> None:
         """An answer that is not taken in the end leaves all suites on offer, with their keys."""
@@ -124,8 +132,43 @@ class AnswerTests(SynchronousTestCase):
         """Nothing usable: the text says what was wanted and what was wrong with each line."""
         lines = [theirs(1, GCM), theirs(2, LONG, mki=3), theirs(3, SHORT, "UNENCRYPTED_SRTCP")]
         failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, lines)
-        self.assertRegex(str(failure), f"wanted one of {LONG}, {SHORT}, seen {GCM} not allowed, .*MKI.*SRTCP")
-        self.assertIn("seen none", str(self.assertRaises(KeyAgreementFailed, self.keys.answer, [])))
+        self.assertRegex(str(failure), f"{GCM} is not allowed, .*MKI.*SRTCP; wanted one of {LONG}, {SHORT}")
+        self.assertIn("line: none;", str(self.assertRaises(KeyAgreementFailed, self.keys.answer, [])))
+
+    def test_weakening(self) -> None:
+        """What weakens security is refused by its name, and a line without it is taken."""
+        tokens = ("UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP")
+        for token in tokens:
+            weak = [theirs(1, LONG, token.lower())]
+            failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, weak)
+            self.assertIn(f"{LONG} asks for {token};", str(failure))
+            self.assertEqual((failure.status, failure.warning), (488, 306))
+            self.assertEqual(self.keys.answer([theirs(1, LONG, token), theirs(2, LONG)])[0].tag, 2)
+        failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, [theirs(1, LONG, *tokens)])
+        self.assertIn(f"asks for {' '.join(sorted(tokens))};", str(failure))
+
+    def test_shortLifetime(self) -> None:
+        """A key that is good for less than 22 minutes is not used, and the next line is."""
+        short = theirs(1, LONG, lifetime=2**15)
+        failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, [short])
+        self.assertIn("lifetime of 32768 packets", str(failure))
+        self.assertEqual(self.keys.answer([short, theirs(2, SHORT)])[0].suite, SHORT)
+
+    def test_bounded(self) -> None:
+        """However many lines there are, the text stays one that can be read."""
+        lines = [theirs(number, LONG, lifetime=number) for number in range(1, 500)]
+        self.assertLess(len(str(self.assertRaises(KeyAgreementFailed, self.keys.answer, lines))), 600)
+
+    def test_troubles(self) -> None:
+        """What cannot be read is told without the key, or what may be one."""
+        key = "A" * 40
+        values = [f"1 {LONG} inline:{key} {key}", f"2 {LONG} inline:{key}", f"3 {LONG} inline:{key} kdr=25"]
+        text = troubles(values, weakening=True)
+        self.assertEqual(text.count("unknown session parameter"), 2)
+        self.assertNotIn("AAAA", text)
+        weak = [f"2 {LONG} inline:{key} UNAUTHENTICATED_SRTP"]
+        self.assertEqual(troubles(weak, weakening=True), "crypto 2 asks for UNAUTHENTICATED_SRTP")
+        self.assertEqual(troubles(weak, weakening=False), "")
 
     def test_same(self) -> None:
         """The same offer gets the same answer, before and after it is agreed."""
