@@ -77,6 +77,7 @@ def _timedOut(machine: ClientInputs, core: ClientTransaction, timers: StateTimer
     timers.cancel()
     core.end()
     core.tellTimedOut()
+    core.release()
 
 
 def _channelFailed(
@@ -85,6 +86,7 @@ def _channelFailed(
     timers.cancel()
     core.end()
     core.tellFailed(reason)
+    core.release()
 
 
 def _abandoned(
@@ -99,11 +101,13 @@ def _failedQuietly(
 ) -> None:
     timers.cancel()
     core.end()
+    core.release()
 
 
 def _ended(machine: ClientInputs, core: ClientTransaction, timers: StateTimers) -> None:
     timers.cancel()
     core.end()
+    core.release()
 
 
 def _inviteMachine() -> Callable[[ClientTransaction], ClientInputs]:

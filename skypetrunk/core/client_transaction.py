@@ -120,7 +120,7 @@ class ClientTransaction:
         self.request = request
         self.channel = channel
         self.key = key
-        self._user = user
+        self._user: IClientTransactionUser | None = user
         self.layer = layer
         self._failure: IDelayedCall | None = None
         self._machine: ClientInputs | None = start(self)
@@ -184,21 +184,24 @@ class ClientTransaction:
     def tell(self, response: Response) -> None:
         """Give C{response} to the user."""
         try:
-            self._user.responseReceived(response, self)
+            if self._user is not None:
+                self._user.responseReceived(response, self)
         except Exception:
             self.log.failure("taking {status} to {method}", status=response.status, method=self.key[1])
 
     def tellTimedOut(self) -> None:
         """Tell the user that no final answer came."""
         try:
-            self._user.timedOut(self)
+            if self._user is not None:
+                self._user.timedOut(self)
         except Exception:
             self.log.failure("taking the time-out of {method}", method=self.key[1])
 
     def tellFailed(self, reason: Exception) -> None:
         """Tell the user that the channel broke."""
         try:
-            self._user.channelFailed(self, reason)
+            if self._user is not None:
+                self._user.channelFailed(self, reason)
         except Exception:
             self.log.failure("taking the lost channel of {method}", method=self.key[1])
 
@@ -214,6 +217,10 @@ class ClientTransaction:
         """The channel of an INVITE broke that somebody has taken on: nobody is to ring for ever."""
         credentials = [h for h in self.request.headers if h.name in ("Authorization", "Proxy-Authorization")]
         self.layer.cancelElsewhere(_cancel(self.request, tuple(credentials)), self.channel)
+
+    def release(self) -> None:
+        """The user was told the last: it has us, and each would keep the other."""
+        self._user = None
 
     def end(self) -> None:
         """Terminated: nothing refers to this any more but its user."""

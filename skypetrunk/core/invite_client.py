@@ -5,6 +5,7 @@ ACKs of its 2xx answers (RFC 3261 sections 9.1, 13.2, 14.1 and 22).
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Protocol
 
@@ -96,7 +97,8 @@ class _Core:
         self.user = user
         self.transactions = transactions
         self.finder = finder
-        self.client = client
+        # It has us: each would keep the other until the garbage collector comes.
+        self._client = weakref.ref(client)
         self.authentication = authentication
         self.channel: IMessageChannel | None = None
         self.transaction: IClientTransaction | None = None
@@ -109,6 +111,13 @@ class _Core:
         wait, self.wait = self.wait, None
         if wait is not None and wait.active():
             wait.cancel()
+
+    @property
+    def client(self) -> InviteClient:
+        """Whose core this is; its transaction, or the leg that waits for a way, keeps it."""
+        client = self._client()
+        assert client is not None
+        return client
 
     def send(self, request: Request, channel: IMessageChannel, inputs: _Inputs) -> None:
         self.heard()
@@ -250,7 +259,7 @@ def _credentials(invite: Request) -> list[Header]:
 class InviteClient:
     """The user agent client of one INVITE."""
 
-    __slots__ = ("_core", "_inputs", "_nextSequence", "_acks")
+    __slots__ = ("__weakref__", "_core", "_inputs", "_nextSequence", "_acks")
 
     def __init__(
         self,

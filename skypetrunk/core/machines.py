@@ -25,6 +25,8 @@ class _Transition(NamedTuple):
     @ivar act: what is done, if anything.
     @ivar withData: it gets the data of the state that is left.
     @ivar forget: the next state has no data, and what the last one had is let go.
+    @ivar last: in the next state no input does anything, and the core is let go: core and machine refer to
+        each other, and would wait for the garbage collector.
     """
 
     target: Any
@@ -32,6 +34,7 @@ class _Transition(NamedTuple):
     act: Callable[..., Any] | None
     withData: bool
     forget: bool
+    last: bool = False
 
 
 class _Run:
@@ -64,11 +67,13 @@ def _input(name: str, table: dict[int, _Transition]) -> Callable[..., None]:
         found = table.get(id(self._state))
         if found is None:
             raise NoTransition(self._state, name)
-        self._state, enter, act, withData, forget = found
+        self._state, enter, act, withData, forget, last = found
         data = self._data
         if forget:
             self._data = None
         if enter is None and act is None:
+            if last:
+                self._core = None
             return
         self._busy = True
         try:
@@ -81,6 +86,8 @@ def _input(name: str, table: dict[int, _Transition]) -> Callable[..., None]:
                     act(self, self._core, *arguments)
         finally:
             self._busy = False
+            if last:
+                self._core = None
             postponed, self._postponed = self._postponed, None
         if postponed is not None:
             for postponedInput, itsArguments in postponed:
@@ -129,6 +136,16 @@ def _transition(target: Any, outputs: Any) -> _Transition:
     return _Transition(target, enter, act, withData, not hasattr(target, "factory"))
 
 
+def _markLast(tables: dict[str, dict[int, _Transition]]) -> None:
+    """Find the states that no input leaves, and in which none does anything."""
+    every = [(state, found) for table in tables.values() for state, found in table.items()]
+    active = {state for state, found in every if found.enter or found.act or id(found.target) != state}
+    for table in tables.values():
+        for state, found in table.items():
+            if id(found.target) not in active:
+                table[state] = found._replace(last=True)
+
+
 def indexed(machine: Machine) -> Machine:
     """
     C{machine} (an automat C{TypeMachine}) with inputs that are looked up in a table.
@@ -143,6 +160,7 @@ def indexed(machine: Machine) -> Machine:
             tables.setdefault(symbol, {})[id(state)] = _transition(target, outputs)
     except AttributeError:
         return machine
+    _markLast(tables)
     members: dict[str, Any] = {name: _input(name, tables.get(name, {})) for name in names}
     made = type("Running", (_Run,), {"__slots__": (), **members})
     return cast(Machine, _Indexed(machine, made))

@@ -5,6 +5,7 @@ that tell the peer what the other side has come to want.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -92,7 +93,8 @@ class SessionRefresh:
 
     def __init__(self, leg: RefreshedLeg, workshop: Workshop) -> None:
         self.timer = SessionTimer(self, workshop.clock, leg.side.sessionExpires, leg.side.leastExpires)
-        self._leg = leg
+        # The leg has us: each would keep the other until the garbage collector comes.
+        self._leg: RefreshedLeg = weakref.proxy(leg)
         self._workshop = workshop
         self.active = False
         self._waiting: Renewal | None = None
