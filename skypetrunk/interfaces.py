@@ -541,11 +541,16 @@ class IKeyAgreement(Interface):
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """What was agreed for one leg: one suite, a key for each direction."""
+    """
+    What was agreed for one leg: one suite, a key for each direction.
+
+    @ivar lifetime: packets that the remote key is good for; C{None}: the peer does not say.
+    """
 
     suite: str
     local: MasterKey
     remote: MasterKey
+    lifetime: int | None = None
 
 
 # A PBX in this process

@@ -17,6 +17,7 @@ from skypetrunk.core.bridge import Bridge
 from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.emergency import isEmergencyCall
 from skypetrunk.core.identity import Caller
+from skypetrunk.core.key_lifetime import KeyWatch
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.leg_table import LegTable
@@ -98,6 +99,7 @@ class DialogManager:
         self.sides: dict[str, Side] = {}
         self._bridges: set[Bridge] = set()
         self._silence = SilenceWatch(clock, silence, lambda: self._bridges)
+        self._keys = KeyWatch(clock, lambda: self._bridges)
         self._draining: Deferred[None] | None = None
         self._drainTimer: IDelayedCall | None = None
 
@@ -255,6 +257,7 @@ class DialogManager:
         )
         self._bridges.add(bridge)
         self._silence.begin()
+        self._keys.begin()
         self._tell(lambda observer: observer.callStarted(asked))
         return bridge
 
@@ -335,6 +338,7 @@ class DialogManager:
         self._bridges.discard(bridge)
         if not self._bridges:
             self._silence.end()
+            self._keys.end()
             self._drained()
 
     def _tell(self, tell: Callable[[IDialogObserver], None]) -> None:

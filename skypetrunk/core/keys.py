@@ -8,11 +8,12 @@ the context that protects with it is never made twice (RFC 4568 section 6.4).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from zope.interface import implementer
 
 from skypetrunk.errors import KeyAgreementFailed
-from skypetrunk.interfaces import IKeyAgreement, KeyPair
+from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.sdes import (
     SUITES,
     CryptoAttribute,
@@ -93,7 +94,7 @@ class SecurityDescriptions:
             raise KeyAgreementFailed(f"the answer's crypto line {trouble}")
         if line.suite not in self._keys:
             raise KeyAgreementFailed(f"the answer goes back to {line.suite}, whose key was given up")
-        return KeyPair(line.suite, ours.keys[0].master, line.keys[0].master)
+        return _pair(ours.keys[0].master, line)
 
     def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
         """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
@@ -106,7 +107,7 @@ class SecurityDescriptions:
             )
         chosen = next((line for line in usable if line.suite == self.agreed), usable[0])
         key = self._key(chosen.suite)
-        return self._line(chosen.tag, chosen.suite, key), KeyPair(chosen.suite, key, chosen.keys[0].master)
+        return self._line(chosen.tag, chosen.suite, key), _pair(key, chosen)
 
     def agree(self, pair: KeyPair) -> None:
         """A suite's key ends with its context (RFC 3711 section 3.2.3): the one in use before is given up."""
@@ -114,6 +115,55 @@ class SecurityDescriptions:
             self._keys.pop(self.agreed, None)
         self.agreed = pair.suite
         self._keys[pair.suite] = pair.local
+
+
+@dataclass(eq=False, slots=True)
+class KeyUse:
+    """
+    Since when one key is in use, as its leg counts.
+
+    @ivar lifetime: packets that it is good for, as its owner says; C{None}: no word of it.
+    @ivar packets: SRTP packets counted before it.
+    @ivar rtcpPackets: SRTCP packets counted before it.
+    @ivar told: the log has that it was overrun.
+    @ivar asked: its owner was offered a new key of ours since.
+    """
+
+    lifetime: int | None
+    packets: int
+    rtcpPackets: int
+    told: bool = False
+    asked: bool = False
+
+
+class KeyUses:
+    """
+    The two keys in use of one leg, as numbers.
+
+    @ivar ours: the one we protect with.
+    @ivar theirs: the one the peer protects with.
+    """
+
+    def __init__(self) -> None:
+        self.ours: KeyUse | None = None
+        self.theirs: KeyUse | None = None
+        self._pair: KeyPair | None = None
+
+    def settled(self, pair: KeyPair, media: IMediaLeg) -> None:
+        """C{pair} is agreed; a key that was in use before is so since then."""
+        before, self._pair = self._pair, pair
+        if before is not None and (before.local, before.remote) == (pair.local, pair.remote):
+            return
+        counted = media.statistics()
+        if before is None or before.local != pair.local:
+            self.ours = KeyUse(None, counted.sent.authenticated, counted.sent.rtcpPackets)
+        if before is None or before.remote != pair.remote:
+            received = counted.received
+            self.theirs = KeyUse(pair.lifetime, received.authenticated, received.rtcpPackets)
+
+    def forget(self) -> None:
+        """The leg is over: no key is kept."""
+        self.ours = self.theirs = self._pair = None
 
 
 def troubles(values: Iterable[str], weakening: bool) -> str:
@@ -133,6 +183,10 @@ def troubles(values: Iterable[str], weakening: bool) -> str:
             if weakening and line.negotiated:
                 found.append(f"crypto {line.tag} {_unusable(line)}")
     return _few(found)
+
+
+def _pair(ours: MasterKey, line: CryptoAttribute) -> KeyPair:
+    return KeyPair(line.suite, ours, line.keys[0].master, line.keys[0].lifetime)
 
 
 def _few(reasons: Sequence[str]) -> str:
@@ -158,4 +212,4 @@ def _unusable(line: CryptoAttribute) -> str:
     return ""
 
 
-__all__ = ["LEAST_LIFETIME", "SecurityDescriptions", "troubles"]
+__all__ = ["LEAST_LIFETIME", "KeyUse", "KeyUses", "SecurityDescriptions", "troubles"]

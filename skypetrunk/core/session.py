@@ -19,7 +19,7 @@ from skypetrunk.core.audio_stream import (
     remoteOf,
     streamOf,
 )
-from skypetrunk.core.keys import troubles
+from skypetrunk.core.keys import KeyUses, troubles
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
@@ -81,6 +81,7 @@ class Session:
         @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
         """
         self.media = media
+        self.uses = KeyUses()
         self._keys = keys
         self._asked = tuple(asked)
         self._protocol = "RTP/SAVP" if keys is not None else "RTP/AVP"
@@ -115,6 +116,7 @@ class Session:
         self._keys = self._standing = self._agreed = self._repeated = None
         self._written = self._offered = self._offer = self._heard = self._said = None
         self._crypto = ()
+        self.uses.forget()
 
     # We offer
 
@@ -334,6 +336,7 @@ class Session:
         self.media.setSending(sending)
         if pair is not None and self._keys is not None:
             self._keys.agree(pair)
+            self.uses.settled(pair, self.media)
             self.media.setRemoteKey(pair.suite, pair.remote)
             self.media.setLocalKey(pair.suite, pair.local)
         self._agreed = (self._slots, self._audio)

@@ -141,6 +141,18 @@ class SessionRefresh:
             before.done(None)
         self.proceed()
 
+    def rekey(self) -> bool:
+        """
+        Offer what stands with a new key of ours.
+
+        @return: false where the leg has anything else to do, which is not put off for that.
+        """
+        said = self._leg.session.said
+        if said is None or self.active or self._waiting is not None or not self._leg.free:
+            return False
+        self.renew(Renewal(said, freshKey=True))
+        return True
+
     def restore(self, stream: AudioStream) -> None:
         """Offer again what stood before a change that came to nothing, unless something newer waits."""
         if self._waiting is None:

@@ -1,0 +1,186 @@
+"""Keys end: ours are renewed in time, and who overruns its own is asked for another one, and heard on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.core.key_lifetime import LOOK_SECONDS, KeyWatch
+from skypetrunk.interfaces import DirectionStatistics, LegStatistics
+from skypetrunk.wire.message import Request
+from skypetrunk.wire.sdes import MasterKey, parseCrypto
+from skypetrunk.wire.sdp import parseSDP
+from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, CallNet, RecordingMediaLeg, sdp
+
+CARRIER = "203.0.113.9"
+LIMITED = SAVP.replace(KEY, KEY + "|2^16")
+
+
+class CountingLeg(RecordingMediaLeg):
+    """A media leg that says what it has counted."""
+
+    heard = DirectionStatistics()
+    said = DirectionStatistics()
+
+    def statistics(self) -> LegStatistics:
+        """As told."""
+        return replace(super().statistics(), received=self.heard, sent=self.said)
+
+
+def packets(number: int, rtcp: int = 0) -> DirectionStatistics:
+    """SRTP, all authentic, and SRTCP."""
+    return DirectionStatistics(packets=number, authenticated=number, rtcpPackets=rtcp)
+
+
+class LifetimeTests(SynchronousTestCase):
+    """A call of the PBX; what the media legs count is told by the test."""
+
+    def setUp(self) -> None:
+        """No call yet."""
+        self.net = CallNet()
+        self.clock: Clock = self.net.clock
+        self.legs: list[CountingLeg] = []
+
+        def allocate(name: str, secure: bool) -> CountingLeg:
+            self.legs.append(CountingLeg(name, secure, 20000 + 2 * len(self.legs)))
+            return self.legs[-1]
+
+        self.net.plane.allocate = allocate  # type: ignore[method-assign]
+
+    def call(self, answer: str = LIMITED) -> None:
+        """Answered by the carrier."""
+        self.near, self.far = self.net.outboundCall(answer=sdp(answer, CARRIER))
+        self.net.carrier.got()
+        self.key = self.keyOf(self.far)
+
+    def keyOf(self, request: Request) -> MasterKey:
+        """The first of our description in C{request}."""
+        return parseCrypto(parseSDP(request.body).media[0].crypto[0]).keys[0].master
+
+    def looks(self, heard: DirectionStatistics | None = None, said: DirectionStatistics | None = None) -> str:
+        """The media leg of the carrier's side has counted this, and is looked at; the warnings of that."""
+        leg = self.legs[1]
+        leg.heard, leg.said = heard or leg.heard, said or leg.said
+        with capturedLogs() as events:
+            self.clock.advance(LOOK_SECONDS)
+        warnings = [formatEvent(each) for each in events if each["log_level"] is LogLevel.warn]
+        return "\n".join(warnings)
+
+    def renewed(self, answer: str | None, version: int = 2) -> Request:
+        """The carrier is offered a new key, and answers; C{None}: 488."""
+        again = self.net.carrier.request("INVITE")
+        self.assertNotEqual(self.keyOf(again), self.key)
+        if answer is None:
+            self.net.carrier.answers(again, 488)
+        else:
+            self.net.carrier.answers(again, 200, sdp(answer, CARRIER, version))
+        self.assertEqual(self.net.carrier.got()[-1:], ["ACK"])
+        return again
+
+    def quiet(self) -> None:
+        """Nobody is told anything."""
+        self.assertEqual((self.looks(), self.net.carrier.got()), ("", []))
+
+    def test_overrun(self) -> None:
+        """Up to its lifetime a key is nobody's business; with more there is one warning, and one offer."""
+        self.call()
+        self.assertEqual(self.looks(packets(2**16)), "")
+        self.quiet()
+        warning = self.looks(packets(2**16 + 1))
+        self.assertIn("carrier has sent 65537 packets with a key that it said is good for 65536", warning)
+        again = self.renewed(LIMITED.replace(KEY, OTHER_KEY))
+        leg = self.legs[1]
+        self.assertIn(("local", "AES_CM_128_HMAC_SHA1_80", self.keyOf(again)), leg.events)
+        self.assertEqual(len([each for each in leg.events if each[0] == "remote key"]), 2)
+        self.quiet()
+        # The new key begins at none.
+        self.assertEqual(self.looks(packets(2 * 2**16 + 1)), "")
+        self.assertIn("65537 packets", self.looks(packets(2 * 2**16 + 2)))
+
+    def test_kept(self) -> None:
+        """A carrier that keeps its key, or refuses, is not asked again; the call stays."""
+        for answer in (LIMITED, None):
+            self.setUp()
+            self.call()
+            self.assertIn("good for 65536", self.looks(packets(2**17)))
+            self.renewed(answer)
+            for more in range(3, 20):
+                self.assertEqual(self.looks(packets(more * 2**16)), "")
+            self.assertEqual(self.net.carrier.got(), [])
+            self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_reports(self) -> None:
+        """SRTCP packets count by themselves (RFC 3711 section 9.2)."""
+        self.call()
+        self.assertEqual(self.looks(packets(2**16, 2**16)), "")
+        self.assertIn("65537 packets", self.looks(packets(1, 2**16 + 1)))
+
+    def test_unlimited(self) -> None:
+        """A carrier that names no lifetime is never asked."""
+        self.call(SAVP)
+        self.assertEqual(self.looks(packets(2**40)), "")
+        self.quiet()
+
+    def test_forged(self) -> None:
+        """Only what was authentic counts."""
+        self.call()
+        self.assertEqual(self.looks(DirectionStatistics(packets=2**17, authenticated=5)), "")
+        self.quiet()
+
+    def test_ours(self) -> None:
+        """Ours is renewed at 15 of 16 parts; where the carrier refuses that, it is asked again."""
+        manager = self.net.manager
+        manager._keys = KeyWatch(self.clock, lambda: manager._bridges, 1600)
+        self.call(SAVP)
+        self.looks(said=packets(1499))
+        self.quiet()
+        self.looks(said=packets(1500))
+        self.renewed(None)
+        self.looks()
+        self.key = self.keyOf(self.renewed(SAVP))
+        self.quiet()
+        self.looks(said=packets(2999))
+        self.quiet()
+        self.looks(said=packets(3000))
+        self.renewed(SAVP, 3)
+
+    def test_repeated(self) -> None:
+        """A re-INVITE that repeats the carrier's key does not begin its count again; another key does."""
+        for key, warned in ((KEY, True), (OTHER_KEY, False)):
+            self.setUp()
+            self.call()
+            self.assertEqual(self.looks(packets(2**16)), "")
+            offer = sdp(LIMITED.replace(KEY, key) + "a=sendonly\r\n", CARRIER, 2)
+            hold = self.net.carrier.back(self.far, "INVITE", 1, body=offer)
+            self.net.pbx.answers(
+                self.net.pbx.request("INVITE"), 200, sdp(PCMA + "a=recvonly\r\n", version=2)
+            )
+            self.net.carrier.ack(hold, self.net.carrier.response(200))
+            self.assertEqual(bool(self.looks(packets(2**16 + 1))), warned)
+
+    def test_busy(self) -> None:
+        """While a change of the PBX is on its way nothing is asked; it is at the next look."""
+        self.call()
+        accepted = self.net.pbx.response(200)
+        self.net.pbx.within(self.near, accepted, "INVITE", 2, sdp(version=2))
+        change = self.net.carrier.request("INVITE")
+        self.net.carrier.answers(change, 180)
+        self.assertEqual(self.net.carrier.got(), ["INVITE"])
+        self.assertEqual(self.looks(packets(2**17)), "")
+        self.assertEqual(self.net.carrier.got(), [])
+        self.net.carrier.answers(change, 200, sdp(LIMITED, CARRIER, 2))
+        self.net.pbx.ack(self.near.withHeader("CSeq", "2 INVITE"), self.net.pbx.response(200))
+        self.assertIn("ACK", self.net.carrier.got())
+        self.assertIn("good for", self.looks())
+        self.renewed(LIMITED.replace(KEY, OTHER_KEY), 3)
+
+    def test_nothingLeft(self) -> None:
+        """The last call takes the timer with it."""
+        self.call()
+        self.net.pbx.within(self.near, self.net.pbx.response(200), "BYE", 2)
+        self.net.carrier.answers(self.net.carrier.request("BYE"), 200)
+        self.net.settle()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
