@@ -9,7 +9,7 @@ The module is longer than others, so that a vendor finds every joint in one plac
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -422,6 +422,12 @@ class DirectionStatistics:
     @ivar authenticated: packets whose tag was verified (received) or made (sent); 0 on a plain leg.
     @ivar lost: expected but never received, from sequence numbers (RFC 3550 A.3); 0 for sent.
     @ivar early: received before the key was known, and kept.
+    @ivar reordered: received after a later one; duplicates: received again, 0 on a secure leg, which refuses
+        them as C{replay}.  Both are 0 for sent, as the rest here is 0 or C{None}.
+    @ivar longestLoss: packets lost one after the other, at most.
+    @ivar jitter: of the audio at the end, as RFC 3550 section 6.4.1 has it, but in milliseconds; C{None}
+        without audio of a known clock rate.
+    @ivar worstJitter: the highest value that C{jitter} had.
     """
 
     packets: int = 0
@@ -431,6 +437,11 @@ class DirectionStatistics:
     early: int = 0
     rtcpPackets: int = 0
     refused: tuple[tuple[str, int], ...] = ()
+    reordered: int = 0
+    duplicates: int = 0
+    longestLoss: int = 0
+    jitter: float | None = None
+    worstJitter: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,8 +485,12 @@ class IMediaLeg(Interface):
     def setSending(sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer; RTCP and keep-alives go on."""
 
-    def setPayloadTypes(numbers: Collection[int]) -> None:
-        """The payload types that were offered: what the leg sends of its own has another one."""
+    def setPayloadTypes(encodings: Mapping[int, str]) -> None:
+        """
+        The payload types that were offered: what the leg sends of its own has another one.
+
+        @param encodings: each with what C{a=rtpmap} says of it, C{"opus/48000/2"}; empty without one.
+        """
 
     def setLocalKey(suite: str, key: MasterKey) -> None:
         """

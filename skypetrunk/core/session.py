@@ -332,7 +332,8 @@ class Session:
         """@param formats: of the offer, be it ours or theirs."""
         # The address first: the media leg may refuse it, and then nothing has changed.
         self.media.setRemote(remoteOf(line, self.media.address.host))
-        self.media.setPayloadTypes({int(number) for number in formats if number.isdecimal()})
+        maps = line.rtpmaps
+        self.media.setPayloadTypes({int(f): maps.get(f, "") for f in formats if f.isdecimal()})
         self.media.setSending(sending)
         if pair is not None and self._keys is not None:
             self._keys.agree(pair)

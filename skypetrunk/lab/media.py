@@ -190,7 +190,7 @@ class MediaEndpoint:
         counters.packets += 1
         counters.octets += len(packet)
         counters.authenticated += self.secure
-        counters.reception.received(header.ssrc, header.sequence)
+        counters.reception.received(header, self._clock.seconds())
         self._source = source
         if self.firstHeard is None:
             self.firstHeard = self._clock.seconds()

@@ -7,7 +7,7 @@ endpoint does, and its reports then fit the carrier's stream without translation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -51,7 +51,7 @@ class PlainLeg(MediaLeg):
         received = self.received
         received.packets += 1
         received.octets += len(packet)
-        received.reception.received(header.ssrc, header.sequence)
+        received.reception.received(header, now)
         if self._other is not None:
             self._other.sendRTP(packet, header, now)
 
@@ -80,9 +80,6 @@ class PlainLeg(MediaLeg):
         kept = unchanged(compound, self._cname)
         if kept:
             self._transmitRTCP(kept, destination)
-
-    def setPayloadTypes(self, numbers: Collection[int]) -> None:
-        """Nothing of our own is sent here."""
 
     def setLocalKey(self, suite: str, key: MasterKey) -> None:
         """There is no key here."""

@@ -8,7 +8,7 @@ must see of the other side's packets is the sending leg's own work.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from skypetrunk.errors import MalformedSDP, PacketRefused
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
-from skypetrunk.media.statistics import Counters
+from skypetrunk.media.statistics import Counters, ticks
 from skypetrunk.wire.address import literal
 
 if TYPE_CHECKING:
@@ -167,6 +167,10 @@ class MediaLeg(ABC):
         """Whether the agreed direction lets us send media to this peer."""
         self._sending = sending
 
+    def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
+        """The payload types that were offered, with their encodings."""
+        self.received.reception.ticks = ticks(encodings)
+
     def statistics(self) -> LegStatistics:
         """Counters so far."""
         return LegStatistics(
@@ -235,10 +239,6 @@ class MediaLeg(ABC):
     @abstractmethod
     def sendRTCP(self, compound: bytes) -> None:
         """The other side's peer sent an RTCP compound.  Raises L{PacketRefused} for what is malformed."""
-
-    @abstractmethod
-    def setPayloadTypes(self, numbers: Collection[int]) -> None:
-        """The payload types that were offered."""
 
     @abstractmethod
     def setLocalKey(self, suite: str, key: MasterKey) -> None:

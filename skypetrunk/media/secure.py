@@ -5,7 +5,7 @@ The carrier side: SRTP, where only a verified tag says who sent a packet.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,6 +65,8 @@ class SecureLeg(MediaLeg):
         self._inbound: IPacketGuard | None = None
         self._guards: dict[bytes, IPacketGuard] = {}
         self._early: deque[_Early] | None = None
+        # When the packet that is taken came in, if not just now.
+        self._arrived: float | None = None
         self._keepAlive = KeepAlive(clock, self._sendKeepAlive)
         self._keepAliveType = 127
 
@@ -75,9 +77,10 @@ class SecureLeg(MediaLeg):
             return self._inbound.suite
         return self._suite
 
-    def setPayloadTypes(self, numbers: Collection[int]) -> None:
+    def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
         """Keep-alives take the highest dynamic type that was not offered (127 at first)."""
-        free = [number for number in range(127, 95, -1) if number not in numbers]
+        super().setPayloadTypes(encodings)
+        free = [number for number in range(127, 95, -1) if number not in encodings]
         self._keepAliveType = free[0] if free else 127
 
     def setLocalKey(self, suite: str, key: MasterKey) -> None:
@@ -117,14 +120,14 @@ class SecureLeg(MediaLeg):
             self._keepEarly(self.rtpReceived, packet, address)
             return
         plain = guard.rtp(packet)
-        now = self._seconds()
+        now = self._seconds() if self._arrived is None else self._arrived
         received = self.received
         received.packets += 1
         received.octets += len(packet)
         received.authenticated += 1
         self._rtp.authenticated(address, now)
         header = parseRTP(plain)
-        received.reception.received(header.ssrc, header.sequence)
+        received.reception.received(header, now)
         if self._other is not None:
             self._other.sendRTP(plain, header, now)
 
@@ -217,12 +220,15 @@ class SecureLeg(MediaLeg):
             if time < oldest:
                 self.received.refuse("no-key")
                 continue
+            self._arrived = time
             try:
                 receive(packet, address)
             except PacketRefused as refusal:
                 self.received.refuse(refusal.reason)
             else:
                 self.received.early += 1
+            finally:
+                self._arrived = None
 
 
 def _identity(key: MasterKey) -> bytes:

@@ -1,10 +1,13 @@
 """
-What a leg counts: packets, octets, refusals, and loss as RFC 3550 defines it.
+What a leg counts: packets, octets, refusals; loss, order and jitter as RFC 3550 defines them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from skypetrunk.interfaces import DirectionStatistics
+from skypetrunk.wire.rtp import RTPHeader
 
 MAX_DROPOUT = 3000
 """RFC 3550 A.1: a larger step forward is a restart of the source, not a loss."""
@@ -12,71 +15,182 @@ MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 """RFC 3550 A.1: a packet this far behind is late, not a restart."""
 
-
 SOURCES = 16
 """Sources of one stream that are accounted for at a time: early media, an answer, and forks of both."""
 
+JUMP = 2.0
+"""Seconds that time stamps and clock may part from packet to packet; more is a new beginning, no jitter."""
+
+STATIC_TICKS: Mapping[int, float] = dict.fromkeys((0, 3, 4, 5, 7, 8, 9, 12, 15, 18), 1 / 8000)
+"""Seconds of a time stamp's unit, by payload types that need no a=rtpmap (RFC 3551 section 6)."""
+
+
+def ticks(encodings: Mapping[int, str]) -> Mapping[int, float]:
+    """
+    Seconds of a time stamp's unit, by payload type.  Events and comfort noise are left out: their time
+    stamps say when they began (RFC 4733), not when they were sent.
+
+    @param encodings: as L{skypetrunk.interfaces.IMediaLeg.setPayloadTypes} takes them.
+    """
+    found = dict(STATIC_TICKS)
+    for number, encoding in encodings.items():
+        name, _, rest = encoding.partition("/")
+        rate = rest.partition("/")[0]
+        if name.lower() in ("telephone-event", "cn"):
+            found.pop(number, None)
+        elif rate.isascii() and rate.isdecimal() and 0 < len(rate) <= 6 and int(rate):
+            found[number] = 1 / int(rate)
+    return found
+
 
 class _Source:
-    """Expected and received packets of one SSRC, since it began or restarted."""
+    """
+    Expected and received packets of one SSRC, since it began or restarted.
 
-    __slots__ = ("expected", "highest", "received", "ssrc")
+    @ivar holes: first and last of each run of missing packets that may still come, as places after the
+        first packet.
+    @ivar transit: when the last packet came, less its time stamp, in seconds; C{None}: no audio yet.
+    @ivar jitter: seconds (RFC 3550 section 6.4.1).
+    """
+
+    __slots__ = ("expected", "highest", "holes", "jitter", "received", "ssrc", "transit")
 
     def __init__(self, ssrc: int, sequence: int) -> None:
         self.ssrc = ssrc
         self.highest = sequence
         self.expected = self.received = 1
+        self.holes: list[tuple[int, int]] = []
+        self.transit: float | None = None
+        self.jitter = 0.0
 
     @property
     def lost(self) -> int:
         """Duplicates make up for losses (A.3), never below none."""
         return max(0, self.expected - self.received)
 
+    @property
+    def longest(self) -> int:
+        """The longest of the holes."""
+        return max((last - first + 1 for first, last in self.holes), default=0)
+
+    def fill(self, place: int) -> bool:
+        """A late packet came: was it missing?  What is before the first packet was."""
+        for index, (first, last) in enumerate(self.holes):
+            if first <= place <= last:
+                parts = ((first, place - 1), (place + 1, last))
+                self.holes[index : index + 1] = [part for part in parts if part[0] <= part[1]]
+                return True
+        return place < 0
+
 
 class Reception:
     """
-    Expected and received packets of the sources of one direction (RFC 3550 A.1 and A.3).
+    Expected and received packets of the sources of one direction (RFC 3550 A.1, A.3 and A.8).
 
     There is no probation: the caller shows only packets that were authenticated or
     came from the signalled host.  Each source has an account of its own, as a carrier may send
     several at once; one that restarts begins a new one, and its losses before stay.
+
+    @ivar ticks: see L{ticks}; packets of other payload types have no part in the jitter.
+    @ivar reordered: packets that came after a later one.
+    @ivar duplicates: packets that came again.
     """
 
     def __init__(self) -> None:
+        self.ticks = STATIC_TICKS
+        self.reordered = 0
+        self.duplicates = 0
         self._current: _Source | None = None
         self._sources: dict[int, _Source] = {}
         self._lostBefore = 0
+        self._longestBefore = 0
+        self._worst = -1.0  # no audio yet
 
-    def received(self, ssrc: int, sequence: int) -> None:
-        """A packet of C{ssrc} with 16-bit C{sequence} came in."""
+    def received(self, header: RTPHeader, now: float) -> None:
+        """A packet came in at C{now} (seconds).  Called for each: what is not usual is done elsewhere."""
+        _, _, _, payloadType, sequence, timestamp, ssrc, _ = header
         source = self._current
         if source is None or source.ssrc != ssrc:
             source = self._sources.get(ssrc)
-        if source is not None:
-            self._current = source
-            ahead = (sequence - source.highest) & 0xFFFF
-            if ahead < MAX_DROPOUT:
-                source.expected += ahead
-                source.highest = sequence
-                source.received += 1
+        if source is not None and (sequence - source.highest) & 0xFFFF == 1:
+            source.highest = sequence
+            source.expected += 1
+            source.received += 1
+        elif source is None or not self._outOfOrder(source, sequence):
+            source = self._begin(ssrc, sequence)
+        self._current = source
+        tick = self.ticks.get(payloadType)
+        if tick is None:
+            return
+        before = source.transit
+        source.transit = transit = now - timestamp * tick
+        if before is None:
+            self._worst = max(self._worst, 0.0)
+            return
+        apart = transit - before if transit > before else before - transit
+        if apart > JUMP:
+            # Unless the time stamp only wrapped.
+            span = tick * 0x100000000
+            apart = abs((transit - before + span / 2) % span - span / 2)
+            if apart > JUMP:
                 return
-            if ahead > 0x10000 - MAX_MISORDER:
-                source.received += 1
-                return
-        self._begin(ssrc, sequence)
+        source.jitter = jitter = source.jitter + (apart - source.jitter) / 16
+        if jitter > self._worst:
+            self._worst = jitter
 
-    def _begin(self, ssrc: int, sequence: int) -> None:
+    def _outOfOrder(self, source: _Source, sequence: int) -> bool:
+        """A packet that is not the next one; C{False}: the source has begun anew."""
+        ahead = (sequence - source.highest) & 0xFFFF
+        if 0 < ahead < MAX_DROPOUT:
+            settled = source.expected - MAX_MISORDER
+            for first, last in source.holes:
+                if last < settled:
+                    self._longestBefore = max(self._longestBefore, last - first + 1)
+            source.holes = [hole for hole in source.holes if hole[1] >= settled]
+            source.holes.append((source.expected, source.expected + ahead - 2))
+            source.expected += ahead
+            source.highest = sequence
+        elif ahead == 0 or ahead > 0x10000 - MAX_MISORDER:
+            place = source.expected - 1 - (-ahead & 0xFFFF)
+            if ahead and source.fill(place):
+                self.reordered += 1
+            else:
+                self.duplicates += 1
+        else:
+            return False
+        source.received += 1
+        return True
+
+    def _begin(self, ssrc: int, sequence: int) -> _Source:
         before = self._sources.pop(ssrc, None)
         if before is None and len(self._sources) >= SOURCES:
             before = self._sources.pop(next(iter(self._sources)))
         if before is not None:
             self._lostBefore += before.lost
-        self._current = self._sources[ssrc] = _Source(ssrc, sequence)
+            self._longestBefore = max(self._longestBefore, before.longest)
+        begun = self._sources[ssrc] = _Source(ssrc, sequence)
+        return begun
 
     @property
     def lost(self) -> int:
         """Packets expected and not received."""
         return self._lostBefore + sum(source.lost for source in self._sources.values())
+
+    @property
+    def longestLoss(self) -> int:
+        """Packets that were lost one after the other, at most."""
+        return max(self._longestBefore, *(source.longest for source in self._sources.values()), 0)
+
+    @property
+    def jitter(self) -> float | None:
+        """Of the source heard last, in milliseconds; C{None} without audio."""
+        source = self._current
+        return None if source is None or source.transit is None else round(source.jitter * 1000, 2)
+
+    @property
+    def worstJitter(self) -> float | None:
+        """The highest that L{jitter} has been."""
+        return None if self._worst < 0 else round(self._worst * 1000, 2)
 
 
 class Counters:
@@ -107,4 +221,9 @@ class Counters:
             early=self.early,
             rtcpPackets=self.rtcpPackets,
             refused=tuple(sorted((self._refused or {}).items())),
+            reordered=self.reception.reordered,
+            duplicates=self.reception.duplicates,
+            longestLoss=self.reception.longestLoss,
+            jitter=self.reception.jitter,
+            worstJitter=self.reception.worstJitter,
         )

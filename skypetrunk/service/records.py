@@ -10,7 +10,13 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from skypetrunk.interfaces import CallEnded, CallRequest, IDialogObserver, LegStatistics
+from skypetrunk.interfaces import (
+    CallEnded,
+    CallRequest,
+    DirectionStatistics,
+    IDialogObserver,
+    LegStatistics,
+)
 
 KEPT = 100
 """Ended calls that are kept for the status; a page of them, not an archive."""
@@ -82,9 +88,23 @@ def evidence(leg: LegStatistics) -> str:
     refused = "".join(f", {count} refused ({reason})" for reason, count in received.refused)
     proof = f"{leg.suite}: {received.authenticated} authenticated, " if leg.secure else "plain RTP: "
     return (
-        f"{leg.name}: {proof}{received.packets} packets received, {received.lost} lost{refused};"
+        f"{leg.name}: {proof}{received.packets} packets received, {_order(received)}{refused};"
         f" {sent.packets} sent; RTCP {received.rtcpPackets} received, {sent.rtcpPackets} sent"
     )
+
+
+def _order(received: DirectionStatistics) -> str:
+    """What was lost on the way, or came late."""
+    parts = [f"{received.lost} lost"]
+    if received.longestLoss > 1:
+        parts[0] += f" ({received.longestLoss} in a row)"
+    if received.reordered:
+        parts.append(f"{received.reordered} reordered")
+    if received.duplicates:
+        parts.append(f"{received.duplicates} twice")
+    if received.jitter is not None:
+        parts.append(f"jitter {received.jitter:.1f} ms, {received.worstJitter:.1f} at worst")
+    return ", ".join(parts)
 
 
 def _leg(leg: LegStatistics) -> dict[str, Any]:

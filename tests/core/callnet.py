@@ -5,7 +5,7 @@ TLS.  A test plays the neighbours' messages, and reads what was sent to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from attrs import frozen
@@ -73,9 +73,9 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("sending", sending))
 
-    def setPayloadTypes(self, numbers: Collection[int]) -> None:
+    def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
         """Record it."""
-        self.events.append(("payload types", frozenset(numbers)))
+        self.events.append(("payload types", frozenset(encodings)))
 
     def setLocalKey(self, suite: str, key: MasterKey) -> None:
         """Record it."""

@@ -300,6 +300,9 @@ class EarlyTests(SynchronousTestCase):
         self.assertEqual(self.answer(), list(range(100, 130)))
         statistics = self.leg.statistics().received
         self.assertEqual((statistics.early, statistics.packets, statistics.authenticated), (30, 30, 30))
+        # They came evenly, and are taken all at once.
+        self.assertLess(statistics.worstJitter or 0.0, 0.01)
+        self.assertIsNotNone(statistics.jitter)
         self.early(130)
         self.assertEqual(len(self.call.receiveAll()), 1)
         self.assertEqual(self.leg.statistics().received.early, 30)
@@ -448,11 +451,11 @@ class FirstPacketTests(SynchronousTestCase):
 
     def test_payloadType(self) -> None:
         """A payload type in use is not taken for it."""
-        self.leg.setPayloadTypes((0, 101, 127, 126))
+        self.leg.setPayloadTypes(dict.fromkeys((0, 101, 127, 126), ""))
         self.ready()
         self.call.receiveAll()
         self.assertEqual({header.payloadType for header in self.call.peer.headers}, {125})
-        self.leg.setPayloadTypes(range(128))
+        self.leg.setPayloadTypes(dict.fromkeys(range(128), ""))
 
     def test_latchingCarrier(self) -> None:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -88,4 +89,20 @@ class CallBookTests(SynchronousTestCase):
         self.assertEqual(
             evidence(PLAIN),
             "1/office: plain RTP: 7 packets received, 0 lost; 10 sent; RTCP 0 received, 0 sent",
+        )
+
+    def test_way(self) -> None:
+        """What the way did to the packets is said where it did anything."""
+        received = DirectionStatistics(
+            packets=90,
+            lost=9,
+            longestLoss=4,
+            reordered=3,
+            duplicates=2,
+            jitter=1.25,
+            worstJitter=20.0,
+        )
+        self.assertIn(
+            ": 90 packets received, 9 lost (4 in a row), 3 reordered, 2 twice, jitter 1.2 ms, 20.0 at worst;",
+            evidence(replace(PLAIN, received=received)),
         )
