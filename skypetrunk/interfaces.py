@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from skypetrunk.wire.address import TransportAddress
     from skypetrunk.wire.grammar import Parameters
     from skypetrunk.wire.message import Request, Response
-    from skypetrunk.wire.sdes import CryptoAttribute, MasterKey
+    from skypetrunk.wire.sdes import CryptoAttribute, InlineKey, MasterKey
     from skypetrunk.wire.secret import Secret
     from skypetrunk.wire.uri import SIPURI
 
@@ -499,8 +499,12 @@ class IMediaLeg(Interface):
         @raise StreamLost: this key was replaced before and may never be used again.
         """
 
-    def setRemoteKey(suite: str, key: MasterKey) -> None:
-        """The key the peer protects with.  The same key again keeps context and roll-over counter."""
+    def setRemoteKey(suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
+        """
+        The key the peer protects with.  The same key again keeps context and roll-over counter.
+
+        @param declared: what the peer says beside it; C{None}: it has that one key, without MKI.
+        """
 
     def statistics() -> LegStatistics:
         """Counters so far."""
@@ -555,17 +559,33 @@ class IKeyAgreement(Interface):
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredKeys:
+    """
+    What a peer protects with, where it is more than one plain key (RFC 4568 sections 6.1 and 6.3.1).
+
+    @ivar keys: all of its keys, with their MKIs; its packets say which.
+    @ivar derivationRate: packets after which it derives its session keys anew; 0: never.
+    """
+
+    keys: tuple[InlineKey, ...]
+    derivationRate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPair:
     """
     What was agreed for one leg: one suite, a key for each direction.
 
-    @ivar lifetime: packets that the remote key is good for; C{None}: the peer does not say.
+    @ivar remote: the first, where the peer has several.
+    @ivar lifetime: packets that the remote keys are good for together; C{None}: the peer does not say.
+    @ivar declared: what the peer says beside one key; C{None} where that is nothing.
     """
 
     suite: str
     local: MasterKey
     remote: MasterKey
     lifetime: int | None = None
+    declared: DeclaredKeys | None = None
 
 
 # A PBX in this process

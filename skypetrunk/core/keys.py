@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from zope.interface import implementer
 
 from skypetrunk.errors import KeyAgreementFailed
-from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
+from skypetrunk.interfaces import DeclaredKeys, IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.sdes import (
     SUITES,
     CryptoAttribute,
@@ -29,6 +29,9 @@ LEAST_LIFETIME = 2**16
 Packets that a peer's key must be good for: 22 minutes of sound at 20 ms.  With fewer a call would do little
 but change keys.
 """
+
+MOST_KEYS = 16
+"""Of a peer's line: each is kept as long as the call."""
 
 MOST_REASONS = 4
 """Lines whose trouble is told."""
@@ -152,12 +155,14 @@ class KeyUses:
     def settled(self, pair: KeyPair, media: IMediaLeg) -> None:
         """C{pair} is agreed; a key that was in use before is so since then."""
         before, self._pair = self._pair, pair
-        if before is not None and (before.local, before.remote) == (pair.local, pair.remote):
+        sameOurs = before is not None and before.local == pair.local
+        sameTheirs = before is not None and (before.remote, before.declared) == (pair.remote, pair.declared)
+        if sameOurs and sameTheirs:
             return
         counted = media.statistics()
-        if before is None or before.local != pair.local:
+        if not sameOurs:
             self.ours = KeyUse(None, counted.sent.authenticated, counted.sent.rtcpPackets)
-        if before is None or before.remote != pair.remote:
+        if not sameTheirs:
             received = counted.received
             self.theirs = KeyUse(pair.lifetime, received.authenticated, received.rtcpPackets)
 
@@ -186,7 +191,15 @@ def troubles(values: Iterable[str], weakening: bool) -> str:
 
 
 def _pair(ours: MasterKey, line: CryptoAttribute) -> KeyPair:
-    return KeyPair(line.suite, ours, line.keys[0].master, line.keys[0].lifetime)
+    lifetimes = [key.lifetime for key in line.keys if key.lifetime is not None]
+    plain = len(line.keys) == 1 and line.keys[0].mki is None and not line.derivationRate
+    return KeyPair(
+        line.suite,
+        ours,
+        line.keys[0].master,
+        sum(lifetimes) if len(lifetimes) == len(line.keys) else None,
+        None if plain else DeclaredKeys(line.keys, line.derivationRate),
+    )
 
 
 def _few(reasons: Sequence[str]) -> str:
@@ -198,15 +211,11 @@ def _unusable(line: CryptoAttribute) -> str:
     """Why a well-formed line cannot be used, in words; empty if it can."""
     if line.negotiated:
         return f"asks for {' '.join(sorted(line.negotiated))}"
-    if len(line.keys) != 1:
-        return "has several keys"
-    key = line.keys[0]
-    if key.mki is not None:
-        return "has an MKI"
-    if key.lifetime is not None and key.lifetime < LEAST_LIFETIME:
-        return f"has a lifetime of {key.lifetime} packets, {LEAST_LIFETIME} at least are wanted"
-    if line.derivationRate:
-        return f"asks for a key derivation rate of {line.derivationRate} packets"
+    if len(line.keys) > MOST_KEYS:
+        return f"has {len(line.keys)} keys, {MOST_KEYS} at most are taken"
+    for key in line.keys:
+        if key.lifetime is not None and key.lifetime < LEAST_LIFETIME:
+            return f"has a lifetime of {key.lifetime} packets, {LEAST_LIFETIME} at least are wanted"
     # What is left changes nothing here: the window size is a hint, an order of FEC without FEC says
     # nothing, and what is marked with a dash may be ignored (RFC 4568 sections 6.3.4, 6.3.6 and 6.3.7).
     return ""

@@ -338,7 +338,7 @@ class Session:
         if pair is not None and self._keys is not None:
             self._keys.agree(pair)
             self.uses.settled(pair, self.media)
-            self.media.setRemoteKey(pair.suite, pair.remote)
+            self.media.setRemoteKey(pair.suite, pair.remote, pair.declared)
             self.media.setLocalKey(pair.suite, pair.local)
         self._agreed = (self._slots, self._audio)
 

@@ -165,6 +165,16 @@ class OwnGuard:
         """
         self._current = self._masters[mki]
 
+    def adopt(self, before: OwnGuard) -> None:
+        """
+        Where C{before} has a key of ours go on with its sources: their roll-over counters stand, and what it
+        has let in is not let in again.
+        """
+        keys = {each.source.key for each in self._masters.values()}
+        if any(each.source.key in keys for each in before._masters.values()):
+            for ssrc, source in before._sources.items():
+                self._sources.setdefault(ssrc, source)
+
     # RTP
 
     def _protect(self, packet: bytes) -> bytes:

@@ -20,6 +20,7 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
 
 if TYPE_CHECKING:
+    from skypetrunk.interfaces import DeclaredKeys
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
 
@@ -85,7 +86,7 @@ class PlainLeg(MediaLeg):
         """There is no key here."""
         raise LocalError(f"{self.name} is a plain leg")
 
-    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
+    def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """There is no key here."""
         raise LocalError(f"{self.name} is a plain leg")
 

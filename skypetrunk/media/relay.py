@@ -23,6 +23,7 @@ from skypetrunk.media.statistics import Counters, ticks
 from skypetrunk.wire.address import literal
 
 if TYPE_CHECKING:
+    from skypetrunk.interfaces import DeclaredKeys
     from skypetrunk.media.source import Address
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
@@ -245,7 +246,7 @@ class MediaLeg(ABC):
         """The key we protect with."""
 
     @abstractmethod
-    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
+    def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """The key the peer protects with."""
 
     @abstractmethod

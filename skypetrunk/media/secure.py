@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import PacketRefused, StreamLost
 from skypetrunk.media.keepalive import KeepAlive
+from skypetrunk.media.own_srtp import OwnGuard
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.source import AuthenticatedSource
 from skypetrunk.media.srtp import protector, unprotector
@@ -20,7 +21,7 @@ from skypetrunk.media.stream import OutboundStream
 from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
 
 if TYPE_CHECKING:
-    from skypetrunk.interfaces import IPacketGuard
+    from skypetrunk.interfaces import DeclaredKeys, IPacketGuard
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
 
@@ -101,12 +102,16 @@ class SecureLeg(MediaLeg):
         self._stream = OutboundStream(guard, self._entropy, self._cname)
         self._wayKnown()
 
-    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
-        """The key the peer protects with.  What came early is decrypted now, in order."""
+    def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
+        """The keys the peer protects with.  What came early is decrypted now, in order."""
         if self._released:
             return
-        identity = suite.encode("ascii") + _identity(key)
-        guard = self._guards.pop(identity, None) or unprotector(suite, key)
+        identity = suite.encode("ascii") + (_identity(key) if declared is None else _identityOf(declared))
+        guard = self._guards.pop(identity, None) or unprotector(suite, key, declared)
+        if isinstance(guard, OwnGuard):
+            for before in self._guards.values():
+                if isinstance(before, OwnGuard):
+                    guard.adopt(before)
         self._guards[identity] = self._inbound = guard
         if len(self._guards) > REMOTE_KEYS:
             del self._guards[next(iter(self._guards))]
@@ -234,3 +239,9 @@ class SecureLeg(MediaLeg):
 def _identity(key: MasterKey) -> bytes:
     """What a key is known by after it has gone: not the key."""
     return sha256(key.key + key.salt).digest()
+
+
+def _identityOf(declared: DeclaredKeys) -> bytes:
+    """The same of several."""
+    each = b"".join(b"%b %d:%d " % (_identity(k.master), k.mki or 0, k.mkiLength or 0) for k in declared.keys)
+    return sha256(b"%b%d" % (each, declared.derivationRate)).digest()

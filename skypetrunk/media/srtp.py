@@ -17,10 +17,11 @@ from zope.interface import implementer
 
 from skypetrunk.errors import LocalError, PacketRefused
 from skypetrunk.interfaces import IPacketGuard
-from skypetrunk.media.own_srtp import OwnGuard
+from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard, SessionParameters
 
 if TYPE_CHECKING:
-    from skypetrunk.wire.sdes import MasterKey
+    from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.wire.sdes import InlineKey, MasterKey
 
 PROFILES = {
     "AES_CM_128_HMAC_SHA1_80": (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
@@ -207,6 +208,16 @@ def protector(suite: str, key: MasterKey) -> IPacketGuard:
     return _guard(suite, key, True)
 
 
-def unprotector(suite: str, key: MasterKey) -> IPacketGuard:
-    """The guard of one inbound key.  Raises as L{protector}."""
-    return _guard(suite, key, False)
+def unprotector(suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> IPacketGuard:
+    """
+    The guard of one inbound key, or of all that the peer has declared.  Raises as L{protector}.
+    """
+    if declared is None:
+        return _guard(suite, key, False)
+    keys = [KeyedMKI(each.master, _octets(each)) for each in declared.keys]
+    return OwnGuard(suite, keys, False, SessionParameters(rate=declared.derivationRate))
+
+
+def _octets(key: InlineKey) -> bytes:
+    """Its MKI, as packets have it."""
+    return b"" if key.mki is None or key.mkiLength is None else key.mki.to_bytes(key.mkiLength, "big")

@@ -22,6 +22,7 @@ from skypetrunk.errors import MalformedMessage, NoTarget, PortsExhausted
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
+    DeclaredKeys,
     ICallPolicy,
     ICarrierProfile,
     IChannelFinder,
@@ -81,9 +82,9 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("local", suite, key))
 
-    def setRemoteKey(self, suite: str, key: MasterKey) -> None:
+    def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """Record it."""
-        self.events.append(("remote key", suite, key))
+        self.events.append(("remote key", suite, key, *([declared] if declared else [])))
 
     def last(self, name: str) -> object:
         """The last value of one kind."""

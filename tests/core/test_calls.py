@@ -9,7 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import CallRefused
-from skypetrunk.interfaces import IDialogManager, IDialogObserver, IMediaLeg, IMediaPlane, MediaAddress
+from skypetrunk.interfaces import (
+    DeclaredKeys,
+    IDialogManager,
+    IDialogObserver,
+    IMediaLeg,
+    IMediaPlane,
+    MediaAddress,
+)
+from skypetrunk.wire.sdes import parseCrypto
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, CallNet, Observer, RecordingMediaPlane, sdp
 
@@ -249,6 +257,22 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(net.carrier.got(), [100, 488])
         self.assertEqual(net.pbx.got(), [])
         self.assertEqual(net.plane.open, 0)
+
+    def test_severalKeys(self) -> None:
+        """A carrier's keys with MKIs reach its media leg, all of them; what we answer has one key without."""
+        net = CallNet()
+        keys = f"{KEY}|2^20|1:2;{OTHER_KEY}|2^20|2:2"
+        near = net.carrier.invite(
+            "sip:account@198.51.100.2:40000", sdp(SAVP.replace(KEY, keys), "203.0.113.9")
+        )
+        net.pbx.answers(net.pbx.request("INVITE"), 200, sdp())
+        accepted = net.carrier.response(200)
+        net.carrier.ack(near, accepted)
+        line = parseCrypto(parseSDP(accepted.body).media[0].crypto[0])
+        self.assertEqual([(key.lifetime, key.mki) for key in line.keys], [(None, None)])
+        [settled] = [event for event in net.plane.legs[0].events if event[0] == "remote key"]
+        offered = parseCrypto(f"1 AES_CM_128_HMAC_SHA1_80 {keys}").keys
+        self.assertEqual(settled[2:], (offered[0].master, DeclaredKeys(offered)))
 
     def test_weakeningRefused(self) -> None:
         """

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.core.keys import SecurityDescriptions, troubles
 from skypetrunk.errors import KeyAgreementFailed
-from skypetrunk.interfaces import IKeyAgreement
+from skypetrunk.interfaces import DeclaredKeys, IKeyAgreement
 from skypetrunk.wire.sdes import SUITES, CryptoAttribute, InlineKey, MasterKey
 
 LONG, SHORT, GCM = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"
@@ -29,6 +29,12 @@ def theirs(
     known = SUITES[suite]
     master = MasterKey(bytes(known.keyOctets), bytes(known.saltOctets))
     return CryptoAttribute(tag, suite, (InlineKey(master, lifetime, mki, 1 if mki else None),), parameters)
+
+
+def several(tag: int, *lifetimes: int | None) -> CryptoAttribute:
+    """A peer's line with a key for each lifetime, with its number as MKI."""
+    keys = [InlineKey(MasterKey(bytes([n]) * 16, bytes(14)), each, n, 1) for n, each in enumerate(lifetimes)]
+    return CryptoAttribute(tag, LONG, tuple(keys))
 
 
 class OfferTests(SynchronousTestCase):
@@ -64,9 +70,7 @@ class OfferTests(SynchronousTestCase):
             ([theirs(1, LONG), theirs(2, SHORT)], "2 crypto lines"),
             ([theirs(3, LONG)], "tag 3, offered were \\[1, 2\\]"),
             ([theirs(1, SHORT)], f"{SHORT} under tag 1, offered was {LONG}"),
-            ([theirs(1, LONG, mki=1)], "MKI"),
             ([theirs(1, LONG, "UNENCRYPTED_SRTP")], "asks for UNENCRYPTED_SRTP"),
-            ([theirs(1, LONG, "KDR=10")], "derivation rate of 1024 packets"),
             ([theirs(1, LONG, lifetime=2**16 - 1)], "lifetime of 65535 packets, 65536 at least"),
         ):
             failure = self.assertRaises(KeyAgreementFailed, self.keys.answered, lines)
@@ -130,9 +134,10 @@ class AnswerTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """Nothing usable: the text says what was wanted and what was wrong with each line."""
-        lines = [theirs(1, GCM), theirs(2, LONG, mki=3), theirs(3, SHORT, "UNENCRYPTED_SRTCP")]
+        lines = [theirs(1, GCM), several(2, *[None] * 17), theirs(3, SHORT, "UNENCRYPTED_SRTCP")]
         failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, lines)
-        self.assertRegex(str(failure), f"{GCM} is not allowed, .*MKI.*SRTCP; wanted one of {LONG}, {SHORT}")
+        wanted = f"{GCM} is not allowed, .* has 17 keys, 16 at most .*SRTCP; wanted one of {LONG}, {SHORT}"
+        self.assertRegex(str(failure), wanted)
         self.assertIn("line: none;", str(self.assertRaises(KeyAgreementFailed, self.keys.answer, [])))
 
     def test_weakening(self) -> None:
@@ -153,6 +158,23 @@ class AnswerTests(SynchronousTestCase):
         failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, [short])
         self.assertIn("lifetime of 32768 packets", str(failure))
         self.assertEqual(self.keys.answer([short, theirs(2, SHORT)])[0].suite, SHORT)
+
+    def test_severalKeys(self) -> None:
+        """RFC 4568 section 6.1: all of the peer's keys with their MKIs; ours stays one, without."""
+        offered = several(3, 2**20, 2**16, 2**20)
+        line, pair = self.keys.answer([offered])
+        self.assertEqual((line.tag, len(line.keys), line.keys[0].mki), (3, 1, None))
+        self.assertEqual(pair.declared, DeclaredKeys(offered.keys))
+        self.assertEqual((pair.remote, pair.lifetime), (offered.keys[0].master, 2**21 + 2**16))
+        self.assertIsNone(self.keys.answer([several(3, 2**20, None)])[1].lifetime)
+        failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, [several(3, 2**20, 2**15)])
+        self.assertIn("lifetime of 32768", str(failure))
+
+    def test_declared(self) -> None:
+        """One key may have an MKI, or a rate, too; what is plain declares nothing."""
+        for line, rate in ((theirs(1, LONG, mki=3), 0), (theirs(1, LONG, "kdr=10"), 1024)):
+            self.assertEqual(self.keys.answer([line])[1].declared, DeclaredKeys(line.keys, rate))
+        self.assertIsNone(self.keys.answer([theirs(1, LONG, "KDR=0", lifetime=2**20)])[1].declared)
 
     def test_bounded(self) -> None:
         """However many lines there are, the text stays one that can be read."""

@@ -90,17 +90,18 @@ def _granted() -> str:
 class ContactTests(CallCase):
     """Inbound calls from a carrier that sends them to our Contact, with C{;transport=tls}."""
 
-    def inbound(self, form: str, tag: int, suite: str) -> None:
+    def inbound(self, form: str, tag: int, suite: str, declared: str = "") -> None:
         """
         Be called by a carrier that has one suite, and hang up.
 
         @param form: the carrier's Contact, with C{ADDRESS} and C{PORT} to be filled in.
+        @param declared: lifetime and MKI of its key.
         """
         authority = Authority(self.scratch)
         address, port = host(42), takePorts(host(42))
         stunnel = Stunnel(self.scratch, authority.issue("server"), (address, port))
         contact = form.replace("ADDRESS", stunnel.address).replace("PORT", str(stunnel.port))
-        script = _carrier(contact, [f"{tag} {suite} inline:{FIXED_KEY}"])
+        script = _carrier(contact, [f"{tag} {suite} inline:{FIXED_KEY}{declared}"])
         carrier = Sipp(self.scratch, "carrier", script, address=address, port=port, transport="t1")
         self.started(carrier)
         self.started(stunnel)
@@ -119,8 +120,10 @@ class ContactTests(CallCase):
         end = requests(messages, "BYE", sent=False)[0]
         self.assertEqual(f"<{end.requestURI}>", contact)
         # The carrier's media edge only listens: what reached it was SRTP of the trunk's answer.
-        agreed = responses(messages, "INVITE", 200, sent=False)[0].crypto()
+        accepted = responses(messages, "INVITE", 200, sent=False)[0]
+        agreed = accepted.crypto()
         self.assertEqual([(line.tag, line.suite) for line in agreed], [(tag, suite)])
+        self.assertNotIn("|", "".join(accepted.lines("a=crypto:")))
         found = decryptAll(capture.to(carrier.mediaPorts), agreed[0].suite, agreed[0].key)
         verdict = judge(decodeG711(b"".join(found.payloads)), PBX_TONE)
         self.assertGreaterEqual(verdict.share, 0.98, str(verdict))
@@ -134,9 +137,10 @@ class ContactTests(CallCase):
     def test_maddr(self) -> None:
         """
         The carrier's Contact names the domain and pins the node with C{maddr} (RFC 3261 section 8.1.2);
-        it has the suite with the short tag only, under another number.
+        it has the suite with the short tag only, under another number, with a lifetime and an MKI of its
+        own: the answer has a plain key.
         """
-        self.inbound(f"<sip:+4930123456@{DOMAIN}:PORT;maddr=ADDRESS;transport=tls>", 7, _32)
+        self.inbound(f"<sip:+4930123456@{DOMAIN}:PORT;maddr=ADDRESS;transport=tls>", 7, _32, "|2^20|1:4")
 
 
 class EarlyMediaTests(CallCase):

@@ -8,14 +8,26 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, StreamLost
-from skypetrunk.interfaces import IMediaLeg, MediaAddress
+from skypetrunk.interfaces import DeclaredKeys, IMediaLeg, MediaAddress
+from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard, SessionParameters
 from skypetrunk.media.secure import EARLY_PACKETS, REMOTE_KEYS
 from skypetrunk.media.srtp import protector
 from skypetrunk.wire.rtp import SDES, SR, parseRTCP, parseRTP
-from skypetrunk.wire.sdes import MasterKey
+from skypetrunk.wire.sdes import InlineKey, MasterKey
 from tests.media.doubles import CARRIER, PBX, STRANGER, SUITE, Call, SecurePeer, key, rtp
 
 ELSEWHERE = ("203.0.113.99", 7000)
+
+
+def declared(*numbers: int, rate: int = 0) -> DeclaredKeys:
+    """Keys of a peer, each with its number as an MKI of two octets."""
+    return DeclaredKeys(tuple(InlineKey(key(number), None, number, 2) for number in numbers), rate)
+
+
+def sender(*numbers: int, rate: int = 0) -> OwnGuard:
+    """A peer that has declared that."""
+    keys = [KeyedMKI(key(number), bytes((0, number))) for number in numbers]
+    return OwnGuard(SUITE, keys, True, SessionParameters(rate=rate))
 
 
 class SecureTestCase(SynchronousTestCase):
@@ -262,6 +274,61 @@ class KeyTests(SecureTestCase):
         self.call.fromCarrier(protector(SUITE, key(number)).rtp(rtp(1)))
         self.assertEqual(self.leg.statistics().received.packets, 1)
         self.assertEqual(len(self.leg._guards), REMOTE_KEYS)
+
+    def test_severalKeys(self) -> None:
+        """A packet's MKI names the key (RFC 3711 section 3.1); one that names none is refused."""
+        self.leg.setRemoteKey(SUITE, key(5), declared(5, 6))
+        peer = sender(5, 6, 7)
+        for sequence, mki in enumerate((5, 6, 5)):
+            peer.select(bytes((0, mki)))
+            self.call.fromCarrier(peer.rtp(rtp(sequence)))
+        last = peer.rtp(rtp(9))
+        peer.select(b"\0\7")
+        self.call.fromCarrier(peer.rtp(rtp(10)))
+        self.call.fromCarrier(last)
+        self.call.fromCarrier(last)
+        self.call.fromCarrier(protector(SUITE, key(5)).rtp(rtp(11)))
+        self.assertEqual(self.refused(), {"authentication": 2, "replay": 1})
+        heard = [sent.data for sent in self.call.receiveAll()]
+        self.assertEqual(heard, [rtp(sequence) for sequence in (0, 1, 2, 9)])
+
+    def test_severalKeysChanged(self) -> None:
+        """
+        With another key beside one that stays, and back, the roll-over counter goes on, and nothing that was
+        heard is heard again.
+        """
+        peer = sender(5, 6)
+        self.leg.setRemoteKey(SUITE, key(5), declared(5))
+        first = peer.rtp(rtp(65_535))
+        self.call.fromCarrier(first)
+        self.leg.setRemoteKey(SUITE, key(6), declared(6, 5))
+        second = peer.rtp(rtp(65_536))
+        for packet in (first, second):
+            self.call.fromCarrier(packet)
+        self.leg.setRemoteKey(SUITE, key(5), declared(5))
+        for packet in (first, second, peer.rtp(rtp(65_537))):
+            self.call.fromCarrier(packet)
+        self.assertEqual(self.refused(), {"replay": 3})
+        self.assertEqual(self.leg.statistics().received.packets, 3)
+
+    def test_otherKeysBesideNothing(self) -> None:
+        """Keys that have nothing to do with the former ones begin anew."""
+        self.leg.setRemoteKey(SUITE, key(5), declared(5))
+        self.call.fromCarrier(sender(5).rtp(rtp(40_000)))
+        self.leg.setRemoteKey(SUITE, key(6), declared(6))
+        self.call.fromCarrier(sender(6).rtp(rtp(1)))
+        self.assertEqual((self.refused(), self.leg.statistics().received.packets), ({}, 2))
+
+    def test_derivationRate(self) -> None:
+        """Session keys of the peer that are derived anew every two packets; another rate is another key."""
+        self.leg.setRemoteKey(SUITE, key(5), declared(5, rate=2))
+        peer = sender(5, rate=2)
+        for sequence in range(6):
+            self.call.fromCarrier(peer.rtp(rtp(sequence)))
+        self.leg.setRemoteKey(SUITE, key(5), declared(5, rate=4))
+        self.call.fromCarrier(peer.rtp(rtp(6)))
+        self.assertEqual(self.refused(), {"authentication": 1})
+        self.assertEqual(self.leg.statistics().received.packets, 6)
 
     def test_notShown(self) -> None:
         """No key in the repr of a leg or its values."""
