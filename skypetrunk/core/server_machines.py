@@ -59,8 +59,9 @@ def _answered(machine: ServerInputs, core: ServerTransaction, response: Response
     """Timer J, once the answer has left."""
     left = core.send(machine, response)
     core.settled()
-    seconds = 0.0 if left and core.channel.reliable else core.layer.timers.bound
-    return waiting(core.layer.clock, seconds, machine.expired)
+    # What waits for another connection has not left yet.
+    gone = left and core.channel.reliable and not core.held
+    return waiting(core.layer.clock, 0.0 if gone else core.layer.timers.bound, machine.expired)
 
 
 # On a transition

@@ -25,11 +25,11 @@ UDP, TLS = "udp:192.0.2.1:5060", "tls:192.0.2.1:5061"
 class ServerTests(SynchronousTestCase):
     """What both kinds of server transactions need."""
 
-    def begin(self, peer: str = UDP, method: str = "INVITE", **more: Any) -> None:
+    def begin(self, peer: str = UDP, method: str = "INVITE", patience: float = 0.0, **more: Any) -> None:
         """A request arrives."""
         self.clock = Clock()
         self.user = RecordingTransactionUser()
-        self.layer = Transactions(self.clock, self.user, countingToken())
+        self.layer = Transactions(self.clock, self.user, countingToken(), patience=patience)
         self.channel = RecordingChannel(self.clock, peer)
         self.request = incoming(method, **more)
         self.layer.messageReceived(self.request, self.channel)
@@ -362,6 +362,18 @@ class FailureTests(ServerTests):
             self.assertEqual(self.moved().summary(), again)
         [answer] = self.moved(200).responses
         self.assertEqual((answer.status, answer.callID), (200, self.request.callID))
+
+    def test_movedLater(self) -> None:
+        """What was answered without a connection waits for one, also where the answer is the end of it."""
+        for method, status in (("INVITE", 486), ("BYE", 200), ("INFO", 500)):
+            self.begin(TLS, method, patience=8.0)
+            self.layer.channelLost(self.channel, ChannelFailed("gone"))
+            self.respond(status)
+            self.clock.advance(2)
+            other = RecordingChannel(self.clock, TLS)
+            self.layer.channelFound(other)
+            self.assertEqual(other.summary(), [status], method)
+            self.layer.stop()
 
     def moved(self, meanwhile: int | None = None) -> RecordingChannel:
         """
