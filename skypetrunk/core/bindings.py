@@ -49,7 +49,8 @@ class OwnBinding:
         Seconds: of our Contact in the list, else of Expires, else of any of our account, else what was asked
         (section 10.2.4).
         """
-        listed = bindingsIn(response)
+        # Those of our other flows may have the same Contact, and run out at another time.
+        listed = [each for each in bindingsIn(response) if not self._isSister(each)]
         known = [each for each in listed if self.contact.equivalent(each.uri)]
         if not known and self.instance:
             known = [each for each in listed if _instanceOf(each) == self.instance]
@@ -106,6 +107,10 @@ class OwnBinding:
         """A registrar that keeps flows replaces those that were left behind: this one stands."""
         flow = each.params.get("reg-id")
         return self.flow is not None and flow is not None and flow != str(self.flow)
+
+    def _isSister(self, each: NameAddr) -> bool:
+        """Another flow of this instance."""
+        return bool(self.instance) and _instanceOf(each) == self.instance and self._isOtherFlow(each)
 
     def _isAccount(self, each: NameAddr) -> bool:
         return isinstance(each.uri, SIPURI) and each.uri.userUnescaped == self.contact.userUnescaped

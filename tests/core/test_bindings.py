@@ -62,6 +62,18 @@ class GrantedTests(RegistrationCase):
             self.answered(200, Contact=", ".join(contacts), **more)
             self.assertEqual(self.observer.events, [("registered", seconds)], contacts)
 
+    def test_otherFlow(self) -> None:
+        """Another flow of ours is no binding of this one, whatever URI it has (RFC 5626 section 6)."""
+        account = Account(ACCOUNT.user, ACCOUNT.domain, 3600, instance=INSTANCE, outbound=True, flow=1)
+        for address in ("198.51.100.1:40000", "203.0.113.9:61000"):
+            self.setUp()
+            self.registration = self.make(account)
+            self.registration.start(self.channel)
+            uri = f"<sip:{USER}@{address};transport=tls>"
+            listed = [f"{uri};expires=0{MARK};reg-id=2", f"{uri};expires=45{MARK};reg-id=1"]
+            self.answered(200, Contact=", ".join(listed))
+            self.assertEqual(self.observer.events, [("registered", 45)], address)
+
 
 class StaleTests(RegistrationCase):
     """Bindings that a process which was killed has left behind."""
