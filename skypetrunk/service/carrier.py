@@ -283,12 +283,13 @@ class Carrier:
         return self.flows.current() or self._second.channel
 
     def _secondChanged(self) -> None:
-        """While the flow is down, the second one is what there is."""
-        if self.flows.current() is not None:
+        """While the flow is down, the second one is what there is; else the flow, for calls left behind."""
+        if (flow := self.flows.current()) is not None:
+            if self._several and flow is self._told and self.side.manager is not None:
+                self.side.manager.sideMoved(self.side, flow)
             return
         self._judge()
-        channel = self._second.channel
-        if channel is not None:
+        if (channel := self._second.channel) is not None:
             self.side.address = self._second.address
             self.side.serviceRoute = self._second.serviceRoute
             self.transactions.channelFound(channel)
@@ -301,8 +302,7 @@ class Carrier:
         """The carrier knows us: calls may go this way."""
         self._notUp()
         self._passwordWatch.stop()
-        self._problem = None
-        self._refused = False
+        self._problem, self._refused = None, False
         self._expires = expires
         self._advice.compare(self.side.address.learned)
         if self.registration is not None:

@@ -83,8 +83,8 @@ class SecondFlow:
             return
         targets = self._others()
         if targets:
-            self._opening = Deferred.fromCoroutine(self._open(targets[0]))
-            self._opening.addErrback(self._failed)
+            opening = self._opening = Deferred.fromCoroutine(self._open(targets[0]))
+            opening.addCallbacks(self._opened, self._failed)
         elif len(self._flows.known) > 1:
             self._later()
 
@@ -94,6 +94,9 @@ class SecondFlow:
             self._log.info("{trunk}: the second flow is lost", trunk=self._trunk)
             self._drop()
             self._later()
+        else:
+            # It may have been ours before, and calls were on it.
+            self._changed()
 
     def credentialsChanged(self) -> None:
         """There is another password."""
@@ -121,7 +124,6 @@ class SecondFlow:
 
     async def _open(self, target: Target) -> None:
         channel = await self._flows.channelTo(target)
-        self._opening = None
         if channel is self._flows.current():
             self._later()
             return
@@ -134,6 +136,9 @@ class SecondFlow:
         if self._registration is None:
             self._registration = self._register(_NUMBER, self, self.address)
         self._registration.start(channel)
+
+    def _opened(self, result: None) -> None:
+        self._opening = None
 
     def _failed(self, failure: Failure) -> None:
         self._opening = None

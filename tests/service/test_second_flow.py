@@ -164,3 +164,34 @@ class SecondFlowTests(FlowLossCase):
             self.assertIn("expires=0", request.header("Contact") or "")
         self.assertEqual(self.connections, [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_callStaysBehind(self) -> None:
+        """A call over the second flow, which goes to another server: its peer is told where to go now."""
+        self.reset(A)
+        self.outboundCall()
+        self.assertEqual(self.at("INVITE"), [B])
+        for wanted in ((B, "1"), (A, "2")):
+            for _ in range(40):
+                if self.flows()[-1] != wanted:
+                    self.network.advance(1)
+            self.assertEqual(self.flows()[-1], wanted)
+            self.grants(OUTBOUND)
+        self.network.advance(1)
+        self.assertEqual(self.at("INVITE"), [B, B])
+        _, refreshed = self.asked("INVITE")[-1]
+        self.assertIsNotNone(refreshed.toAddress.tag)
+
+    def test_connectedAlready(self) -> None:
+        """A connection that a call has made to the other server becomes the second flow, again and again."""
+        self.reset(B)
+        [target] = [each for each in self.trunk.flows.known if each.host == B]
+        for _ in range(2):
+            self.trunk.flows.channelTo(target)
+            before = len(self.flows())
+            for _ in range(40):
+                if len(self.flows()) == before:
+                    self.network.advance(1)
+            self.assertEqual(self.flows()[before:], [(B, "2")])
+            self.grants(OUTBOUND)
+            self.assertEqual(self.trunk.status()["secondPeer"], f"tls:{B}:5061")
+            self.reset(B)
