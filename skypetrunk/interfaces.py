@@ -524,8 +524,58 @@ class IMediaPlane(Interface):
         @raise PortsExhausted: becomes 503 before anything is promised.
         """
 
-    def join(one: IMediaLeg, other: IMediaLeg) -> None:
-        """Relay between two legs from now on; what either was joined to before is let go."""
+    def join(caller: IMediaLeg, called: IMediaLeg, call: str) -> None:
+        """
+        Relay between two legs from now on; what either was joined to before is let go.
+
+        @param call: name of their call.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TappedPacket:
+    """
+    One RTP packet of a call, as its sender made it, without SRTP.
+
+    @ivar data: header (RFC 3550 section 5.1) and payload.
+    @ivar fromCaller: sent by who calls, the side of C{CallRequest.source}; else by who is called.
+    @ivar time: when it came in; seconds on the clock of the trunk's reactor.
+    """
+
+    data: bytes
+    fromCaller: bool
+    time: float
+
+
+class IMediaTap(Interface):
+    """
+    Listens to one call.  Neither method may wait: the call would, and every other one with it.
+
+    Where C{packetReceived} raises, the log names the plugin, once, and the tap gets no more packets; the call
+    goes on.
+    """
+
+    def packetReceived(packet: TappedPacket) -> None:
+        """
+        A packet crosses, early media too.  Those of one direction come in the order in which they came in:
+        some may be lost or late, as the network had them.  What does not prove to be the peer's is never
+        shown, nor is RTCP.
+        """
+
+    def ended() -> None:
+        """The call is over, or goes on as another one after a transfer; the last that is told."""
+
+
+class IMediaTaps(Interface):
+    """Listens to calls.  Whether that is lawful, and who has to be told, is for who installs it to know."""
+
+    def tap(request: CallRequest) -> IMediaTap | None:
+        """
+        Who listens to this call; C{None}: nobody, and the call is carried as if there were no plugin.
+
+        Asked once for each call, when it begins; it may come to nothing yet.  A transfer makes a call of its
+        own to the target.  What this raises is logged with the plugin's name, and nobody listens.
+        """
 
 
 class IKeyAgreement(Interface):
@@ -853,9 +903,9 @@ class IVendorPlugin(Interface):
     def create(reactor: object, settings: Mapping[str, object], directory: Path) -> object:
         """
         Make the plugin's object, once for each trunk that names it, before anything listens.  It provides
-        one or more of L{ICallPolicy}, L{ICallRecordSink}, L{IDialogObserver}, L{INumberPlan} and
-        L{IPBXDialect}; where it provides C{twisted.application.service.IService} too, it is started and
-        stopped with the trunk.
+        one or more of L{ICallPolicy}, L{ICallRecordSink}, L{IDialogObserver}, L{INumberPlan},
+        L{IPBXDialect}, L{IPBX} and L{IMediaTaps}; where it provides C{twisted.application.service.IService}
+        too, it is started and stopped with the trunk.
 
         @param settings: C{plugin.settings} of the configuration.
         @param directory: where the configuration is; paths in C{settings} are relative to it.

@@ -157,8 +157,7 @@ class Bridge(Transferable):
         self._far, self._way = far, way
         if side.guard is not None and not again:
             side.guard.taken(side.name, way.request)
-        if self._near is not None:
-            self._plane.join(self._near.session.media, far.session.media)
+        self._joinBoth()
         offer = exchange.sendTo(far)
         self._log.info(
             "{call}: {source} calls {called} by way of {side}",

@@ -94,7 +94,7 @@ class Transferable(Crossing):
         self._transfer = None
         other = self.other(transferee)
         if other is not None and not self._ended:
-            self._plane.join(other.session.media, transferee.session.media)
+            self._joinBoth()
 
     def release(self, leg: Leg, hangUp: bool) -> None:
         """
@@ -137,7 +137,11 @@ class Transferable(Crossing):
     def joinMedia(self, leg: Leg) -> None:
         """C{leg} and the called one hear each other."""
         if self._far is not None:
-            self._plane.join(leg.session.media, self._far.session.media)
+            self._plane.join(leg.session.media, self._far.session.media, self.request.call)
+
+    def _joinBoth(self) -> None:
+        if self._near is not None:
+            self.joinMedia(self._near)
 
     def _adopt(self, leg: Leg) -> None:
         leg.owner = self._asOwner()
@@ -153,7 +157,7 @@ class Transferable(Crossing):
         else:
             self._far = new
         self._adopt(new)
-        self._plane.join(new.session.media, other.session.media)
+        self._joinBoth()
         self._statistics.append(old.session.media.release())
         old.hangUp()
 
@@ -217,8 +221,7 @@ class Transferable(Crossing):
             return
         self._far, self._exchange = new, None
         self._stopRinging()
-        if self._near is not None:
-            self.joinMedia(self._near)
+        self._joinBoth()
         self._statistics.append(leg.session.media.release())
         leg.hangUp()
         new.accept(server, answer)

@@ -53,8 +53,8 @@ class PlainLeg(MediaLeg):
         received.packets += 1
         received.octets += len(packet)
         received.reception.received(header, now)
-        if self._other is not None:
-            self._other.sendRTP(packet, header, now)
+        if self._onward is not None:
+            self._onward.sendRTP(packet, header, now)
 
     def rtcpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTCP port."""
@@ -63,8 +63,8 @@ class PlainLeg(MediaLeg):
         parseRTCP(packet)
         if not self._rtcp.accepts(address, self._seconds()):
             raise PacketRefused("source")
-        if self._other is not None:
-            self._other.sendRTCP(packet)
+        if self._onward is not None:
+            self._onward.sendRTCP(packet)
         self.received.rtcpPackets += 1
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:

@@ -19,7 +19,7 @@ from skypetrunk.media.endpoint import Endpoint
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import mediaReactor
 from skypetrunk.media.ports import PortRange
-from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 
@@ -61,6 +61,7 @@ class MediaPlane:
         advertise: str | None,
         ports: tuple[int, int],
         entropy: Callable[[int], bytes],
+        taps: Callable[[str], tuple[Show, Show] | None] | None = None,
     ) -> None:
         """
         @param address: literal IPv4 or IPv6 address to bind.
@@ -69,12 +70,14 @@ class MediaPlane:
             that is a wildcard.
         @param ports: the first and the last port that may be used.
         @param entropy: that many random octets: C{os.urandom}.
+        @param taps: by the name of a call, who is shown what its caller sends, and what the called one does.
         @raise ValueError: not literal, or no pair in the range.
         """
         self._reactor = mediaReactor(reactor)
         self._clock = clock
         self._address = address
         self._entropy = entropy
+        self._taps = taps
         self._ports = PortRange(*ports)
         wildcard = ip_address(address).is_unspecified
         self._advertised = {
@@ -115,12 +118,13 @@ class MediaPlane:
         self._close(lease.bound)
         self._ports.release(lease.port)
 
-    def join(self, one: IMediaLeg, other: IMediaLeg) -> None:
+    def join(self, caller: IMediaLeg, called: IMediaLeg, call: str) -> None:
         """Relay between two legs from now on."""
-        if not isinstance(one, MediaLeg) or not isinstance(other, MediaLeg):
+        if not isinstance(caller, MediaLeg) or not isinstance(called, MediaLeg):
             raise TypeError("legs of another media plane cannot be joined here")
-        one.join(other)
-        other.join(one)
+        one, other = (self._taps and self._taps(call)) or (None, None)
+        caller.join(called, one)
+        called.join(caller, other)
 
     def _bind(self, port: int, leg: MediaLeg) -> list[IListeningPort] | None:
         bound: list[IListeningPort] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from twisted.internet.interfaces import IReactorTime, ISystemHandle
 from twisted.internet.protocol import DatagramProtocol
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from skypetrunk.wire.sdes import MasterKey
 
 Receive = Callable[[bytes, "Address"], None]
+
+Show = Callable[[bytes, float], bool]
+"""Gets each plain RTP packet of a leg's peer, and its time; false: it wants no more.  Never raises."""
 
 UNSENT = "unsent"
 """The counter of packets that the system did not take: no route, buffer full, peer's port closed."""
@@ -85,6 +88,44 @@ class MediaPort(DatagramProtocol):
         raise OSError("the port is not bound")
 
 
+class Onward(Protocol):
+    """Where a leg hands what its peer sent: the other leg, or what stands before it."""
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """See L{MediaLeg.sendRTP}."""
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """See L{MediaLeg.sendRTCP}."""
+
+
+class Tapped:
+    """
+    Stands between two legs of a call that somebody looks at, in one direction.  Calls without one have
+    nothing of it, not even a question for each packet.
+    """
+
+    __slots__ = ("_leg", "_other", "_show")
+
+    def __init__(self, leg: MediaLeg, other: MediaLeg, show: Show) -> None:
+        """
+        @param leg: whose peer's packets are shown.
+        @param other: where they go.
+        """
+        self._leg = leg
+        self._other = other
+        self._show = show
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """The call comes first."""
+        self._other.sendRTP(packet, header, now)
+        if not self._show(packet, now):
+            self._leg.untap(self)
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """It is not shown."""
+        self._other.sendRTCP(compound)
+
+
 @implementer(IMediaLeg)
 class MediaLeg(ABC):
     """
@@ -114,6 +155,7 @@ class MediaLeg(ABC):
         self._seconds = clock.seconds
         self._giveBack = giveBack
         self._other: MediaLeg | None = None
+        self._onward: Onward | None = None
         self._sending = True
         self._released = False
         self._failed = False
@@ -132,11 +174,21 @@ class MediaLeg(ABC):
         self._family = literal(host).version
         self.address = MediaAddress(advertised, port, port + 1)
 
-    def join(self, other: MediaLeg | None) -> None:
-        """Hand what comes in to C{other} from now on."""
+    def join(self, other: MediaLeg | None, show: Show | None = None) -> None:
+        """
+        Hand what comes in to C{other} from now on.
+
+        @param show: gets the RTP of it too.
+        """
         before, self._other = self._other, other
+        self._onward = other if other is None or show is None else Tapped(self, other, show)
         if before is not None and before is not other and before._other is self:
-            before._other = None
+            before._other = before._onward = None
+
+    def untap(self, tapped: Tapped) -> None:
+        """C{tapped} has no more to do."""
+        if self._onward is tapped:
+            self._onward = self._other
 
     def setRemote(self, address: MediaAddress | None) -> None:
         """

@@ -133,8 +133,8 @@ class SecureLeg(MediaLeg):
         self._rtp.authenticated(address, now)
         header = parseRTP(plain)
         received.reception.received(header, now)
-        if self._other is not None:
-            self._other.sendRTP(plain, header, now)
+        if self._onward is not None:
+            self._onward.sendRTP(plain, header, now)
 
     def rtcpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTCP port."""
@@ -149,8 +149,8 @@ class SecureLeg(MediaLeg):
             plain = self._stream.reportsToSource(plain)
         else:
             parseRTCP(plain)
-        if plain and self._other is not None:
-            self._other.sendRTCP(plain)
+        if plain and self._onward is not None:
+            self._onward.sendRTCP(plain)
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """Send a packet of the other side in our own stream."""

@@ -27,6 +27,7 @@ from skypetrunk.interfaces import (
     ICallPolicy,
     ICallRecordSink,
     IDialogObserver,
+    IMediaTaps,
     INumberPlan,
     IPBXDialect,
     IVendorPlugin,
@@ -34,7 +35,7 @@ from skypetrunk.interfaces import (
 from skypetrunk.service.plugin_table import PluginConfiguration
 from twisted import plugins as dropins
 
-_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IPBXDialect, IPBX)
+_JOINTS = (ICallPolicy, ICallRecordSink, IDialogObserver, INumberPlan, IPBXDialect, IPBX, IMediaTaps)
 
 
 @define
@@ -51,6 +52,7 @@ class Vendors:
     numbers: dict[str, INumberPlan] = field(factory=dict)
     dialects: dict[str, IPBXDialect] = field(factory=dict)
     pbxes: dict[str, IPBX] = field(factory=dict)
+    taps: dict[str, IMediaTaps] = field(factory=dict)
     services: dict[str, IService] = field(factory=dict)
 
 
@@ -187,6 +189,8 @@ def _sort(vendors: Vendors, name: str, made: Any) -> None:
         vendors.dialects[name] = made
     if IPBX.providedBy(made):
         vendors.pbxes[name] = made
+    if IMediaTaps.providedBy(made):
+        vendors.taps[name] = made
     if IService.providedBy(made):
         vendors.services[name] = made
 

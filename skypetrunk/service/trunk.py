@@ -35,6 +35,7 @@ from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.in_process import InProcessPBX
 from skypetrunk.service.instance import instanceURN, machineID
 from skypetrunk.service.limits import CallLimits
+from skypetrunk.service.media_taps import MediaTaps
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.overload import LoadMeter
 from skypetrunk.service.plugins import checkChosen, createVendors
@@ -92,12 +93,15 @@ class Skypetrunk(MultiService):
         media, numbers = configuration.media, configuration.numbers
         self.book = CallBook(reactor.seconds)
         clock = QueuedClock(reactor, (timers.t1, RINGING_SECONDS, INTERVAL))
-        self.plane = MediaPlane(reactor, clock, media.address, media.advertise, media.ports, os.urandom)
         self._vendors = createVendors(configuration.plugins, reactor, configuration.path.absolute().parent)
         checkChosen(
             self._vendors,
             {each.name: each.dialect for each in configuration.pbxes if each.dialect},
             {each.name: each.plugin for each in configuration.pbxes if each.plugin},
+        )
+        taps = MediaTaps(self._vendors.taps)
+        self.plane = MediaPlane(
+            reactor, clock, media.address, media.advertise, media.ports, os.urandom, taps.find
         )
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
         plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
@@ -117,7 +121,7 @@ class Skypetrunk(MultiService):
             plan,
             Policies(self._vendors.policies),
             RouteTable(configuration.routes, sides, plan),
-            [self.book, self.limits, self.records, *observers, *watching],
+            [self.book, self.limits, self.records, taps, *observers, *watching],
             gate=self.limits,
             silence=media.silence,
         )

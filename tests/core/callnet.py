@@ -64,6 +64,8 @@ class RecordingMediaLeg:
         self.address = MediaAddress("198.51.100.1", port, port + 1)
         self.events: list[tuple[object, ...]] = []
         self.joined: RecordingMediaLeg | None = None
+        self.calling = False
+        self.call = ""
         self.released = False
 
     def setRemote(self, address: MediaAddress | None) -> None:
@@ -117,10 +119,12 @@ class RecordingMediaPlane:
         self.legs.append(leg)
         return leg
 
-    def join(self, one: IMediaLeg, other: IMediaLeg) -> None:
+    def join(self, caller: IMediaLeg, called: IMediaLeg, call: str) -> None:
         """Record it."""
-        assert isinstance(one, RecordingMediaLeg) and isinstance(other, RecordingMediaLeg)
-        one.joined, other.joined = other, one
+        assert isinstance(caller, RecordingMediaLeg) and isinstance(called, RecordingMediaLeg)
+        caller.joined, called.joined = called, caller
+        caller.calling, called.calling = True, False
+        caller.call = called.call = call
 
     @property
     def open(self) -> int:

@@ -247,6 +247,10 @@ class Blind(TransferCase):
         self.assertEqual(self.called.got()[0], "ACK")
         old, target = self.net.plane.legs[1], self.net.plane.legs[2]
         self.assertIs(old.joined, target)
+        _, new = self.net.observer.events[2]
+        assert isinstance(new, CallRequest)
+        # Whoever listens to calls hears it as the new one, whose caller is the transferee.
+        self.assertEqual((old.call, old.calling), (new.call, True))
         self.assertFalse(old.released)
         self.assertTrue(self.net.plane.legs[0].released)
         [ended] = self.net.observer.ended
@@ -272,10 +276,14 @@ class Blind(TransferCase):
     def test_early(self) -> None:
         """Early media of the target is heard by the transferee; the referrer hears it again if that fails."""
         invite = self.ringing()
+        first, transferee = self.net.plane.legs[:2]
+        call = first.call
         self.called.answers(invite, 183, self.description(self.called))
-        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[2])
+        self.assertIs(transferee.joined, self.net.plane.legs[2])
+        self.assertNotEqual(transferee.call, call)
         self.called.answers(invite, 486)
-        self.assertIs(self.net.plane.legs[1].joined, self.net.plane.legs[0])
+        self.assertIs(transferee.joined, first)
+        self.assertEqual((transferee.call, transferee.calling), (call, False))
         self.assertTrue(self.net.plane.legs[2].released)
 
     def test_failed(self) -> None:

@@ -18,6 +18,7 @@ from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import LegStatistics, MediaAddress
 from skypetrunk.media import MediaPlane
 from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.relay import Show
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.srtp import protector, unprotector
 from skypetrunk.wire.rtp import RTPHeader, parseRTP, writeHeader
@@ -212,17 +213,20 @@ class Call:
     @ivar peer: the carrier.
     """
 
-    def __init__(self, suite: str = SUITE, ready: bool = True) -> None:
+    def __init__(
+        self,
+        suite: str = SUITE,
+        ready: bool = True,
+        taps: Callable[[str], tuple[Show, Show] | None] | None = None,
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.network = MemoryNetwork()
-        self.plane = MediaPlane(
-            self.network, self.clock, "192.0.2.1", None, ports=(20000, 20099), entropy=entropy()
-        )
+        self.plane = MediaPlane(self.network, self.clock, "192.0.2.1", None, (20000, 20099), entropy(), taps)
         plain, secure = self.plane.allocate("pbx", False), self.plane.allocate("carrier", True)
         assert isinstance(plain, PlainLeg) and isinstance(secure, SecureLeg)
         self.plain, self.secure = plain, secure
-        self.plane.join(plain, secure)
+        self.plane.join(plain, secure, "call")
         self.peer = SecurePeer(key(2), key(1), suite)
         self.suite = suite
         if ready:

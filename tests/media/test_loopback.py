@@ -67,7 +67,7 @@ class LoopbackTests(TestCase):
         self.pbx, self.carrier = self.peer(), self.peer()
         self.plane = MediaPlane(reactor, reactor, self.host, None, (20000, 29999), os.urandom)  # type: ignore[arg-type]
         self.plain, self.secure = self.leg(False), self.leg(True)
-        self.plane.join(self.plain, self.secure)
+        self.plane.join(self.plain, self.secure, "call")
         self.srtp = SecurePeer(key(2), key(1))
         self.plain.setRemote(self.address(self.pbx))
         self.secure.setRemoteKey(SUITE, key(2))

@@ -137,7 +137,7 @@ class PlainLegTests(SynchronousTestCase):
         """Any two legs can be joined; the one joined before is let go."""
         other = self.call.plane.allocate("other", False)
         other.setRemote(MediaAddress("192.0.2.50", 5000, 5001))
-        self.call.plane.join(self.leg, other)
+        self.call.plane.join(self.leg, other, "call")
         self.call.fromPBX(rtp(1))
         (sent,) = self.call.network.take()
         self.assertEqual(

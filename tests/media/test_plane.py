@@ -124,7 +124,7 @@ class PlaneTests(SynchronousTestCase):
     def test_strangeLeg(self) -> None:
         """Legs of another implementation cannot be joined."""
         plane = self.plane(MemoryNetwork())
-        self.assertRaises(TypeError, plane.join, plane.allocate("call", False), object())
+        self.assertRaises(TypeError, plane.join, plane.allocate("call", False), object(), "call")
 
     def test_manyCalls(self) -> None:
         """A thousand calls, one after another: nothing stays behind."""
@@ -132,7 +132,7 @@ class PlaneTests(SynchronousTestCase):
         plane = self.plane(network)
         for _ in range(1000):
             one, other = plane.allocate("one", False), plane.allocate("other", True)
-            plane.join(one, other)
+            plane.join(one, other, "call")
             one.release()
             other.release()
         self.assertEqual((plane.openPorts, network.ports), (0, {}))

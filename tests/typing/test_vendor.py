@@ -21,10 +21,13 @@ from skypetrunk.interfaces import (
     ICarrierProfile,
     ICredentials,
     IDialogObserver,
+    IMediaTap,
+    IMediaTaps,
     INumberPlan,
     IPBXCallUser,
     IVendorPlugin,
     LegStatistics,
+    TappedPacket,
 )
 from skypetrunk.testing import RecordingPBXCall
 from tests.typing.vendor import (
@@ -34,6 +37,8 @@ from tests.typing.vendor import (
     Journal,
     Ledger,
     LedgerPlugin,
+    Meter,
+    Meters,
     OfficeHours,
     RegionalCarrier,
     Vault,
@@ -55,6 +60,8 @@ class VendorTests(SynchronousTestCase):
             (ICarrierProfile, RegionalCarrier()),
             (ICallRecordSink, Ledger()),
             (IPBX, Announcements()),
+            (IMediaTap, Meter()),
+            (IMediaTaps, Meters()),
             (IPBXCallUser, Announcement(RecordingPBXCall())),
             (IVendorPlugin, LedgerPlugin()),
         ):
@@ -91,6 +98,18 @@ class VendorTests(SynchronousTestCase):
             self.assertEqual(call.events, [("answer",), ("hangUp",)])
             self.assertEqual((len(call.media.played), user.keys), (played, key))
         self.assertRaises(CallRefused, pbx.callReceived, RecordingPBXCall("anonymous"))
+
+    def test_meters(self) -> None:
+        """Only the office; each side by itself."""
+        meters = Meters()
+        self.assertIsNone(meters.tap(CallRequest("c2", "1", "2", "carrier", ("office",))))
+        tap = meters.tap(_REQUEST)
+        assert tap is not None
+        for packet in (TappedPacket(bytes(172), True, 1.0), TappedPacket(bytes(12), False, 1.0)):
+            tap.packetReceived(packet)
+        tap.ended()
+        meter = meters.meters["c1"]
+        self.assertEqual((meter.octets, meter.over), ([172, 12], True))
 
     def test_secretsAreHidden(self) -> None:
         """What the vault gives out does not show itself."""

@@ -27,6 +27,8 @@ from skypetrunk.interfaces import (
     ICarrierProfile,
     ICredentials,
     IDialogObserver,
+    IMediaTap,
+    IMediaTaps,
     INumberPlan,
     IPBXCall,
     IPBXCallUser,
@@ -34,6 +36,7 @@ from skypetrunk.interfaces import (
     IPBXLine,
     IVendorPlugin,
     LegStatistics,
+    TappedPacket,
 )
 from skypetrunk.wire.grammar import Parameters
 from skypetrunk.wire.message import Request, Response
@@ -235,6 +238,44 @@ class Announcements:
         call.answer()
         self.callers.append(Announcement(call))
         return self.callers[-1]
+
+
+@implementer(IMediaTap)
+class Meter:
+    """
+    How much each side of a call says.
+
+    @ivar octets: of the caller, and of the called one.
+    @ivar over: no more will come.
+    """
+
+    def __init__(self) -> None:
+        self.octets = [0, 0]
+        self.over = False
+
+    def packetReceived(self, packet: TappedPacket) -> None:
+        """Add it."""
+        self.octets[0 if packet.fromCaller else 1] += len(packet.data)
+
+    def ended(self) -> None:
+        """That was all."""
+        self.over = True
+
+
+@implementer(IMediaTaps)
+class Meters:
+    """
+    Listens to the calls of the office.
+
+    @ivar meters: by call.
+    """
+
+    def __init__(self) -> None:
+        self.meters: dict[str, Meter] = {}
+
+    def tap(self, request: CallRequest) -> IMediaTap | None:
+        """Not to others."""
+        return self.meters.setdefault(request.call, Meter()) if request.source == "office" else None
 
 
 @implementer(IPlugin, IVendorPlugin)

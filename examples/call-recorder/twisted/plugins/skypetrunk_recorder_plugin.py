@@ -1,0 +1,25 @@
+"""What skypetrunk finds; the recorder is imported only when a configuration names it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from skypetrunk.interfaces import IVendorPlugin
+
+
+@implementer(IPlugin, IVendorPlugin)
+class RecorderPlugin:
+    """C{[[plugin]] name = "call-recorder"}."""
+
+    name: str = "call-recorder"
+
+    def create(self, reactor: object, settings: Mapping[str, object], directory: Path) -> object:
+        """The recorder of C{settings}."""
+        from skypetrunk_recorder import CallRecorder, readSettings
+
+        return CallRecorder(reactor, *readSettings(settings, directory))
+
+
+plugin = RecorderPlugin()
