@@ -428,6 +428,9 @@ class DirectionStatistics:
     @ivar jitter: of the audio at the end, as RFC 3550 section 6.4.1 has it, but in milliseconds; C{None}
         without audio of a known clock rate.
     @ivar worstJitter: the highest value that C{jitter} had.
+    @ivar codec: name in SDP of the audio received last, C{None} without any.
+    @ivar opinion: mean opinion score of listening, 1 to 4.5, by the E-model (ITU-T G.107) from codec and
+        loss; C{None} for codecs without figures: there are those of G.711 and G.729.
     """
 
     packets: int = 0
@@ -442,6 +445,8 @@ class DirectionStatistics:
     longestLoss: int = 0
     jitter: float | None = None
     worstJitter: float | None = None
+    codec: str | None = None
+    opinion: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

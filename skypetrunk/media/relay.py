@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from skypetrunk.errors import MalformedSDP, PacketRefused
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
-from skypetrunk.media.statistics import Counters, ticks
+from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
 
 if TYPE_CHECKING:
@@ -222,7 +222,8 @@ class MediaLeg(ABC):
 
     def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
         """The payload types that were offered, with their encodings."""
-        self.received.reception.ticks = ticks(encodings)
+        reception = self.received.reception
+        reception.ticks, reception.names = ticks(encodings), names(encodings)
 
     def statistics(self) -> LegStatistics:
         """Counters so far."""

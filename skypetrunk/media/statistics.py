@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skypetrunk.interfaces import DirectionStatistics
+from skypetrunk.media.opinion import score
 from skypetrunk.wire.rtp import RTPHeader
 
 MAX_DROPOUT = 3000
@@ -21,8 +22,22 @@ SOURCES = 16
 JUMP = 2.0
 """Seconds that time stamps and clock may part from packet to packet; more is a new beginning, no jitter."""
 
-STATIC_TICKS: Mapping[int, float] = dict.fromkeys((0, 3, 4, 5, 7, 8, 9, 12, 15, 18), 1 / 8000)
-"""Seconds of a time stamp's unit, by payload types that need no a=rtpmap (RFC 3551 section 6)."""
+STATIC_NAMES: Mapping[int, str] = {
+    0: "PCMU",
+    3: "GSM",
+    4: "G723",
+    5: "DVI4",
+    7: "LPC",
+    8: "PCMA",
+    9: "G722",
+    12: "QCELP",
+    15: "G728",
+    18: "G729",
+}
+"""Codecs by payload types that need no a=rtpmap (RFC 3551 section 6), those with 8 kHz."""
+
+STATIC_TICKS: Mapping[int, float] = dict.fromkeys(STATIC_NAMES, 1 / 8000)
+"""Seconds of a unit of their time stamps."""
 
 
 def ticks(encodings: Mapping[int, str]) -> Mapping[int, float]:
@@ -43,6 +58,11 @@ def ticks(encodings: Mapping[int, str]) -> Mapping[int, float]:
     return found
 
 
+def names(encodings: Mapping[int, str]) -> Mapping[int, str]:
+    """Codecs by payload type; C{encodings} as for L{ticks}."""
+    return {**STATIC_NAMES, **{number: text.partition("/")[0] for number, text in encodings.items() if text}}
+
+
 class _Source:
     """
     Expected and received packets of one SSRC, since it began or restarted.
@@ -50,10 +70,11 @@ class _Source:
     @ivar holes: first and last of each run of missing packets that may still come, as places after the
         first packet.
     @ivar transit: when the last packet came, less its time stamp, in seconds; C{None}: no audio yet.
+    @ivar payloadType: of its audio; -1: none yet.
     @ivar jitter: seconds (RFC 3550 section 6.4.1).
     """
 
-    __slots__ = ("expected", "highest", "holes", "jitter", "received", "ssrc", "transit")
+    __slots__ = ("expected", "highest", "holes", "jitter", "payloadType", "received", "ssrc", "transit")
 
     def __init__(self, ssrc: int, sequence: int) -> None:
         self.ssrc = ssrc
@@ -62,6 +83,7 @@ class _Source:
         self.holes: list[tuple[int, int]] = []
         self.transit: float | None = None
         self.jitter = 0.0
+        self.payloadType = -1
 
     @property
     def lost(self) -> int:
@@ -92,12 +114,14 @@ class Reception:
     several at once; one that restarts begins a new one, and its losses before stay.
 
     @ivar ticks: see L{ticks}; packets of other payload types have no part in the jitter.
+    @ivar names: codecs by payload type.
     @ivar reordered: packets that came after a later one.
     @ivar duplicates: packets that came again.
     """
 
     def __init__(self) -> None:
         self.ticks = STATIC_TICKS
+        self.names = STATIC_NAMES
         self.reordered = 0
         self.duplicates = 0
         self._current: _Source | None = None
@@ -122,6 +146,7 @@ class Reception:
         tick = self.ticks.get(payloadType)
         if tick is None:
             return
+        source.payloadType = payloadType
         before = source.transit
         source.transit = transit = now - timestamp * tick
         if before is None:
@@ -182,6 +207,12 @@ class Reception:
         return max(self._longestBefore, *(source.longest for source in self._sources.values()), 0)
 
     @property
+    def codec(self) -> str | None:
+        """Of the audio heard last; C{None} without any."""
+        source = self._current
+        return None if source is None else self.names.get(source.payloadType)
+
+    @property
     def jitter(self) -> float | None:
         """Of the source heard last, in milliseconds; C{None} without audio."""
         source = self._current
@@ -213,11 +244,12 @@ class Counters:
 
     def snapshot(self) -> DirectionStatistics:
         """The counters as a value."""
+        codec, lost = self.reception.codec, self.reception.lost
         return DirectionStatistics(
             packets=self.packets,
             octets=self.octets,
             authenticated=self.authenticated,
-            lost=self.reception.lost,
+            lost=lost,
             early=self.early,
             rtcpPackets=self.rtcpPackets,
             refused=tuple(sorted((self._refused or {}).items())),
@@ -226,4 +258,6 @@ class Counters:
             longestLoss=self.reception.longestLoss,
             jitter=self.reception.jitter,
             worstJitter=self.reception.worstJitter,
+            codec=codec,
+            opinion=None if codec is None else score(codec, self.packets, lost),
         )

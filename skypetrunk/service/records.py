@@ -104,6 +104,8 @@ def _order(received: DirectionStatistics) -> str:
         parts.append(f"{received.duplicates} twice")
     if received.jitter is not None:
         parts.append(f"jitter {received.jitter:.1f} ms, {received.worstJitter:.1f} at worst")
+    if received.opinion is not None:
+        parts.append(f"MOS {received.opinion:.2f} ({received.codec})")
     return ", ".join(parts)
 
 

@@ -10,7 +10,8 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.interfaces import DirectionStatistics
-from skypetrunk.media.statistics import SOURCES, Counters, Reception, ticks
+from skypetrunk.media.opinion import score
+from skypetrunk.media.statistics import SOURCES, Counters, Reception, names, ticks
 from skypetrunk.wire.rtp import RTPHeader
 
 
@@ -220,6 +221,17 @@ class JitterTests(SynchronousTestCase):
         reception.received(header(4, 1, 5_000_320), 1060.036)
         self.assertEqual((reception.jitter, reception.worstJitter), (1.0, 1.0))
 
+    def test_codec(self) -> None:
+        """What was heard last, by SDP or by the table; digits are no codec."""
+        reception = Reception()
+        encodings = {0: "", 8: "PCMA/8000", 101: "telephone-event/8000", 111: "opus/48000/2"}
+        reception.ticks, reception.names = ticks(encodings), names(encodings)
+        found: list[str | None] = []
+        for number in (101, 0, 8, 111, 101, 77):
+            reception.received(header(len(found), 1, 0, number), 0.0)
+            found.append(reception.codec)
+        self.assertEqual(found, [None, "PCMU", "PCMA", "opus", "opus", "opus"])
+
     def test_ticks(self) -> None:
         """What SDP says goes before the table; nonsense in it does no harm."""
         found = ticks(
@@ -254,5 +266,7 @@ class CountersTests(SynchronousTestCase):
                 longestLoss=1,
                 jitter=0.0,
                 worstJitter=0.0,
+                codec="PCMA",
+                opinion=score("PCMA", 3, 1),
             ),
         )

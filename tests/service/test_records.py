@@ -101,8 +101,10 @@ class CallBookTests(SynchronousTestCase):
             duplicates=2,
             jitter=1.25,
             worstJitter=20.0,
+            codec="PCMA",
+            opinion=3.5,
         )
         self.assertIn(
-            ": 90 packets received, 9 lost (4 in a row), 3 reordered, 2 twice, jitter 1.2 ms, 20.0 at worst;",
+            ", 9 lost (4 in a row), 3 reordered, 2 twice, jitter 1.2 ms, 20.0 at worst, MOS 3.50 (PCMA);",
             evidence(replace(PLAIN, received=received)),
         )

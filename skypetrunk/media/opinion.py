@@ -1,0 +1,53 @@
+"""
+What listeners would think of a stream, by the E-model (ITU-T G.107), from its codec and loss.
+
+Delay, echo and the telephones themselves are not known here and stand at the model's own values, so it
+is an opinion of listening, not of conversing.  Receivers are taken to conceal lost G.711 packets, as all do
+today.
+"""
+
+from __future__ import annotations
+
+BEST = 93.2
+"""The rating when all is as the model supposes (G.107, the default values)."""
+
+IMPAIRMENTS = {"PCMU": (0.0, 25.1), "PCMA": (0.0, 25.1), "G729": (11.0, 19.0)}
+"""
+Ie and Bpl by codec (G.113 appendix I): the damage of the codec, and how well it bears loss.  Wideband codecs
+are judged on another scale (G.107.1), and have no figures here.
+"""
+
+
+def impairment(codec: str, loss: float) -> float | None:
+    """
+    Ie-eff of G.107 section 3.5 for losses that do not come in bursts; C{None} for a codec without figures.
+
+    @param codec: the name in SDP.
+    @param loss: the part of the packets that was lost, 0 to 1.
+    """
+    figures = IMPAIRMENTS.get(codec.upper())
+    if figures is None:
+        return None
+    ofCodec, robustness = figures
+    percent = 100 * loss
+    return ofCodec + (95 - ofCodec) * percent / (percent + robustness)
+
+
+def opinion(rating: float) -> float:
+    """The mean opinion score of a rating R (G.107 annex B), 1 to 4.5."""
+    if rating <= 0:
+        return 1.0
+    if rating >= 100:
+        return 4.5
+    # Just above 0 the polynomial falls below 1.
+    return max(1.0, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6)
+
+
+def score(codec: str, received: int, lost: int) -> float | None:
+    """
+    The mean opinion score of a stream, to two places; C{None} without packets or figures of the codec.
+
+    @param received: packets; C{lost}: those that did not come.
+    """
+    damage = impairment(codec, lost / (lost + received)) if received > 0 else None
+    return None if damage is None else round(opinion(BEST - damage), 2)
