@@ -9,7 +9,9 @@ from pathlib import Path
 #: Below 32768, where the kernel takes ports for outgoing connections; above the well-known ones.
 LOWEST, HIGHEST = 10000, 32000
 
-_given: set[int] = set()
+#: Ports that were given last, the newest last.  What took older ones ended tests ago.
+_given: dict[int, None] = {}
+_MOST_GIVEN = 8000
 
 # Two runs on one machine, or a run beside other programs, share the loopback interface and its
 # capture; so each run has its own street in 127.0.0.0/8.
@@ -40,14 +42,16 @@ def _free(address: str, port: int) -> bool:
 
 def takePorts(address: str, count: int = 1) -> int:
     """
-    The first of C{count} consecutive ports that are free for UDP and TCP at C{address}; even,
-    and never given twice by this process, at whatever address.
+    The first of C{count} consecutive ports that are free for UDP and TCP at C{address}; even, and not among
+    those that this process was given last, at whatever address.
     """
     for _ in range(500):
         first = random.randrange(LOWEST, HIGHEST - count) & ~1
         wanted = range(first, first + count)
-        if _given.isdisjoint(wanted) and all(_free(address, port) for port in wanted):
-            _given.update(wanted)
+        if _given.keys().isdisjoint(wanted) and all(_free(address, port) for port in wanted):
+            _given.update(dict.fromkeys(wanted))
+            for port in list(_given)[:-_MOST_GIVEN]:
+                del _given[port]
             return first
     raise RuntimeError(f"no {count} free ports at {address}")
 
