@@ -16,7 +16,7 @@ from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-DATA = {".py", ".toml", ".pem", ".typed"}
+DATA = {".json", ".py", ".toml", ".pem", ".typed"}
 
 
 def contents() -> list[str]:
