@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from skypetrunk.wire.address import TransportAddress
     from skypetrunk.wire.grammar import Parameters
     from skypetrunk.wire.message import Request, Response
-    from skypetrunk.wire.sdes import CryptoAttribute, InlineKey, MasterKey
+    from skypetrunk.wire.sdes import InlineKey, MasterKey
+    from skypetrunk.wire.sdp import SessionDescription
     from skypetrunk.wire.secret import Secret
     from skypetrunk.wire.uri import SIPURI
 
@@ -497,10 +498,11 @@ class IMediaLeg(Interface):
         @param encodings: each with what C{a=rtpmap} says of it, C{"opus/48000/2"}; empty without one.
         """
 
-    def setLocalKey(suite: str, key: MasterKey) -> None:
+    def setLocalKey(suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """
         The key we protect with.  The same key again changes nothing: its context is made once.
 
+        @param ssrc: of the stream under it, where it was told to the peer; C{None}: any.
         @raise StreamLost: this key was replaced before and may never be used again.
         """
 
@@ -584,33 +586,46 @@ class IMediaTaps(Interface):
 
 
 class IKeyAgreement(Interface):
-    """The SRTP keys of one leg in its SDP (RFC 4568).  A leg keeps one for its whole life."""
+    """
+    The SRTP keys of one leg in its SDP: C{a=crypto} (RFC 4568) or C{a=key-mgmt} (RFC 4567).  A leg keeps one
+    for its whole life.
+    """
 
-    def offer(fresh: bool = False) -> tuple[CryptoAttribute, ...]:
+    def offer(fresh: bool = False) -> tuple[tuple[str, str | None], ...]:
         """
-        Lines for an offer.  The key of a suite stays the same over all offers of a leg.
+        Attributes for the audio stream of an offer.  Our key stays the same over the offers of a leg.
 
         @param fresh: but for this one: a new key, which replaces the other when it is agreed.
         """
 
-    def answered(lines: Sequence[CryptoAttribute]) -> KeyPair:
+    def repeat(
+        written: Sequence[tuple[str, str | None]],
+    ) -> tuple[tuple[str, str | None], ...]:
         """
-        The peer answered our last offer with C{lines}.  Nothing is agreed until L{agree}.
+        All attributes of our audio stream that stands, as they are offered again: the same where these keys
+        can be.
+        """
 
-        @raise KeyAgreementFailed: none or several lines, a tag or suite that was not offered.
+    def answered(answer: SessionDescription, audio: int) -> KeyPair:
+        """
+        The peer answered our last offer.  Nothing is agreed until L{agree}.
+
+        @param audio: place of the audio stream.
+        @raise KeyAgreementFailed: no key, or none that goes with the offer.
         """
 
-    def answer(lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
+    def answer(
+        offer: SessionDescription, audio: int
+    ) -> tuple[tuple[tuple[str, str | None], ...], KeyPair]:
         """
-        Choose from an offer's C{lines} (usable ones in the peer's order) and make our line.
-        The same lines give the same choice.  Nothing is agreed until L{agree}: the offer
-        may yet be refused.
+        Choose from an offer, and make the attributes of our answer.  The same offer gives the same choice.
+        Nothing is agreed until L{agree}: the offer may yet be refused.
 
         @raise KeyAgreementFailed: nothing usable.
         """
 
     def agree(pair: KeyPair) -> None:
-        """C{pair} is in use from now on; the key of the suite that was in use before is given up."""
+        """C{pair} is in use from now on; a key that was in use before, and is not now, is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -634,6 +649,7 @@ class KeyPair:
     @ivar remote: the first, where the peer has several.
     @ivar lifetime: packets that the remote keys are good for together; C{None}: the peer does not say.
     @ivar declared: what the peer says beside one key; C{None} where that is nothing.
+    @ivar ssrc: of our stream, where the peer was told; else C{None}.
     """
 
     suite: str
@@ -641,6 +657,7 @@ class KeyPair:
     remote: MasterKey
     lifetime: int | None = None
     declared: DeclaredKeys | None = None
+    ssrc: int | None = None
 
 
 # A PBX in this process

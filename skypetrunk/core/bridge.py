@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from skypetrunk.core.answers import refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
 from skypetrunk.core.dialog import MAX_FORWARDS
 from skypetrunk.core.exchange import Exchange
@@ -128,7 +129,9 @@ class Bridge(Transferable):
 
     def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
         media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure)
-        keys = SecurityDescriptions(side.suites, self._entropy) if side.secure else None
+        keys = None
+        if side.secure:
+            keys = CryptoAttributes(SecurityDescriptions(side.suites, self._entropy))
         session = Session(media, keys, self._entropy, side.offerAttributes)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.

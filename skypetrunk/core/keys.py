@@ -1,5 +1,5 @@
 """
-SRTP keys agreed in SDP by security descriptions (SDES, RFC 4568): the L{IKeyAgreement} of one leg.
+SRTP keys agreed by security descriptions (SDES, RFC 4568): which line of a leg's SDP is taken, and its key.
 
 A suite's key is made once for a leg and repeated in every later offer and answer, so that
 the context that protects with it is never made twice (RFC 4568 section 6.4).
@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from zope.interface import implementer
-
 from skypetrunk.errors import KeyAgreementFailed
-from skypetrunk.interfaces import DeclaredKeys, IKeyAgreement, IMediaLeg, KeyPair
+from skypetrunk.interfaces import DeclaredKeys, IMediaLeg, KeyPair
 from skypetrunk.wire.sdes import (
     SUITES,
     CryptoAttribute,
@@ -37,7 +35,6 @@ MOST_REASONS = 4
 """Lines whose trouble is told."""
 
 
-@implementer(IKeyAgreement)
 class SecurityDescriptions:
     """
     SDES for one leg.
@@ -173,8 +170,8 @@ class KeyUses:
 
 def troubles(values: Iterable[str], weakening: bool) -> str:
     """
-    What is wrong with C{a=crypto} lines that are no use to L{IKeyAgreement}, in words and without any key;
-    empty if nothing is.
+    What is wrong with C{a=crypto} lines that are no use to L{SecurityDescriptions}, in words and without any
+    key; empty if nothing is.
 
     @param weakening: tell also of those that can be read, and ask for less security.
     """

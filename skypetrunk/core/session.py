@@ -25,8 +25,8 @@ from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.multipart import partOf
 from skypetrunk.wire.offer_answer import RULES, brokenRules
-from skypetrunk.wire.sdes import CryptoAttribute, usableCrypto
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
+from skypetrunk.wire.sdp_lines import Attribute
 
 SDP_TYPE = "application/sdp"
 MULTIPART = "multipart/mixed"
@@ -45,11 +45,6 @@ class _Standing:
     said: AudioStream
     heard: SessionDescription
     offered: bool
-
-    def suite(self, audio: int) -> str:
-        """The suite in use: whichever of the two was the answer has one crypto line."""
-        lines = [usableCrypto(each.media[audio].crypto) for each in (self.written, self.heard)]
-        return min(lines, key=len)[0].suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +88,14 @@ class Session:
         self._agreed: tuple[tuple[_Slot, ...], int] | None = None
         self._offered: SessionDescription | None = None
         self._offer: SessionDescription | None = None
-        self._crypto: tuple[CryptoAttribute, ...] = ()
         self._said: AudioStream | None = None
         self._heard: SessionDescription | None = None
         self._standing: _Standing | None = None
-        self._repeated: str | None = None
         self._ours = False
 
     def forget(self) -> None:
         """The pending exchange came to nothing: what was agreed before stands (RFC 3261 section 14.1)."""
-        self._offered = self._repeated = None
+        self._offered = None
         self.refused()
 
     def refused(self) -> None:
@@ -113,9 +106,8 @@ class Session:
 
     def close(self) -> None:
         """The leg is over: keys and descriptions are let go, though its INVITE is remembered for 64*T1."""
-        self._keys = self._standing = self._agreed = self._repeated = None
+        self._keys = self._standing = self._agreed = None
         self._written = self._offered = self._offer = self._heard = self._said = None
-        self._crypto = ()
         self.uses.forget()
 
     # We offer
@@ -126,12 +118,12 @@ class Session:
 
         @param freshKey: with a new key of ours, where the media is SRTP.
         """
-        crypto = self._keys.offer(freshKey) if self._keys is not None else ()
+        keys = self._keys.offer(freshKey) if self._keys is not None else ()
         if not self._slots:
             self._slots = (_Slot("audio", self._protocol, stream.formats),)
             self._audio = 0
         self._said = stream
-        self._offered = self._write(stream, crypto, self._asked)
+        self._offered = self._write(stream, (*keys, *self._asked))
         return self._offered.encode()
 
     def answerReceived(self, body: bytes) -> AudioStream:
@@ -158,23 +150,13 @@ class Session:
             if not any(rule.startswith("crypto") for rule in broken):
                 raise MalformedSDP(text)
             raise _toldMore(KeyAgreementFailed(text), troubles(audio.crypto, weakening=True))
-        pair = self._answeredPair(usableCrypto(audio.crypto))
+        pair = self._keys.answered(answer, self._audio) if self._keys is not None else None
         stream = streamOf(audio)
         direction = limited(stream.direction, self._offered.media[self._audio].direction)
         offered = self._offered.media[self._audio]
         self._settle(audio, pair, sending=direction in RECEIVES, formats=offered.formats)
         self._heard, self._ours = answer, True
         return replace(stream, direction=direction)
-
-    def _answeredPair(self, lines: Sequence[CryptoAttribute]) -> KeyPair | None:
-        if self._keys is None:
-            return None
-        if self._repeated is None:
-            return self._keys.answered(lines)
-        # The lines repeated may be older than the last offer that the keys know; the rules were checked.
-        if lines[0].suite != self._repeated:
-            raise KeyAgreementFailed(f"a refresh goes from {self._repeated} to {lines[0].suite}")
-        return self._keys.answer(lines)[1]
 
     def _tolerates(self, rule: str) -> bool:
         """A direction is put right by L{limited}; crypto lines under clear media mean nothing."""
@@ -183,7 +165,7 @@ class Session:
     def answered(self) -> None:
         """The final answer is in; later ones are out of place."""
         self._stand()
-        self._offered = self._repeated = None
+        self._offered = None
 
     # The peer offers
 
@@ -195,14 +177,13 @@ class Session:
         @raise KeyAgreementFailed: only clear media is offered to a secure leg, or no usable key.
         """
         offer = parseSDP(body, keepLines=False)
-        index, crypto = self._choose(offer)
+        index = self._choose(offer)
         self._offer = offer
-        self._crypto = crypto
         self._audio = index
         self._slots = tuple(_Slot(line.kind, line.protocol, line.formats) for line in offer.media)
         return streamOf(offer.media[index])
 
-    def _choose(self, offer: SessionDescription) -> tuple[int, tuple[CryptoAttribute, ...]]:
+    def _choose(self, offer: SessionDescription) -> int:
         """The first line of those that can be taken; the one in use before all others."""
         trouble: Exception | None = None
         places = sorted(enumerate(offer.media), key=lambda each: each[0] != self._audio)
@@ -215,18 +196,14 @@ class Session:
                         f"wanted {self._protocol}, the offer has {line.protocol}", warning=302
                     )
                 continue
-            crypto = usableCrypto(line.crypto)
             try:
                 remoteOf(line, self.media.address.host)
                 if self._keys is not None:
-                    self._keys.answer(crypto)
-            except KeyAgreementFailed as failure:
-                trouble = _toldMore(failure, troubles(line.crypto, weakening=False))
-                continue
-            except MalformedSDP as failure:
+                    self._keys.answer(offer, index)
+            except (KeyAgreementFailed, MalformedSDP) as failure:
                 trouble = failure
                 continue
-            return index, crypto
+            return index
         text = f"the offer has no usable audio line, wanted {self._protocol}"
         raise trouble or MalformedSDP(text, warning=304)
 
@@ -240,15 +217,14 @@ class Session:
         if offer is None:
             raise MalformedSDP("an answer without an offer")
         line = offer.media[self._audio]
-        crypto: tuple[CryptoAttribute, ...] = ()
+        keys: tuple[Attribute, ...] = ()
         pair = None
         if self._keys is not None:
-            ours, pair = self._keys.answer(self._crypto)
-            crypto = (ours,)
+            keys, pair = self._keys.answer(offer, self._audio)
         direction = limited(stream.direction, streamOf(line).direction)
         self._settle(line, pair, sending=direction in SENDS, formats=line.formats)
         self._said, self._heard, self._ours = stream, offer, False
-        return self._write(replace(stream, direction=direction), crypto).encode()
+        return self._write(replace(stream, direction=direction), keys).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
@@ -313,12 +289,18 @@ class Session:
         return answer
 
     def repeatOffer(self) -> bytes:
-        """Our description that stands, as an offer: the same octets unless another one was tried since."""
+        """
+        Our description that stands, as an offer: the same octets unless another one was tried since, or its
+        keys cannot be offered again.
+        """
         assert self._standing is not None
         standing = self._standing.written
         self._said = self._standing.said
         if self._keys is not None:
-            self._repeated = self._standing.suite(self._audio)
+            media = list(standing.media)
+            audio = media[self._audio]
+            media[self._audio] = replace(audio, attributes=self._keys.repeat(audio.attributes))
+            standing = replace(standing, media=tuple(media))
         self._offered = self._versioned(
             replace(standing, origin=replace(standing.origin, version=str(self._version)))
         )
@@ -339,15 +321,10 @@ class Session:
             self._keys.agree(pair)
             self.uses.settled(pair, self.media)
             self.media.setRemoteKey(pair.suite, pair.remote, pair.declared)
-            self.media.setLocalKey(pair.suite, pair.local)
+            self.media.setLocalKey(pair.suite, pair.local, pair.ssrc)
         self._agreed = (self._slots, self._audio)
 
-    def _write(
-        self,
-        stream: AudioStream,
-        crypto: tuple[CryptoAttribute, ...],
-        more: Sequence[tuple[str, str | None]] = (),
-    ) -> SessionDescription:
+    def _write(self, stream: AudioStream, more: Sequence[Attribute]) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
         media = []
@@ -355,8 +332,7 @@ class Session:
             if index != self._audio:
                 media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
                 continue
-            attributes = list(stream.attributes)
-            attributes += [*(("crypto", line.encode()) for line in crypto), *more]
+            attributes = [*stream.attributes, *more]
             if address.rtcpPort != address.port + 1:
                 attributes.append(("rtcp", str(address.rtcpPort)))
             attributes.append((stream.direction, None))

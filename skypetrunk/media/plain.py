@@ -82,7 +82,7 @@ class PlainLeg(MediaLeg):
         if kept:
             self._transmitRTCP(kept, destination)
 
-    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+    def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """There is no key here."""
         raise LocalError(f"{self.name} is a plain leg")
 

@@ -295,7 +295,7 @@ class MediaLeg(ABC):
         """The other side's peer sent an RTCP compound.  Raises L{PacketRefused} for what is malformed."""
 
     @abstractmethod
-    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+    def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """The key we protect with."""
 
     @abstractmethod

@@ -84,7 +84,7 @@ class SecureLeg(MediaLeg):
         free = [number for number in range(127, 95, -1) if number not in encodings]
         self._keepAliveType = free[0] if free else 127
 
-    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+    def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """
         The key we protect with.  Its context is made here, once.
 
@@ -99,7 +99,7 @@ class SecureLeg(MediaLeg):
         self._usedKeys += (identity,)
         self._localKey = identity
         self._suite = suite
-        self._stream = OutboundStream(guard, self._entropy, self._cname)
+        self._stream = OutboundStream(guard, self._entropy, self._cname, ssrc)
         self._wayKnown()
 
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:

@@ -41,15 +41,18 @@ class OutboundStream:
     @ivar octets: payload octets of them.
     """
 
-    def __init__(self, guard: IPacketGuard, entropy: Callable[[int], bytes], cname: bytes) -> None:
+    def __init__(
+        self, guard: IPacketGuard, entropy: Callable[[int], bytes], cname: bytes, ssrc: int | None = None
+    ) -> None:
         """
         @param guard: the context that protects.
         @param entropy: that many random octets.
         @param cname: what our RTCP shows instead of the source's description (RFC 7022).
+        @param ssrc: random, and known before; C{None}: made here.
         """
         self._guard = guard
         self._cname = cname
-        self.ssrc = int.from_bytes(entropy(4), "big")
+        self.ssrc = int.from_bytes(entropy(4), "big") if ssrc is None else ssrc
         self.packets = 0
         self.octets = 0
         # The first sequence number stays below 2**15, so that a receiver which misses

@@ -67,6 +67,9 @@ def _ofStream(offered: MediaDescription, answered: MediaDescription) -> set[str]
 
 def _ofKeys(offered: MediaDescription, answered: MediaDescription) -> set[str]:
     lines = answered.crypto
+    if not lines and not offered.crypto and offered.has("key-mgmt"):
+        # Keys of another protocol (RFC 4567): whoever offered them knows what goes with them.
+        return set()
     if not lines:
         # Under RTP/AVP keys are an offer that may be declined (RFC 8643 section 3.1).
         return {"crypto-missing"} if offered.isSecure or answered.isSecure else set()

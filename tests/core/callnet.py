@@ -80,9 +80,9 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("payload types", frozenset(encodings)))
 
-    def setLocalKey(self, suite: str, key: MasterKey) -> None:
+    def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """Record it."""
-        self.events.append(("local", suite, key))
+        self.events.append(("local", suite, key, *([] if ssrc is None else [ssrc])))
 
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """Record it."""

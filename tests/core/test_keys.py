@@ -8,6 +8,7 @@ from itertools import count
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.keys import SecurityDescriptions, troubles
 from skypetrunk.errors import KeyAgreementFailed
 from skypetrunk.interfaces import DeclaredKeys, IKeyAgreement
@@ -45,8 +46,8 @@ class OfferTests(SynchronousTestCase):
         self.keys = SecurityDescriptions((LONG, SHORT), countingEntropy())
 
     def test_interface(self) -> None:
-        """It is what sessions ask for."""
-        self.assertTrue(verifyObject(IKeyAgreement, self.keys))
+        """In SDP it is what sessions ask for."""
+        self.assertTrue(verifyObject(IKeyAgreement, CryptoAttributes(self.keys)))
 
     def test_offer(self) -> None:
         """One line for each suite in order of preference, each with a key of its own."""

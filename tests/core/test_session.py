@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.session import AudioStream, Session
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP, RemoteError
@@ -27,7 +28,8 @@ def session(secure: bool, suites: Sequence[str] = (LONG, SHORT)) -> tuple[Sessio
     """A session, and the media leg that it settles."""
     entropy = countingEntropy()
     media = RecordingMediaLeg("leg", secure, 20000)
-    return Session(media, SecurityDescriptions(suites, entropy) if secure else None, entropy), media
+    keys = CryptoAttributes(SecurityDescriptions(suites, entropy)) if secure else None
+    return Session(media, keys, entropy), media
 
 
 def audio(body: bytes) -> MediaDescription:

@@ -237,6 +237,16 @@ class KeyTests(SecureTestCase):
         self.assertEqual(renewed.refused, [])
         self.assertNotEqual(renewed.headers[0].ssrc, self.call.peer.headers[0].ssrc)
 
+    def test_toldSSRC(self) -> None:
+        """An SSRC that the peer was told is that of the stream under the key, and only of that."""
+        self.leg.setLocalKey(SUITE, key(3), 0x12345678)
+        self.leg.setLocalKey(SUITE, key(3), 0x12345678)
+        renewed = SecurePeer(key(2), key(3))
+        self.call.fromPBX(rtp(2))
+        for sent in self.call.network.take():
+            renewed.receive(sent.data)
+        self.assertEqual({each.ssrc for each in renewed.headers}, {0x12345678})
+
     def test_badLocalKey(self) -> None:
         """A key that cannot be used changes nothing."""
         self.assertRaises(LocalError, self.leg.setLocalKey, SUITE, MasterKey(b"short", b"salt"))

@@ -66,6 +66,13 @@ class RuleTests(SynchronousTestCase):
         plain = STREAM.replace("SAVP", "AVP")
         self.assertEqual(_broken(plain, plain + LINE), ("crypto-tag",))
 
+    def test_keysOfAnotherProtocol(self) -> None:
+        """A stream whose keys RFC 4567 carries needs no crypto line, nor can it be answered by one."""
+        managed = STREAM + "a=key-mgmt:mikey AQAA\r\n"
+        self.assertEqual(_broken(managed, managed), ())
+        self.assertEqual(_broken(managed, managed + LINE), ("crypto-tag",))
+        self.assertEqual(_broken(managed + LINE, managed), ("crypto-missing",))
+
     def test_unknownSuite(self) -> None:
         """A suite that is not known here is refused, offered or not."""
         self.assertEqual(_broken(STREAM + LINE + F8, STREAM + F8), ("crypto-invalid",))
