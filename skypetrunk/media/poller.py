@@ -61,22 +61,16 @@ class Poller:
         @param interface: literal address.
         @raise CannotListenError: the port cannot be bound.
         """
-        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-        try:
-            opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            try:
-                opened.bind((interface, port))
-            except OSError:
-                opened.close()
-                raise
-        except OSError as error:
-            raise CannotListenError(interface, port, error) from None  # type: ignore[no-untyped-call]
+        return self.adopt(boundSocket(port, interface), protocol, maxPacketSize)
+
+    def adopt(self, opened: socket.socket, protocol: Any, maxPacketSize: int) -> IListeningPort:
+        """The same with a socket that is bound, and never waits; it is ours from now on."""
         if self._epoll is None:
             self._epoll = select.epoll()
         if not self._readers:
             self._descriptor = self._epoll.fileno()
             self._reactor.addReader(self)
-        received = protocol.datagramReceived if family == socket.AF_INET else _shortened(protocol)
+        received = protocol.datagramReceived if opened.family == socket.AF_INET else _shortened(protocol)
         descriptor = opened.fileno()
         self._readers[descriptor] = (opened, maxPacketSize, received)
         self._epoll.register(descriptor, select.EPOLLIN)
@@ -85,7 +79,12 @@ class Poller:
         return listening
 
     def forget(self, descriptor: int) -> None:
-        """The socket of a port is about to be closed, which takes it out of the epoll as well."""
+        """
+        The socket of a port is about to be closed.  That alone does not take it out of the epoll where
+        another process has it, too (epoll(7)).
+        """
+        assert self._epoll is not None
+        self._epoll.unregister(descriptor)
         del self._readers[descriptor]
         if not self._readers:
             self._reactor.removeReader(self)
@@ -120,17 +119,33 @@ class Poller:
         """The reactor is done with us."""
 
 
+@implementer(IReactorUDP)
+class Binder:
+    """Opens UDP ports that are read elsewhere."""
+
+    def listenUDP(
+        self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
+    ) -> IListeningPort:
+        """As L{Poller.listenUDP}, but nothing is read."""
+        listening = PolledPort(self, boundSocket(port, interface), protocol)
+        protocol.makeConnection(listening)
+        return listening
+
+    def forget(self, descriptor: int) -> None:
+        """Nobody read it here."""
+
+
 @implementer(IListeningPort, ISystemHandle)
 class PolledPort:
     """
-    One UDP port of a L{Poller}.
+    One UDP port of a L{Poller} or a L{Binder}.
 
     @ivar maxThroughput: as Twisted's ports have it; one datagram is read at a time, whatever it says.
     """
 
     __slots__ = ("_poller", "_protocol", "_socket", "maxThroughput")
 
-    def __init__(self, poller: Poller, opened: socket.socket, protocol: Any) -> None:
+    def __init__(self, poller: Poller | Binder, opened: socket.socket, protocol: Any) -> None:
         self._poller = poller
         self._socket = opened
         self._protocol = protocol
@@ -153,6 +168,26 @@ class PolledPort:
     def getHandle(self) -> socket.socket:
         """The socket."""
         return self._socket
+
+
+def boundSocket(port: int, interface: str) -> socket.socket:
+    """
+    A UDP socket that never waits.
+
+    @param interface: literal address.
+    @raise CannotListenError: the port cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+    try:
+        opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            opened.bind((interface, port))
+        except OSError:
+            opened.close()
+            raise
+    except OSError as error:
+        raise CannotListenError(interface, port, error) from None  # type: ignore[no-untyped-call]
+    return opened
 
 
 def _shortened(protocol: Any) -> Received:

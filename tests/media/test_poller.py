@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from skypetrunk.media.poller import Poller, mediaReactor
+from skypetrunk.media.poller import Binder, Poller, boundSocket, mediaReactor
 from tests.media.doubles import MemoryNetwork
 
 
@@ -166,3 +166,31 @@ class PollerTests(SynchronousTestCase):
         self.ports[0].stopListening()
         self.ports[1].stopListening()
         self.assertEqual(self.readers.readers, [])
+
+    def test_adopted(self) -> None:
+        """A socket that was bound elsewhere is read, until it is closed here: there it is still open."""
+        bound = boundSocket(0, "127.0.0.1")
+        self.addCleanup(bound.close)
+        protocol = Heard()
+        adopted: Any = self.poller.adopt(bound.dup(), protocol, 100)
+        self.peer.sendto(b"a", bound.getsockname())
+        self.poller.doRead()
+        self.assertEqual([datagram for datagram, _ in protocol.datagrams], [b"a"])
+        adopted.stopListening()
+        self.peer.sendto(b"b", bound.getsockname())
+        assert self.poller._epoll is not None
+        self.assertEqual(self.poller._epoll.poll(0), [])
+
+    def test_binder(self) -> None:
+        """It binds, says what is taken, and reads nothing."""
+        binder, protocol = Binder(), Heard()
+        self.assertTrue(verifyObject(IReactorUDP, binder))
+        port: Any = binder.listenUDP(0, protocol, "127.0.0.1")
+        number = port.getHost().port
+        self.assertRaises(CannotListenError, binder.listenUDP, number, Heard(), "127.0.0.1")
+        self.peer.sendto(b"a", ("127.0.0.1", number))
+        self.assertEqual(port.getHandle().recvfrom(10), (b"a", self.peer.getsockname()))
+        self.assertEqual(protocol.datagrams, [])
+        port.stopListening()
+        self.assertIsNone(protocol.transport)
+        boundSocket(number, "127.0.0.1").close()
