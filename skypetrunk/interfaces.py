@@ -426,12 +426,14 @@ class DirectionStatistics:
     @ivar reordered: received after a later one; duplicates: received again, 0 on a secure leg, which refuses
         them as C{replay}.  Both are 0 for sent, as the rest here is 0 or C{None}.
     @ivar longestLoss: packets lost one after the other, at most.
+    @ivar bursts: times in which packets were lost closely together: from loss to loss, with never 16 received
+        in a row between (RFC 3611 section 4.7.2).  C{burstLost}: those lost in them, of C{burstLength}.
     @ivar jitter: of the audio at the end, as RFC 3550 section 6.4.1 has it, but in milliseconds; C{None}
         without audio of a known clock rate.
     @ivar worstJitter: the highest value that C{jitter} had.
     @ivar codec: name in SDP of the audio received last, C{None} without any.
-    @ivar opinion: mean opinion score of listening, 1 to 4.5, by the E-model (ITU-T G.107) from codec and
-        loss; C{None} for codecs without figures: there are those of G.711 and G.729.
+    @ivar opinion: mean opinion score of listening, 1 to 4.5, by the E-model (ITU-T G.107) from codec,
+        loss and its bursts; C{None} for codecs without figures: there are those of G.711 and G.729.
     """
 
     packets: int = 0
@@ -444,6 +446,9 @@ class DirectionStatistics:
     reordered: int = 0
     duplicates: int = 0
     longestLoss: int = 0
+    bursts: int = 0
+    burstLost: int = 0
+    burstLength: int = 0
     jitter: float | None = None
     worstJitter: float | None = None
     codec: str | None = None

@@ -363,6 +363,10 @@ class DialogManager:
         """Dialogs that requests can find; 0 when no call is up."""
         return len(self._legs)
 
+    def media(self) -> dict[str, tuple[LegStatistics, ...]]:
+        """What the legs of each call have seen so far, by the name of the call."""
+        return {each.request.call: each.media() for each in self._bridges}
+
     def hangUp(self, call: str, cause: str) -> bool:
         """End one call from our side; false if there is none of that name."""
         for bridge in self._bridges:

@@ -72,6 +72,10 @@ class Transferable(Crossing):
         """Who is on this leg, for a call that it makes."""
         return self._caller if leg is self._near else Caller(self.request.called, None)
 
+    def media(self) -> tuple[LegStatistics, ...]:
+        """What its legs have seen so far, those that have left it first."""
+        return (*self._statistics, *(leg.session.media.statistics() for leg in self.legs))
+
     @property
     def movable(self) -> bool:
         """The call stands, and neither a change nor a transfer of it is under way."""

@@ -18,19 +18,31 @@ are judged on another scale (G.107.1), and have no figures here.
 """
 
 
-def impairment(codec: str, loss: float) -> float | None:
+def burstRatio(loss: float, run: float) -> float:
     """
-    Ie-eff of G.107 section 3.5 for losses that do not come in bursts; C{None} for a codec without figures.
+    BurstR of G.107 section 3.5: how long losses are, beside those of chance, which have 1/(1 - loss) packets.
+
+    @param loss: the part of the packets that was lost, 0 to 1.
+    @param run: how many were lost in a row, in the mean.
+    @return: 1 at least: what is spread more evenly than chance would is heard as if it were not.
+    """
+    return max(1.0, run * (1 - loss))
+
+
+def impairment(codec: str, loss: float, bursts: float = 1.0) -> float | None:
+    """
+    Ie-eff of G.107 section 3.5; C{None} for a codec without figures.
 
     @param codec: the name in SDP.
     @param loss: the part of the packets that was lost, 0 to 1.
+    @param bursts: see L{burstRatio}.
     """
     figures = IMPAIRMENTS.get(codec.upper())
     if figures is None:
         return None
     ofCodec, robustness = figures
     percent = 100 * loss
-    return ofCodec + (95 - ofCodec) * percent / (percent + robustness)
+    return ofCodec + (95 - ofCodec) * percent / (percent / bursts + robustness)
 
 
 def opinion(rating: float) -> float:
@@ -43,11 +55,15 @@ def opinion(rating: float) -> float:
     return max(1.0, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6)
 
 
-def score(codec: str, received: int, lost: int) -> float | None:
+def score(codec: str, received: int, lost: int, runs: int = 0) -> float | None:
     """
     The mean opinion score of a stream, to two places; C{None} without packets or figures of the codec.
 
-    @param received: packets; C{lost}: those that did not come.
+    @param received: packets; C{lost}: those that did not come, C{runs}: in so many runs, 0 where that is not
+        known.
     """
-    damage = impairment(codec, lost / (lost + received)) if received > 0 else None
+    if received <= 0:
+        return None
+    loss = lost / (lost + received)
+    damage = impairment(codec, loss, burstRatio(loss, lost / runs) if runs else 1.0)
     return None if damage is None else round(opinion(BEST - damage), 2)

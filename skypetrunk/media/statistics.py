@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skypetrunk.interfaces import DirectionStatistics
+from skypetrunk.media.bursts import Bursts
 from skypetrunk.media.opinion import score
 from skypetrunk.wire.rtp import RTPHeader
 
@@ -69,18 +70,30 @@ class _Source:
 
     @ivar holes: first and last of each run of missing packets that may still come, as places after the
         first packet.
+    @ivar bursts: those that will not come any more, C{None} while there are none.
     @ivar transit: when the last packet came, less its time stamp, in seconds; C{None}: no audio yet.
     @ivar payloadType: of its audio; -1: none yet.
     @ivar jitter: seconds (RFC 3550 section 6.4.1).
     """
 
-    __slots__ = ("expected", "highest", "holes", "jitter", "payloadType", "received", "ssrc", "transit")
+    __slots__ = (
+        "bursts",
+        "expected",
+        "highest",
+        "holes",
+        "jitter",
+        "payloadType",
+        "received",
+        "ssrc",
+        "transit",
+    )
 
     def __init__(self, ssrc: int, sequence: int) -> None:
         self.ssrc = ssrc
         self.highest = sequence
         self.expected = self.received = 1
         self.holes: list[tuple[int, int]] = []
+        self.bursts: Bursts | None = None
         self.transit: float | None = None
         self.jitter = 0.0
         self.payloadType = -1
@@ -90,10 +103,19 @@ class _Source:
         """Duplicates make up for losses (A.3), never below none."""
         return max(0, self.expected - self.received)
 
-    @property
-    def longest(self) -> int:
-        """The longest of the holes."""
-        return max((last - first + 1 for first, last in self.holes), default=0)
+    def settle(self, before: int) -> None:
+        """What is missing before the place C{before} will not come any more."""
+        if self.bursts is None:
+            self.bursts = Bursts()
+        while self.holes and self.holes[0][1] < before:
+            self.bursts.add(*self.holes.pop(0))
+
+    def allBursts(self) -> Bursts:
+        """As if nothing came any more."""
+        found = Bursts() if self.bursts is None else self.bursts.copy()
+        for hole in self.holes:
+            found.add(*hole)
+        return found
 
     def fill(self, place: int) -> bool:
         """A late packet came: was it missing?  What is before the first packet was."""
@@ -127,7 +149,7 @@ class Reception:
         self._current: _Source | None = None
         self._sources: dict[int, _Source] = {}
         self._lostBefore = 0
-        self._longestBefore = 0
+        self._burstsBefore = Bursts()
         self._worst = -1.0  # no audio yet
 
     def received(self, header: RTPHeader, now: float) -> None:
@@ -168,10 +190,8 @@ class Reception:
         ahead = (sequence - source.highest) & 0xFFFF
         if 0 < ahead < MAX_DROPOUT:
             settled = source.expected - MAX_MISORDER
-            for first, last in source.holes:
-                if last < settled:
-                    self._longestBefore = max(self._longestBefore, last - first + 1)
-            source.holes = [hole for hole in source.holes if hole[1] >= settled]
+            if source.holes and source.holes[0][1] < settled:
+                source.settle(settled)
             source.holes.append((source.expected, source.expected + ahead - 2))
             source.expected += ahead
             source.highest = sequence
@@ -192,7 +212,7 @@ class Reception:
             before = self._sources.pop(next(iter(self._sources)))
         if before is not None:
             self._lostBefore += before.lost
-            self._longestBefore = max(self._longestBefore, before.longest)
+            self._burstsBefore.include(before.allBursts())
         begun = self._sources[ssrc] = _Source(ssrc, sequence)
         return begun
 
@@ -201,10 +221,12 @@ class Reception:
         """Packets expected and not received."""
         return self._lostBefore + sum(source.lost for source in self._sources.values())
 
-    @property
-    def longestLoss(self) -> int:
-        """Packets that were lost one after the other, at most."""
-        return max(self._longestBefore, *(source.longest for source in self._sources.values()), 0)
+    def bursts(self) -> Bursts:
+        """How the losses of all sources lay, as if nothing came late any more."""
+        found = self._burstsBefore.copy()
+        for source in self._sources.values():
+            found.include(source.allBursts())
+        return found
 
     @property
     def codec(self) -> str | None:
@@ -245,6 +267,7 @@ class Counters:
     def snapshot(self) -> DirectionStatistics:
         """The counters as a value."""
         codec, lost = self.reception.codec, self.reception.lost
+        bursts = self.reception.bursts()
         return DirectionStatistics(
             packets=self.packets,
             octets=self.octets,
@@ -255,9 +278,12 @@ class Counters:
             refused=tuple(sorted((self._refused or {}).items())),
             reordered=self.reception.reordered,
             duplicates=self.reception.duplicates,
-            longestLoss=self.reception.longestLoss,
+            longestLoss=bursts.longest,
+            bursts=bursts.bursts,
+            burstLost=bursts.burstLost,
+            burstLength=bursts.burstLength,
             jitter=self.reception.jitter,
             worstJitter=self.reception.worstJitter,
             codec=codec,
-            opinion=None if codec is None else score(codec, self.packets, lost),
+            opinion=None if codec is None else score(codec, self.packets, lost, bursts.runs),
         )

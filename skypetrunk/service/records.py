@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,6 @@ from zope.interface import implementer
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
-    DirectionStatistics,
     IDialogObserver,
     LegStatistics,
 )
@@ -69,11 +68,17 @@ class CallBook:
             for request, ended, media in self._ended
         ]
 
-    def up(self) -> list[dict[str, Any]]:
-        """The calls that are up, ready for JSON."""
+    def up(self, media: Mapping[str, Sequence[LegStatistics]]) -> list[dict[str, Any]]:
+        """
+        The calls that are up, ready for JSON.
+
+        @param media: what their legs have seen so far, by call.
+        """
         now = self._seconds()
         return [
-            _who(request) | {"call": call, "age": round(now - started, 3), "answered": answered is not None}
+            _who(request)
+            | {"call": call, "age": round(now - started, 3), "answered": answered is not None}
+            | {"media": [_leg(leg) for leg in media.get(call, ())]}
             for call, (request, started, answered) in self._up.items()
         ]
 
@@ -84,28 +89,37 @@ def _who(request: CallRequest) -> dict[str, Any]:
 
 def evidence(leg: LegStatistics) -> str:
     """One line that says what a media leg saw, and what of it was proved."""
-    received, sent = leg.received, leg.sent
-    refused = "".join(f", {count} refused ({reason})" for reason, count in received.refused)
-    proof = f"{leg.suite}: {received.authenticated} authenticated, " if leg.secure else "plain RTP: "
+    return legLine(_leg(leg))
+
+
+def legLine(leg: Mapping[str, Any]) -> str:
+    """L{evidence} of a leg in the status."""
+    received, sent = leg["received"], leg["sent"]
+    refused = "".join(f", {count} refused ({reason})" for reason, count in received["refused"].items())
+    proof = f"{leg['suite']}: {received['authenticated']} authenticated, " if leg["secure"] else "plain RTP: "
     return (
-        f"{leg.name}: {proof}{received.packets} packets received, {_order(received)}{refused};"
-        f" {sent.packets} sent; RTCP {received.rtcpPackets} received, {sent.rtcpPackets} sent"
+        f"{leg['name']}: {proof}{received['packets']} packets received, {_order(received)}{refused};"
+        f" {sent['packets']} sent; RTCP {received['rtcpPackets']} received, {sent['rtcpPackets']} sent"
     )
 
 
-def _order(received: DirectionStatistics) -> str:
+def _order(received: Mapping[str, Any]) -> str:
     """What was lost on the way, or came late."""
-    parts = [f"{received.lost} lost"]
-    if received.longestLoss > 1:
-        parts[0] += f" ({received.longestLoss} in a row)"
-    if received.reordered:
-        parts.append(f"{received.reordered} reordered")
-    if received.duplicates:
-        parts.append(f"{received.duplicates} twice")
-    if received.jitter is not None:
-        parts.append(f"jitter {received.jitter:.1f} ms, {received.worstJitter:.1f} at worst")
-    if received.opinion is not None:
-        parts.append(f"MOS {received.opinion:.2f} ({received.codec})")
+    lost = [f"{received['lost']} lost"]
+    if received["longestLoss"] > 1:
+        lost.append(f"{received['longestLoss']} in a row")
+    if received["bursts"]:
+        density = 100 * received["burstLost"] / received["burstLength"]
+        lost.append(f"{received['bursts']} bursts of {density:.0f} % loss")
+    parts = [lost[0] if len(lost) == 1 else f"{lost[0]} ({', '.join(lost[1:])})"]
+    if received["reordered"]:
+        parts.append(f"{received['reordered']} reordered")
+    if received["duplicates"]:
+        parts.append(f"{received['duplicates']} twice")
+    if received["jitter"] is not None:
+        parts.append(f"jitter {received['jitter']:.1f} ms, {received['worstJitter']:.1f} at worst")
+    if received["opinion"] is not None:
+        parts.append(f"MOS {received['opinion']:.2f} ({received['codec']})")
     return ", ".join(parts)
 
 

@@ -14,6 +14,7 @@ from twisted.python import usage
 
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
+from skypetrunk.service.records import legLine
 from skypetrunk.service.tls_table import EXPIRY_DAYS
 from skypetrunk.tools.options import CommandOptions
 
@@ -30,7 +31,10 @@ class Options(CommandOptions):
         ["config", "c", "trunk.toml", "The configuration file of the running trunk."],
         ["socket", "s", None, "Its control socket, instead of the one in the configuration."],
     ]
-    optFlags = [["json", None, "Print everything, as JSON."]]
+    optFlags = [
+        ["json", None, "Print everything, as JSON."],
+        ["calls", None, "For each call that is up also what its media legs have seen so far."],
+    ]
 
 
 def main(options: Options) -> int:
@@ -69,13 +73,17 @@ def main(options: Options) -> int:
     if options["json"]:
         print(json.dumps(state, indent=2))
     else:
-        for line in summary(state):
+        for line in summary(state, bool(options["calls"])):
             print(line)
     return 0 if all(trunk["up"] for trunk in state.get("trunks", {}).values()) else 1
 
 
-def summary(state: Mapping[str, Any]) -> Iterator[str]:
-    """The state in lines for people."""
+def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
+    """
+    The state in lines for people.
+
+    @param calls: with the media of those that are up.
+    """
     for name, trunk in state.get("trunks", {}).items():
         tls = trunk["tls"] or {}
         where = f" at {trunk['peer']}" if trunk["peer"] else ""
@@ -91,8 +99,8 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
         problem = f": {trunk['problem']}" if trunk["problem"] else ""
         if trunk.get("retry") is not None:
             problem += f"; next attempt in {trunk['retry']} s"
-        calls = f"{trunk['calls']} calls{_refused(trunk)}"
-        yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {calls}"
+        up = f"{trunk['calls']} calls{_refused(trunk)}"
+        yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {up}"
         for each in trunk.get("targets", ()):
             penalty = each["penalty"]
             left = f"passed over for {penalty:.0f} s" if penalty else "to be tried again"
@@ -124,6 +132,8 @@ def summary(state: Mapping[str, Any]) -> Iterator[str]:
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"
         yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"
+        for leg in call.get("media", ()) if calls else ():
+            yield f"    {legLine(leg)}"
 
 
 def _refused(neighbour: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.media.opinion import impairment, opinion, score
+from skypetrunk.media.opinion import burstRatio, impairment, opinion, score
 
 
 class OpinionTests(SynchronousTestCase):
@@ -36,6 +36,17 @@ class OpinionTests(SynchronousTestCase):
                 found = impairment(codec, percent / 100)
                 assert found is not None
                 self.assertLess(abs(found - value), 2.2, percent)
+
+    def test_bursts(self) -> None:
+        """
+        G.107 section 3.5: losses of chance have a BurstR of 1; longer ones are heard more, at the same loss.
+        """
+        self.assertAlmostEqual(burstRatio(0.2, 1 / 0.8), 1.0)
+        self.assertEqual(burstRatio(0.5, 1.0), 1.0)
+        self.assertAlmostEqual(burstRatio(0.02, 4.0), 3.92)
+        self.assertAlmostEqual(impairment("PCMA", 0.02, 2.0) or 0, 95 * 2 / (1 + 25.1))
+        self.assertEqual(score("PCMA", 95, 5, 5), score("PCMA", 95, 5))
+        self.assertEqual(score("PCMA", 95, 5, 1), round(opinion(93.2 - 95 * 5 / (5 / 4.75 + 25.1)), 2))
 
     def test_score(self) -> None:
         """A clean stream, one with loss, none, and a codec that has no figures."""

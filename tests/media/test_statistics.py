@@ -34,7 +34,7 @@ def order(sequences: Iterable[int]) -> tuple[int, int, int, int]:
     reception = Reception()
     for sequence in sequences:
         reception.received(header(sequence), 0.0)
-    return reception.lost, reception.longestLoss, reception.reordered, reception.duplicates
+    return reception.lost, reception.bursts().longest, reception.reordered, reception.duplicates
 
 
 class ReferenceA8:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +23,14 @@ SECURE = LegStatistics(
 PLAIN = LegStatistics(
     "1/office", False, None, DirectionStatistics(packets=7), DirectionStatistics(packets=10)
 )
+
+
+def legOf(leg: LegStatistics) -> Any:
+    """As it stands in the status."""
+    described = json.loads(json.dumps(asdict(leg)))
+    for direction in ("received", "sent"):
+        described[direction]["refused"] = dict(described[direction]["refused"])
+    return described
 
 
 class CallBookTests(SynchronousTestCase):
@@ -45,7 +54,7 @@ class CallBookTests(SynchronousTestCase):
         self.begin("b")
         self.clock.advance(1)
         self.assertEqual(
-            json.loads(json.dumps(self.book.up())),
+            json.loads(json.dumps(self.book.up({"a": [PLAIN], "gone": [SECURE]}))),
             [
                 {
                     "call": "a",
@@ -54,6 +63,7 @@ class CallBookTests(SynchronousTestCase):
                     "called": "+44",
                     "age": 3,
                     "answered": True,
+                    "media": [legOf(PLAIN)],
                 },
                 {
                     "call": "b",
@@ -62,11 +72,12 @@ class CallBookTests(SynchronousTestCase):
                     "called": "+44",
                     "age": 1,
                     "answered": False,
+                    "media": [],
                 },
             ],
         )
         self.book.callEnded(CallEnded("a", "hung up", None, "caller", 1.0), [SECURE, PLAIN])
-        self.assertEqual([call["call"] for call in self.book.up()], ["b"])
+        self.assertEqual([call["call"] for call in self.book.up({})], ["b"])
         [record] = json.loads(json.dumps(list(self.book.ended)))
         self.assertEqual((record["called"], record["cause"], record["duration"]), ("+44", "hung up", 1.0))
         self.assertEqual([leg["received"]["refused"] for leg in record["media"]], [{"replay": 3}, {}])
@@ -97,6 +108,9 @@ class CallBookTests(SynchronousTestCase):
             packets=90,
             lost=9,
             longestLoss=4,
+            bursts=2,
+            burstLost=8,
+            burstLength=20,
             reordered=3,
             duplicates=2,
             jitter=1.25,
@@ -105,6 +119,7 @@ class CallBookTests(SynchronousTestCase):
             opinion=3.5,
         )
         self.assertIn(
-            ", 9 lost (4 in a row), 3 reordered, 2 twice, jitter 1.2 ms, 20.0 at worst, MOS 3.50 (PCMA);",
+            ", 9 lost (4 in a row, 2 bursts of 40 % loss), 3 reordered, 2 twice,"
+            " jitter 1.2 ms, 20.0 at worst, MOS 3.50 (PCMA);",
             evidence(replace(PLAIN, received=received)),
         )

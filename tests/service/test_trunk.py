@@ -8,6 +8,7 @@ from twisted.logger import LogLevel
 from skypetrunk.lab.audio import examine
 from skypetrunk.lab.calls import Call, Phase
 from skypetrunk.service.control import ControlRefused, HangUp, PlaceCall, ask, askStatus
+from skypetrunk.tools.status import summary
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.message import Response
 from tests.net.hostile import Datagrams, Stream
@@ -100,6 +101,16 @@ class CallTests(SceneCase):
         state = await askStatus(self.reactor, path)
         self.assertEqual([call["from"] for call in state["up"]], ["office", "carrier"])
         self.assertEqual((state["calls"], state["mediaPorts"]), (2, 8))
+        for call in state["up"]:
+            names = [leg["name"].partition("/")[2] for leg in call["media"]]
+            self.assertEqual(sorted(names), ["carrier", "office"])
+            for leg in call["media"]:
+                self.assertGreaterEqual(leg["received"]["packets"], 10)
+                self.assertGreaterEqual(leg["sent"]["packets"], 10)
+                self.assertEqual((leg["received"]["codec"], leg["received"]["opinion"]), ("PCMA", 4.41))
+        lines = list(summary(state, True))
+        self.assertEqual(len([line for line in lines if "/office: plain RTP: " in line]), 2, lines)
+        self.assertEqual(len(lines) - len(list(summary(state))), 4)
         await ask(self.reactor, path, HangUp, call=state["up"][0]["call"])
         for call in out:
             await call.when(Phase.ENDED)
