@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
@@ -407,11 +408,34 @@ class ICarrierProfile(Interface):
 
 @dataclass(frozen=True, slots=True)
 class MediaAddress:
-    """A media destination, literal address: RTP and RTCP port."""
+    """
+    A media destination, literal address: RTP and RTCP port.
+
+    @ivar rtcpHost: where RTCP goes, if that is another address (RFC 3605).
+    """
 
     host: str
     port: int
     rtcpPort: int
+    rtcpHost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPath:
+    """
+    How media travels between us and one neighbour, as configured.
+
+    @ivar allow: hosts that are heard beside the one that the neighbour's SDP names.  For plain legs: on a
+        secure one whoever has the key is heard.
+    @ivar symmetric: media goes where the neighbour's comes from; else always where its SDP says.
+    """
+
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    symmetric: bool = True
+
+
+ANY_PATH = MediaPath()
+"""Where nothing is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,11 +552,12 @@ class IMediaLeg(Interface):
 class IMediaPlane(Interface):
     """Where media legs come from."""
 
-    def allocate(name: str, secure: bool) -> IMediaLeg:
+    def allocate(name: str, secure: bool, path: MediaPath = ANY_PATH) -> IMediaLeg:
         """
         Bind a pair of ports.
 
         @param name: for logs and statistics: call and side.
+        @param path: of the neighbour.
         @raise PortsExhausted: becomes 503 before anything is promised.
         """
 

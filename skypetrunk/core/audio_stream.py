@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
@@ -65,18 +65,31 @@ def remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
     @raise MalformedSDP: of the other family; or a host name, which would have to be looked up on
         nothing but the peer's word.
     """
-    host = line.address
+    host, rtcpHost = line.address, line.rtcpAddress
     if host is None or line.isHold:
         return None
+    version = literal(ours).version
+    _check(host, version)
+    remote = MediaAddress(host, line.port, line.rtcpPort or line.port)
+    if rtcpHost is None or rtcpHost == host:
+        return remote
+    try:
+        _check(rtcpHost, version)
+    except MalformedSDP:
+        # The call does not need it.
+        return remote
+    return replace(remote, rtcpHost=rtcpHost)
+
+
+def _check(host: str, version: int) -> None:
+    """Packets can be sent to C{host} from an address of this IP version."""
     try:
         theirs = literal(host)
     except ValueError:
         raise MalformedSDP(f"wanted a literal media address, seen {host[:60]!r}", warning=301) from None
     theirs = getattr(theirs, "ipv4_mapped", None) or theirs
-    version = literal(ours).version
     if theirs.version != version:
         raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}", warning=301)
-    return MediaAddress(host, line.port, line.rtcpPort or line.port)
 
 
 def limited(answer: str, offer: str) -> str:

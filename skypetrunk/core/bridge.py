@@ -128,7 +128,7 @@ class Bridge(Transferable):
         self._hangUp()
 
     def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
-        media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure)
+        media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure, side.mediaPath)
         keys = None
         if side.secure:
             keys = CryptoAttributes(SecurityDescriptions(side.suites, self._entropy))

@@ -30,6 +30,7 @@ from skypetrunk.core.servers import Servers
 from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
+    ANY_PATH,
     CallRequest,
     IChannelFinder,
     ICredentials,
@@ -103,6 +104,7 @@ class Side:
     @ivar local: where we listen for it, C{None} where we do not.
     @ivar requestHeaders: what each request to it carries beside its own.
     @ivar offerAttributes: what the audio stream of our offers to it carries beside its own.
+    @ivar mediaPath: how media travels between it and us.
     @ivar servers: where it has several; else C{finder} leads to it.
     """
 
@@ -125,6 +127,7 @@ class Side:
     local: SIPURI | None = None
     requestHeaders: Sequence[Header] = ()
     offerAttributes: Sequence[tuple[str, str | None]] = ()
+    mediaPath = ANY_PATH
     servers: Servers | None = None
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:

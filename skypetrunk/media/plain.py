@@ -1,5 +1,5 @@
 """
-The PBX side: RTP in clear, heard from the signalled host only.
+The PBX side: RTP in clear, heard from the signalled host, or where the PBX is configured to send from.
 
 The carrier's stream is passed on with its own numbers: a PBX takes a new source as any
 endpoint does, and its reports then fit the carrier's stream without translation.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import LocalError, PacketRefused
+from skypetrunk.interfaces import ANY_PATH, MediaPath
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.reports import unchanged
 from skypetrunk.media.source import SignalledSource
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
 
+STRANGE = 10
+"""Packets of a stranger that are worth a line in the log: fewer are left over from another call."""
+
 
 class PlainLeg(MediaLeg):
     """A leg without SRTP."""
@@ -32,16 +36,22 @@ class PlainLeg(MediaLeg):
     suite = None
 
     def __init__(
-        self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
+        self,
+        name: str,
+        clock: IReactorTime,
+        entropy: Callable[[int], bytes],
+        giveBack: Callable[[], None],
+        path: MediaPath = ANY_PATH,
     ) -> None:
         super().__init__(name, clock, entropy, giveBack)
-        self._rtp = SignalledSource()
-        self._rtcp = SignalledSource()
+        self._rtp = SignalledSource(path)
+        self._rtcp = SignalledSource(path)
+        self._strange = 0
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
-        if address[0] != self._rtp.host:
-            raise PacketRefused("source")
+        if address[0] != self._rtp.host and not self._rtp.allows(address[0]):
+            raise self._stranger(address)
         if len(packet) > DATAGRAM_LIMIT:
             raise PacketRefused("size")
         # What is no RTP packet must not move the latch.
@@ -58,7 +68,7 @@ class PlainLeg(MediaLeg):
 
     def rtcpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTCP port."""
-        if address[0] != self._rtcp.host:
+        if address[0] != self._rtcp.host and not self._rtcp.allows(address[0]):
             raise PacketRefused("source")
         parseRTCP(packet)
         if not self._rtcp.accepts(address, self._seconds()):
@@ -66,6 +76,19 @@ class PlainLeg(MediaLeg):
         if self._onward is not None:
             self._onward.sendRTCP(packet)
         self.received.rtcpPackets += 1
+
+    def _stranger(self, address: Address) -> PacketRefused:
+        """Nobody of the peer's sent it.  The log gets one line for a call, however many there are."""
+        self._strange += 1
+        if self._strange == STRANGE and self._rtp.host is not None:
+            self._log.warn(
+                "{leg}: audio from {host} port {port} is refused, as SDP names {signalled}",
+                leg=self.name,
+                host=address[0],
+                port=address[1],
+                signalled=self._rtp.host,
+            )
+        return PacketRefused("source")
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """Pass a packet on as it is."""

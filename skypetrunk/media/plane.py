@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EADDRINUSE
+from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUD
 from zope.interface import implementer
 
 from skypetrunk.errors import PortsExhausted
-from skypetrunk.interfaces import IMediaEndpoint, IMediaLeg, IMediaPlane
+from skypetrunk.interfaces import ANY_PATH, IMediaEndpoint, IMediaLeg, IMediaPlane, MediaPath
 from skypetrunk.media.endpoint import Endpoint
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import mediaReactor
@@ -88,13 +89,14 @@ class MediaPlane:
             ip_address(shown)
         self.openPorts = 0
 
-    def allocate(self, name: str, secure: bool) -> IMediaLeg:
+    def allocate(self, name: str, secure: bool, path: MediaPath = ANY_PATH) -> IMediaLeg:
         """
         Bind a pair of ports.
 
         @raise PortsExhausted: none is left.
         """
-        return self._allocate(SecureLeg if secure else PlainLeg, name, self._advertised[secure])
+        kind = partial(SecureLeg if secure else PlainLeg, path=path)
+        return self._allocate(kind, name, self._advertised[secure])
 
     def endpoint(self, name: str) -> IMediaEndpoint:
         """

@@ -199,22 +199,30 @@ class MediaLeg(ABC):
         if address is None or address.port == 0:
             self._signal(None, None)
             return
+        host = self._reached(address.host)
+        rtcpHost = host if address.rtcpHost is None else self._reached(address.rtcpHost)
+        if host is None:
+            self._signal(None, None)
+            return
+        rtcp = (rtcpHost, address.rtcpPort) if rtcpHost is not None and address.rtcpPort else None
+        self._signal((host, address.port), rtcp)
+
+    def _reached(self, host: str) -> str | None:
+        """A host of the peer's SDP as packets come from it; C{None} for C{0.0.0.0}."""
         try:
-            signalled = literal(address.host)
+            signalled = literal(host)
         except ValueError:
             # A name would be looked up, waiting, by the first packet sent there.
-            text = f"media address {address.host!r} is not a literal address"
+            text = f"media address {host!r} is not a literal address"
             raise MalformedSDP(text, warning=301) from None
         if isinstance(signalled, IPv6Address) and signalled.ipv4_mapped is not None:
             signalled = signalled.ipv4_mapped
         if signalled.is_unspecified:
-            self._signal(None, None)
-            return
+            return None
         if signalled.version != self._family or signalled.is_multicast:
             text = f"media address {signalled} cannot be reached from {self.address.host}"
             raise MalformedSDP(text, warning=301)
-        host = str(signalled)
-        self._signal((host, address.port), (host, address.rtcpPort) if address.rtcpPort else None)
+        return str(signalled)
 
     def setSending(self, sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import PacketRefused, StreamLost
+from skypetrunk.interfaces import ANY_PATH, MediaPath
 from skypetrunk.media.keepalive import KeepAlive
 from skypetrunk.media.own_srtp import OwnGuard
 from skypetrunk.media.relay import MediaLeg
@@ -53,12 +54,17 @@ class SecureLeg(MediaLeg):
     secure = True
 
     def __init__(
-        self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
+        self,
+        name: str,
+        clock: IReactorTime,
+        entropy: Callable[[int], bytes],
+        giveBack: Callable[[], None],
+        path: MediaPath = ANY_PATH,
     ) -> None:
         super().__init__(name, clock, entropy, giveBack)
         self._entropy = entropy
-        self._rtp = AuthenticatedSource()
-        self._rtcp = AuthenticatedSource()
+        self._rtp = AuthenticatedSource(path)
+        self._rtcp = AuthenticatedSource(path)
         self._stream: OutboundStream | None = None
         self._suite: str | None = None
         self._localKey = b""

@@ -8,6 +8,10 @@ secure side only the tag tells who sent one.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
+from skypetrunk.interfaces import ANY_PATH, MediaPath
+
 Address = tuple[str, int]
 
 SILENCE = 0.3
@@ -17,20 +21,27 @@ SETTLING = 0.5
 """Seconds after a move was signalled in which packets from the old place are still on their way."""
 
 
+_ALLOWED, _HOST, _SIGNALLED = range(3)
+"""How sure it is that a source is the peer: in an allowed network, the signalled host, the very port."""
+
+
 class SignalledSource:
     """
-    The plain side: only the signalled host is heard, from any port.  The port it sends
-    from is learned, and kept while it is in use; the signalled port goes before any other.
+    The plain side: the signalled host is heard, from any port, and hosts that are allowed besides.  Where
+    it sends from is learned, and kept while it is in use.  A source that is more surely the peer takes
+    over at once, the signalled port from all others; any other one after L{SILENCE} only.
 
     @ivar destination: where our packets go, or C{None}.
-    @ivar host: the only host that is heard, or C{None}: nobody yet.
+    @ivar host: the signalled host, or C{None}: nobody is heard yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: MediaPath = ANY_PATH) -> None:
         self.destination: Address | None = None
         self.host: str | None = None
+        self._path = path
         self._signalled: Address | None = None
         self._learned: Address | None = None
+        self._sureness = _ALLOWED
         self._heard = 0.0
 
     def signal(self, address: Address | None) -> None:
@@ -40,18 +51,34 @@ class SignalledSource:
         if address is not None:
             self.host = address[0]
 
+    def allows(self, host: str) -> bool:
+        """May C{host} be the peer, if what it sends is media?"""
+        if host == self.host:
+            return True
+        if self.host is None or not self._path.allow:
+            return False
+        if self._learned is not None and host == self._learned[0]:
+            return True
+        literal = ip_address(host)
+        return any(literal in network for network in self._path.allow)
+
     def accepts(self, address: Address, now: float) -> bool:
-        """Is a packet from C{address} at time C{now} (seconds) the peer's?"""
+        """Is a packet from C{address}, whose host is allowed, at time C{now} (seconds) the peer's?"""
         if address == self._learned:
             self._heard = now
             return True
-        if address[0] != self.host:
+        if not self.allows(address[0]):
             return False
-        if self._learned is not None and address != self._signalled and now - self._heard < SILENCE:
+        sureness = (
+            _SIGNALLED if address == self._signalled else _HOST if address[0] == self.host else _ALLOWED
+        )
+        inUse = self._learned is not None and now - self._heard < SILENCE
+        if inUse and sureness <= self._sureness:
             return False
         self._learned = address
+        self._sureness = sureness
         self._heard = now
-        if self._signalled is not None:
+        if self._signalled is not None and self._path.symmetric:
             self.destination = address
         return True
 
@@ -64,11 +91,14 @@ class AuthenticatedSource:
     for our first packet.  Packets from the old place decide again once none can be left on
     the way, since behind NAT the signalled address may be nobody's.
 
+    A peer that is not symmetric gets ours where its SDP says, wherever its own come from.
+
     @ivar destination: where our packets go, or C{None}.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: MediaPath = ANY_PATH) -> None:
         self.destination: Address | None = None
+        self._symmetric = path.symmetric
         self._signalled: Address | None = None
         self._learned: Address | None = None
         self._left: Address | None = None
@@ -88,7 +118,7 @@ class AuthenticatedSource:
 
     def authenticated(self, address: Address, now: float) -> None:
         """A packet from C{address} proved to be the peer's."""
-        if address == self._learned:
+        if address == self._learned or not self._symmetric:
             return
         if address == self._left and now - self._moved < SETTLING:
             return

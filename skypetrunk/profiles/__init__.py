@@ -63,6 +63,7 @@ class CarrierProfile:
     @ivar notice: what whoever chooses the profile has to know, or C{None}.
     @ivar servers: host names and ports, in order, that stand instead of SRV records; empty for none.
     @ivar clientCertificate: the carrier knows the trunk by a certificate of its own.
+    @ivar symmetricRTP: it receives media where it sends it from.
     """
 
     name: str
@@ -102,6 +103,7 @@ class CarrierProfile:
     userPhone: bool
     uriParameters: Parameters
     mediasec: bool
+    symmetricRTP: bool
 
 
 def profileNames() -> tuple[str, ...]:
@@ -169,6 +171,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         userPhone=table.boolean("user_phone", False),
         uriParameters=_uriParameters(table),
         mediasec=table.boolean("mediasec", False),
+        symmetricRTP=table.boolean("symmetric_rtp", True),
     )
     if profile.anonymous == "asserted" and profile.callerHeader == "none":
         table.wrong("anonymous", 'is "asserted", but caller_header is "none"', "a caller_header too")

@@ -111,6 +111,7 @@ class Carrier:
         self.side.leastExpires = configuration.profile.leastExpires
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
+        self.side.mediaPath = configuration.media.path
         self.side.transfer = configuration.transfer
         self.side.ownTransfer = configuration.carrierTransfer
         self._address = publicAddress(configuration)

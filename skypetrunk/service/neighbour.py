@@ -115,6 +115,7 @@ class PBX:
         self.side.hosts = self._hosts
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
+        self.side.mediaPath = configuration.mediaPath
         self.side.ways = max(len(configuration.addresses), 1)
         if self.side.ways > 1:
             timers = replace(timers, t1=min(timers.t1, QUICK_T1))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from skypetrunk.core.identity import CALLER_PLACES, FROM
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
+from skypetrunk.interfaces import MediaPath
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
@@ -36,6 +37,8 @@ _SIP_KEYS = (
     "dialect",
     "redirect",
     "redirect_allow",
+    "media_allow",
+    "symmetric_rtp",
 )
 
 OPTIONS_SECONDS = 30
@@ -78,6 +81,10 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
                 table.problems.warn(table.key("allow"), text)
     username, password = _readAccount(table, directory)
     redirect, redirectAllow = readRedirection(table)
+    mediaAllow = [
+        readNetwork(table, "media_allow", network)
+        for network in table.texts("media_allow", 'media_allow = ["192.0.2.0/24"]') or ()
+    ]
     return PBXConfiguration(
         name=name,
         listen=tuple(listen),
@@ -92,6 +99,10 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         password=password,
         redirect=redirect,
         redirectAllow=redirectAllow,
+        mediaPath=MediaPath(
+            allow=tuple(network for network in mediaAllow if network is not None),
+            symmetric=table.boolean("symmetric_rtp", True),
+        ),
         others=tuple(addresses[1:]),
         optionsInterval=table.integer("options_interval", 0, 3600, OPTIONS_SECONDS if addresses[1:] else 0),
         tls=readPBXTLS(

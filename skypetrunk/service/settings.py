@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from skypetrunk.interfaces import ANY_PATH, MediaPath
 from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile
 from skypetrunk.service.plugin_table import PluginConfiguration
@@ -87,10 +88,12 @@ class TrunkMedia:
 
     @ivar srtp: C{"required"}.
     @ivar suites: SRTP suites in order of preference.
+    @ivar path: how it travels.
     """
 
     srtp: str
     suites: tuple[str, ...]
+    path: MediaPath = ANY_PATH
 
 
 @frozen
@@ -194,6 +197,7 @@ class PBXConfiguration:
     @ivar emergencyStatus: status for an emergency number, which never goes to a trunk.
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
+    @ivar mediaPath: how its media travels.
     @ivar plugin: the plugin that is this PBX, in this process; C{None} for one with SIP and addresses.
     @ivar tls: set where C{listen} has a TLS address.
     @ivar dialect: the plugin that knows how it writes its messages, or C{None}.
@@ -217,6 +221,7 @@ class PBXConfiguration:
     dialect: str | None = None
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
+    mediaPath: MediaPath = ANY_PATH
     plugin: str | None = None
     tls: PBXTLSConfiguration | None = None
 

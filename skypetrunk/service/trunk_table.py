@@ -8,6 +8,7 @@ from pathlib import Path
 
 from skypetrunk.core.sides import REFUSE, TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import MediaPath
 from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
@@ -67,6 +68,7 @@ def readTrunk(
         media=TrunkMedia(
             srtp=media.choice("srtp", ("required",), "required"),
             suites=readSuites(media, kept.suites),
+            path=MediaPath(symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP)),
         ),
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,

@@ -20,6 +20,7 @@ from skypetrunk.core.transactions import Transactions
 from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import MalformedMessage, NoTarget, PortsExhausted
 from skypetrunk.interfaces import (
+    ANY_PATH,
     CallEnded,
     CallRequest,
     DeclaredKeys,
@@ -33,6 +34,7 @@ from skypetrunk.interfaces import (
     INumberPlan,
     LegStatistics,
     MediaAddress,
+    MediaPath,
 )
 from skypetrunk.interfaces import DirectionStatistics as Directions
 from skypetrunk.testing import MemoryCredentials, RecordingChannel, countingToken
@@ -66,6 +68,7 @@ class RecordingMediaLeg:
         self.joined: RecordingMediaLeg | None = None
         self.calling = False
         self.call = ""
+        self.path = ANY_PATH
         self.released = False
 
     def setRemote(self, address: MediaAddress | None) -> None:
@@ -110,12 +113,13 @@ class RecordingMediaPlane:
         self.legs: list[RecordingMediaLeg] = []
         self.left = 1000
 
-    def allocate(self, name: str, secure: bool) -> RecordingMediaLeg:
+    def allocate(self, name: str, secure: bool, path: MediaPath = ANY_PATH) -> RecordingMediaLeg:
         """The next pair of ports, as long as any are C{left}."""
         if not self.left:
             raise PortsExhausted("no media ports left")
         self.left -= 1
         leg = RecordingMediaLeg(name, secure, 20000 + 2 * len(self.legs))
+        leg.path = path
         self.legs.append(leg)
         return leg
 

@@ -9,7 +9,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.key_lifetime import LOOK_SECONDS, KeyWatch
-from skypetrunk.interfaces import DirectionStatistics, LegStatistics
+from skypetrunk.interfaces import ANY_PATH, DirectionStatistics, LegStatistics, MediaPath
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.sdes import MasterKey, parseCrypto
 from skypetrunk.wire.sdp import parseSDP
@@ -44,7 +44,7 @@ class LifetimeTests(SynchronousTestCase):
         self.clock: Clock = self.net.clock
         self.legs: list[CountingLeg] = []
 
-        def allocate(name: str, secure: bool) -> CountingLeg:
+        def allocate(name: str, secure: bool, path: MediaPath = ANY_PATH) -> CountingLeg:
             self.legs.append(CountingLeg(name, secure, 20000 + 2 * len(self.legs)))
             return self.legs[-1]
 

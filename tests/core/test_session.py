@@ -168,6 +168,20 @@ class OfferTests(SynchronousTestCase):
         media.address = MediaAddress("198.51.100.1", 20000, 30000)
         self.assertEqual(audio(ours.makeOffer(STREAM)).rtcpPort, 30000)
 
+    def test_theirRTCPElsewhere(self) -> None:
+        """The peer's RTCP may be at another port and host; a host that cannot be reached is passed over."""
+        for said, remote in (
+            ("7 IN IP4 192.0.2.99", MediaAddress("192.0.2.10", 4000, 7, "192.0.2.99")),
+            ("7 IN IP4 192.0.2.10", MediaAddress("192.0.2.10", 4000, 7)),
+            ("7", MediaAddress("192.0.2.10", 4000, 7)),
+            ("7 IN IP6 2001:db8::1", MediaAddress("192.0.2.10", 4000, 7)),
+            ("7 IN IP4 rtcp.example", MediaAddress("192.0.2.10", 4000, 7)),
+        ):
+            ours, media = session(False)
+            ours.offerReceived(sdp(f"{PCMA}a=rtcp:{said}\r\n"))
+            ours.makeAnswer(STREAM)
+            self.assertEqual(media.last("remote"), remote)
+
     def test_settled(self) -> None:
         """The answer says where the peer receives and which keys are used."""
         ours, media = session(True)

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.silence import SilenceWatch
-from skypetrunk.interfaces import DirectionStatistics, LegStatistics
+from skypetrunk.interfaces import ANY_PATH, DirectionStatistics, LegStatistics, MediaPath
 from tests.core.callnet import PCMA, CallNet, RecordingMediaLeg, sdp
 
 
@@ -33,7 +33,7 @@ class SilenceTests(SynchronousTestCase):
         manager._silence = SilenceWatch(self.clock, 100.0, lambda: manager._bridges)
         self.legs: list[SpeakingLeg] = []
 
-        def allocate(name: str, secure: bool) -> SpeakingLeg:
+        def allocate(name: str, secure: bool, path: MediaPath = ANY_PATH) -> SpeakingLeg:
             self.legs.append(SpeakingLeg(name, secure, 20000 + 2 * len(self.legs)))
             return self.legs[-1]
 

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from skypetrunk.errors import PacketRefused
-from skypetrunk.interfaces import LegStatistics, MediaAddress
+from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaAddress, MediaPath
 from skypetrunk.media import MediaPlane
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.relay import Show
@@ -218,12 +218,13 @@ class Call:
         suite: str = SUITE,
         ready: bool = True,
         taps: Callable[[str], tuple[Show, Show] | None] | None = None,
+        path: MediaPath = ANY_PATH,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.network = MemoryNetwork()
         self.plane = MediaPlane(self.network, self.clock, "192.0.2.1", None, (20000, 20099), entropy(), taps)
-        plain, secure = self.plane.allocate("pbx", False), self.plane.allocate("carrier", True)
+        plain, secure = self.plane.allocate("pbx", False, path), self.plane.allocate("carrier", True, path)
         assert isinstance(plain, PlainLeg) and isinstance(secure, SecureLeg)
         self.plain, self.secure = plain, secure
         self.plane.join(plain, secure, "call")

@@ -4,13 +4,16 @@ Tests of L{skypetrunk.media.plain}.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from twisted.internet.testing import EventLoggingObserver
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, MalformedSDP
-from skypetrunk.interfaces import IMediaLeg, MediaAddress
+from skypetrunk.interfaces import IMediaLeg, MediaAddress, MediaPath
+from skypetrunk.media.plain import STRANGE
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 from skypetrunk.wire.rtp import parseRTCP, parseRTP
 from tests.media.doubles import CARRIER, PBX, STRANGER, SUITE, Call, key, rtp
@@ -89,6 +92,61 @@ class PlainLegTests(SynchronousTestCase):
         self.call.fromCarrier(self.call.peer.protect(rtp(1)))
         self.assertEqual(self.call.receiveAll()[0].destination, PBX)
         self.assertEqual(list(events), [])
+
+    def test_strangerTold(self) -> None:
+        """One that goes on is named in the log: once, however much it sends."""
+        events = EventLoggingObserver()
+        globalLogPublisher.addObserver(events)
+        self.addCleanup(globalLogPublisher.removeObserver, events)
+        for sequence in range(STRANGE - 1):
+            self.call.fromPBX(rtp(sequence), STRANGER)
+        self.assertEqual(list(events), [])
+        for sequence in range(1000):
+            self.call.fromPBX(rtp(sequence), STRANGER)
+        (event,) = events
+        self.assertEqual(
+            formatEvent(event),
+            f"pbx: audio from {STRANGER[0]} port {STRANGER[1]} is refused, as SDP names {PBX[0]}",
+        )
+        self.assertEqual(self.refused(), {"source": 999 + STRANGE})
+
+    def test_allowed(self) -> None:
+        """A host of a configured network is heard, RTP and RTCP, until the signalled one sends."""
+        call = Call(path=MediaPath(allow=(ip_network("198.51.100.0/24"),)))
+        other = ("198.51.100.77", 4444)
+        call.fromPBX(rtp(1), other)
+        call.network.deliver(call.plain.address.rtcpPort, bytes.fromhex("80c9000100000001"), other)
+        call.fromCarrier(call.peer.protect(rtp(1)))
+        self.assertEqual(call.receiveAll()[-1].destination, other)
+        self.assertEqual(len(call.peer.plain), 1)
+        received = call.plain.statistics().received
+        self.assertEqual((received.packets, received.rtcpPackets, received.refused), (1, 1, ()))
+        call.fromPBX(rtp(2))
+        call.fromPBX(rtp(3), other)
+        self.assertEqual(dict(call.plain.statistics().received.refused), {"source": 1})
+
+    def test_asymmetric(self) -> None:
+        """A PBX that sends from another port than it receives at gets the carrier's packets where it said."""
+        call = Call(path=MediaPath(symmetric=False))
+        call.fromPBX(rtp(1), (PBX[0], 4444))
+        call.fromCarrier(call.peer.protect(rtp(1)))
+        self.assertEqual([sent.destination for sent in call.receiveAll()], [PBX])
+        self.assertEqual(len(call.peer.plain), 1)
+
+    def test_rtcpElsewhere(self) -> None:
+        """RTCP has an address of its own where the SDP says so (RFC 3605): it goes and comes there."""
+        host = "192.0.2.88"
+        self.leg.setRemote(MediaAddress(*PBX, 5001, host))
+        report = bytes.fromhex("80c9000100000001")
+        for source in ((PBX[0], 5001), (host, 5001)):
+            self.call.network.deliver(self.leg.address.rtcpPort, report, source)
+        self.assertEqual(self.leg.statistics().received.rtcpPackets, 1)
+        self.call.receiveAll()
+        self.call.network.deliver(
+            self.call.secure.address.rtcpPort, self.call.peer.protectRTCP(report), CARRIER
+        )
+        self.assertEqual([sent.destination for sent in self.call.receiveAll()], [(host, 5001)])
+        self.assertRaises(MalformedSDP, self.leg.setRemote, MediaAddress(*PBX, 5001, "2001:db8::1"))
 
     def test_hold(self) -> None:
         """On hold by C{0.0.0.0} or port 0 nothing is sent, and what comes is still relayed."""

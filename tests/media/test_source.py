@@ -4,8 +4,11 @@ Tests of L{skypetrunk.media.source}.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.interfaces import MediaPath
 from skypetrunk.media.source import SETTLING, SILENCE, AuthenticatedSource, SignalledSource
 
 SIGNALLED = ("192.0.2.10", 4000)
@@ -70,6 +73,76 @@ class SignalledSourceTests(SynchronousTestCase):
         self.assertIsNone(self.source.destination)
         self.source.signal(SIGNALLED)
         self.assertEqual(self.source.destination, SIGNALLED)
+
+
+class AllowedSourceTests(SynchronousTestCase):
+    """The plain side, where the PBX may send from other hosts."""
+
+    def setUp(self) -> None:
+        """The SDP named an address; its neighbours are allowed."""
+        self.source = SignalledSource(
+            MediaPath(allow=(ip_network("192.0.2.64/26"), ip_network("2001:db8::/32")))
+        )
+        self.source.signal(SIGNALLED)
+
+    def test_allowed(self) -> None:
+        """A host of the network is heard, and gets ours; others are not."""
+        self.assertTrue(self.source.allows(OTHER[0]))
+        self.assertTrue(self.source.accepts(OTHER, 0.0))
+        self.assertEqual(self.source.destination, OTHER)
+        for host in ("192.0.2.63", "192.0.2.128", "203.0.113.1", "2001:db9::1"):
+            self.assertFalse(self.source.allows(host))
+            self.assertFalse(self.source.accepts((host, 4000), 10.0))
+        self.assertTrue(self.source.allows("2001:db8::1%eth0"))
+
+    def test_unknown(self) -> None:
+        """Before any SDP nobody is heard, allowed or not."""
+        source = SignalledSource(MediaPath(allow=(ip_network("0.0.0.0/0"),)))
+        self.assertFalse(source.allows(OTHER[0]))
+        self.assertFalse(source.accepts(OTHER, 0.0))
+
+    def test_signalledHostFirst(self) -> None:
+        """Who came first does not win over the signalled host, and that not over the signalled port."""
+        for time, address in enumerate((OTHER, PORT, SIGNALLED)):
+            self.assertTrue(self.source.accepts(address, time / 100))
+            self.assertEqual(self.source.destination, address)
+        for address in (OTHER, PORT):
+            self.assertFalse(self.source.accepts(address, 0.03))
+
+    def test_silence(self) -> None:
+        """A source that is less surely the peer, or as surely, takes over after silence only."""
+        self.source.accepts(PORT, 0.0)
+        self.assertFalse(self.source.accepts(OTHER, SILENCE - 0.01))
+        self.assertTrue(self.source.accepts(OTHER, SILENCE))
+        other = ("192.0.2.98", 4000)
+        self.assertFalse(self.source.accepts(other, 2 * SILENCE - 0.01))
+        self.assertTrue(self.source.accepts(other, 2 * SILENCE))
+        self.assertEqual(self.source.destination, other)
+
+
+class AsymmetricSourceTests(SynchronousTestCase):
+    """A peer that does not receive where it sends from."""
+
+    def test_plain(self) -> None:
+        """It is heard from any port of its host, and gets ours where its SDP says."""
+        source = SignalledSource(MediaPath(symmetric=False))
+        source.signal(SIGNALLED)
+        self.assertTrue(source.accepts(PORT, 0.0))
+        self.assertEqual(source.destination, SIGNALLED)
+
+    def test_secure(self) -> None:
+        """The same with a key, before and after a new SDP, and after hold."""
+        source = AuthenticatedSource(MediaPath(symmetric=False))
+        source.authenticated(PORT, 0.0)
+        source.signal(SIGNALLED, 1.0)
+        source.authenticated(OTHER, 2.0)
+        self.assertEqual(source.destination, SIGNALLED)
+        source.signal(None, 3.0)
+        source.authenticated(OTHER, 4.0)
+        self.assertIsNone(source.destination)
+        source.signal(PORT2, 5.0)
+        source.authenticated(OTHER, 6.0)
+        self.assertEqual(source.destination, PORT2)
 
 
 class AuthenticatedSourceTests(SynchronousTestCase):

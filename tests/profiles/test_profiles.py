@@ -206,6 +206,11 @@ class ReadTests(SynchronousTestCase):
         (problem,) = self.problems('title = "A"\nmediasec = true\nregister = false')
         self.assertIn("mediasec: is true, but register is false", problem)
 
+    def test_symmetricRTP(self) -> None:
+        """Ours go where the carrier's come from, unless that is said not to be so."""
+        self.assertTrue(self.read('title = "A"').symmetricRTP)
+        self.assertFalse(self.read('title = "A"\nsymmetric_rtp = false').symmetricRTP)
+
     def test_problems(self) -> None:
         """All at once, with what would be right."""
         self.assertEqual(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import MediaPath
 from skypetrunk.profiles import loadProfile
 from skypetrunk.service.config import (
     DNS,
@@ -121,6 +122,23 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual((trunk.redirect, trunk.redirectAllow), ("pass", frozenset()))
         self.assertEqual(pbx.redirect, "follow")
         self.assertEqual(pbx.redirectAllow, {"gw.carrier.example", "2001:db8::1"})
+
+    def test_mediaPath(self) -> None:
+        """From where audio may come, and where ours goes."""
+        text = COMPLETE.replace(
+            "[[route]]", 'media_allow = ["192.0.2.64/26"]\nsymmetric_rtp = false\n[[route]]', 1
+        )
+        configuration, _ = self.load(text.replace("[trunk.media]", "[trunk.media]\nsymmetric_rtp = false", 1))
+        self.assertEqual(
+            configuration.pbxes[0].mediaPath, MediaPath(allow=(ip_network("192.0.2.64/26"),), symmetric=False)
+        )
+        self.assertEqual(configuration.trunks[0].media.path, MediaPath(symmetric=False))
+        problems = self.problems(
+            COMPLETE.replace("[[route]]", 'media_allow = ["192.0.2.1/24"]\n[[route]]', 1)
+        )
+        self.assertEqual(
+            problems, ['pbx.office.media_allow: "192.0.2.1/24" is no network; did you mean "192.0.2.0/24"?']
+        )
 
     def test_transfer(self) -> None:
         """What becomes of a REFER."""
