@@ -11,6 +11,12 @@ from bench.trunk import Trunk
 SECONDS = 3.0
 """How long each rate is tried."""
 
+STEADY = 40.0
+"""
+The same for what has to last: from 64*T1 on transactions of earlier calls end while new ones begin, which
+costs, too.
+"""
+
 SLOW = 0.25
 """Seconds: a rate at which 1 % of the answers take longer is more than it can carry."""
 
@@ -18,10 +24,11 @@ _STEP = 1.15
 _FIRST = 60.0
 
 
-def capacity(trunk: Trunk) -> float:
+def capacity(trunk: Trunk, seconds: float = SECONDS) -> float:
     """
     The highest rate at which every call is answered in time, in calls per second.
 
+    @param seconds: how long each rate is tried.
     @raise Failed: not even a low one.
     """
     rate, found = _FIRST, 0.0
@@ -33,7 +40,7 @@ def capacity(trunk: Trunk) -> float:
         rate = max(rate, 0.6 * rate / share)
     failures = 0
     while failures < 2:
-        outcome = trunk.caller.offer(int(rate * SECONDS), rate)
+        outcome = trunk.caller.offer(int(rate * seconds), rate)
         time.sleep(0.5)
         if outcome.clean and percentile(outcome.accepted, 99) < SLOW:
             found, failures = max(found, rate), 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.caller import percentile
-from bench.capacity import capacity
+from bench.capacity import SECONDS as TRIED
+from bench.capacity import STEADY, capacity
 from bench.table import Figure, Row
 from bench.trunk import Trunk
 
@@ -22,7 +23,7 @@ def measure(long: bool = False) -> Figure:
     seconds = LONG_SECONDS if long else SECONDS
     with Trunk(SIMULTANEOUS) as trunk:
         trunk.caller.place(50, 50, hold=False)
-        rate = SHARE * capacity(trunk)
+        rate = SHARE * capacity(trunk, STEADY if long else TRIED)
         before, idle = trunk.program.seconds(), trunk.program.waited()
         outcome = trunk.caller.offer(int(rate * seconds), rate)
         used = trunk.program.seconds() - before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -13,9 +12,6 @@ from twisted.python import usage
 
 from skypetrunk import __version__
 from skypetrunk.errors import ConfigurationError
-
-COLLECT_AFTER = 5000
-"""Objects made and not freed before the youngest are looked through: 1 ms."""
 
 
 class Options(usage.Options):
@@ -62,6 +58,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet.error import CannotListenError
     from twisted.logger import globalLogPublisher
 
+    from skypetrunk.service.collector import Collector
     from skypetrunk.service.logs import LogFilter
     from skypetrunk.service.trunk import Skypetrunk
     from skypetrunk.wire.uri import writeHost
@@ -78,16 +75,5 @@ def makeService(options: Options) -> IService:
         print(f"skypetrunk: cannot listen on {where}: {why}", file=sys.stderr)
         raise SystemExit(1) from None
     LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
-    _tuneCollector()
+    Collector(reactor).setServiceParent(trunk)
     return trunk
-
-
-def _tuneCollector() -> None:
-    """
-    Keep the garbage collector off what stays for ever, modules and number plans: it went through all of it
-    now and then, 100 ms in which no media packet was relayed.  A call leaves hardly any garbage in cycles,
-    so it is also looked for less often.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 20)

@@ -1,0 +1,78 @@
+"""The garbage collector of a running trunk."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from skypetrunk.service import collector
+from skypetrunk.service.collector import INTERVAL, LONGEST, YOUNG, Collector
+
+
+class _Node:
+    """In a cycle with itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def _oldCycle() -> weakref.ref[_Node]:
+    """Garbage that has left the youngest generation, where nobody looks."""
+    node = _Node()
+    gc.collect(0)
+    return weakref.ref(node)
+
+
+class CollectorTests(TestCase):
+    """L{Collector}."""
+
+    def setUp(self) -> None:
+        before = gc.get_threshold()
+        self.addCleanup(gc.set_threshold, *before)
+        self.clock = Clock()
+        self.collector = Collector(self.clock)
+        self.collector.startService()
+        self.addCleanup(self.stop)
+
+    def stop(self) -> None:
+        if self.collector.running:
+            self.collector.stopService()
+
+    def test_youngOnly(self) -> None:
+        """Python by itself looks through the youngest only: cycles among them go, older ones stay."""
+        old = _oldCycle()
+        young = weakref.ref(_Node())
+        kept: list[list[int]] = [[] for _ in range(4 * YOUNG)]
+        self.assertIsNone(young())
+        self.assertIsNotNone(old())
+        self.assertEqual(len(kept), 4 * YOUNG)
+
+    def test_few(self) -> None:
+        """All are looked through where that takes no time that anybody hears."""
+        self.patch(collector, "FEW", 10**9)
+        old = _oldCycle()
+        self.clock.advance(INTERVAL - 1)
+        self.assertIsNotNone(old())
+        self.clock.advance(1)
+        self.assertIsNone(old())
+
+    def test_many(self) -> None:
+        """Else it waits, but not for ever; and again as long from then on."""
+        self.patch(collector, "FEW", 0)
+        for _ in range(2):
+            old = _oldCycle()
+            self.clock.pump([INTERVAL] * round(LONGEST / INTERVAL - 1))
+            self.assertIsNotNone(old())
+            self.clock.advance(INTERVAL)
+            self.assertIsNone(old())
+
+    def test_frozen(self) -> None:
+        """What was there at the start is never looked through, until the end."""
+        self.assertGreater(gc.get_freeze_count(), 1000)
+        self.collector.stopService()
+        self.assertEqual(gc.get_freeze_count(), 0)
+        self.clock.advance(10 * INTERVAL)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
