@@ -58,6 +58,14 @@ def _frames(name: str) -> tuple[_Frame, ...]:
                 lambda octets: b"1 AES_CM_128_HMAC_SHA1_80 inline:" + octets,
                 lambda octets: b"1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + octets,
             )
+        case "mikey":
+            return (
+                lambda octets: octets,
+                lambda octets: b"mikey " + octets,
+                lambda octets: b"\1\0\x05\0" + octets,
+                lambda octets: b"\1\0\x0a\0\0\0\0\1\0\0\0\0\0\x07\xd0" + octets[:2000],
+                lambda octets: b"\1\0\x01\0\0\0\0\1\xff\0" + octets[:2030],
+            )
     return (
         lambda octets: octets,
         lambda octets: b"Digest " + octets,
@@ -100,6 +108,8 @@ def plain(name: str, size: int) -> bytes:
             return b"sip:a@b" + repeated(b";name=a%20value")
         case "sdp":
             return _SDP + b"a=fmtp:0 mode=20\r\n" * 900
+        case "mikey":
+            return b"mikey " + repeated(b"QUJD")
         case "sdes":
             return b"1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + repeated(b";inline:" + b"B" * 40)
     return b'Digest realm="r", nonce="n", ' + b", ".join(b'p%d="value"' % n for n in range(size // 15))

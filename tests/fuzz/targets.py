@@ -22,6 +22,9 @@ from skypetrunk.wire.digest import (
 from skypetrunk.wire.framing import Frame, StreamFramer
 from skypetrunk.wire.inspection import inspectMessage
 from skypetrunk.wire.message import Request, Response, parseMessage, responseTo
+from skypetrunk.wire.mikey import messageIn, parseMIKEY, protocolsIn, sdpValue
+from skypetrunk.wire.mikey_payloads import KeyTransport, SecurityPolicy, parseKeyData
+from skypetrunk.wire.mikey_policy import suiteOf
 from skypetrunk.wire.offer_answer import brokenRules
 from skypetrunk.wire.replaces import parseReplaces
 from skypetrunk.wire.sdes import MalformedCrypto, UnsupportedCrypto, parseCrypto
@@ -146,6 +149,35 @@ def sdes(data: bytes) -> None:
         assert repr(key.master.key) not in repr(read) and key.master.key.hex() not in repr(read)
 
 
+def mikey(data: bytes) -> None:
+    """
+    A message is refused, or written so that it is read as the same, alone and in SDP; its policies and keys
+    are read or refused, and no key is shown.
+    """
+    text = _text(data)
+    protocolsIn([text])
+    for read in (lambda: data, lambda: messageIn([text])):
+        try:
+            octets = read()
+            if octets is None:
+                continue
+            message = parseMIKEY(octets)
+        except MalformedSDP:
+            continue
+        again = message.encode()
+        assert parseMIKEY(again) == message, "another message"
+        assert messageIn([sdpValue(again)]) == again, "another message in SDP"
+        for payload in message.payloads:
+            try:
+                if isinstance(payload, SecurityPolicy):
+                    suiteOf(payload)
+                if isinstance(payload, KeyTransport):
+                    keys = parseKeyData(payload.data)
+                    assert not any(repr(key.key) in repr(keys) for key in keys)
+            except MalformedSDP:
+                continue
+
+
 def digest(data: bytes) -> None:
     """Challenges are read or passed over, what is chosen can be answered; credentials prove nothing."""
     text = _text(data)
@@ -169,7 +201,7 @@ def digest(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (framing, message, uri, sdp, sdes, digest)
+    target.__name__: target for target in (framing, message, uri, sdp, sdes, mikey, digest)
 }
 
 
