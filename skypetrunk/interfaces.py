@@ -10,7 +10,7 @@ The module is longer than others, so that a vendor finds every joint in one plac
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
@@ -421,17 +421,44 @@ class MediaAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaHost:
+    """
+    An address of this machine for media.
+
+    @ivar host: literal, to bind.
+    @ivar advertised: what SDP says instead to who is beyond NAT, or C{None}.
+    """
+
+    host: str
+    advertised: str | None = None
+
+    @property
+    def version(self) -> int:
+        """Of IP, 4 or 6."""
+        return 6 if ":" in self.host else 4
+
+
+@dataclass(frozen=True, slots=True)
 class MediaPath:
     """
     How media travels between us and one neighbour, as configured.
 
+    @ivar hosts: where we are for the neighbour, one of each IP version at most; the first is offered.  Empty:
+        wherever the media plane is.
     @ivar allow: hosts that are heard beside the one that the neighbour's SDP names.  For plain legs: on a
         secure one whoever has the key is heard.
     @ivar symmetric: media goes where the neighbour's comes from; else always where its SDP says.
     """
 
+    hosts: tuple[MediaHost, ...] = ()
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     symmetric: bool = True
+
+    def preferring(self, version: int | None) -> MediaPath:
+        """The same with a host of this IP version first, if there is one; C{None}: as it is."""
+        if version is None:
+            return self
+        return replace(self, hosts=tuple(sorted(self.hosts, key=lambda host: host.version != version)))
 
 
 ANY_PATH = MediaPath()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
 from skypetrunk.wire.address import literal
-from skypetrunk.wire.sdp import MediaDescription
+from skypetrunk.wire.sdp import MediaDescription, parseSDP
 
 _CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
 SENDS = ("sendrecv", "sendonly")
@@ -90,6 +90,18 @@ def _check(host: str, version: int) -> None:
     theirs = getattr(theirs, "ipv4_mapped", None) or theirs
     if theirs.version != version:
         raise MalformedSDP(f"wanted a media address of IPv{version}, seen {host}", warning=301)
+
+
+def offeredVersion(offer: bytes) -> int | None:
+    """The IP version of the audio in C{offer}; C{None} without any that can be read."""
+    try:
+        media = parseSDP(offer, keepLines=False).media
+        lines = [line for line in media if line.kind.lower() == "audio" and line.port]
+        theirs = literal(lines[0].address or "") if lines else None
+    except (MalformedSDP, ValueError):
+        # Whoever reads it next says what is wrong with it.
+        return None
+    return None if theirs is None else (getattr(theirs, "ipv4_mapped", None) or theirs).version
 
 
 def limited(answer: str, offer: str) -> str:

@@ -24,7 +24,7 @@ from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import LegOwner, Workshop
 from skypetrunk.core.redirection import Redirector
-from skypetrunk.core.session import Session
+from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.core.transferable import Transferable
 from skypetrunk.core.warning import warningOf
@@ -76,7 +76,7 @@ class Bridge(Transferable):
         @raise RemoteError: the INVITE cannot be taken; it carries the status.
         """
         self._maxForwards = maxForwards
-        near = self._makeLeg(self._source)
+        near = self._makeLeg(self._source, offer=description(transaction.request))
         try:
             server = near.invited(transaction)
         except RemoteError:
@@ -127,8 +127,9 @@ class Bridge(Transferable):
         self._refuse(500, "trunk", "internal error")
         self._hangUp()
 
-    def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
-        media = self._plane.allocate(f"{self.request.call}/{side.name}", side.secure, side.mediaPath)
+    def _makeLeg(self, side: Side, forwarder: Side | None = None, offer: bytes = b"") -> Leg:
+        name, path = f"{self.request.call}/{side.name}", side.mediaPathFor(offer)
+        media = self._plane.allocate(name, side.secure, path)
         keys = None
         if side.secure:
             keys = CryptoAttributes(SecurityDescriptions(side.suites, self._entropy))

@@ -80,6 +80,11 @@ class PublicAddress:
         self.learned = (host, port)
         return self._learning and self._fixed is None
 
+    @property
+    def version(self) -> int | None:
+        """The IP version of the connection in use; C{None} without one."""
+        return None if self._local is None else 6 if ":" in self._local.host else 4
+
     def of(self, channel: IMessageChannel) -> tuple[str, int]:
         """
         Host and port for a Contact on C{channel}.  On a connection beside the one in use, too, that one's

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
 
+from skypetrunk.core.audio_stream import offeredVersion
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.identity import (
     ANONYMOUS,
@@ -39,6 +40,7 @@ from skypetrunk.interfaces import (
     IServerTransaction,
     ITransactions,
     ITransactionUser,
+    MediaPath,
 )
 from skypetrunk.wire.address import foldedHost
 from skypetrunk.wire.grammar import NO_PARAMETERS, Parameters, escape
@@ -157,6 +159,20 @@ class Side:
     def addresses(self, caller: Caller, called: str) -> CallAddresses:
         """How a call to C{called} is addressed towards this neighbour."""
         raise AssertionError("each kind of side has its own")
+
+    def mediaPathFor(self, offer: bytes) -> MediaPath:
+        """
+        How media of one call travels: in the IP version of its offer, else in that of our signalling.
+
+        @param offer: the neighbour's, empty where it has made none.
+        """
+        if len(self.mediaPath.hosts) < 2:
+            return self.mediaPath
+        return self.mediaPath.preferring((offer and offeredVersion(offer)) or self._signallingVersion())
+
+    def _signallingVersion(self) -> int | None:
+        """Of IP, towards this neighbour; C{None} where the order of the configuration has that in mind."""
+        return None
 
     def isAt(self, host: str) -> bool:
         """Is C{host} an address or name of this neighbour?"""

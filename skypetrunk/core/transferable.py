@@ -55,7 +55,7 @@ class Transferable(Crossing):
         self._transfer: Transfer | None = None
         self._leaving: IDelayedCall | None = None
 
-    def _makeLeg(self, side: Side, forwarder: Side | None = None) -> Leg:
+    def _makeLeg(self, side: Side, forwarder: Side | None = None, offer: bytes = b"") -> Leg:
         """A leg of this call."""
         raise AssertionError("a call has its own")
 
@@ -201,7 +201,7 @@ class Transferable(Crossing):
             raise CallRefused("the call to be replaced is not up", 481)
         if self._transfer is not None:
             raise CallRefused("the call to be replaced is being transferred", 491)
-        new = self._makeLeg(leg.side)
+        new = self._makeLeg(leg.side, offer=description(transaction.request))
         try:
             server = new.invited(transaction)
         except RemoteError:

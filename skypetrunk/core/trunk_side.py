@@ -88,6 +88,9 @@ class TrunkSide(Side):
         host = self.local.host if self._profile.ownName and self.local is not None else self._domain
         return SIPURI("sip", escape(self._account, USER_CHARACTERS), None, host)
 
+    def _signallingVersion(self) -> int | None:
+        return self.address.version
+
     def isAt(self, host: str) -> bool:
         """Its domain, and nothing else: that alone is proved."""
         return foldedHost(host) == foldedHost(self._domain)

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUD
 from zope.interface import implementer
 
 from skypetrunk.errors import PortsExhausted
-from skypetrunk.interfaces import ANY_PATH, IMediaEndpoint, IMediaLeg, IMediaPlane, MediaPath
+from skypetrunk.interfaces import ANY_PATH, IMediaEndpoint, IMediaLeg, IMediaPlane, MediaHost, MediaPath
 from skypetrunk.media.endpoint import Endpoint
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import mediaReactor
@@ -49,7 +49,7 @@ class _Lease:
 @implementer(IMediaPlane)
 class MediaPlane:
     """
-    Binds media ports of one local address in this process.
+    Binds media ports in this process.
 
     @ivar openPorts: UDP ports bound now.
     """
@@ -65,7 +65,7 @@ class MediaPlane:
         taps: Callable[[str], tuple[Show, Show] | None] | None = None,
     ) -> None:
         """
-        @param address: literal IPv4 or IPv6 address to bind.
+        @param address: literal IPv4 or IPv6 address to bind, where the path of a leg names none.
         @param advertise: what the SDP of secure legs says instead, where NAT stands between
             us and the carrier; the PBX is on our side of it and is told C{address}, unless
             that is a wildcard.
@@ -76,17 +76,12 @@ class MediaPlane:
         """
         self._reactor = mediaReactor(reactor)
         self._clock = clock
-        self._address = address
+        self._host = MediaHost(address, advertise)
         self._entropy = entropy
         self._taps = taps
         self._ports = PortRange(*ports)
-        wildcard = ip_address(address).is_unspecified
-        self._advertised = {
-            True: advertise or address,
-            False: advertise if advertise and wildcard else address,
-        }
-        for shown in self._advertised.values():
-            ip_address(shown)
+        for each in (address, advertise or address):
+            ip_address(each)
         self.openPorts = 0
 
     def allocate(self, name: str, secure: bool, path: MediaPath = ANY_PATH) -> IMediaLeg:
@@ -96,7 +91,7 @@ class MediaPlane:
         @raise PortsExhausted: none is left.
         """
         kind = partial(SecureLeg if secure else PlainLeg, path=path)
-        return self._allocate(kind, name, self._advertised[secure])
+        return self._allocate(kind, name, path.hosts[0] if path.hosts else self._host, secure)
 
     def endpoint(self, name: str) -> IMediaEndpoint:
         """
@@ -104,16 +99,18 @@ class MediaPlane:
 
         @raise PortsExhausted: none is left.
         """
-        address = ip_address(self._address)
+        address = ip_address(self._host.host)
         # Its peer is a leg of this plane, and a packet to the wildcard comes from the loopback address.
-        near = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else self._address
-        return self._allocate(Endpoint, name, near)
+        near = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else str(address)
+        return self._allocate(Endpoint, name, MediaHost(self._host.host, near), True)
 
-    def _allocate(self, kind: Callable[..., Leg], name: str, shown: str) -> Leg:
+    def _allocate(self, kind: Callable[..., Leg], name: str, host: MediaHost, beyond: bool) -> Leg:
+        """@param beyond: its peer is beyond NAT; the PBX is on our side of it."""
         lease = _Lease(self._returned)
         leg = kind(name, self._clock, self._entropy, lease.end)
-        lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(port, leg))
-        leg.bound(self._address, shown, lease.port)
+        lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(host.host, port, leg))
+        inner = not beyond and not ip_address(host.host).is_unspecified
+        leg.bound(host.host, host.host if inner else host.advertised or host.host, lease.port)
         return leg
 
     def _returned(self, lease: _Lease) -> None:
@@ -128,14 +125,14 @@ class MediaPlane:
         caller.join(called, one)
         called.join(caller, other)
 
-    def _bind(self, port: int, leg: MediaLeg) -> list[IListeningPort] | None:
+    def _bind(self, host: str, port: int, leg: MediaLeg) -> list[IListeningPort] | None:
         bound: list[IListeningPort] = []
         try:
             for number, protocol in enumerate(leg.openPorts(), port):
                 # One octet more than the limit, so that a packet cut off here is seen to be too long.
                 bound.append(
                     self._reactor.listenUDP(
-                        number, protocol, interface=self._address, maxPacketSize=DATAGRAM_LIMIT + 1
+                        number, protocol, interface=host, maxPacketSize=DATAGRAM_LIMIT + 1
                     )
                 )
                 self.openPorts += 1
@@ -143,7 +140,7 @@ class MediaPlane:
             self._close(bound)
             if error.socketError.errno != EADDRINUSE:
                 # No other port would do better: the address is not ours, or there are no descriptors.
-                raise PortsExhausted(f"media port {self._address}: {error.socketError}") from None
+                raise PortsExhausted(f"media port {host}: {error.socketError}") from None
             return None
         return bound
 

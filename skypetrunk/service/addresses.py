@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from skypetrunk.interfaces import MediaHost
 from skypetrunk.profiles.tables import Table
 from skypetrunk.wire.address import TransportAddress, isLiteral, parseAddress
 
 __all__ = [
     "isHostName",
     "isLiteral",
-    "readLiteral",
+    "readHosts",
     "readName",
     "readNetwork",
     "readPorts",
@@ -59,15 +60,34 @@ def readName(table: Table, example: str) -> str:
     return name
 
 
-def readLiteral(table: Table, name: str, example: str, *, required: bool = False) -> str | None:
-    """A literal address of this machine, which can be told to others."""
-    text = table.text(name, f'{name} = "{example}"', required=required)
-    if text is None:
-        return None
-    if not isLiteral(text):
-        table.wrong(name, f'"{text}" is no literal address', f'{name} = "{example}"')
-        return None
-    return text if _canBeTold(table, name, text) else None
+def readHosts(
+    table: Table, name: str, advertise: str | None = None, *, required: bool = False
+) -> tuple[MediaHost, ...]:
+    """
+    Addresses of this machine for media, one of each IP version at most.
+
+    @param advertise: the key with what they are shown as beyond NAT.
+    """
+    own = _readLiterals(table, name, "192.0.2.1", required=required)
+    shown = {} if advertise is None else _readLiterals(table, advertise, "203.0.113.7")
+    for version, text in shown.items():
+        if version not in own and (own or not required):
+            table.wrong(advertise or "", f'"{text}" is IPv{version}', f"{name} of IPv{version} beside it")
+    return tuple(MediaHost(host, shown.get(version)) for version, host in own.items())
+
+
+def _readLiterals(table: Table, name: str, example: str, *, required: bool = False) -> dict[int, str]:
+    """By their IP version, literal addresses that can be told to others."""
+    found: dict[int, str] = {}
+    for text in table.textOrTexts(name, f'{name} = "{example}"', required=required) or ():
+        if not isLiteral(text):
+            table.wrong(name, f'"{text}" is no literal address', f'{name} = "{example}"')
+        elif _canBeTold(table, name, text):
+            version = ip_address(text).version
+            if version in found:
+                table.wrong(name, f'"{text}" is IPv{version}, as "{found[version]}" is', "one of each")
+            found.setdefault(version, text)
+    return found
 
 
 def _canBeTold(table: Table, name: str, host: str) -> bool:

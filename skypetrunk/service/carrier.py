@@ -76,12 +76,10 @@ class Carrier:
         observer: MessageObserver | None,
         *,
         instance: str = "",
-        mediaAddress: str | None = None,
     ) -> None:
         """
         @param chance: random, from 0 to 1.
         @param instance: see L{skypetrunk.service.instance.instanceURN}; empty: none is told.
-        @param mediaAddress: what SDP shows to the carrier.
         @raise ConfigurationError: a certificate file that cannot be used.
         """
         self.name = configuration.name
@@ -116,7 +114,9 @@ class Carrier:
         self.side.ownTransfer = configuration.carrierTransfer
         self._address = publicAddress(configuration)
         self.side.address = self._address
-        self._advice = MediaAdvice(configuration.name, mediaAddress)
+        self._advice = MediaAdvice(
+            configuration.name, [host.advertised or host.host for host in configuration.media.path.hosts]
+        )
         self.transactions = Transactions(reactor, self.side, token, timers, patience=REDIAL_SECONDS)
         self.side.transactions = self.transactions
         self._tls = CarrierTLS(configuration, reactor, locator, lambda: self.flows.handshake())

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
+from attrs import evolve
 from phonenumbers.shortnumberinfo import SUPPORTED_SHORT_REGIONS
 
+from skypetrunk.interfaces import MediaHost, MediaPath
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.profiles.tables import Problems, Table, readTOML
-from skypetrunk.service.addresses import isLiteral, readLiteral, readPorts, splitHostPort
+from skypetrunk.service.addresses import isLiteral, readHosts, readPorts, splitHostPort
 from skypetrunk.service.emergency_check import warnShadows
 from skypetrunk.service.pbx_table import checkListeners, checkPlugins, readPBX
 from skypetrunk.service.plugin_table import readPlugins
@@ -83,13 +85,19 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     dns = _readDNS(top.table("dns"))
     mediaTable = top.table("media")
     media = _readMedia(mediaTable)
+    trunks = tuple(
+        evolve(each, media=evolve(each.media, path=media.path(each.media.path))) for each in trunks
+    )
+    pbxes = tuple(evolve(each, mediaPath=_pbxPath(each, media)) for each in pbxes)
     inbound = [
         (Table(problems, table.key("inbound"), {}), trunk.inbound.listen)
         for table, trunk in zip(trunkTables, trunks, strict=True)
         if trunk.inbound is not None
     ]
     listening = [*zip(pbxTables, [pbx.listen for pbx in pbxes], strict=True), *inbound]
-    checkListeners([table for table, _ in listening], [listen for _, listen in listening], media)
+    paths = [*(trunk.media.path for trunk in trunks), *(pbx.mediaPath for pbx in pbxes)]
+    hosts = {host.host for path in paths for host in path.hosts}
+    checkListeners([table for table, _ in listening], [listen for _, listen in listening], media.ports, hosts)
     _warnMedia(mediaTable, media, dns, trunks, pbxes)
     numbers = _readNumbers(top.table("numbers"))
     if numbers.country in SUPPORTED_SHORT_REGIONS:
@@ -127,11 +135,20 @@ def _checkNames(tables: Sequence[Table], names: Sequence[str]) -> None:
 
 def _readMedia(table: Table) -> MediaConfiguration:
     return MediaConfiguration(
-        address=readLiteral(table, "address", "192.0.2.1", required=True) or "",
-        advertise=readLiteral(table, "advertise", "203.0.113.7"),
+        # What was wrong was noted.
+        hosts=readHosts(table, "address", "advertise", required=True) or (MediaHost(""),),
         ports=readPorts(table, "ports", PORTS),
         silence=table.integer("silence", 0, 86400, 600),
     )
+
+
+def _pbxPath(pbx: PBXConfiguration, media: MediaConfiguration) -> MediaPath:
+    """Where it does not say, media has the IP version of its signalling."""
+    path = media.path(pbx.mediaPath)
+    if pbx.mediaPath.hosts or not pbx.listen:
+        return path
+    host = (pbx.address or pbx.listen[0]).host
+    return path.preferring(6 if ":" in host else 4)
 
 
 def _warnMedia(
@@ -150,10 +167,11 @@ def _warnMedia(
         table.problems.warn(table.key("ports"), text)
     # A carrier that is on this machine is a laboratory's: found by a local server, or named.
     places = [host for trunk in trunks for host, _ in trunk.targets] + [host for host, _ in dns.servers]
-    shown = media.advertise or media.address
-    if _isLoopback(shown) and not any(map(_isLoopback, places)):
-        text = f"{shown} is this machine's own: a carrier elsewhere cannot send audio there"
-        table.problems.warn(table.key("address"), text)
+    hosts = {host for trunk in trunks for host in trunk.media.path.hosts} or set(media.hosts)
+    for shown in sorted(host.advertised or host.host for host in hosts):
+        if _isLoopback(shown) and not any(map(_isLoopback, places)):
+            text = f"{shown} is this machine's own: a carrier elsewhere cannot send audio there"
+            table.problems.warn(table.key("address"), text)
 
 
 def _isLoopback(host: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.logger import Logger
 
 
@@ -10,12 +12,12 @@ class MediaAdvice:
 
     _log = Logger()
 
-    def __init__(self, trunk: str, shown: str | None) -> None:
+    def __init__(self, trunk: str, shown: Sequence[str]) -> None:
         """
-        @param shown: what SDP shows to the carrier.
+        @param shown: what SDP shows to the carrier, one address of an IP version at most.
         """
         self._trunk = trunk
-        self._shown = shown
+        self._shown = {":" in host: host for host in shown}
         self._said = ""
 
     def compare(self, learned: tuple[str, int] | None) -> None:
@@ -24,7 +26,10 @@ class MediaAdvice:
 
         @param learned: where the carrier sees us, if not where we are.
         """
-        if learned is None or self._shown is None or learned[0] in (self._shown, self._said):
+        if learned is None:
+            return
+        shown = self._shown.get(":" in learned[0])
+        if shown is None or learned[0] in (shown, self._said):
             return
         self._said = learned[0]
         self._log.warn(
@@ -32,7 +37,7 @@ class MediaAdvice:
             ' media.advertise = "{seen}" may be missing',
             trunk=self._trunk,
             seen=self._said,
-            shown=self._shown,
+            shown=shown,
         )
 
 

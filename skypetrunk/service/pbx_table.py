@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from skypetrunk.core.identity import CALLER_PLACES, FROM
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.profiles.tables import Table, didYouMean
-from skypetrunk.service.addresses import readName, readNetwork, readSIPAddress
+from skypetrunk.service.addresses import readHosts, readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readSecretFile
-from skypetrunk.service.settings import MediaConfiguration, PBXConfiguration
+from skypetrunk.service.settings import PBXConfiguration
 from skypetrunk.service.tls_table import readPBXTLS
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.secret import Secret
@@ -37,6 +37,7 @@ _SIP_KEYS = (
     "dialect",
     "redirect",
     "redirect_allow",
+    "media_address",
     "media_allow",
     "symmetric_rtp",
 )
@@ -100,6 +101,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         redirect=redirect,
         redirectAllow=redirectAllow,
         mediaPath=MediaPath(
+            hosts=readHosts(table, "media_address"),
             allow=tuple(network for network in mediaAllow if network is not None),
             symmetric=table.boolean("symmetric_rtp", True),
         ),
@@ -199,20 +201,25 @@ def checkPlugins(
 
 
 def checkListeners(
-    tables: Sequence[Table], listeners: Sequence[Sequence[TransportAddress]], media: MediaConfiguration
+    tables: Sequence[Table],
+    listeners: Sequence[Sequence[TransportAddress]],
+    ports: tuple[int, int],
+    hosts: Collection[str],
 ) -> None:
     """
     No two sockets want the same address, and none a media port.
 
     @param tables: whose C{listen} it is.
     @param listeners: what stands in each.
+    @param ports: of media, the first and the last.
+    @param hosts: that they are bound on.
     """
-    low, high = media.ports
+    low, high = ports
     seen: dict[TransportAddress, str] = {}
     for table, listen in zip(tables, listeners, strict=True):
         for own in listen:
             if own in seen:
                 table.wrong("listen", f'"{own}" stands in {seen[own]} already', "another port")
             seen[own] = table.key("listen")
-            if own.transport == "UDP" and own.host == media.address and low <= own.port <= high:
+            if own.transport == "UDP" and own.host in hosts and low <= own.port <= high:
                 table.wrong("listen", f'"{own}" lies among the media ports', f"outside {low}-{high}")

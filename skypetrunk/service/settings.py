@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from attrs import frozen
 
-from skypetrunk.interfaces import ANY_PATH, MediaPath
+from skypetrunk.interfaces import ANY_PATH, MediaHost, MediaPath
 from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile
 from skypetrunk.service.plugin_table import PluginConfiguration
@@ -251,16 +252,28 @@ class MediaConfiguration:
     """
     C{[media]}.
 
-    @ivar address: literal address the media ports are bound to.
-    @ivar advertise: literal address that SDP shows to the carrier instead, or C{None}.
+    @ivar hosts: where the media ports are, one of an IP version at most.
     @ivar ports: first and last port; the first is even, the last odd.
     @ivar silence: seconds without a packet from either side that end a call; 0 for none.
     """
 
-    address: str
-    advertise: str | None
+    hosts: tuple[MediaHost, ...]
     ports: tuple[int, int]
     silence: int = 600
+
+    @property
+    def address(self) -> str:
+        """The first of them."""
+        return self.hosts[0].host
+
+    @property
+    def advertise(self) -> str | None:
+        """What SDP shows to a carrier instead of the first."""
+        return self.hosts[0].advertised
+
+    def path(self, path: MediaPath) -> MediaPath:
+        """C{path}, with these hosts if it has none of its own."""
+        return replace(path, hosts=path.hosts or self.hosts)
 
 
 @frozen

@@ -142,7 +142,6 @@ class Skypetrunk(MultiService):
                 instance=instanceURN(
                     machine, configuration.path, each.name, f"{each.username}@{each.domain}"
                 ),
-                mediaAddress=media.advertise or media.address,
             )
             for each in configuration.trunks
         }

@@ -12,7 +12,7 @@ from skypetrunk.interfaces import MediaPath
 from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
-from skypetrunk.service.addresses import isHostName, readName, splitHostPort
+from skypetrunk.service.addresses import isHostName, readHosts, readName, splitHostPort
 from skypetrunk.service.inbound_table import readInbound
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
@@ -68,7 +68,10 @@ def readTrunk(
         media=TrunkMedia(
             srtp=media.choice("srtp", ("required",), "required"),
             suites=readSuites(media, kept.suites),
-            path=MediaPath(symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP)),
+            path=MediaPath(
+                hosts=readHosts(media, "address", "advertise"),
+                symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP),
+            ),
         ),
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import MediaPath
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.profiles.tables import problem
 from skypetrunk.service.config import (
@@ -69,8 +70,12 @@ def summary(configuration: Configuration) -> Iterator[str]:
         called = f", called {', '.join(route.called)}" if route.called else ""
         yield f"route: from {route.source} to {', then '.join(route.to)}{called}"
     media = configuration.media
-    shown = f", shown to carriers as {media.advertise}" if media.advertise else ""
-    yield f"media: {media.address}, ports {media.ports[0]}-{media.ports[1]}{shown}"
+    hosts = dict.fromkeys(host for path in _paths(configuration) for host in path.hosts)
+    places = " and ".join(
+        f"{host.host} (shown to carriers as {host.advertised})" if host.advertised else host.host
+        for host in hosts
+    )
+    yield f"media: {places}, ports {media.ports[0]}-{media.ports[1]}"
     servers = ", ".join(f"{host} port {port}" for host, port in configuration.dns.servers)
     yield "dns: " + (servers or "the servers of the system")
     numbers = configuration.numbers
@@ -83,6 +88,11 @@ def summary(configuration: Configuration) -> Iterator[str]:
     for plugin in configuration.plugins:
         yield f"plugin {plugin.name}: installed"
     yield f"{configuration.path}: good"
+
+
+def _paths(configuration: Configuration) -> Iterator[MediaPath]:
+    yield from (trunk.media.path for trunk in configuration.trunks)
+    yield from (pbx.mediaPath for pbx in configuration.pbxes)
 
 
 def _emergency(numbers: Numbers) -> str:

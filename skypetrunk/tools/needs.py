@@ -77,11 +77,12 @@ def _all(configuration: Configuration, trunks: Sequence[TrunkConfiguration], pbx
     ports = f"{media.ports[0]}-{media.ports[1]}"
     names = ", ".join(trunk.name for trunk in trunks)
     for inbound in (False, True):
-        yield Need("media", inbound, "udp", media.address, ports, why=f"{names}: SRTP and SRTCP")
+        for host in dict.fromkeys(host.host for trunk in trunks for host in trunk.media.path.hosts):
+            yield Need("media", inbound, "udp", host, ports, why=f"{names}: SRTP and SRTCP")
     if pbxes:
         for pbx in configuration.pbxes:
             if pbx.plugin is None:
-                yield from _pbx(pbx, media.address, ports)
+                yield from _pbx(pbx, ports)
 
 
 def _dns(configuration: Configuration) -> Iterator[Need]:
@@ -117,7 +118,7 @@ def _trunk(trunk: TrunkConfiguration) -> Iterator[Need]:
             yield Need("inbound", True, "tcp", address.host, str(address.port), allowed, why=called)
 
 
-def _pbx(pbx: PBXConfiguration, media: str, ports: str) -> Iterator[Need]:
+def _pbx(pbx: PBXConfiguration, ports: str) -> Iterator[Need]:
     allowed = tuple(str(each) for each in pbx.allow)
     for address in pbx.listen:
         yield Need(
@@ -138,4 +139,7 @@ def _pbx(pbx: PBXConfiguration, media: str, ports: str) -> Iterator[Need]:
             remotePorts=str(address.port),
             why=f"{pbx.name}: calls to it",
         )
-    yield Need("pbx", True, "udp", media, ports, allowed, why=f"{pbx.name}: RTP")
+    # RTP may come from further machines.
+    allowed = (*allowed, *(str(each) for each in pbx.mediaPath.allow))
+    for host in pbx.mediaPath.hosts:
+        yield Need("pbx", True, "udp", host.host, ports, allowed, why=f"{pbx.name}: RTP")

@@ -14,12 +14,12 @@ from skypetrunk.core.identity import Caller, numberOf
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.interfaces import ITransactionUser
+from skypetrunk.interfaces import ITransactionUser, MediaHost, MediaPath
 from skypetrunk.testing import MemoryCredentials, RecordingChannel
 from skypetrunk.wire.headers import parseNameAddr
 from skypetrunk.wire.message import parseMessage
 from skypetrunk.wire.uri import SIPURI, parseURI
-from tests.core.callnet import Finder, Plan, Profile
+from tests.core.callnet import Finder, Plan, Profile, sdp
 from tests.core.messages import incoming
 
 CHANNEL = RecordingChannel(Clock(), "tls:203.0.113.1:5061", "tls:[2001:db8::1]:40000")
@@ -47,6 +47,49 @@ def trunk(limit: int | None = None, **profile: Any) -> TrunkSide:
     )
     side.up = True
     return side
+
+
+class MediaPathTests(SynchronousTestCase):
+    """Which of two IP versions media of a call has."""
+
+    OLD, NEW = MediaHost("192.0.2.1"), MediaHost("2001:db8::1")
+
+    def first(self, side: Side, offer: bytes = b"") -> MediaHost:
+        """Where media would be received."""
+        return side.mediaPathFor(offer).hosts[0]
+
+    def test_offered(self) -> None:
+        """That of the neighbour's offer; of the first audio that is offered at all."""
+        side = pbx()
+        side.mediaPath = MediaPath(hosts=(self.NEW, self.OLD), symmetric=False)
+        offer = sdp()
+        self.assertEqual(self.first(side, offer), self.OLD)
+        self.assertFalse(side.mediaPathFor(offer).symmetric)
+        new = offer.replace(b"IP4 192.0.2.10", b"IP6 2001:db8::7")
+        self.assertEqual(self.first(side, new), self.NEW)
+        for body in (
+            b"",
+            b"garbage",
+            offer.replace(b"4000", b"0"),
+            offer.replace(b"192.0.2.10", b"a.example"),
+        ):
+            self.assertEqual(self.first(side, body), self.NEW)
+        refused = b"m=audio 0 RTP/AVP 8\r\nc=IN IP6 2001:db8::7\r\n"
+        self.assertEqual(self.first(side, offer.replace(b"m=audio", refused + b"m=audio", 1)), self.OLD)
+
+    def test_signalling(self) -> None:
+        """Without an offer that of the connection to the carrier, as soon as there is one."""
+        side = trunk()
+        side.mediaPath = MediaPath(hosts=(self.OLD, self.NEW))
+        self.assertEqual(self.first(side), self.OLD)
+        side.address.use(CHANNEL)
+        self.assertEqual(self.first(side), self.NEW)
+        self.assertEqual(self.first(side, sdp()), self.OLD)
+
+    def test_one(self) -> None:
+        """Where there is one there is no choice, and nothing is looked at."""
+        side = pbx()
+        self.assertIs(side.mediaPathFor(b"garbage"), side.mediaPath)
 
 
 class PBXTests(SynchronousTestCase):

@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.errors import PortsExhausted
-from skypetrunk.interfaces import IMediaPlane, MediaAddress
+from skypetrunk.errors import MalformedSDP, PortsExhausted
+from skypetrunk.interfaces import IMediaPlane, MediaAddress, MediaHost, MediaPath
 from skypetrunk.media import MediaPlane
 from tests.media.doubles import Call, MemoryNetwork, entropy, rtp
 
@@ -60,6 +60,28 @@ class PlaneTests(SynchronousTestCase):
             self.assertEqual(tuple(leg.address.host for leg in legs), (secure, plain))
             for leg in legs:
                 leg.release()
+
+    def test_path(self) -> None:
+        """A leg is where its path says, of either IP version; each port is given once."""
+        network = MemoryNetwork()
+        plane = self.plane(network)
+        hosts = MediaHost("2001:db8::1", "2001:db8::99"), MediaHost("192.0.2.9")
+        path = MediaPath(hosts=hosts)
+        legs = [
+            plane.allocate("s", True, path),
+            plane.allocate("p", False, path),
+            plane.allocate("p", False, path.preferring(4)),
+            plane.allocate("p", False),
+        ]
+        self.assertEqual(
+            [(leg.address.host, leg.address.port) for leg in legs],
+            [("2001:db8::99", 20000), ("2001:db8::1", 20002), ("192.0.2.9", 20004), ("192.0.2.1", 20006)],
+        )
+        legs[1].setRemote(MediaAddress("2001:db8::7", 4000, 4001))
+        self.assertRaises(MalformedSDP, legs[1].setRemote, MediaAddress("192.0.2.7", 4000, 4001))
+        legs[2].setRemote(MediaAddress("192.0.2.7", 4000, 4001))
+        self.assertEqual(path.preferring(None), path)
+        self.assertEqual(path.preferring(6), path)
 
     def test_literal(self) -> None:
         """Names and nonsense are refused when the plane is made."""

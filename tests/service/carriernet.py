@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
 from skypetrunk.errors import ChannelFailed
-from skypetrunk.interfaces import IServerTransaction
+from skypetrunk.interfaces import IServerTransaction, MediaHost, MediaPath
 from skypetrunk.net.certificates import loadOwnCertificate
 from skypetrunk.net.dns_records import Records
 from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
@@ -186,7 +186,9 @@ class CarrierCase(SynchronousTestCase):
             balance=self.balance,
             tls=evolve(TLSConfiguration(directory / "ca.pem", (), None, None, None), **self.tls),
             media=TrunkMedia(
-                "required", profile.suites if self.packaged else ("AES_CM_128_HMAC_SHA1_80",)
+                "required",
+                profile.suites if self.packaged else ("AES_CM_128_HMAC_SHA1_80",),
+                MediaPath(hosts=(MediaHost("192.0.2.99"),)),
             ),
             limits=Limits(),
             inbound=self.inbound(directory),
@@ -204,7 +206,6 @@ class CarrierCase(SynchronousTestCase):
             Timers(),
             None,
             instance=self.instance,
-            mediaAddress="192.0.2.99",
         )
 
     def inbound(self, directory: Path) -> InboundConfiguration | None:

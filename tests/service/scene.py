@@ -58,12 +58,16 @@ def freePorts(count: int = 1, address: str = "127.0.0.1") -> int:
         try:
             for port in range(first, first + count):
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    with socket.socket(socket.AF_INET, kind) as trial:
+                    with socket.socket(_family(address), kind) as trial:
                         trial.bind((address, port))
         except OSError:
             continue
         return first
     raise AssertionError("no free ports")
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 class Scene:
@@ -93,6 +97,9 @@ class Scene:
         listen: Sequence[str] = (),
         inbound: str = "",
         profile: str = "",
+        carrierAt: str = "127.0.0.1",
+        phoneAt: str = "127.0.0.1",
+        media: Sequence[str] = ('address = "127.0.0.1"',),
         **carrier: Any,
     ) -> None:
         """
@@ -105,6 +112,9 @@ class Scene:
         @param inbound: the name under which the carrier finds the trunk and calls in, instead of over its
             registration.
         @param profile: lines of a profile of its own.
+        @param carrierAt: the carrier's address.
+        @param phoneAt: that of the phone, and of the trunk for it.
+        @param media: lines of the configuration's C{[media]}.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -115,7 +125,7 @@ class Scene:
         self.phoneSaw: list[tuple[bool, Request | Response]] = []
         carrier = {"ringing": 0.02} | carrier
         settings = CarrierSettings({account: Secret(password)}, **carrier)
-        around = LabSettings(settings, self.directory, port=0, dnsPort=0, tls="1.2")
+        around = LabSettings(settings, self.directory, carrierAt, port=0, dnsPort=0, tls="1.2")
         self._inbound: tuple[str, ...] = ()
         if inbound:
             place = f"127.0.0.1:{freePorts()}"
@@ -135,12 +145,13 @@ class Scene:
             "1001",
             400,
             1400,
+            host=phoneAt,
             ringing=0.02,
             observer=lambda sent, message, channel: self.phoneSaw.append((sent, message)),
         )
         self.lab.listen()
         self.phone.listen()
-        self.proxy = TransportAddress("UDP", "127.0.0.1", freePorts(_MEDIA_PORTS + 2))
+        self.proxy = TransportAddress("UDP", phoneAt, freePorts(_MEDIA_PORTS + 2, phoneAt))
         pbx = [f"address = {[*before, str(self.phone.address)]}"]
         if registers:
             (self.directory / "office.secret").write_text(registers)
@@ -152,6 +163,7 @@ class Scene:
             domain = self.lab.settings.carrier.domain
             (self.directory / "own.toml").write_text(f'title = "Own"\ndomain = "{domain}"\n{profile}\n')
         self._profile = "own.toml" if profile else "skype-connect"
+        self._carrierAt, self._media = carrierAt, media
         self._write(password if trunkPassword is None else trunkPassword, country, lines, targets, listen)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
@@ -193,10 +205,10 @@ class Scene:
             f"listen = {[f'udp:{where}', f'tcp:{where}', *listen]}",
             *lines,
             "[media]",
-            'address = "127.0.0.1"',
+            *self._media,
             f'ports = "{first}-{first + _MEDIA_PORTS - 1}"',
             "[dns]",
-            f'servers = ["127.0.0.1:{self.lab.names.port}"]',
+            f'servers = ["{TransportAddress("UDP", self._carrierAt, self.lab.names.port).hostPort}"]',
             "[numbers]",
             f'country = "{country}"',
             "[control]",

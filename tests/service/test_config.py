@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import MediaPath
+from skypetrunk.interfaces import MediaHost, MediaPath
 from skypetrunk.profiles import loadProfile
 from skypetrunk.service.config import (
     DNS,
@@ -71,6 +71,7 @@ class AcceptedTests(ConfigurationTestCase):
         """Every key has its place, paths are absolute, and there is nothing to warn of."""
         configuration, warnings = self.load(COMPLETE)
         profile = loadProfile("skype-connect")
+        path = MediaPath(hosts=(MediaHost("127.0.0.1"),))
         self.assertEqual(
             configuration,
             Configuration(
@@ -83,7 +84,7 @@ class AcceptedTests(ConfigurationTestCase):
                         password=Secret(MARKER),
                         targets=(),
                         tls=TLSConfiguration(self.directory / "carrier-ca.pem", (), None, None, None),
-                        media=TrunkMedia("required", (_SECURE, "AES_CM_128_HMAC_SHA1_32")),
+                        media=TrunkMedia("required", (_SECURE, "AES_CM_128_HMAC_SHA1_32"), path),
                         limits=Limits(30),
                         passwordFile=self.directory / "skype.secret",
                         dns=TrunkDNS(naptr=False),
@@ -98,10 +99,11 @@ class AcceptedTests(ConfigurationTestCase):
                         ),
                         address=TransportAddress("UDP", "127.0.0.1", 5070),
                         allow=(ip_network("127.0.0.0/8"),),
+                        mediaPath=path,
                     ),
                 ),
                 routes=(Route("office", ("skype",), ("+44", "+49")), Route("skype", ("office",))),
-                media=MediaConfiguration("127.0.0.1", None, (20000, 29999)),
+                media=MediaConfiguration((MediaHost("127.0.0.1"),), (20000, 29999)),
                 dns=DNS((("127.0.0.1", 5353),)),
                 numbers=Numbers("GB", "9", ("117",)),
                 control=Control(self.directory / "skypetrunk.sock"),
@@ -129,16 +131,69 @@ class AcceptedTests(ConfigurationTestCase):
             "[[route]]", 'media_allow = ["192.0.2.64/26"]\nsymmetric_rtp = false\n[[route]]', 1
         )
         configuration, _ = self.load(text.replace("[trunk.media]", "[trunk.media]\nsymmetric_rtp = false", 1))
+        hosts = (MediaHost("127.0.0.1"),)
         self.assertEqual(
-            configuration.pbxes[0].mediaPath, MediaPath(allow=(ip_network("192.0.2.64/26"),), symmetric=False)
+            configuration.pbxes[0].mediaPath,
+            MediaPath(hosts, (ip_network("192.0.2.64/26"),), symmetric=False),
         )
-        self.assertEqual(configuration.trunks[0].media.path, MediaPath(symmetric=False))
+        self.assertEqual(configuration.trunks[0].media.path, MediaPath(hosts, symmetric=False))
         problems = self.problems(
             COMPLETE.replace("[[route]]", 'media_allow = ["192.0.2.1/24"]\n[[route]]', 1)
         )
         self.assertEqual(
             problems, ['pbx.office.media_allow: "192.0.2.1/24" is no network; did you mean "192.0.2.0/24"?']
         )
+
+    def test_mediaAddresses(self) -> None:
+        """One of each IP version, for all or for one; the PBX gets that of its signalling first."""
+        both = 'address = ["2001:db8::1", "192.0.2.1"]\nadvertise = "203.0.113.7"'
+        text = COMPLETE.replace('address = "127.0.0.1"', both, 1)
+        configuration, _ = self.load(text)
+        hosts = MediaHost("2001:db8::1"), MediaHost("192.0.2.1", "203.0.113.7")
+        self.assertEqual(configuration.media.hosts, hosts)
+        self.assertEqual(configuration.trunks[0].media.path.hosts, hosts)
+        self.assertEqual(configuration.pbxes[0].mediaPath.hosts, hosts[::-1])
+        text = text.replace(
+            "[trunk.media]", '[trunk.media]\naddress = "192.0.2.9"\nadvertise = "203.0.113.9"', 1
+        )
+        text = text.replace("[[route]]", 'media_address = ["2001:db8::5", "192.0.2.5"]\n[[route]]', 1)
+        configuration, _ = self.load(text)
+        self.assertEqual(configuration.media.hosts, hosts)
+        self.assertEqual(configuration.trunks[0].media.path.hosts, (MediaHost("192.0.2.9", "203.0.113.9"),))
+        self.assertEqual(
+            configuration.pbxes[0].mediaPath.hosts, (MediaHost("2001:db8::5"), MediaHost("192.0.2.5"))
+        )
+
+    def test_badMediaAddresses(self) -> None:
+        """Two of a version, one that is shown and not there, and what is none."""
+        for old, new, problem in (
+            (
+                'address = "127.0.0.1"',
+                'address = ["127.0.0.1", "192.0.2.1"]',
+                'media.address: "192.0.2.1" is IPv4, as "127.0.0.1" is; would be right: one of each',
+            ),
+            (
+                'address = "127.0.0.1"',
+                'address = "127.0.0.1"\nadvertise = ["2001:db8::1"]',
+                'media.advertise: "2001:db8::1" is IPv6; would be right: address of IPv6 beside it',
+            ),
+            (
+                "[trunk.media]",
+                '[trunk.media]\nadvertise = "192.0.2.9"',
+                'trunk.skype.media.advertise: "192.0.2.9" is IPv4; would be right: address of IPv4 beside it',
+            ),
+            (
+                'address = "127.0.0.1"',
+                "address = []",
+                'media.address: is empty; would be right: address = "192.0.2.1"',
+            ),
+        ):
+            self.assertIn(old, COMPLETE)
+            self.assertEqual(self.problems(COMPLETE.replace(old, new, 1)), [problem])
+        text = COMPLETE.replace("[trunk.media]", '[trunk.media]\naddress = "127.0.0.2"', 1)
+        text = text.replace('"udp:127.0.0.1:5060"', '"udp:127.0.0.2:20010", "udp:127.0.0.1:5060"', 1)
+        (problem,) = self.problems(text)
+        self.assertIn('"udp:127.0.0.2:20010" lies among the media ports', problem)
 
     def test_transfer(self) -> None:
         """What becomes of a REFER."""

@@ -3,15 +3,67 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
+from twisted.logger import LogLevel
 
-from skypetrunk.lab.calls import Call
+from skypetrunk.lab.calls import Call, Phase
 from tests.media.doubles import rtp
-from tests.service.scene import Scene, SceneCase
+from tests.service.scene import TONE, Scene, SceneCase
 
 ELSEWHERE = "127.77.0.3"
+
+
+class MixedTests(SceneCase):
+    """PBX and carrier have different IP versions; audio crosses from one to the other."""
+
+    BOTH = ('address = ["127.0.0.1", "::1"]', 'advertise = ["127.0.0.1"]')
+
+    def setUp(self) -> None:
+        """There is IPv6 here."""
+        super().setUp()
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind(("::1", 0))
+        except OSError as error:
+            self.skipTest(f"::1: {error}")
+
+    async def crosses(self, carrierAt: str, phoneAt: str, **options: Any) -> None:
+        """A call each way; each side is told, and tells, addresses of its own IP version only."""
+        scene = await self.begin(carrierAt=carrierAt, phoneAt=phoneAt, **options)
+        for placing in (scene.callOut, scene.callIn):
+            ends: tuple[Call, Call] = await placing()
+            await scene.hearing(*ends)
+            for end, host in zip(ends, (phoneAt, carrierAt), strict=True):
+                assert end.session is not None and end.session.peer is not None
+                self.assertEqual(end.session.media.address.host, host)
+                self.assertEqual(end.session.peer.media[0].address, host)
+            ends[0].hangUp()
+            await scene.over(*ends)
+
+    async def test_carrierIPv6(self) -> None:
+        """A PBX of IPv4 and a carrier of IPv6: the connection to it says which address it gets."""
+        await self.crosses("::1", "127.0.0.1", media=self.BOTH)
+
+    async def test_pbxIPv6(self) -> None:
+        """The other way round."""
+        await self.crosses("127.0.0.1", "::1", media=self.BOTH)
+
+    async def test_ofItsOwn(self) -> None:
+        """A PBX with an address of its own, which the carrier does not get."""
+        await self.crosses(
+            "127.0.0.1", "::1", media=('address = "127.0.0.1"',), lines=['media_address = "::1"']
+        )
+
+    async def test_refused(self) -> None:
+        """Where there is no address of its IP version a call is refused, with the reason."""
+        scene = await self.begin(phoneAt="::1")
+        call = scene.phone.dial(TONE, scene.proxy)
+        await call.when(Phase.ENDED)
+        self.assertEqual(call.status, 488)
+        self.assertLogged("wanted a media address of IPv4, seen ::1", level=LogLevel.warn)
 
 
 class MediaServer(DatagramProtocol):

@@ -11,6 +11,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
+from skypetrunk.interfaces import MediaHost, MediaPath
 from skypetrunk.net.dns_records import Records
 from skypetrunk.tools.doctor import clock, names, nat, own, walls
 from skypetrunk.tools.doctor.finding import Finding, Severity, worst
@@ -105,12 +106,14 @@ class NATTests(ExaminationCase):
         self.exchanged(patient, "OPTIONS")
         self.assertEqual(self.one(patient).severity, Severity.GREEN)
 
+    def media(self, patient: Patient, *hosts: MediaHost) -> None:
+        """Media is received there."""
+        patient.trunk = evolve(patient.trunk, media=evolve(patient.trunk.media, path=MediaPath(hosts=hosts)))
+
     def test_outside(self) -> None:
         """It sees a public address, and is told another for audio: there will be none from it."""
         patient = self.patient()
-        patient.configuration = evolve(
-            patient.configuration, media=evolve(patient.configuration.media, address="192.168.1.5")
-        )
+        self.media(patient, MediaHost("192.168.1.5"))
         via = "SIP/2.0/TLS 192.168.1.5:40000;branch=z9hG4bK1;rport=6000;received=198.51.100.7"
         self.exchanged(patient, "OPTIONS", via)
         finding = self.one(patient)
@@ -118,9 +121,7 @@ class NATTests(ExaminationCase):
             (finding.severity, finding.wanted, finding.seen), (Severity.RED, "198.51.100.7", "192.168.1.5")
         )
         self.assertIn('media.advertise = "198.51.100.7"', finding.setting)
-        patient.configuration = evolve(
-            patient.configuration, media=evolve(patient.configuration.media, advertise="198.51.100.7")
-        )
+        self.media(patient, MediaHost("2001:db8::1"), MediaHost("192.168.1.5", "198.51.100.7"))
         finding = self.one(patient)
         self.assertEqual(finding.severity, Severity.GREEN)
         self.assertIn("it is told to send sound to, too", finding.sentence)
@@ -320,11 +321,17 @@ class WallTests(ExaminationCase):
     def test_elsewhere(self) -> None:
         """Media and PBX are received at addresses that are ours."""
         patient = self.patient()
-        patient.configuration = evolve(
-            patient.configuration, media=evolve(patient.configuration.media, address="203.0.113.9")
-        )
+        media = evolve(patient.configuration.media, hosts=(MediaHost("203.0.113.9"),))
+        patient.configuration = evolve(patient.configuration, media=media)
         finding = self.found(walls.examine, patient)[-1]
         self.assertEqual((finding.severity, finding.setting), (Severity.RED, "media.address"))
+        for table, key, setting in (
+            ("[trunk.media]", "address", "trunk.skype.media.address"),
+            ("[[pbx]]", "media_address", "pbx.office.media_address"),
+        ):
+            text = COMPLETE.replace(table, f'{table}\n{key} = "203.0.113.9"', 1)
+            finding = self.found(walls.examine, self.patient(text))[-1]
+            self.assertEqual((finding.severity, finding.setting), (Severity.RED, setting))
         text = COMPLETE.replace('"tcp:127.0.0.1:5060"', '"tcp:203.0.113.9:5060"')
         finding = self.found(walls.examine, self.patient(text))[-1]
         self.assertEqual((finding.severity, finding.setting), (Severity.RED, "pbx.office.listen"))

@@ -56,6 +56,23 @@ class FirewallTests(ConfigurationTestCase):
             ],
         )
 
+    def test_media(self) -> None:
+        """Every address of media, each for whom it is, and the machines that the PBX's audio comes from."""
+        text = COMPLETE.replace('address = "127.0.0.1"', 'address = ["127.0.0.1", "::1"]', 1)
+        text = text.replace("[trunk.media]", '[trunk.media]\naddress = "192.0.2.1"', 1)
+        text = text.replace("[[route]]", 'media_allow = ["192.0.2.64/26", "2001:db8::/64"]\n[[route]]', 1)
+        found = [each for each in self.rules(text) if "20000-29999" in each]
+        self.assertEqual(
+            found,
+            [
+                "output: ip saddr 192.0.2.1 udp sport 20000-29999 accept",
+                "input: ip daddr 192.0.2.1 udp dport 20000-29999 accept",
+                "input: ip daddr 127.0.0.1 ip saddr { 127.0.0.0/8, 192.0.2.64/26 } udp dport 20000-29999"
+                " accept",
+                "input: ip6 daddr ::1 ip6 saddr 2001:db8::/64 udp dport 20000-29999 accept",
+            ],
+        )
+
     def test_targets(self) -> None:
         """Literal targets are named, each family by itself, and DNS is not needed for them."""
         text = COMPLETE.replace(

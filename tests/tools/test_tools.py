@@ -184,7 +184,7 @@ class CheckTests(ToolTestCase):
             "; at 192.0.2.10 port 5061; roots in ",
             "; at most 5 calls",
             "route: from office to carrier, called +44, +49",
-            ", shown to carriers as 203.0.113.7",
+            " (shown to carriers as 203.0.113.7), ports",
             "dns: 192.0.2.53 port 53",
             "numbers: DE, outside line 0; its emergency numbers, and 117 never go to a trunk",
             "emergency: 110, 112, 117; all 148 written forms are kept from the trunks",

@@ -14,7 +14,7 @@ from ipaddress import ip_network
 
 from twisted.internet.task import deferLater
 
-from skypetrunk.interfaces import CallEnded, LegStatistics
+from skypetrunk.interfaces import ANY_PATH, CallEnded, LegStatistics
 from skypetrunk.lab.audio import examine as listen
 from skypetrunk.lab.calls import Call, Phase
 from skypetrunk.lab.phone import Phone
@@ -55,7 +55,8 @@ async def examine(patient: Patient) -> Sequence[Finding]:
 
 async def _called(patient: Patient, phone: Phone, number: str) -> Sequence[Finding]:
     place = TransportAddress("UDP", _HOST, _freePort())
-    pbx = PBXConfiguration("doctor", (place,), phone.address, (ip_network(_HOST),))
+    path = patient.configuration.media.path(ANY_PATH).preferring(4)
+    pbx = PBXConfiguration("doctor", (place,), phone.address, (ip_network(_HOST),), mediaPath=path)
     carrier = patient.start(pbx)
     if not await patient.until(lambda: carrier.side.up, _PATIENCE):
         text = "The trunk did not come up for the call."

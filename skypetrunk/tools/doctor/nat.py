@@ -86,8 +86,8 @@ def _seen(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> Findin
         return Finding(NAME, Severity.GREEN, "Via", text, seen=str(local.hostPort))
     host, port = sorted(places)[-1]
     where = f"{host}:{port}"
-    media = patient.configuration.media
-    told = media.advertise or media.address
+    hosts = patient.trunk.media.path.preferring(6 if ":" in host else 4).hosts
+    told = hosts[0].advertised or hosts[0].host
     if foldedHost(host) == foldedHost(local.host):
         text = f"The carrier sees us at {host}, as we are: there is no NAT in between."
         return Finding(NAME, Severity.GREEN, "address", text, seen=where)

@@ -103,7 +103,13 @@ def _counted(rules: Sequence[Wall]) -> Finding:
 
 def _addresses(patient: Patient) -> Iterator[Finding]:
     """What is bound must be an address of this machine."""
-    wanted = {patient.configuration.media.address: "media.address"}
+    wanted = {host.host: "media.address" for host in patient.configuration.media.hosts}
+    for trunk in patient.configuration.trunks:
+        for host in trunk.media.path.hosts:
+            wanted.setdefault(host.host, f"trunk.{trunk.name}.media.address")
+    for pbx in patient.configuration.pbxes:
+        for host in pbx.mediaPath.hosts:
+            wanted.setdefault(host.host, f"pbx.{pbx.name}.media_address")
     for pbx in patient.configuration.pbxes:
         for listen in pbx.listen:
             wanted.setdefault(listen.host, f"pbx.{pbx.name}.listen")
