@@ -10,7 +10,7 @@ FUZZ ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-SOURCES := $(sort $(wildcard README.rst LICENSE) setup.cfg pyproject.toml \
+SOURCES := $(sort $(wildcard README.rst LICENSE native/*) setup.cfg setup.py pyproject.toml \
   $(shell find skypetrunk twisted -type f \( -name '*.py' -o -name '*.toml' -o -name '*.pem' -o -name py.typed \)))
 EXAMPLES := $(patsubst %/setup.cfg,%,$(wildcard examples/*/setup.cfg))
 WHEEL = $$(echo $(VENV)/dist/skypetrunk-*.whl)
@@ -19,7 +19,7 @@ WHEEL = $$(echo $(VENV)/dist/skypetrunk-*.whl)
 RUN_TRIAL = rm -rf $(VENV)/trial && mkdir $(VENV)/trial && ln -s ../../tests $(VENV)/trial/tests && cd $(VENV)/trial \
   && env -u PYTHONPATH PYTHONSAFEPATH= ../bin/python -m twisted.trial $(TRIAL)
 
-.PHONY: help demo test examples $(EXAMPLES) interop fuzz bench lint clean FORCE
+.PHONY: help demo test examples $(EXAMPLES) interop fuzz sanitize bench lint clean FORCE
 
 help:
 	@echo "make demo     a call out and a call in over TLS and SRTP on this machine, with evidence"
@@ -27,6 +27,7 @@ help:
 	@echo "make examples the tests of the plugins in examples/, each in an environment of its own"
 	@echo "make interop  the tests with real peers (kamailio, baresip, sipp ...), which must be installed"
 	@echo "make fuzz     every parser under a coverage-guided fuzzer, for less than a minute"
+	@echo "make sanitize the compiled helper under gcc's sanitizers, for five seconds"
 	@echo "make bench    figures for speed and memory"
 	@echo "make lint     ruff, and mypy in its strict mode"
 	@echo "make clean    remove what the others made"
@@ -48,6 +49,11 @@ interop: $(VENV)/installed $(VENV)/extra-test
 fuzz: $(VENV)/installed $(VENV)/extra-fuzz
 	@mkdir -p $(VENV)/trial && ln -sfn ../../tests $(VENV)/trial/tests && cd $(VENV)/trial \
 	&& env -u PYTHONPATH PYTHONSAFEPATH= ../bin/python -m tests.fuzz.run $(FUZZ)
+
+sanitize:
+	@mkdir -p $(VENV)
+	@$(CC) -std=gnu11 -Wall -Wextra -Wconversion -Werror -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	  -o $(VENV)/sanitized native/fuzz.c native/settled.c && $(VENV)/sanitized $(or $(FUZZ),5)
 
 bench: $(VENV)/installed
 	@$(BIN)/python bench/run.py

@@ -1,13 +1,15 @@
 """
 Is the built wheel what it should be?  Run with the Python of C{.venv}, where it is installed.
 
-It holds every module and every file of data, one dropin for Twisted and nothing else of
+It holds the compiled helper, every module and every file of data, one dropin for Twisted and nothing else of
 C{twisted}; and C{twistd} finds both services through it.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+HELPER = "skypetrunk/media/_settled.abi3.so"
 DATA = {".json", ".py", ".toml", ".pem", ".typed"}
 
 
@@ -35,6 +38,8 @@ def contents() -> list[str]:
         if path.suffix in DATA or path.name == "py.typed"
     }
     wanted.add("twisted/plugins/skypetrunk_plugin.py")
+    # Optional where it is installed, but here is a compiler.
+    wanted.add(HELPER)
     problems = [f"{wheel.name} lacks {name}" for name in sorted(wanted - names)]
     problems += [f"{wheel.name} should not hold {name}" for name in sorted(names - wanted)]
     if "skypetrunk = skypetrunk.tools.main:main" not in info["entry_points.txt"]:
@@ -45,6 +50,35 @@ def contents() -> list[str]:
         if name not in info and not any(entry.endswith(name) for entry in names):
             problems.append(f"no {name}")
     return problems
+
+
+def withoutCompiler() -> list[str]:
+    """What goes wrong where there is no compiler: nothing but the helper may be missing."""
+    with tempfile.TemporaryDirectory() as directory:
+        source, built = Path(directory) / "source", Path(directory) / "built"
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "docs", "tests", "build", "*.so"))
+        command = [
+            VENV / "bin" / "python",
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--wheel-dir",
+            built,
+            source,
+        ]
+        done = subprocess.run(
+            command, env={**os.environ, "CC": "/bin/false"}, capture_output=True, text=True, timeout=100
+        )
+        if done.returncode:
+            return [f"without a compiler: {done.stderr[-2000:]}"]
+        names = []
+        for wheel in (*built.glob("*.whl"), *(VENV / "dist").glob("*.whl")):
+            with ZipFile(wheel) as archive:
+                names.append({name for name in archive.namelist() if ".dist-info/" not in name})
+        without, with_ = names
+        return [f"without a compiler {name} differs" for name in without ^ with_ if name != HELPER]
 
 
 def services() -> list[str]:
@@ -77,7 +111,7 @@ def services() -> list[str]:
 
 def main() -> int:
     """Print the problems, one on a line."""
-    problems = contents() + services()
+    problems = contents() + withoutCompiler() + services()
     for problem in problems:
         print(problem)
     print(f"{len(problems)} problems")

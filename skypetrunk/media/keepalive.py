@@ -28,10 +28,14 @@ class KeepAlive:
     @ivar last: when the last packet was sent (seconds); the relay writes it.
     """
 
-    def __init__(self, clock: IReactorTime, send: Callable[[], bool]) -> None:
+    def __init__(
+        self, clock: IReactorTime, send: Callable[[], bool], look: Callable[[], None]
+    ) -> None:
         """
         @param send: sends one keep-alive; C{False}: there was no place to send it to.
+        @param look: sees to it that C{last} is true.
         """
+        self._look = look
         self._clock = clock
         self._send = send
         self._call: IDelayedCall | None = None
@@ -49,12 +53,13 @@ class KeepAlive:
 
     def stop(self) -> None:
         """No more of them; who sent them is let go."""
-        self._send = _nowhere
+        self._send, self._look = _nowhere, _nothing
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
 
     def _tick(self) -> None:
+        self._look()
         now = self._clock.seconds()
         wait = self.last + INTERVAL - now
         if wait < 0.001:  # a clock's sums are not exact
@@ -66,3 +71,7 @@ class KeepAlive:
 
 def _nowhere() -> bool:
     return False
+
+
+def _nothing() -> None:
+    """There is nothing to look at."""

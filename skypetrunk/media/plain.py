@@ -44,7 +44,7 @@ class PlainLeg(MediaLeg):
         path: MediaPath = ANY_PATH,
     ) -> None:
         super().__init__(name, clock, entropy, giveBack)
-        self._rtp = SignalledSource(path)
+        self._rtp: SignalledSource = SignalledSource(path)
         self._rtcp = SignalledSource(path)
         self._strange = 0
 
@@ -70,6 +70,7 @@ class PlainLeg(MediaLeg):
         """A datagram came in at the RTCP port."""
         if address[0] != self._rtcp.host and not self._rtcp.allows(address[0]):
             raise PacketRefused("source")
+        self.sync()
         parseRTCP(packet)
         if not self._rtcp.accepts(address, self._seconds()):
             raise PacketRefused("source")
@@ -112,6 +113,15 @@ class PlainLeg(MediaLeg):
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """There is no key here."""
         raise LocalError(f"{self.name} is a plain leg")
+
+    @property
+    def usualSource(self) -> Address | None:
+        """Where the last packet came from, while the next one from there is the peer's, too."""
+        return self._rtp.usual()
+
+    def heard(self, now: float) -> None:
+        """Packets came from there, the last one at C{now} (seconds)."""
+        self._rtp.went(now)
 
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         self._rtp.signal(rtp)

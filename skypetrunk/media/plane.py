@@ -17,11 +17,12 @@ from zope.interface import implementer
 from skypetrunk.errors import PortsExhausted
 from skypetrunk.interfaces import ANY_PATH, IMediaEndpoint, IMediaLeg, IMediaPlane, MediaHost, MediaPath
 from skypetrunk.media.endpoint import Endpoint
+from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
-from skypetrunk.media.poller import mediaReactor
 from skypetrunk.media.ports import PortRange
 from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.secure import SecureLeg
+from skypetrunk.media.settled import SettlingPoller, mediaReactor
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 
 Leg = TypeVar("Leg", bound=MediaLeg)
@@ -52,6 +53,7 @@ class MediaPlane:
     Binds media ports in this process.
 
     @ivar openPorts: UDP ports bound now.
+    @ivar helped: does the compiled helper relay what is usual?
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class MediaPlane:
         ports: tuple[int, int],
         entropy: Callable[[int], bytes],
         taps: Callable[[str], tuple[Show, Show] | None] | None = None,
+        helped: bool = True,
     ) -> None:
         """
         @param address: literal IPv4 or IPv6 address to bind, where the path of a leg names none.
@@ -72,9 +75,12 @@ class MediaPlane:
         @param ports: the first and the last port that may be used.
         @param entropy: that many random octets: C{os.urandom}.
         @param taps: by the name of a call, who is shown what its caller sends, and what the called one does.
+        @param helped: whether the compiled helper is used, where it was built.
         @raise ValueError: not literal, or no pair in the range.
         """
-        self._reactor = mediaReactor(reactor)
+        helper = findHelper() if helped else None
+        self._reactor = mediaReactor(reactor, clock.seconds, helper)
+        self.helped = isinstance(self._reactor, SettlingPoller)
         self._clock = clock
         self._host = MediaHost(address, advertise)
         self._entropy = entropy

@@ -16,7 +16,6 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
-    IReactorFDSet,
     IReactorUDP,
     IReadDescriptor,
     ISystemHandle,
@@ -28,13 +27,6 @@ BATCH = 64
 """Sockets read in one turn of the reactor, one datagram of each: signalling waits 1 ms at most."""
 
 Received = Callable[[bytes, tuple[str, int]], None]
-
-
-def mediaReactor(reactor: IReactorUDP) -> IReactorUDP:
-    """What to open media ports with: a L{Poller} where system and reactor can have one, else C{reactor}."""
-    if hasattr(select, "epoll") and IReactorFDSet.providedBy(reactor):
-        return Poller(reactor)
-    return reactor
 
 
 @implementer(IReactorUDP, IReadDescriptor)

@@ -24,7 +24,7 @@ from skypetrunk.wire.address import literal
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
-    from skypetrunk.media.source import Address
+    from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
 
@@ -41,6 +41,7 @@ class MediaPort(DatagramProtocol):
     """
     One UDP port of a leg.
 
+    @ivar leg: whose it is, until it is over.
     @ivar send: writes a datagram; raises L{OSError} when the system does not take it.
     """
 
@@ -52,7 +53,7 @@ class MediaPort(DatagramProtocol):
         @param leg: told of what was refused, and of what nobody foresaw.
         """
         self._receive = receive
-        self._leg: MediaLeg | None = leg
+        self.leg: MediaLeg | None = leg
         self.send: Callable[[bytes, Address], object] = self._unbound
 
     def startProtocol(self) -> None:
@@ -70,18 +71,18 @@ class MediaPort(DatagramProtocol):
         try:
             self._receive(datagram, addr)
         except PacketRefused as refusal:
-            if self._leg is not None:
-                self._leg.received.refuse(refusal.reason)
+            if self.leg is not None:
+                self.leg.received.refuse(refusal.reason)
         except Exception:
-            if self._leg is not None:
-                self._leg.packetFailed()
+            if self.leg is not None:
+                self.leg.packetFailed()
 
     def connectionRefused(self) -> None:
         """The peer's port is closed: it may open yet."""
 
     def forget(self) -> None:
         """The leg is over.  While both refer to each other, both would wait for the garbage collector."""
-        self._receive, self._leg, self.send = _unheard, None, self._unbound
+        self._receive, self.leg, self.send = _unheard, None, self._unbound
 
     @staticmethod
     def _unbound(datagram: bytes, addr: Address) -> object:
@@ -96,6 +97,19 @@ class Onward(Protocol):
 
     def sendRTCP(self, compound: bytes) -> None:
         """See L{MediaLeg.sendRTCP}."""
+
+
+class Lent(Protocol):
+    """What the helper does for one direction of a call (L{skypetrunk.media.settled}), while it does."""
+
+    def sync(self) -> None:
+        """The legs' counters and numbers are true until the next packet."""
+
+    def look(self) -> None:
+        """Where its packets go may have changed."""
+
+    def takeBack(self) -> None:
+        """The legs do it themselves again, and their counters and numbers are true."""
 
 
 class Tapped:
@@ -135,6 +149,8 @@ class MediaLeg(ABC):
     @ivar address: what our SDP says.
     @ivar received: counters of what came in.
     @ivar sent: counters of what went out.
+    @ivar heardBy: the helper, while it takes what the peer sends.
+    @ivar sentBy: the helper, while it sends to the peer.
     """
 
     _log = Logger()
@@ -152,6 +168,7 @@ class MediaLeg(ABC):
         self.sent = Counters()
         self.rtpPort: MediaPort
         self.rtcpPort: MediaPort
+        self._rtp: SignalledSource | AuthenticatedSource
         self._seconds = clock.seconds
         self._giveBack = giveBack
         self._other: MediaLeg | None = None
@@ -160,6 +177,8 @@ class MediaLeg(ABC):
         self._released = False
         self._failed = False
         self._family = 4
+        self.heardBy: Lent | None = None
+        self.sentBy: Lent | None = None
         # Short-lived and random: says nothing of us or of the other side (RFC 7022).
         self._cname = entropy(12).hex().encode("ascii")
 
@@ -180,10 +199,25 @@ class MediaLeg(ABC):
 
         @param show: gets the RTP of it too.
         """
+        self.takeBack()
+        if other is not None:
+            other.takeBack()
         before, self._other = self._other, other
         self._onward = other if other is None or show is None else Tapped(self, other, show)
         if before is not None and before is not other and before._other is self:
             before._other = before._onward = None
+
+    def sync(self) -> None:
+        """Before counters, or numbers of a stream, are read."""
+        for lent in (self.heardBy, self.sentBy):
+            if lent is not None:
+                lent.sync()
+
+    def takeBack(self) -> None:
+        """Before anything changes of what the helper was told."""
+        for lent in (self.heardBy, self.sentBy):
+            if lent is not None:
+                lent.takeBack()
 
     def untap(self, tapped: Tapped) -> None:
         """C{tapped} has no more to do."""
@@ -196,6 +230,7 @@ class MediaLeg(ABC):
 
         @raise MalformedSDP: not a literal address, or one of the other family.
         """
+        self.takeBack()
         if address is None or address.port == 0:
             self._signal(None, None)
             return
@@ -226,15 +261,18 @@ class MediaLeg(ABC):
 
     def setSending(self, sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer."""
+        self.takeBack()
         self._sending = sending
 
     def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
         """The payload types that were offered, with their encodings."""
+        self.takeBack()
         reception = self.received.reception
         reception.ticks, reception.names = ticks(encodings), names(encodings)
 
     def statistics(self) -> LegStatistics:
         """Counters so far."""
+        self.sync()
         return LegStatistics(
             self.name, self.secure, self.suite, self.received.snapshot(), self.sent.snapshot()
         )
@@ -280,6 +318,16 @@ class MediaLeg(ABC):
             self.sent.refuse(UNSENT)
         else:
             self.sent.rtcpPackets += 1
+
+    @property
+    def joined(self) -> MediaLeg | None:
+        """The leg that gets what the peer sends, when nothing stands before it."""
+        return self._other if self._onward is self._other else None
+
+    @property
+    def wayOut(self) -> Address | None:
+        """Where RTP of the other leg is sent now."""
+        return self._rtp.destination if self._sending else None
 
     @property
     @abstractmethod

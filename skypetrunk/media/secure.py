@@ -63,7 +63,7 @@ class SecureLeg(MediaLeg):
     ) -> None:
         super().__init__(name, clock, entropy, giveBack)
         self._entropy = entropy
-        self._rtp = AuthenticatedSource(path)
+        self._rtp: AuthenticatedSource = AuthenticatedSource(path)
         self._rtcp = AuthenticatedSource(path)
         self._stream: OutboundStream | None = None
         self._suite: str | None = None
@@ -74,7 +74,7 @@ class SecureLeg(MediaLeg):
         self._early: deque[_Early] | None = None
         # When the packet that is taken came in, if not just now.
         self._arrived: float | None = None
-        self._keepAlive = KeepAlive(clock, self._sendKeepAlive)
+        self._keepAlive = KeepAlive(clock, self._sendKeepAlive, self.sync)
         self._keepAliveType = 127
 
     @property
@@ -96,6 +96,7 @@ class SecureLeg(MediaLeg):
 
         @raise StreamLost: it had one before, with another suite or key since.
         """
+        self.takeBack()
         identity = _identity(key)
         if identity == self._localKey and suite == self._suite and not self._released:
             return
@@ -110,6 +111,7 @@ class SecureLeg(MediaLeg):
 
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """The keys the peer protects with.  What came early is decrypted now, in order."""
+        self.takeBack()
         if self._released:
             return
         identity = suite.encode("ascii") + (_identity(key) if declared is None else _identityOf(declared))
@@ -148,6 +150,7 @@ class SecureLeg(MediaLeg):
         if guard is None:
             self._keepEarly(self.rtcpReceived, packet, address)
             return
+        self.sync()
         plain = guard.rtcp(packet)
         self.received.rtcpPackets += 1
         self._rtcp.authenticated(address, self._seconds())
@@ -185,6 +188,25 @@ class SecureLeg(MediaLeg):
         if protected:
             self._transmitRTCP(protected, destination)
 
+    @property
+    def usualSource(self) -> Address | None:
+        """Where the last authenticated packet came from, while another one from there changes nothing."""
+        return self._rtp.usual()
+
+    @property
+    def usualGuard(self) -> IPacketGuard | None:
+        """What takes SRTP off the peer's packets."""
+        return self._inbound
+
+    @property
+    def stream(self) -> OutboundStream | None:
+        """What our packets leave in."""
+        return self._stream
+
+    def spoke(self, now: float) -> None:
+        """Packets were sent, the last one at C{now} (seconds)."""
+        self._keepAlive.last = now
+
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         now = self._seconds()
         before = self._rtp.destination
@@ -205,6 +227,7 @@ class SecureLeg(MediaLeg):
             self._keepAlive.start()
 
     def _sendKeepAlive(self) -> bool:
+        self.takeBack()
         destination = self._rtp.destination
         if destination is None or self._stream is None:
             return False

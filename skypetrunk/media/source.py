@@ -62,6 +62,14 @@ class SignalledSource:
         literal = ip_address(host)
         return any(literal in network for network in self._path.allow)
 
+    def usual(self) -> Address | None:
+        """Who is heard without a question."""
+        return self._learned
+
+    def went(self, now: float) -> None:
+        """Packets from there came, the last one at C{now} (seconds)."""
+        self._heard = now
+
     def accepts(self, address: Address, now: float) -> bool:
         """Is a packet from C{address}, whose host is allowed, at time C{now} (seconds) the peer's?"""
         if address == self._learned:
@@ -115,6 +123,10 @@ class AuthenticatedSource:
                 self._moved = now
             self._signalled = address
         self.destination = self._learned or address
+
+    def usual(self) -> Address | None:
+        """From whom an authenticated packet changes nothing."""
+        return self._learned
 
     def authenticated(self, address: Address, now: float) -> None:
         """A packet from C{address} proved to be the peer's."""

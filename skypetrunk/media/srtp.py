@@ -125,6 +125,20 @@ class InPlaceGuard:
         self._rtp: Any = lib.srtp_protect if outbound else lib.srtp_unprotect
         self._rtcp: Any = lib.srtp_protect_rtcp if outbound else lib.srtp_unprotect_rtcp
 
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """
+        Where the function for RTP and its context are in memory; they stay there while this guard lives.
+
+        @raise LocalError: it is not the function that the helper can call.
+        """
+        pointer = self._ffi.addressof(self._lib, self._rtp.__name__)
+        kind = self._ffi.typeof(pointer)
+        if [each.cname for each in kind.args] != ["struct srtp_ctx_t_ *", "void *", "int *"]:
+            raise LocalError(f"libsrtp has become {kind.cname}")
+        function, context = (self._ffi.cast("uintptr_t", each) for each in (pointer, self._context))
+        return int(function), int(context)
+
     @classmethod
     def _bind(cls) -> None:
         from pylibsrtp._binding import ffi, lib
@@ -161,9 +175,10 @@ class InPlaceGuard:
         return result
 
 
-class _Probe:
+class Probe:
     """A key and a packet of RFC 3711's kind with a known outcome (libsrtp's own self-test)."""
 
+    suite = "AES_CM_128_HMAC_SHA1_80"
     key = bytes.fromhex("e1f97a0d3e018be0d64fa32c06de4139")
     salt = bytes.fromhex("0ec675ad498afeebb6960b3aabe6")
     plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
@@ -175,7 +190,8 @@ def inPlaceWorks(guard: Callable[[str, Any, bool], IPacketGuard] = InPlaceGuard)
     Does the private binding still do what this module believes?  Protects and
     unprotects a known packet, then a forged one; anything unexpected means no.
     """
-    suite, probe = "AES_CM_128_HMAC_SHA1_80", _Probe()
+    probe = Probe()
+    suite = probe.suite
     try:
         if guard(suite, probe, True).rtp(probe.plain) != probe.protected:
             return False

@@ -5,6 +5,7 @@ What a leg counts: packets, octets, refusals; loss, order and jitter as RFC 3550
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from skypetrunk.interfaces import DirectionStatistics
 from skypetrunk.media.bursts import Bursts
@@ -127,6 +128,22 @@ class _Source:
         return place < 0
 
 
+class Usual(NamedTuple):
+    """
+    Where a source is, while each packet is the next one: see L{_Source}, L{Reception}.
+
+    @ivar tick: seconds of a unit of its time stamps.
+    """
+
+    ssrc: int
+    sequence: int
+    payloadType: int
+    tick: float
+    transit: float
+    jitter: float
+    worst: float
+
+
 class Reception:
     """
     Expected and received packets of the sources of one direction (RFC 3550 A.1, A.3 and A.8).
@@ -215,6 +232,27 @@ class Reception:
             self._burstsBefore.include(before.allBursts())
         begun = self._sources[ssrc] = _Source(ssrc, sequence)
         return begun
+
+    def usual(self) -> Usual | None:
+        """What is needed to go on with the next packet of the source heard last; C{None} before its audio."""
+        source = self._current
+        if source is None or source.transit is None:
+            return None
+        tick = self.ticks.get(source.payloadType)
+        if tick is None:
+            return None
+        return Usual(
+            source.ssrc, source.highest, source.payloadType, tick, source.transit, source.jitter, self._worst
+        )
+
+    def went(self, packets: int, usual: Usual) -> None:
+        """So many packets came since L{usual} was asked, each the next one; C{usual} is what it is now."""
+        source = self._current
+        assert source is not None
+        source.highest = usual.sequence
+        source.expected += packets
+        source.received += packets
+        source.transit, source.jitter, self._worst = usual.transit, usual.jitter, usual.worst
 
     @property
     def lost(self) -> int:

@@ -10,7 +10,7 @@ roll-over counter.  So one outbound key has one SSRC and one sequence that only 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from skypetrunk.errors import PacketRefused
 from skypetrunk.media.reports import relayable
@@ -30,6 +30,23 @@ MAX_TIMESTAMP_STEP = 480_000
 
 _CLOCK_RATE = 8000
 _NEVER = -1
+
+
+class Following(NamedTuple):
+    """
+    Where a stream is, while each packet of its source is the next one.
+
+    @ivar sequence: ours, of the last packet.
+    @ivar timestamp: the source's, of the last packet.
+    @ivar offset: what is added to the source's time stamps.
+    @ivar recent: the source's last packets: C{sequence << 32 | timestamp}, each at C{sequence % REORDERING}.
+    """
+
+    guard: IPacketGuard
+    sequence: int
+    timestamp: int
+    offset: int
+    recent: list[int]
 
 
 class OutboundStream:
@@ -155,6 +172,31 @@ class OutboundStream:
             timestamp=lambda _, value: value,
             sequence=lambda _, value: value - behind,
         )
+
+    def usual(self, ssrc: int, sequence: int) -> Following | None:
+        """What is needed to go on after this packet, if it is the newest of the source followed."""
+        if ssrc != self._following or sequence != self._inHighest & 0xFFFF or self._time is None:
+            return None
+        return Following(
+            self._guard, self._highest & 0xFFFF, self._inTimestamp, self._offset & 0xFFFFFFFF, self._recent
+        )
+
+    def went(self, packets: int, octets: int, timestamp: int, recent: list[int], now: float) -> None:
+        """
+        So many packets of the source left since L{usual} was asked, each the next one.
+
+        @param octets: of their payloads.
+        @param timestamp: the source's, of the last one, which left at C{now} (seconds).
+        @param recent: as L{usual} gave it, with them.
+        """
+        self._highest += packets
+        self._inHighest += packets
+        self._inTimestamp = timestamp
+        self._timestamp = (timestamp + self._offset) & 0xFFFFFFFF
+        self._time = now
+        self._recent = recent
+        self.packets += packets
+        self.octets += octets
 
     def _follow(self, header: RTPHeader, now: float) -> None:
         """A new source, or the old one with new numbers: the stream continues at +1."""

@@ -139,6 +139,7 @@ def _readMedia(table: Table) -> MediaConfiguration:
         hosts=readHosts(table, "address", "advertise", required=True) or (MediaHost(""),),
         ports=readPorts(table, "ports", PORTS),
         silence=table.integer("silence", 0, 86400, 600),
+        helper=table.boolean("helper", True),
     )
 
 

@@ -255,11 +255,13 @@ class MediaConfiguration:
     @ivar hosts: where the media ports are, one of an IP version at most.
     @ivar ports: first and last port; the first is even, the last odd.
     @ivar silence: seconds without a packet from either side that end a call; 0 for none.
+    @ivar helper: may the compiled helper be used?
     """
 
     hosts: tuple[MediaHost, ...]
     ports: tuple[int, int]
     silence: int = 600
+    helper: bool = True
 
     @property
     def address(self) -> str:

@@ -101,7 +101,14 @@ class Skypetrunk(MultiService):
         )
         taps = MediaTaps(self._vendors.taps)
         self.plane = MediaPlane(
-            reactor, clock, media.address, media.advertise, media.ports, os.urandom, taps.find
+            reactor,
+            clock,
+            media.address,
+            media.advertise,
+            media.ports,
+            os.urandom,
+            taps.find,
+            media.helper,
         )
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
         plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
@@ -250,6 +257,7 @@ class Skypetrunk(MultiService):
             "calls": self.manager.callCount(),
             "dialogs": self.manager.dialogCount,
             "mediaPorts": self.plane.openPorts,
+            "mediaHelper": self.plane.helped,
             "transactions": sum(each.transactions.pending for each in self._neighbours),
             "started": self.book.started,
             "emergencies": self.manager.emergencies,

@@ -129,6 +129,9 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
             if each["reason"]:
                 yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"
     yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start{_overload(state)}"
+    if state.get("mediaPorts"):
+        by = "the compiled helper" if state.get("mediaHelper") else "Python alone"
+        yield f"media: {state['mediaPorts']} ports, relayed by {by}"
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"
         yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"

@@ -19,7 +19,13 @@ class KeepAliveTests(SynchronousTestCase):
         self.clock.advance(1000.1)  # a start whose sums are not exact
         self.times: list[float] = []
         self.reachable = True
-        self.keepAlive = KeepAlive(self.clock, self.send)
+        self.unseen: float | None = None
+        self.keepAlive = KeepAlive(self.clock, self.send, self.look)
+
+    def look(self) -> None:
+        """A packet left since, which nobody has told."""
+        if self.unseen is not None:
+            self.keepAlive.last = self.unseen
 
     def send(self) -> bool:
         """Remember when."""
@@ -43,6 +49,16 @@ class KeepAliveTests(SynchronousTestCase):
         self.assertEqual(self.times, [])
         self.clock.pump([0.5] * 62)
         self.assertEqual(self.times, [35, 50])
+
+    def test_unseen(self) -> None:
+        """It looks before it decides whether something was sent."""
+        self.keepAlive.start()
+        self.clock.advance(10)
+        self.unseen = self.clock.seconds()
+        self.clock.advance(5)
+        self.assertEqual(self.times, [0, 0, 0])
+        self.clock.pump([1.0] * 11)
+        self.assertEqual(self.times, [0, 0, 0, 25])
 
     def test_again(self) -> None:
         """A new address gets a burst where the stream is silent; there is one timer."""

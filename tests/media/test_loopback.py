@@ -174,5 +174,5 @@ class LoopbackWithoutEpollTests(LoopbackTests):
 
     def setUp(self) -> None:
         """There is no epoll."""
-        self.patch(plane, "mediaReactor", lambda reactor: reactor)
+        self.patch(plane, "mediaReactor", lambda reactor, seconds, helper: reactor)
         super().setUp()

@@ -11,11 +11,13 @@ from typing import Any
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet, IReactorUDP, IReadDescriptor
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from skypetrunk.media.poller import Binder, Poller, boundSocket, mediaReactor
+from skypetrunk.media.poller import Binder, Poller, boundSocket
+from skypetrunk.media.settled import mediaReactor
 from tests.media.doubles import MemoryNetwork
 
 
@@ -116,8 +118,8 @@ class PollerTests(SynchronousTestCase):
     def test_whereItCan(self) -> None:
         """A reactor that watches no descriptors keeps its own ports."""
         network = MemoryNetwork()
-        self.assertIs(mediaReactor(network), network)
-        self.assertIsInstance(mediaReactor(self.readers), Poller)  # type: ignore[arg-type]
+        self.assertIs(mediaReactor(network, Clock().seconds, None), network)
+        self.assertIs(type(mediaReactor(self.readers, Clock().seconds, None)), Poller)  # type: ignore[arg-type]
 
     def test_oneOfEach(self) -> None:
         """A turn reads one datagram of each port that has any, with its source."""

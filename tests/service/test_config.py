@@ -125,6 +125,12 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(pbx.redirect, "follow")
         self.assertEqual(pbx.redirectAllow, {"gw.carrier.example", "2001:db8::1"})
 
+    def test_mediaHelper(self) -> None:
+        """It is used unless that is forbidden."""
+        self.assertTrue(self.load(COMPLETE)[0].media.helper)
+        configuration, _ = self.load(COMPLETE.replace("[media]", "[media]\nhelper = false", 1))
+        self.assertFalse(configuration.media.helper)
+
     def test_mediaPath(self) -> None:
         """From where audio may come, and where ours goes."""
         text = COMPLETE.replace(

@@ -20,6 +20,7 @@ from skypetrunk.profiles import profileNames
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.tools import init, run
 from skypetrunk.tools import main as command
+from skypetrunk.tools.status import summary
 from tests.service.configurations import MARKER, SHORT, keyPEM, makeCertificate
 
 
@@ -210,6 +211,17 @@ class CheckTests(ToolTestCase):
                 'trunk.toml: trunk.carrier.user: is not known; did you mean "username"?\n',
             ),
         )
+
+
+class StatusTests(SynchronousTestCase):
+    """C{skypetrunk status}, in lines for people."""
+
+    def test_media(self) -> None:
+        """While there are media ports, what relays."""
+        self.assertNotIn("media", "".join(summary({"mediaPorts": 0, "mediaHelper": True})))
+        for helped, by in ((True, "the compiled helper"), (False, "Python alone")):
+            lines = list(summary({"mediaPorts": 8, "mediaHelper": helped}))
+            self.assertIn(f"media: 8 ports, relayed by {by}", lines)
 
 
 class InitTests(ToolTestCase):

@@ -1,0 +1,219 @@
+#include "settled.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static uint16_t read16(const unsigned char *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static uint32_t read32(const unsigned char *at)
+{
+	return (uint32_t)read16(at) << 16 | read16(at + 2);
+}
+
+static void write16(unsigned char *at, uint16_t value)
+{
+	at[0] = (unsigned char)(value >> 8);
+	at[1] = (unsigned char)value;
+}
+
+static void write32(unsigned char *at, uint32_t value)
+{
+	write16(at, (uint16_t)(value >> 16));
+	write16(at + 2, (uint16_t)value);
+}
+
+struct settled_reader *settled_open(int epoll)
+{
+	struct settled_reader *reader = calloc(1, sizeof *reader);
+
+	if (reader)
+		reader->epoll = epoll;
+	return reader;
+}
+
+void settled_close(struct settled_reader *reader)
+{
+	if (reader)
+		free(reader->paths);
+	free(reader);
+}
+
+static int address(struct sockaddr *to, int family, const char *host, int port)
+{
+	if (family == AF_INET6) {
+		struct sockaddr_in6 *six = (struct sockaddr_in6 *)to;
+
+		memset(six, 0, sizeof *six);
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)port);
+		return inet_pton(AF_INET6, host, &six->sin6_addr) == 1;
+	}
+	struct sockaddr_in *four = (struct sockaddr_in *)to;
+
+	memset(four, 0, sizeof *four);
+	four->sin_family = AF_INET;
+	four->sin_port = htons((uint16_t)port);
+	return inet_pton(AF_INET, host, &four->sin_addr) == 1;
+}
+
+int settled_addresses(struct settled_path *path, const char *source, int source_port, const char *destination,
+                      int destination_port)
+{
+	int from = strchr(source, ':') ? AF_INET6 : AF_INET, to = strchr(destination, ':') ? AF_INET6 : AF_INET;
+
+	if (!address(&path->source.any, from, source, source_port) ||
+	    !address(&path->destination.any, to, destination, destination_port))
+		return -1;
+	return 0;
+}
+
+int settled_arm(struct settled_reader *reader, struct settled_path *path)
+{
+	if (path->arrival >= reader->room) {
+		int room = path->arrival + 64;
+		struct settled_path **paths = realloc(reader->paths, (size_t)room * sizeof *paths);
+
+		if (!paths)
+			return -1;
+		memset(paths + reader->room, 0, (size_t)(room - reader->room) * sizeof *paths);
+		reader->paths = paths;
+		reader->room = room;
+	}
+	reader->paths[path->arrival] = path;
+	return 0;
+}
+
+void settled_disarm(struct settled_reader *reader, int descriptor)
+{
+	if (descriptor >= 0 && descriptor < reader->room)
+		reader->paths[descriptor] = NULL;
+}
+
+static int same(const struct sockaddr *one, const struct sockaddr *other)
+{
+	if (one->sa_family != other->sa_family)
+		return 0;
+	if (one->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)one, *b = (const struct sockaddr_in6 *)other;
+
+		return a->sin6_port == b->sin6_port && a->sin6_scope_id == b->sin6_scope_id &&
+		       !memcmp(&a->sin6_addr, &b->sin6_addr, sizeof a->sin6_addr);
+	}
+	const struct sockaddr_in *a = (const struct sockaddr_in *)one, *b = (const struct sockaddr_in *)other;
+
+	return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+}
+
+/* Octets before the payload; 0: it is not all there.  As parseRTP of wire/rtp.py. */
+static int header_length(const unsigned char *packet, int length)
+{
+	int header = 12 + 4 * (packet[0] & 0x0F);
+
+	if (packet[0] & 0x10) {
+		if (length < header + 4)
+			return 0;
+		header += 4 + 4 * read16(packet + header + 2);
+	}
+	return length < header ? 0 : header;
+}
+
+/* Do all that is to be done with the packet that was read; 0: it was nothing usual, and nothing was done. */
+static int relay(struct settled_reader *reader, struct settled_path *path, int length, double now)
+{
+	const unsigned char *packet = reader->packet;
+	unsigned char *work = reader->work;
+	int header, size = length;
+	uint16_t sequence;
+	uint32_t timestamp;
+	double transit, apart;
+
+	if (length < 12 || length > SETTLED_LIMIT || packet[0] >> 6 != 2 || (packet[1] & 0x7F) != path->payload_type ||
+	    (packet[1] >= 192 && packet[1] <= 223))
+		return 0;
+	header = header_length(packet, length);
+	if (!header || (path->secure && length < header + SETTLED_TAG))
+		return 0;
+	sequence = read16(packet + 2);
+	timestamp = read32(packet + 4);
+	if (sequence != (uint16_t)(path->sequence + 1) || read32(packet + 8) != path->ssrc)
+		return 0;
+	if (!path->secure && timestamp - path->timestamp > SETTLED_STEP)
+		return 0; /* only the stream that we send looks at that */
+	transit = now - timestamp * path->tick;
+	apart = transit > path->transit ? transit - path->transit : path->transit - transit;
+	if (!(apart <= SETTLED_JUMP))
+		return 0;
+
+	/* In a copy: what libsrtp refuses goes back as it came. */
+	memcpy(work, packet, (size_t)length);
+	if (!path->secure) {
+		write16(work + 2, (uint16_t)(path->own_sequence + 1));
+		write32(work + 4, timestamp + path->offset);
+		write32(work + 8, path->own_ssrc);
+	}
+	if (path->transform(path->context, work, &size) || size < 0 || size > (int)sizeof reader->work)
+		return 0;
+
+	path->sequence = sequence;
+	path->own_sequence++;
+	path->timestamp = timestamp;
+	path->recent[sequence % SETTLED_RECENT] = (int64_t)((uint64_t)sequence << 32 | timestamp);
+	path->time = now;
+	path->transit = transit;
+	path->jitter += (apart - path->jitter) / 16;
+	if (path->jitter > path->worst)
+		path->worst = path->jitter;
+	path->packets++;
+	path->octets += (uint64_t)length;
+	path->payload += (uint64_t)(length - header);
+	if (sendto(path->departure, work, (size_t)size, 0, &path->destination.any,
+	           path->destination.any.sa_family == AF_INET6 ? sizeof path->destination.six
+	                                                       : sizeof path->destination.four) < 0) {
+		path->unsent++;
+	} else {
+		path->sent++;
+		path->sent_octets += (uint64_t)size;
+	}
+	return 1;
+}
+
+int settled_next(struct settled_reader *reader, double now, int begin)
+{
+	if (begin) {
+		reader->next = 0;
+		reader->ready = epoll_wait(reader->epoll, reader->events, SETTLED_BATCH, 0);
+	}
+	while (reader->next < reader->ready) {
+		int descriptor = reader->events[reader->next++].data.fd;
+		struct settled_path *path = descriptor < reader->room ? reader->paths[descriptor] : NULL;
+		union {
+			struct sockaddr any;
+			struct sockaddr_in6 six;
+		} from;
+		socklen_t size = sizeof from;
+		ssize_t length;
+
+		reader->descriptor = descriptor;
+		if (!path)
+			return SETTLED_UNREAD;
+		from.any.sa_family = AF_UNSPEC;
+		length = recvfrom(descriptor, reader->packet, sizeof reader->packet, 0, &from.any, &size);
+		if (length < 0)
+			continue; /* an error of an earlier packet, or closed and opened anew: there will be others */
+		if (same(&from.any, &path->source.any) && relay(reader, path, (int)length, now))
+			continue;
+		if (getnameinfo(&from.any, size, reader->host, sizeof reader->host, NULL, 0, NI_NUMERICHOST))
+			continue; /* no address that an answer could go to */
+		reader->port = ntohs(from.any.sa_family == AF_INET6 ? from.six.sin6_port
+		                                                    : ((struct sockaddr_in *)&from.any)->sin_port);
+		reader->length = (int)length;
+		return SETTLED_DATAGRAM;
+	}
+	return SETTLED_DONE;
+}

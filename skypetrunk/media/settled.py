@@ -1,0 +1,296 @@
+"""
+The compiled helper, F<native/settled.c>: what is usual about a relayed packet, done without Python.
+
+Most packets of a call are like the one before: from the same place, the next one of the same stream, to
+the same destination with the same key.  When some in a row were, their direction is lent to the helper, with
+the numbers that it needs.  A packet that is anything else ends that, and so does everything that signalling
+changes: what the helper counted is added to what the legs have, and the packet goes the way it would have
+gone without the helper.  The legs know all that there is to know; the helper can do nothing that they cannot.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IReactorFDSet
+
+from skypetrunk.errors import LocalError
+from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.poller import PolledPort, Poller, Received
+from skypetrunk.media.relay import UNSENT, MediaLeg, MediaPort
+from skypetrunk.media.secure import SecureLeg
+from skypetrunk.media.srtp import InPlaceGuard
+from skypetrunk.media.statistics import Usual
+from skypetrunk.media.stream import REORDERING
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IListeningPort, IReactorUDP
+
+    from skypetrunk.media.helper import Helper
+    from skypetrunk.media.source import Address
+    from skypetrunk.media.stream import OutboundStream
+
+CALM = 8
+"""Packets in a row that Python relays before a direction is lent: lending costs as much as one."""
+
+
+def mediaReactor(reactor: IReactorUDP, seconds: Callable[[], float], helper: Helper | None) -> IReactorUDP:
+    """
+    What to open media ports with: a L{Poller} where system and reactor can have one, else C{reactor}.
+
+    @param seconds: as for L{SettlingPoller}.
+    """
+    if not (hasattr(select, "epoll") and IReactorFDSet.providedBy(reactor)):
+        return reactor
+    return Poller(reactor) if helper is None else SettlingPoller(reactor, seconds, helper)
+
+
+class SettlingPoller(Poller):
+    """
+    A L{Poller} that lends to the helper what it can do.  One time is taken for all that it relays in a turn.
+
+    @ivar helper: see there.
+    @ivar reader: what the helper knows of this poller; NULL before the first port.
+    """
+
+    def __init__(self, reactor: Any, seconds: Callable[[], float], helper: Helper) -> None:
+        """
+        @param seconds: the time, as the legs have it.
+        """
+        super().__init__(reactor)
+        self.helper = helper
+        self.reader: Any = helper.ffi.NULL
+        self._seconds = seconds
+        # By descriptor of an RTP port: the port, how many packets it still needs, and what is lent.
+        self._ports: dict[int, MediaPort] = {}
+        self._calm: dict[int, int] = {}
+        self._lent: dict[int, Settled] = {}
+
+    def adopt(self, opened: socket.socket, protocol: Any, maxPacketSize: int) -> IListeningPort:
+        """See L{Poller.adopt}."""
+        listening = super().adopt(opened, protocol, maxPacketSize)
+        ffi, lib = self.helper
+        if not self.reader:
+            assert self._epoll is not None
+            self.reader = ffi.gc(lib.settled_open(self._epoll.fileno()), lib.settled_close)
+            self._packet = ffi.buffer(self.reader.packet)
+        if isinstance(protocol, MediaPort) and protocol.leg and protocol is protocol.leg.rtpPort:
+            descriptor = opened.fileno()
+            self._ports[descriptor], self._calm[descriptor] = protocol, CALM
+        return listening
+
+    def forget(self, descriptor: int) -> None:
+        """The socket of a port is about to be closed."""
+        lent = self._lent.get(descriptor)
+        if lent is not None:
+            lent.takeBack()
+        self._ports.pop(descriptor, None)
+        self._calm.pop(descriptor, None)
+        super().forget(descriptor)
+
+    def doRead(self) -> None:
+        """One datagram of each socket that has one: calls share the time fairly."""
+        (ffi, lib), reader, readers, seconds = self.helper, self.reader, self._readers, self._seconds
+        what = lib.settled_next(reader, seconds(), 1)
+        while what:
+            descriptor = reader.descriptor
+            if what == lib.SETTLED_DATAGRAM:
+                self._lent[descriptor].takeBack()
+                self._calm[descriptor] = CALM
+                address = ffi.string(reader.host).decode("ascii"), reader.port
+                self._received(readers[descriptor][2], self._packet[: reader.length], address, descriptor)
+            elif descriptor in readers:
+                opened, size, received = readers[descriptor]
+                try:
+                    datagram, address = opened.recvfrom(size)
+                except OSError:
+                    pass  # read by nobody, or an error of an earlier packet: there will be others
+                else:
+                    self._received(received, datagram, address, descriptor)
+            what = lib.settled_next(reader, seconds(), 0)
+
+    def _received(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
+        received(datagram, address)
+        calm = self._calm.get(descriptor)
+        if calm is None:
+            return  # RTCP, or it is over
+        leg = self._ports[descriptor].leg
+        if leg is not None and leg.sentBy is not None:
+            leg.sentBy.look()  # where ours go may have been learned from this packet
+        if calm:
+            self._calm[descriptor] = calm - 1
+        else:
+            self._calm[descriptor] = CALM
+            self._lend(descriptor)
+
+    def _lend(self, descriptor: int) -> None:
+        leg = self._ports[descriptor].leg
+        sending = None if leg is None else leg.joined
+        out = None if sending is None else sending.rtpPort.transport
+        if leg is None or sending is None or not isinstance(out, PolledPort):
+            return
+        path = self.helper.ffi.new("struct settled_path *")
+        path.arrival, path.departure = descriptor, out.getHandle().fileno()
+        settled: Settled | None = None
+        try:
+            if type(leg) is PlainLeg and type(sending) is SecureLeg:
+                settled = Protected.lend(self, path, leg, sending)
+            elif type(leg) is SecureLeg and type(sending) is PlainLeg:
+                settled = Unprotected.lend(self, path, leg, sending)
+        except LocalError:
+            return
+        if settled is not None and not self.helper.lib.settled_arm(self.reader, path):
+            self._lent[descriptor] = settled
+            leg.heardBy = sending.sentBy = settled
+
+    def takeBack(self, settled: Settled) -> None:
+        """Python reads what comes there."""
+        descriptor: int = settled.path.arrival
+        self.helper.lib.settled_disarm(self.reader, descriptor)
+        del self._lent[descriptor]
+
+
+class Settled:
+    """
+    One direction of a call, while it is lent.
+
+    @ivar path: what the helper knows.
+    """
+
+    __slots__ = ("_destination", "_guard", "_leg", "_poller", "_sending", "_usual", "path")
+
+    def __init__(
+        self,
+        poller: SettlingPoller,
+        path: Any,
+        leg: MediaLeg,
+        sending: MediaLeg,
+        guard: InPlaceGuard,
+        usual: Usual,
+    ) -> None:
+        """
+        @param leg: whose peer's packets come in.
+        @param sending: whose peer they are sent to.
+        @param guard: protects or unprotects them, and must live as long as the helper knows its context.
+        """
+        ffi = poller.helper.ffi
+        self.path = path
+        self._poller = poller
+        self._leg = leg
+        self._sending = sending
+        self._destination = sending.wayOut
+        self._guard = guard
+        self._usual = usual
+        function, context = guard.addresses
+        path.transform = ffi.cast("settled_transform", function)
+        path.context = ffi.cast("void *", context)
+        path.ssrc, path.sequence, path.payload_type = usual.ssrc, usual.sequence, usual.payloadType
+        path.tick, path.transit, path.jitter, path.worst = usual[3:]
+
+    def look(self) -> None:
+        """See L{skypetrunk.media.relay.Lent}."""
+        if self._sending.wayOut != self._destination:
+            self.takeBack()
+
+    def sync(self) -> None:
+        """See L{skypetrunk.media.relay.Lent}."""
+        path = self.path
+        packets = path.packets
+        if not packets:
+            return
+        received, sent = self._leg.received, self._sending.sent
+        received.packets += packets
+        received.octets += path.octets
+        self._usual = usual = self._usual._replace(
+            sequence=path.sequence, transit=path.transit, jitter=path.jitter, worst=path.worst
+        )
+        received.reception.went(packets, usual)
+        sent.packets += path.sent
+        sent.octets += path.sent_octets
+        for _ in range(path.unsent):
+            sent.refuse(UNSENT)
+        self._went(path)
+        path.packets = path.octets = path.payload = path.sent = path.sent_octets = path.unsent = 0
+
+    def takeBack(self) -> None:
+        """See L{skypetrunk.media.relay.Lent}."""
+        self.sync()
+        self._poller.takeBack(self)
+        self._leg.heardBy = self._sending.sentBy = None
+
+    def _went(self, path: Any) -> None:
+        """What only one kind of leg has."""
+        raise NotImplementedError
+
+
+class Protected(Settled):
+    """RTP of a plain leg, which leaves as SRTP."""
+
+    __slots__ = ("_heard", "_spoke", "_stream")
+
+    @classmethod
+    def lend(cls, poller: SettlingPoller, path: Any, leg: PlainLeg, sending: SecureLeg) -> Settled | None:
+        """C{None}: something is not as usual."""
+        usual, stream = leg.received.reception.usual(), sending.stream
+        following = None if usual is None or stream is None else stream.usual(usual.ssrc, usual.sequence)
+        if usual is None or stream is None or following is None:
+            return None
+        guard = following.guard
+        if not isinstance(guard, InPlaceGuard):
+            return None
+        if not _addressed(poller, path, leg.usualSource, sending.wayOut):
+            return None
+        path.own_ssrc, path.own_sequence, path.offset = stream.ssrc, following.sequence, following.offset
+        path.timestamp = following.timestamp
+        path.recent = following.recent
+        settled = cls(poller, path, leg, sending, guard, usual)
+        settled._heard, settled._spoke, settled._stream = leg.heard, sending.spoke, stream
+        return settled
+
+    _heard: Callable[[float], None]
+    _spoke: Callable[[float], None]
+    _stream: OutboundStream
+
+    def _went(self, path: Any) -> None:
+        now: float = path.time
+        self._sending.sent.authenticated += path.sent
+        self._heard(now)
+        self._spoke(now)
+        recent = self._poller.helper.ffi.unpack(path.recent, REORDERING)
+        self._stream.went(path.packets, path.payload, path.timestamp, recent, now)
+
+
+class Unprotected(Settled):
+    """SRTP of a secure leg, which leaves as RTP."""
+
+    __slots__ = ()
+
+    @classmethod
+    def lend(cls, poller: SettlingPoller, path: Any, leg: SecureLeg, sending: PlainLeg) -> Settled | None:
+        """C{None}: something is not as usual."""
+        usual, guard = leg.received.reception.usual(), leg.usualGuard
+        if usual is None or not isinstance(guard, InPlaceGuard):
+            return None
+        if not _addressed(poller, path, leg.usualSource, sending.wayOut):
+            return None
+        path.secure = 1
+        return cls(poller, path, leg, sending, guard, usual)
+
+    def _went(self, path: Any) -> None:
+        self._leg.received.authenticated += path.packets
+
+
+def _addressed(
+    poller: SettlingPoller, path: Any, source: Address | None, destination: Address | None
+) -> bool:
+    """Are both known, and such that the helper can compare them?"""
+    if source is None or destination is None:
+        return False
+    found = poller.helper.lib.settled_addresses(
+        path, source[0].encode("ascii"), source[1], destination[0].encode("ascii"), destination[1]
+    )
+    return not found
