@@ -31,8 +31,8 @@ PAGES = (*sorted(DOCS.glob("*.rst")), *sorted(ROOT.glob("*.rst")))
 PASSWORDS = {"trunk.password_env", "trunk.password_credential", "trunk.password"}
 """Only one source of the password may stand in an example."""
 
-INSTEAD = {"trunk.dns.domain", "trunk.dns.srv"}
-"""What C{trunk.targets} stands instead of."""
+INSTEAD = {"trunk.dns.domain", "trunk.dns.srv", "trunk.media.mikey_key_file"}
+"""What C{trunk.targets} and C{keys = "sdes"} stand instead of."""
 
 NOWHERE = "zzzzzzzz"
 """A key like no other: what is said about it lists all that are known."""

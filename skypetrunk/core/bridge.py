@@ -13,13 +13,11 @@ from twisted.python.failure import Failure
 from skypetrunk.core.answers import refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
-from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
 from skypetrunk.core.dialog import MAX_FORWARDS
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.failover import isAnother, tellServer
 from skypetrunk.core.identity import Caller
-from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import LegOwner, Workshop
@@ -130,9 +128,7 @@ class Bridge(Transferable):
     def _makeLeg(self, side: Side, forwarder: Side | None = None, offer: bytes = b"") -> Leg:
         name, path = f"{self.request.call}/{side.name}", side.mediaPathFor(offer)
         media = self._plane.allocate(name, side.secure, path)
-        keys = None
-        if side.secure:
-            keys = CryptoAttributes(SecurityDescriptions(side.suites, self._entropy))
+        keys = side.keyAgreement(self._entropy) if side.secure else None
         session = Session(media, keys, self._entropy, side.offerAttributes)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.

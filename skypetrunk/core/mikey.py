@@ -47,6 +47,9 @@ from skypetrunk.wire.secret import Secret
 
 ATTRIBUTE = "key-mgmt"
 
+SDES_KEYS, MIKEY_KEYS = PROTOCOLS = ("sdes", "mikey")
+"""How a trunk agrees keys: RFC 4568, or this."""
+
 LEAST_KEY = 16
 """Octets of a key that others are made of."""
 
@@ -287,4 +290,4 @@ class MIKEYPeer:
         return MIKEY(suites, self._protection, self._seen, entropy)
 
 
-__all__ = ["ATTRIBUTE", "LEAST_KEY", "MIKEY", "MIKEYPeer"]
+__all__ = ["ATTRIBUTE", "LEAST_KEY", "MIKEY", "MIKEY_KEYS", "PROTOCOLS", "SDES_KEYS", "MIKEYPeer"]

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from skypetrunk.core.audio_stream import offeredVersion
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.identity import (
     ANONYMOUS,
     FROM,
@@ -26,6 +27,8 @@ from skypetrunk.core.identity import (
     numberOf,
     withVerstat,
 )
+from skypetrunk.core.keys import SecurityDescriptions
+from skypetrunk.core.mikey import MIKEYPeer
 from skypetrunk.core.number_form import AS_GIVEN, writeNumber
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.session_timer import INTERVAL, LEAST
@@ -35,6 +38,7 @@ from skypetrunk.interfaces import (
     CallRequest,
     IChannelFinder,
     ICredentials,
+    IKeyAgreement,
     IMessageChannel,
     INumberPlan,
     IServerTransaction,
@@ -108,6 +112,7 @@ class Side:
     @ivar offerAttributes: what the audio stream of our offers to it carries beside its own.
     @ivar mediaPath: how media travels between it and us.
     @ivar servers: where it has several; else C{finder} leads to it.
+    @ivar mikey: keys are agreed with it by MIKEY; C{None}: by SDES.
     """
 
     transactions: ITransactions
@@ -131,6 +136,7 @@ class Side:
     offerAttributes: Sequence[tuple[str, str | None]] = ()
     mediaPath = ANY_PATH
     servers: Servers | None = None
+    mikey: MIKEYPeer | None = None
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """
@@ -141,6 +147,12 @@ class Side:
         self.limit = limit
         self.calls = 0
         self.manager: DialogManager | None = None
+
+    def keyAgreement(self, entropy: Callable[[int], bytes]) -> IKeyAgreement:
+        """For one more leg with SRTP."""
+        if self.mikey is not None:
+            return self.mikey.agreement(self.suites, entropy)
+        return CryptoAttributes(SecurityDescriptions(self.suites, entropy))
 
     def usable(self) -> bool:
         """Can a call be sent this way now?"""

@@ -113,10 +113,19 @@ class MediaEndpoint:
         """Where the peer's SDP says it receives; C{None} on hold."""
         self._remote = remote
 
-    def setKeys(self, suite: str, local: MasterKey, remote: MasterKey) -> None:
-        """What was agreed.  The same keys again change nothing: a context lives as long as its key."""
+    def seconds(self) -> float:
+        """The time on its clock."""
+        return self._clock.seconds()
+
+    def setKeys(self, suite: str, local: MasterKey, remote: MasterKey, ssrc: int | None = None) -> None:
+        """
+        What was agreed.  The same keys again change nothing: a context lives as long as its key.
+
+        @param ssrc: that the peer was told of; C{None}: it was not.
+        """
         if self._keys is None or self._keys[0] != local:
             self._protector = protector(suite, local)
+            self._ssrc = self._ssrc if ssrc is None else ssrc
         if self._keys is None or self._keys[1] != remote:
             self._unprotector = unprotector(suite, remote)
         self._keys = (local, remote)

@@ -8,17 +8,20 @@ really played, G.729 that is only named, as Skype's gateways did, and telephone-
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
 
+from skypetrunk.core.mikey import MIKEY, MIKEY_KEYS, SDES_KEYS, MIKEYPeer
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
-from skypetrunk.interfaces import LegStatistics, MediaAddress
+from skypetrunk.interfaces import KeyPair, LegStatistics, MediaAddress
 from skypetrunk.lab.audio import PCMA, PCMU
 from skypetrunk.lab.media import MediaEndpoint
 from skypetrunk.wire.sdes import SUITES, CryptoAttribute, InlineKey, MasterKey, usableCrypto
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
+from skypetrunk.wire.sdp_lines import Attribute
+from skypetrunk.wire.secret import Secret
 
 __all__ = ["AudioSession", "SRTPPolicy", "SRTP_MODES"]
 
@@ -44,10 +47,14 @@ class SRTPPolicy:
     @ivar mode: C{"required"}: SRTP or nothing; C{"optional"}: as the offer is, SRTP in own offers;
         C{"off"}: no SRTP at all.
     @ivar suites: the suites taken, the preferred one first.
+    @ivar keys: how keys are agreed: of L{skypetrunk.core.mikey.PROTOCOLS}.
+    @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
     """
 
     mode: str = "required"
     suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+    keys: str = SDES_KEYS
+    mikeyKey: Secret | None = None
 
 
 class AudioSession:
@@ -82,6 +89,9 @@ class AudioSession:
         self._origin = Origin(user, str(int.from_bytes(entropy(4))), "0", media.address.host)
         self._keys: dict[str, MasterKey] = {}
         self._offered: tuple[CryptoAttribute, ...] = ()
+        self._mikey: MIKEY | None = None
+        if policy.keys == MIKEY_KEYS and policy.mode != "off":
+            self._mikey = MIKEYPeer(policy.mikeyKey, media.seconds).agreement(policy.suites, entropy)
         self._written: SessionDescription | None = None
 
     def offer(self, direction: str = "sendrecv", hold: bool = False) -> bytes:
@@ -91,12 +101,14 @@ class AudioSession:
         @param direction: of our own side.
         @param hold: write C{c=0.0.0.0}, the hold of RFC 2543.
         """
-        secure = self._policy.mode != "off"
-        lines = tuple(self._line(tag, suite) for tag, suite in enumerate(self._policy.suites, 1))
-        self._offered = lines if secure else ()
+        lines: tuple[CryptoAttribute, ...] = ()
+        if self._policy.mode != "off" and self._mikey is None:
+            lines = tuple(self._line(tag, suite) for tag, suite in enumerate(self._policy.suites, 1))
+        self._offered = lines
+        keys = _attributes(lines) if self._mikey is None else self._mikey.offer()
         attributes = [each for name in self._formats for each in _ATTRIBUTES[name]]
         return self._write(
-            (self._stream(self._formats, attributes, self._offered, direction),),
+            (self._stream(self._formats, attributes, keys, direction, self._policy.mode != "off"),),
             "0.0.0.0" if hold else None,
         )
 
@@ -111,9 +123,11 @@ class AudioSession:
         if not peer.media or peer.media[0].kind != "audio" or not peer.media[0].port:
             raise MalformedSDP("the answer has no audio")
         audio = peer.media[0]
-        if audio.isSecure != bool(self._offered):
+        if audio.isSecure != (self._policy.mode != "off"):
             raise KeyAgreementFailed(f"the answer to our offer has {audio.protocol}")
-        if self._offered:
+        if self._mikey is not None:
+            self._agree(self._mikey, self._mikey.answered(peer, 0))
+        elif self._offered:
             lines = usableCrypto(audio.crypto)
             pairs = [(line.tag, line.suite) for line in self._offered]
             if len(audio.crypto) != 1 or len(lines) != 1 or (lines[0].tag, lines[0].suite) not in pairs:
@@ -142,13 +156,14 @@ class AudioSession:
         )
         if not any(f in codecs for f in taken):
             raise MalformedSDP("the offer has no codec that is taken here")
-        line = None if clear else self._choose(audio)
+        keys = () if clear else self._choose(peer, place)
+        # MIKEY may have nothing to answer to a stream that it has keyed.
+        secure = not clear and audio.isSecure
         attributes = [("rtpmap", f"{f} {maps[f]}") for f in taken]
         attributes += [("fmtp", f"{f} {audio.fmtps[f]}") for f in taken if f in audio.fmtps]
         direction = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(audio.direction, audio.direction)
-        lines = () if line is None else (line,)
         streams = [
-            self._stream(taken, attributes, lines, direction)
+            self._stream(taken, attributes, keys, direction, secure)
             if n == place
             # RFC 3264 section 6: every stream is answered in its place, one not wanted with port 0
             else MediaDescription(each.kind, 0, protocol=each.protocol, formats=each.formats)
@@ -194,23 +209,31 @@ class AudioSession:
             self._keys[suite] = MasterKey(self._entropy(known.keyOctets), self._entropy(known.saltOctets))
         return CryptoAttribute(tag, suite, (InlineKey(self._keys[suite]),))
 
-    def _choose(self, audio: MediaDescription) -> CryptoAttribute | None:
-        mode = self._policy.mode
+    def _choose(self, peer: SessionDescription, place: int) -> tuple[Attribute, ...]:
+        mode, audio = self._policy.mode, peer.media[place]
         if not audio.isSecure:
             if mode == "required":
                 raise KeyAgreementFailed(f"SRTP is required here, the offer has {audio.protocol}")
             self.media.secure = False
-            return None
+            return ()
         if mode == "off":
             raise KeyAgreementFailed("there is no SRTP here")
+        if self._mikey is not None:
+            attributes, pair = self._mikey.answer(peer, place)
+            self._agree(self._mikey, pair)
+            return attributes
         offered = usableCrypto(audio.crypto)
         for suite in self._policy.suites:
             for line in offered:
                 if line.suite == suite and len(line.keys) == 1 and not line.negotiated:
                     ours = self._line(line.tag, suite)
                     self._keyed(line)
-                    return ours
+                    return _attributes([ours])
         raise KeyAgreementFailed("no crypto line with a suite that is taken here")
+
+    def _agree(self, mikey: MIKEY, pair: KeyPair) -> None:
+        mikey.agree(pair)
+        self.media.setKeys(pair.suite, pair.local, pair.remote, pair.ssrc)
 
     def _keyed(self, line: CryptoAttribute) -> None:
         self.media.setKeys(line.suite, self._keys[line.suite], line.keys[0].master)
@@ -232,16 +255,16 @@ class AudioSession:
         self,
         formats: tuple[str, ...],
         attributes: list[tuple[str, str]],
-        crypto: tuple[CryptoAttribute, ...],
+        keys: tuple[Attribute, ...],
         direction: str,
+        secure: bool,
     ) -> MediaDescription:
-        lines: list[tuple[str, str | None]] = [("crypto", line.encode()) for line in crypto]
         return MediaDescription(
             "audio",
             self.media.address.port,
-            protocol="RTP/SAVP" if crypto else "RTP/AVP",
+            protocol="RTP/SAVP" if secure else "RTP/AVP",
             formats=formats,
-            attributes=(*lines, *attributes, (direction, None)),
+            attributes=(*keys, *attributes, (direction, None)),
         )
 
     def _write(self, streams: tuple[MediaDescription, ...], connection: str | None = None) -> bytes:
@@ -253,3 +276,7 @@ class AudioSession:
             new = replace(new, origin=self._origin)
         self._written = new
         return new.encode()
+
+
+def _attributes(lines: Iterable[CryptoAttribute]) -> tuple[Attribute, ...]:
+    return tuple(("crypto", line.encode()) for line in lines)

@@ -6,6 +6,7 @@ A switch changes one value of L{LabSettings} or of the L{CarrierSettings} in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
+from skypetrunk.core.mikey import PROTOCOLS
 from skypetrunk.lab.abilities import METHODS, REFRESHERS
 from skypetrunk.lab.cuts import CUTS, MOMENTS
 from skypetrunk.lab.dns import NAMES
@@ -26,6 +28,7 @@ from skypetrunk.lab.session import SRTP_MODES
 from skypetrunk.lab.settings import CarrierSettings, LabSettings
 from skypetrunk.lab.tls import CLIENT_CERTIFICATE, KEY_EXCHANGES, VERSIONS
 from skypetrunk.wire.digest import ALGORITHMS
+from skypetrunk.wire.secret import Secret
 
 __all__ = ["CUT", "DEFAULTS", "SWITCHES", "Switch"]
 
@@ -47,6 +50,17 @@ class _Ciphers(Text):
             except (SSL.Error, UnicodeError):
                 raise ValueError(self.wanted) from None
         return value
+
+
+class _HexadecimalKey(Text):
+    """A key that is not shown."""
+
+    def parse(self, text: str) -> object:
+        if text == "none":
+            return None
+        if not re.fullmatch("([0-9A-Fa-f]{2}){16,}", text):
+            raise ValueError(self.wanted)
+        return Secret(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +368,18 @@ SWITCHES = (
         "carrier.srtp.suites",
         Several(_SUITES),
         "SRTP suites taken, the preferred first: AES_CM_128_HMAC_SHA1_80 and _32.",
+    ),
+    Switch(
+        "keys",
+        "carrier.srtp.keys",
+        choice(PROTOCOLS),
+        "How SRTP keys are agreed: by SDES (RFC 4568) or by MIKEY (RFC 3830).",
+    ),
+    Switch(
+        "mikey_key",
+        "carrier.srtp.mikeyKey",
+        _HexadecimalKey("32 hexadecimal digits or more"),
+        "Pre-shared key of MIKEY; none: keys go in clear. Not shown.",
     ),
 )
 """In the order that they are listed in."""

@@ -13,6 +13,7 @@ from attrs import frozen
 from zope.interface import implementer
 
 from skypetrunk.core.identity import CALLER_PLACES, FROM
+from skypetrunk.core.mikey import PROTOCOLS, SDES_KEYS
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import ConfigurationError
@@ -52,6 +53,7 @@ class CarrierProfile:
     @ivar optionsInterval: seconds between two OPTIONS to the carrier; 0 for none.
     @ivar sessionExpires: seconds of the session interval that is asked for (RFC 4028).
     @ivar leastExpires: the smallest that is taken, in seconds.
+    @ivar keys: of L{skypetrunk.core.mikey.PROTOCOLS}.
     @ivar targetNames: host names that prove the carrier too, or C{*.} and the domain of some, lower case.
     @ivar naptr: the carrier's NAPTR records are asked for (RFC 3263 section 4.1).
     @ivar connectTimeout: seconds of TCP until the next server is tried.
@@ -77,6 +79,7 @@ class CarrierProfile:
     sessionExpires: int
     leastExpires: int
     suites: tuple[str, ...]
+    keys: str
     calledFrom: str
     fromUser: str
     numberForm: str
@@ -145,6 +148,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         sessionExpires=table.integer("session_expires", LEAST, 86400, INTERVAL),
         leastExpires=table.integer("min_se", LEAST, 86400, LEAST),
         suites=readSuites(table, DEFAULT_SUITES),
+        keys=table.choice("keys", PROTOCOLS, SDES_KEYS),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),
         numberForm=table.choice("number_form", FORMS, AS_GIVEN),
@@ -180,6 +184,8 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         table.wrong("session_expires", f"is {profile.sessionExpires}", right)
     if profile.mediasec and not register:
         table.wrong("mediasec", "is true, but register is false", "register = true: it is agreed by REGISTER")
+    if profile.mediasec and profile.keys != SDES_KEYS:
+        table.wrong("mediasec", f'is true, but keys is "{profile.keys}"', 'keys = "sdes": it speaks of that')
     table.finish()
     problems.raiseAny()
     return profile

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.media_security import MediaSecurity
+from skypetrunk.core.mikey import MIKEY_KEYS, MIKEYPeer
 from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.timers import Timers
@@ -103,6 +104,8 @@ class Carrier:
             configuration.media.suites,
             configuration.limits.calls,
         )
+        if configuration.media.keys == MIKEY_KEYS:
+            self.side.mikey = MIKEYPeer(configuration.media.mikeyKey, reactor.seconds)
         self.limits = configuration.limits
         self.side.burst = self.limits.burst
         self.side.sessionExpires = configuration.profile.sessionExpires

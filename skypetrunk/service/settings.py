@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from skypetrunk.core.mikey import SDES_KEYS
 from skypetrunk.interfaces import ANY_PATH, MediaHost, MediaPath
 from skypetrunk.net.locate import FAMILIES
 from skypetrunk.profiles import CarrierProfile
@@ -89,12 +90,16 @@ class TrunkMedia:
 
     @ivar srtp: C{"required"}.
     @ivar suites: SRTP suites in order of preference.
+    @ivar keys: of L{skypetrunk.core.mikey.PROTOCOLS}.
+    @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
     @ivar path: how it travels.
     """
 
     srtp: str
     suites: tuple[str, ...]
     path: MediaPath = ANY_PATH
+    keys: str = SDES_KEYS
+    mikeyKey: Secret | None = None
 
 
 @frozen

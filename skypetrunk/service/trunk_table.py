@@ -14,6 +14,7 @@ from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readP
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import isHostName, readHosts, readName, splitHostPort
 from skypetrunk.service.inbound_table import readInbound
+from skypetrunk.service.key_table import readKeys
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readPasswordSource
@@ -52,6 +53,7 @@ def readTrunk(
     password = readPasswordSource(table, directory, environ, fileIsPublic, required=kept.register)
     inbound = readInbound(table.table("inbound"), directory, tls)
     _checkOwn(table, kept, tls, inbound)
+    keys, mikeyKey = readKeys(media, directory, kept)
     domain = _readDomain(table, profile)
     dns = _readDNS(table.table("dns"), kept, bool(targets))
     if not targets and domain == kept.domain and dns.domain is None and dns.srv is None:
@@ -72,6 +74,8 @@ def readTrunk(
                 hosts=readHosts(media, "address", "advertise"),
                 symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP),
             ),
+            keys=keys,
+            mikeyKey=mikeyKey,
         ),
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,

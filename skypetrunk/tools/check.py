@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from skypetrunk.core.mikey import SDES_KEYS
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.pbx.numbers import NumberPlan
@@ -22,7 +23,7 @@ from skypetrunk.service.config import (
 )
 from skypetrunk.service.emergency_check import prove
 from skypetrunk.service.plugins import findPlugins
-from skypetrunk.service.settings import InboundConfiguration
+from skypetrunk.service.settings import InboundConfiguration, TrunkMedia
 from skypetrunk.tools.options import CommandOptions
 
 
@@ -131,9 +132,16 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         parts.append(f"own certificate {tls.certificate}")
     if trunk.inbound is not None:
         parts.append(_inbound(trunk.inbound))
-    parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)})")
+    parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)}){_keys(trunk.media)}")
     parts.extend(_limits(trunk.limits))
     return "; ".join(parts)
+
+
+def _keys(media: TrunkMedia) -> str:
+    """How its keys are agreed, where that is not the usual way."""
+    if media.keys == SDES_KEYS:
+        return ""
+    return f", keys by MIKEY {'in clear' if media.mikeyKey is None else 'with a pre-shared key'}"
 
 
 def _inbound(inbound: InboundConfiguration) -> str:

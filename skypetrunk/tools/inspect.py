@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from twisted.python import usage
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.tools.key_summary import keySummary
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.wire.framing import StreamFramer
 from skypetrunk.wire.inspection import Inspection, inspectMessage, inspectRefused
@@ -140,9 +141,7 @@ def _summary(file: str, inspection: Inspection) -> Iterator[str]:
     if inspection.description is not None:
         for media in inspection.description.media:
             formats = " ".join(media.formats)
-            # Of a crypto line its tag and suite; the rest is the key.
-            suites = ", ".join(line.split()[1] for line in media.crypto if len(line.split()) > 1)
-            keys = f", keys for {suites}" if suites else ""
+            keys = keySummary(inspection.description, media)
             yield _printable(
                 f"  SDP: {media.kind} {media.port} {media.protocol} {formats}, {media.direction},"
                 f" at {media.address}{keys}"

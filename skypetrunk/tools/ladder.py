@@ -95,7 +95,7 @@ def _mediaOf(message: Request | Response) -> str:
         media = parseSDP(message.body).media
     except MalformedSDP:
         return ""
-    keys = sum(len(each.crypto) for each in media)
+    keys = sum(len(each.crypto) + len(each.all("key-mgmt")) for each in media)
     protocols = ", ".join(dict.fromkeys(each.protocol for each in media))
     return f", {protocols}{f' {keys} keys' if keys > 1 else ' 1 key' if keys else ''}"
 

@@ -205,6 +205,8 @@ class ReadTests(SynchronousTestCase):
         self.assertTrue(self.read('title = "A"\nmediasec = true').mediasec)
         (problem,) = self.problems('title = "A"\nmediasec = true\nregister = false')
         self.assertIn("mediasec: is true, but register is false", problem)
+        (problem,) = self.problems('title = "A"\nmediasec = true\nkeys = "mikey"')
+        self.assertIn('mediasec: is true, but keys is "mikey"', problem)
 
     def test_symmetricRTP(self) -> None:
         """Ours go where the carrier's come from, unless that is said not to be so."""

@@ -100,6 +100,7 @@ class Scene:
         carrierAt: str = "127.0.0.1",
         phoneAt: str = "127.0.0.1",
         media: Sequence[str] = ('address = "127.0.0.1"',),
+        keys: Sequence[str] = (),
         **carrier: Any,
     ) -> None:
         """
@@ -115,6 +116,7 @@ class Scene:
         @param carrierAt: the carrier's address.
         @param phoneAt: that of the phone, and of the trunk for it.
         @param media: lines of the configuration's C{[media]}.
+        @param keys: lines of the trunk's own table of media.
         @param carrier: of L{CarrierSettings}.
         """
         self.reactor = reactor
@@ -164,6 +166,7 @@ class Scene:
             (self.directory / "own.toml").write_text(f'title = "Own"\ndomain = "{domain}"\n{profile}\n')
         self._profile = "own.toml" if profile else "skype-connect"
         self._carrierAt, self._media = carrierAt, media
+        self._keys = ("[trunk.media]", *keys) if keys else ()
         self._write(password if trunkPassword is None else trunkPassword, country, lines, targets, listen)
         self.configuration, _ = loadConfiguration(self.directory / "trunk.toml", os.environ)
         self.trunk = Skypetrunk(
@@ -200,6 +203,7 @@ class Scene:
             "[trunk.tls]",
             f'ca_file = "{self.lab.caFile}"',
             *self._inbound,
+            *self._keys,
             "[[pbx]]",
             'name = "office"',
             f"listen = {[f'udp:{where}', f'tcp:{where}', *listen]}",

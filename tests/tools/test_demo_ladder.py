@@ -50,6 +50,7 @@ class LabelTests(SynchronousTestCase):
                 "INVITE + credentials, RTP/SAVP 2 keys",
             ),
             (message("SIP/2.0 200 OK", body=SECURE + CRYPTO), "200 OK (INVITE), RTP/SAVP 1 key"),
+            (message(invite, body=SECURE + "a=key-mgmt:mikey AAAA\r\n"), "INVITE, RTP/SAVP 1 key"),
             (message("SIP/2.0 486 Busy Here"), "486 Busy Here (INVITE)"),
             (message("SIP/2.0 200 OK", body="hello"), "200 OK (INVITE)"),
         ):

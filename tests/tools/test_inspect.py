@@ -19,6 +19,9 @@ TORTURE = VECTORS / "sip_torture"
 MESSAGES: list[dict[str, Any]] = [
     entry for entry in readJSON("sip_torture/rfc4475.json")["messages"] if entry["verdict"] != "none"
 ]
+MANAGED: dict[str, dict[str, Any]] = {
+    entry["id"]: entry for entry in readJSON("mikey/mikey.json")["messages"]
+}
 KEY = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 
 INVITE = (
@@ -113,6 +116,24 @@ class InspectTests(ToolTestCase):
             "  Max-Forwards: 70\n"
             "  SDP: audio 4000 RTP/SAVP 8 101, sendonly, at 192.0.2.1, keys for AES_CM_128_HMAC_SHA1_80\n",
         )
+
+    def test_mikey(self) -> None:
+        """What is in a MIKEY message, of the stream or the session, without its keys; or why it is none."""
+        suite = "AES_CM_128_HMAC_SHA1_80"
+        bare = SDP[: SDP.index(b"a=crypto")]
+        for name, told in (
+            ("psk-1", f"offer, {suite}, encrypted, with a MAC, 2 crypto sessions"),
+            ("rtsp-null-kemac", f"offer, {suite}, in clear, no MAC, 1 crypto sessions"),
+        ):
+            managed = MANAGED[name]["sdp"].encode() + b"\r\n"
+            for body in (bare + managed, bare.replace(b"m=audio", managed + b"m=audio")):
+                status, out, _ = self.inspect(self.write("call", INVITE % (len(body), body)))
+                self.assertIn(f"keys by MIKEY ({told})\n", out)
+                self.assertNotIn(MANAGED[name]["base64"][:16], out)
+                self.assertEqual(status, 0)
+        body = bare + b"a=key-mgmt:mikey AAAA\r\n"
+        _, out, _ = self.inspect(self.write("call", INVITE % (len(body), body)))
+        self.assertIn(", keys by MIKEY that cannot be read: the message ends early\n", out)
 
     def test_problems(self) -> None:
         """All that is wrong is told, not only what decides."""
