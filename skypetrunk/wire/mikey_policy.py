@@ -54,6 +54,8 @@ _DEFAULTS: Mapping[int, int] = MappingProxyType(
 )
 """What counts where a parameter is not there."""
 
+_TAGS = (4, 10)
+
 _MUST = {
     _AUTHENTICATION_KEY: "the length of the authentication key",
     _PRF: "the key derivation of SRTP",
@@ -97,6 +99,9 @@ def suiteOf(policy: SecurityPolicy) -> str:
         if kind not in _DEFAULTS:
             raise UnsupportedMIKEY(f"parameter {kind} of the policy is not known")
         given[kind] = int.from_bytes(octets, "big")
+    if given.get(_AUTHENTICATION_KEY) in _TAGS and _TAG not in given:
+        # GStreamer writes the length of the tag there; no suite has keys as short as that.
+        given[_TAG] = given.pop(_AUTHENTICATION_KEY)
     aead = given.get(_ENCRYPTION) == _AES_GCM
     values = {**_DEFAULTS, **given}
     for kind, what in _MUST.items():

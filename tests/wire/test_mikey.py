@@ -239,6 +239,11 @@ class PolicyTests(SynchronousTestCase):
         for parameters in (((11, b"\4"),), ((11, b"\0\0\0\4"), (9, b"\1"))):
             self.assertEqual(suiteOf(SecurityPolicy(0, 0, parameters)), SHORT)
 
+    def test_tagElsewhere(self) -> None:
+        """GStreamer writes the length of the tag for that of the authentication key."""
+        for octets, suite in ((b"\x0a", LONG), (b"\4", SHORT)):
+            self.assertEqual(suiteOf(SecurityPolicy(0, 0, ((3, octets),))), suite)
+
     def test_refused(self) -> None:
         """What is weaker, or not known, is refused by its name."""
         for kind, value, text in (
