@@ -102,7 +102,7 @@ class ConfigurationPageTests(ConfigurationTestCase):
         """Each key of the program has its paragraph, and each paragraph its key."""
         text = re.sub(r"^(\[.+\])$", rf"\1\n{NOWHERE} = 1", self.examples()[-1], flags=re.MULTILINE)
         known = self.known(self.problems(f"{NOWHERE} = 1\n{text}"))
-        tables = {"trunk", "pbx", "route", "media", "dns", "numbers", "control", "plugin"}
+        tables = {"trunk", "pbx", "route", "media", "dscp", "dns", "numbers", "control", "plugin"}
         self.assertTrue(tables <= known)
         inside = {"trunk.dns", "trunk.tls", "trunk.inbound", "trunk.media", "trunk.limits"}
         inside |= {"pbx.limits", "pbx.tls"}

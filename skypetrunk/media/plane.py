@@ -66,6 +66,7 @@ class MediaPlane:
         entropy: Callable[[int], bytes],
         taps: Callable[[str], tuple[Show, Show] | None] | None = None,
         helped: bool = True,
+        opened: Callable[[IListeningPort], object] | None = None,
     ) -> None:
         """
         @param address: literal IPv4 or IPv6 address to bind, where the path of a leg names none.
@@ -76,6 +77,7 @@ class MediaPlane:
         @param entropy: that many random octets: C{os.urandom}.
         @param taps: by the name of a call, who is shown what its caller sends, and what the called one does.
         @param helped: whether the compiled helper is used, where it was built.
+        @param opened: told of each port that was bound.
         @raise ValueError: not literal, or no pair in the range.
         """
         helper = findHelper() if helped else None
@@ -85,6 +87,7 @@ class MediaPlane:
         self._host = MediaHost(address, advertise)
         self._entropy = entropy
         self._taps = taps
+        self._opened = opened
         self._ports = PortRange(*ports)
         for each in (address, advertise or address):
             ip_address(each)
@@ -136,12 +139,13 @@ class MediaPlane:
         try:
             for number, protocol in enumerate(leg.openPorts(), port):
                 # One octet more than the limit, so that a packet cut off here is seen to be too long.
-                bound.append(
-                    self._reactor.listenUDP(
-                        number, protocol, interface=host, maxPacketSize=DATAGRAM_LIMIT + 1
-                    )
+                opened = self._reactor.listenUDP(
+                    number, protocol, interface=host, maxPacketSize=DATAGRAM_LIMIT + 1
                 )
+                bound.append(opened)
                 self.openPorts += 1
+                if self._opened is not None:
+                    self._opened(opened)
         except CannotListenError as error:
             self._close(bound)
             if error.socketError.errno != EADDRINUSE:

@@ -20,6 +20,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.logger import Logger
 
+from skypetrunk.net.marking import MarkingReactor
+
 BATCH = 8
 """Datagrams of one turn of the reactor: other connections have their answers to read, too."""
 
@@ -87,4 +89,4 @@ def listenUDP(
         return reactor.listenUDP(port, protocol, interface=interface, maxPacketSize=maxPacketSize)
     timed = TimedPort(waited, port, protocol, interface, maxPacketSize, reactor)
     timed.startListening()
-    return timed
+    return reactor.marked(timed) if isinstance(reactor, MarkingReactor) else timed

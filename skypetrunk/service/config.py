@@ -26,6 +26,7 @@ from skypetrunk.service.plugin_table import readPlugins
 from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrouted
 from skypetrunk.service.settings import (
     DNS,
+    DSCP,
     Configuration,
     Control,
     Limits,
@@ -116,6 +117,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
         control=_readControl(top.table("control"), directory),
         path=path,
         plugins=plugins,
+        dscp=_readDSCP(top.table("dscp")),
     )
     for table in (top, *sides, *routeTables, *pluginTables):
         table.finish()
@@ -179,6 +181,13 @@ def _isLoopback(host: str) -> bool:
     return isLiteral(host) and ip_address(host).is_loopback
 
 
+def _readDSCP(table: Table) -> DSCP:
+    marks = DSCP()
+    return DSCP(
+        table.integer("media", 0, 63, marks.media), table.integer("signalling", 0, 63, marks.signalling)
+    )
+
+
 def _readDNS(table: Table) -> DNS:
     servers = []
     for text in table.texts("servers", 'servers = ["192.0.2.53"]') or ():
@@ -223,6 +232,7 @@ def _readControl(table: Table, directory: Path) -> Control:
 
 __all__ = [
     "DNS",
+    "DSCP",
     "LONGEST_SOCKET",
     "Configuration",
     "Control",

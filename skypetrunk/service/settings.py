@@ -284,6 +284,19 @@ class MediaConfiguration:
 
 
 @frozen
+class DSCP:
+    """
+    C{[dscp]}: the marks of what we send, 0 to 63.
+
+    @ivar media: of RTP and RTCP.
+    @ivar signalling: of SIP.
+    """
+
+    media: int = 46
+    signalling: int = 24
+
+
+@frozen
 class DNS:
     """
     C{[dns]}.
@@ -328,6 +341,7 @@ class Configuration:
     @ivar routes: as written, or the two implied by one trunk and one PBX.
     @ivar path: the file it came from.
     @ivar plugins: in the order in which they are asked.
+    @ivar dscp: marks of what we send.
     """
 
     trunks: tuple[TrunkConfiguration, ...]
@@ -339,3 +353,4 @@ class Configuration:
     control: Control
     path: Path
     plugins: tuple[PluginConfiguration, ...] = ()
+    dscp: DSCP = DSCP()  # noqa: RUF009 (a frozen value)

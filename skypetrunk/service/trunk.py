@@ -26,6 +26,7 @@ from skypetrunk.interfaces import IDialogObserver, INumberPlan
 from skypetrunk.media.keepalive import INTERVAL
 from skypetrunk.media.plane import MediaPlane
 from skypetrunk.net.dns_records import Records
+from skypetrunk.net.marking import MarkingReactor, mark
 from skypetrunk.net.reception import MessageObserver
 from skypetrunk.net.resolver import buildResolver
 from skypetrunk.pbx.numbers import NumberPlan
@@ -109,6 +110,7 @@ class Skypetrunk(MultiService):
             os.urandom,
             taps.find,
             media.helper,
+            lambda port: mark(port, configuration.dscp.media),
         )
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
         plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
@@ -132,6 +134,7 @@ class Skypetrunk(MultiService):
             gate=self.limits,
             silence=media.silence,
         )
+        marking = MarkingReactor(reactor, configuration.dscp.signalling)
         watch = _both(traceMessage if debug else None, messageObserver)
         servers = [writeHost(host, port) for host, port in configuration.dns.servers]
         records = Records(buildResolver(reactor, servers), reactor)
@@ -139,7 +142,7 @@ class Skypetrunk(MultiService):
         self.carriers = {
             each.name: Carrier(
                 each,
-                reactor,
+                marking,
                 trunkLocator(each, records, lambda most: draw.randint(0, most)),
                 plan,
                 randomToken,
@@ -158,7 +161,7 @@ class Skypetrunk(MultiService):
             if pbx.plugin is None:
                 dialect = dialects.get(pbx.dialect or "")
                 self.pbxes[pbx.name] = PBX(
-                    pbx, reactor, plan, randomToken, timers, watch, dialect, self.load.waited
+                    pbx, marking, plan, randomToken, timers, watch, dialect, self.load.waited
                 )
             else:
                 self.pbxes[pbx.name] = InProcessPBX(

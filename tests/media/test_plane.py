@@ -83,6 +83,17 @@ class PlaneTests(SynchronousTestCase):
         self.assertEqual(path.preferring(None), path)
         self.assertEqual(path.preferring(6), path)
 
+    def test_opened(self) -> None:
+        """Whoever wants to know is told of each port that is bound."""
+        network = MemoryNetwork()
+        opened: list[Any] = []
+        plane = MediaPlane(
+            network, Clock(), "192.0.2.1", None, (20000, 20007), entropy(), opened=opened.append
+        )
+        plane.allocate("call", True)
+        self.assertEqual(opened, list(network.ports.values()))
+        self.assertEqual(len(opened), 2)
+
     def test_literal(self) -> None:
         """Names and nonsense are refused when the plane is made."""
         for address, advertise in (("localhost", None), ("192.0.2.1", "trunk.example"), ("", None)):

@@ -9,6 +9,7 @@ from skypetrunk.interfaces import MediaHost, MediaPath
 from skypetrunk.profiles import loadProfile
 from skypetrunk.service.config import (
     DNS,
+    DSCP,
     Configuration,
     Control,
     Limits,
@@ -149,6 +150,14 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(
             problems, ['pbx.office.media_allow: "192.0.2.1/24" is no network; did you mean "192.0.2.0/24"?']
         )
+
+    def test_marks(self) -> None:
+        """DSCP of what we send."""
+        self.assertEqual(self.load(COMPLETE)[0].dscp, DSCP(46, 24))
+        configuration, _ = self.load(COMPLETE + "\n[dscp]\nmedia = 0\nsignalling = 40\n")
+        self.assertEqual(configuration.dscp, DSCP(0, 40))
+        (problem,) = self.problems(COMPLETE + "\n[dscp]\nmedia = 184\n")
+        self.assertEqual(problem, "dscp.media: is 184; would be right: 0 to 63")
 
     def test_mediaAddresses(self) -> None:
         """One of each IP version, for all or for one; the PBX gets that of its signalling first."""

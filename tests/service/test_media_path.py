@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.interfaces import ISystemHandle
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 from twisted.logger import LogLevel
@@ -16,7 +19,21 @@ from tests.service.scene import TONE, Scene, SceneCase
 ELSEWHERE = "127.77.0.3"
 
 
-class MixedTests(SceneCase):
+class AddressCase(SceneCase):
+    """Tests that need further addresses of this machine."""
+
+    def needs(self, host: str) -> None:
+        """Not every system has all of loopback."""
+        try:
+            with socket.socket(
+                socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM
+            ) as probe:
+                probe.bind((host, 0))
+        except OSError as error:
+            self.skipTest(f"{host}: {error}")
+
+
+class MixedTests(AddressCase):
     """PBX and carrier have different IP versions; audio crosses from one to the other."""
 
     BOTH = ('address = ["127.0.0.1", "::1"]', 'advertise = ["127.0.0.1"]')
@@ -24,11 +41,7 @@ class MixedTests(SceneCase):
     def setUp(self) -> None:
         """There is IPv6 here."""
         super().setUp()
-        try:
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-                probe.bind(("::1", 0))
-        except OSError as error:
-            self.skipTest(f"::1: {error}")
+        self.needs("::1")
 
     async def crosses(self, carrierAt: str, phoneAt: str, **options: Any) -> None:
         """A call each way; each side is told, and tells, addresses of its own IP version only."""
@@ -66,6 +79,76 @@ class MixedTests(SceneCase):
         self.assertLogged("wanted a media address of IPv4, seen ::1", level=LogLevel.warn)
 
 
+class MarkTests(AddressCase):
+    """What the trunk sends carries its marks, as others see them."""
+
+    def setUp(self) -> None:
+        """There is another loopback address."""
+        super().setUp()
+        self.needs(ELSEWHERE)
+
+    async def marks(self, lines: Sequence[str] = ()) -> tuple[int, int, set[int]]:
+        """DSCP of an answer over UDP, of an RTP packet, and of the connections of TLS."""
+        scene = await self.begin(lines=['allow = ["127.0.0.0/8"]', f'media_allow = ["{ELSEWHERE}"]', *lines])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as observer:
+            observer.bind((ELSEWHERE, 0))
+            observer.setblocking(False)
+            observer.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+            seen: list[int] = []
+
+            def look() -> bool:
+                try:
+                    _, ancillary, _, _ = observer.recvmsg(3000, 100)
+                except BlockingIOError:
+                    return False
+                seen.extend(value[0] >> 2 for _, _, value in ancillary)
+                return True
+
+            place = f"{ELSEWHERE}:{observer.getsockname()[1]}"
+            lines = [
+                f"OPTIONS sip:{scene.proxy.hostPort} SIP/2.0",
+                f"Via: SIP/2.0/UDP {place};branch=z9hG4bK77",
+                f"From: <sip:{place}>;tag=1",
+                f"To: <sip:{scene.proxy.hostPort}>",
+                "Call-ID: marks",
+                "CSeq: 1 OPTIONS",
+                "Max-Forwards: 70",
+                "Content-Length: 0",
+                "\r\n",
+            ]
+            observer.sendto("\r\n".join(lines).encode(), (scene.proxy.host, scene.proxy.port))
+            await scene.until(look, "an answer")
+            near, far = await scene.callOut()
+            await scene.hearing(near, far)
+            assert near.session is not None and near.session.peer is not None
+            near.session.media.tone = None
+            audio = near.session.peer.media[0]
+
+            def speak() -> bool:
+                observer.sendto(rtp(1), (audio.address, audio.port))
+                return look()
+
+            await scene.until(speak, "audio")
+        found = set()
+        for reader in self.reactor.getReaders():
+            handle = reader.getHandle() if ISystemHandle.providedBy(reader) else None
+            if isinstance(handle, socket.socket) and handle.type == socket.SOCK_STREAM:
+                with contextlib.suppress(OSError):
+                    if handle.getpeername()[1] == scene.lab.port:
+                        found.add(handle.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) >> 2)
+        near.hangUp()
+        await scene.over(near, far)
+        return seen[0], seen[1], found
+
+    async def test_default(self) -> None:
+        """Audio is not to wait (EF), SIP not much (CS3)."""
+        self.assertEqual(await self.marks(), (24, 46, {24}))
+
+    async def test_configured(self) -> None:
+        """Others, and none."""
+        self.assertEqual(await self.marks(["[dscp]", "media = 0", "signalling = 40"]), (40, 0, {40}))
+
+
 class MediaServer(DatagramProtocol):
     """
     Another machine of the PBX.
@@ -90,17 +173,13 @@ class MediaServer(DatagramProtocol):
         self.heard += 1
 
 
-class ElsewhereTests(SceneCase):
+class ElsewhereTests(AddressCase):
     """A PBX whose audio comes from another machine than its SDP names."""
 
     def setUp(self) -> None:
         """There is another loopback address."""
         super().setUp()
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind((ELSEWHERE, 0))
-        except OSError as error:
-            self.skipTest(f"{ELSEWHERE}: {error}")
+        self.needs(ELSEWHERE)
 
     async def call(self, scene: Scene) -> tuple[Call, Call, MediaServer]:
         """A call in which the phone is silent, and the other machine speaks all the time."""
