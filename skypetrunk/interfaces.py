@@ -547,11 +547,13 @@ class IMediaLeg(Interface):
     def setSending(sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer; RTCP and keep-alives go on."""
 
-    def setPayloadTypes(encodings: Mapping[int, str]) -> None:
+    def setPayloadTypes(ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """
-        The payload types that were offered: what the leg sends of its own has another one.
+        The payload types that were agreed: the peer sends with those of our description, and receives with
+        those of its own.  Where the other leg has another number for a codec, packets get that.
 
-        @param encodings: each with what C{a=rtpmap} says of it, C{"opus/48000/2"}; empty without one.
+        @param ours: each with what C{a=rtpmap} says of it, C{"opus/48000/2"}; empty without one.
+        @param theirs: the same of the peer's description.
         """
 
     def setLocalKey(suite: str, key: MasterKey, ssrc: int | None = None) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
 from skypetrunk.wire.address import literal
+from skypetrunk.wire.codec import COMPANIONS, STATIC, encodingOf, isPayloadType, nameOf
 from skypetrunk.wire.sdp import MediaDescription, parseSDP
 
 _CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
@@ -30,31 +31,130 @@ class AudioStream:
     attributes: tuple[tuple[str, str | None], ...]
     direction: str
 
+    @property
+    def codecs(self) -> dict[str, str]:
+        """What each payload type means, see L{encodingOf}, in order of preference."""
+        maps = self.rtpmaps
+        return {number: encodingOf(int(number), maps.get(number, "")) for number in self.formats}
+
+    @property
+    def rtpmaps(self) -> dict[str, str]:
+        """What C{a=rtpmap} says of those that have one."""
+        return self._values("rtpmap")
+
+    @property
+    def fmtps(self) -> dict[str, str]:
+        """The parameters of those that have some."""
+        return self._values("fmtp")
+
+    @property
+    def hasAudio(self) -> bool:
+        """Is there a codec, not only what goes with one?"""
+        return any(nameOf(codec) not in COMPANIONS for codec in self.codecs.values())
+
+    def _values(self, name: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for each, value in self.attributes:
+            if each == name:
+                number, _, rest = (value or "").strip().partition(" ")
+                found.setdefault(number, rest.strip())
+        return found
+
 
 def streamOf(line: MediaDescription) -> AudioStream:
     """The allow-listed part of an audio line; payload types that were not offered lose their lines."""
+    formats = tuple(number for number in dict.fromkeys(line.formats) if isPayloadType(number))
     attributes = []
     for name, value in line.attributes:
         if name not in _CROSSING:
             continue
-        if name in ("rtpmap", "fmtp") and (value or "").split(" ", 1)[0] not in line.formats:
+        if name in ("rtpmap", "fmtp") and _number(value) not in formats:
             continue
         attributes.append((name, value))
     direction = line.direction
     if line.isHold:
         direction = "sendonly" if direction in SENDS else "inactive"
-    return AudioStream(line.formats, tuple(attributes), direction)
+    return AudioStream(formats, tuple(attributes), direction)
 
 
-def common(stream: AudioStream, formats: Sequence[str]) -> AudioStream:
-    """C{stream} without the payload types that are not among C{formats}."""
-    common = tuple(number for number in stream.formats if number in formats)
-    attributes = tuple(
-        (name, value)
-        for name, value in stream.attributes
-        if name not in ("rtpmap", "fmtp") or (value or "").split(" ", 1)[0] in common
-    )
-    return AudioStream(common or tuple(formats), attributes, stream.direction)
+def completed(stream: AudioStream, other: AudioStream) -> AudioStream:
+    """C{stream}; what it says nothing of means what C{other} says: some leave that out of answers."""
+    maps = stream.rtpmaps
+    silent = [n for n in stream.formats if not maps.get(n) and int(n) not in STATIC and other.rtpmaps.get(n)]
+    told = tuple(("rtpmap", f"{number} {other.rtpmaps[number]}") for number in silent)
+    return replace(stream, attributes=stream.attributes + told) if told else stream
+
+
+def alike(one: AudioStream, other: AudioStream) -> bool:
+    """Do they say the same, though the numbers may be others?"""
+    return _meaning(completed(one, other)) == _meaning(completed(other, one))
+
+
+def _meaning(stream: AudioStream) -> tuple[object, ...]:
+    codecs = [(codec, stream.fmtps.get(number)) for number, codec in stream.codecs.items()]
+    times = [each for each in stream.attributes if each[0] not in ("rtpmap", "fmtp")]
+    return codecs, times, stream.direction
+
+
+def matched(stream: AudioStream, offer: AudioStream) -> dict[str, str]:
+    """
+    Payload types of C{stream}, with those of C{offer} that mean the same: under the same number if there is
+    one, else with the same parameters, else the first that is left.
+    """
+    codecs, offered = stream.codecs, offer.codecs
+    found = {number: number for number, codec in codecs.items() if offered.get(number) == codec}
+    for alike in (True, False):
+        for number, codec in codecs.items():
+            if number in found:
+                continue
+            left = [n for n, each in offered.items() if each == codec and n not in found.values()]
+            if alike:
+                left = [n for n in left if offer.fmtps.get(n) == stream.fmtps.get(number)]
+            if left:
+                found[number] = left[0]
+    return found
+
+
+def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
+    """
+    C{stream} with other payload types, and without those that have none in C{numbers}.  Redundant audio
+    (RFC 2198) holds numbers within its packets, and is left out if any changes.
+    """
+    codecs = stream.codecs
+    changed = any(number != to for number, to in numbers.items())
+    kept = {
+        number: numbers[number]
+        for number in stream.formats
+        if number in numbers and not (changed and nameOf(codecs[number]) == "red")
+    }
+    attributes = []
+    for name, value in stream.attributes:
+        if name in ("rtpmap", "fmtp"):
+            number, space, rest = (value or "").partition(" ")
+            if number not in kept:
+                continue
+            value = f"{kept[number]}{space}{rest}"
+        attributes.append((name, value))
+    return AudioStream(tuple(kept.values()), tuple(attributes), stream.direction)
+
+
+def within(stream: AudioStream, offer: AudioStream) -> AudioStream:
+    """As L{common}, which may be nothing."""
+    stream = completed(stream, offer)
+    return renumbered(stream, matched(stream, completed(offer, stream)))
+
+
+def common(stream: AudioStream, offer: AudioStream) -> AudioStream:
+    """
+    C{stream} as far as C{offer} has it, with the payload types of C{offer} (RFC 3264 section 6.1: an answer
+    should have the same number for the same codec).
+
+    @raise MalformedSDP: they have no codec in common.
+    """
+    found = within(stream, offer)
+    if not found.hasAudio:
+        raise MalformedSDP("no codec that both sides have", warning=305)
+    return found
 
 
 def remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
@@ -111,3 +211,8 @@ def limited(answer: str, offer: str) -> str:
     return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
         (sends, receives), "inactive"
     )
+
+
+def _number(value: str | None) -> str:
+    """The payload type that an attribute is about."""
+    return (value or "").partition(" ")[0]

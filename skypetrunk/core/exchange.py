@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from skypetrunk.core.audio_stream import AudioStream, common
+from skypetrunk.core.audio_stream import AudioStream, alike, within
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.session import description
@@ -95,7 +95,8 @@ class Exchange:
             answer = self.asking.session.makeAnswer(stream)
         else:
             shown, answer = self._shown
-            if stream != shown:
+            assert self._offer is not None
+            if not alike(within(stream, self._offer), within(shown, self._offer)):
                 self.renewal = Renewal(stream)
         self.asking.session.answerSent()
         return answer
@@ -112,9 +113,9 @@ class Exchange:
         if self._offer is None or not body:
             raise RemoteError("wanted offers of both sides", 488)
         offered = leg.session.offerReceived(body)
-        answer = leg.session.makeAnswer(_common(self._offer, offered))
+        answer = leg.session.makeAnswer(self._offer)
         leg.session.answerSent()
-        return answer, self._toAsking(common(offered, self._offer.formats))
+        return answer, self._toAsking(offered)
 
     def _answered(self, response: Response) -> AudioStream:
         """
@@ -169,7 +170,7 @@ class Exchange:
             raise RemoteError("an offer while another one has no answer", 491)
         try:
             offer = leg.session.offerReceived(body)
-            answer = leg.session.makeAnswer(_common(known, offer))
+            answer = leg.session.makeAnswer(known)
         except RemoteError:
             leg.session.refused()
             raise
@@ -187,9 +188,3 @@ class Exchange:
         self.asking.session.answered()
         self.answering.session.answerSent()
         return answer
-
-
-def _common(stream: AudioStream, offer: AudioStream) -> AudioStream:
-    if not set(stream.formats) & set(offer.formats):
-        raise RemoteError("no codec that both sides have", 488, warning=305)
-    return common(stream, offer.formats)

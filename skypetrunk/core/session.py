@@ -15,11 +15,14 @@ from skypetrunk.core.audio_stream import (
     SENDS,
     AudioStream,
     common,
+    completed,
     limited,
     remoteOf,
+    renumbered,
     streamOf,
 )
 from skypetrunk.core.keys import KeyUses, troubles
+from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
@@ -32,6 +35,7 @@ SDP_TYPE = "application/sdp"
 MULTIPART = "multipart/mixed"
 
 __all__ = ["MULTIPART", "SDP_TYPE", "AudioStream", "Session", "description"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
@@ -78,6 +82,7 @@ class Session:
         self.media = media
         self.uses = KeyUses()
         self._keys = keys
+        self._types = PayloadTypes()
         self._asked = tuple(asked)
         self._protocol = "RTP/SAVP" if keys is not None else "RTP/AVP"
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
@@ -118,6 +123,7 @@ class Session:
 
         @param freshKey: with a new key of ours, where the media is SRTP.
         """
+        stream = renumbered(stream, self._types.offered(stream))
         keys = self._keys.offer(freshKey) if self._keys is not None else ()
         if not self._slots:
             self._slots = (_Slot("audio", self._protocol, stream.formats),)
@@ -151,10 +157,10 @@ class Session:
                 raise MalformedSDP(text)
             raise _toldMore(KeyAgreementFailed(text), troubles(audio.crypto, weakening=True))
         pair = self._keys.answered(answer, self._audio) if self._keys is not None else None
-        stream = streamOf(audio)
-        direction = limited(stream.direction, self._offered.media[self._audio].direction)
         offered = self._offered.media[self._audio]
-        self._settle(audio, pair, sending=direction in RECEIVES, formats=offered.formats)
+        stream = common(streamOf(audio), streamOf(offered))
+        direction = limited(stream.direction, offered.direction)
+        self._settle(audio, pair, direction in RECEIVES, streamOf(offered))
         self._heard, self._ours = answer, True
         return replace(stream, direction=direction)
 
@@ -221,8 +227,11 @@ class Session:
         pair = None
         if self._keys is not None:
             keys, pair = self._keys.answer(offer, self._audio)
-        direction = limited(stream.direction, streamOf(line).direction)
-        self._settle(line, pair, sending=direction in SENDS, formats=line.formats)
+        offered = streamOf(line)
+        stream = common(stream, offered)
+        direction = limited(stream.direction, offered.direction)
+        self._settle(line, pair, direction in SENDS, stream)
+        self._types.answered(stream)
         self._said, self._heard, self._ours = stream, offer, False
         return self._write(replace(stream, direction=direction), keys).encode()
 
@@ -284,7 +293,7 @@ class Session:
         assert self._standing is not None
         offered = self.offerReceived(body)
         said = self._standing.said
-        answer = self.makeAnswer(common(said, offered.formats) if self._standing.offered else said)
+        answer = self.makeAnswer(common(said, offered) if self._standing.offered else said)
         self.answerSent()
         return answer
 
@@ -308,14 +317,12 @@ class Session:
 
     # Both
 
-    def _settle(
-        self, line: MediaDescription, pair: KeyPair | None, sending: bool, formats: Sequence[str]
-    ) -> None:
-        """@param formats: of the offer, be it ours or theirs."""
+    def _settle(self, line: MediaDescription, pair: KeyPair | None, sending: bool, ours: AudioStream) -> None:
+        """@param ours: what we have written, or are about to."""
         # The address first: the media leg may refuse it, and then nothing has changed.
         self.media.setRemote(remoteOf(line, self.media.address.host))
-        maps = line.rtpmaps
-        self.media.setPayloadTypes({int(f): maps.get(f, "") for f in formats if f.isdecimal()})
+        theirs = streamOf(line)
+        self.media.setPayloadTypes(_encodings(completed(ours, theirs)), _encodings(completed(theirs, ours)))
         self.media.setSending(sending)
         if pair is not None and self._keys is not None:
             self._keys.agree(pair)
@@ -359,6 +366,10 @@ class Session:
             description = replace(description, origin=replace(description.origin, version=str(self._version)))
             self._written = description
         return description
+
+
+def _encodings(stream: AudioStream) -> dict[int, str]:
+    return {int(number): stream.rtpmaps.get(number, "") for number in stream.formats}
 
 
 def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:

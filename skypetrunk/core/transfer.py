@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from skypetrunk.core.audio_stream import AudioStream
+from skypetrunk.core.audio_stream import AudioStream, completed
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.refer import ReferServer
@@ -195,7 +195,10 @@ def agree(one: Leg, other: Leg) -> None:
 
 
 def _differ(stream: AudioStream, said: AudioStream | None) -> bool:
-    return said is None or (stream.formats, stream.direction) != (said.formats, said.direction)
+    if said is None or stream.direction != said.direction:
+        return True
+    codecs = completed(stream, said).codecs, completed(said, stream).codecs
+    return [*codecs[0].values()] != [*codecs[1].values()]
 
 
 __all__ = [

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from skypetrunk.errors import MalformedSDP, PacketRefused
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
 
@@ -120,7 +121,7 @@ class Tapped:
 
     __slots__ = ("_leg", "_other", "_show")
 
-    def __init__(self, leg: MediaLeg, other: MediaLeg, show: Show) -> None:
+    def __init__(self, leg: MediaLeg, other: Onward, show: Show) -> None:
         """
         @param leg: whose peer's packets are shown.
         @param other: where they go.
@@ -173,6 +174,8 @@ class MediaLeg(ABC):
         self._giveBack = giveBack
         self._other: MediaLeg | None = None
         self._onward: Onward | None = None
+        self._show: Show | None = None
+        self._numbers = NOTHING
         self._sending = True
         self._released = False
         self._failed = False
@@ -200,12 +203,24 @@ class MediaLeg(ABC):
         @param show: gets the RTP of it too.
         """
         self.takeBack()
-        if other is not None:
-            other.takeBack()
-        before, self._other = self._other, other
-        self._onward = other if other is None or show is None else Tapped(self, other, show)
+        before, self._other, self._show = self._other, other, show
+        self._arrange()
         if before is not None and before is not other and before._other is self:
             before._other = before._onward = None
+
+    def _arrange(self) -> None:
+        """What has to stand between this leg and the other one, and nothing else."""
+        self.takeBack()
+        other = self._other
+        if other is None:
+            self._onward = None
+            return
+        other.takeBack()
+        onward: Onward = other
+        numbers = self._numbers.towards(other._numbers)
+        if numbers:
+            onward = Renumbered(self, onward, numbers)
+        self._onward = onward if self._show is None else Tapped(self, onward, self._show)
 
     def sync(self) -> None:
         """Before counters, or numbers of a stream, are read."""
@@ -222,7 +237,8 @@ class MediaLeg(ABC):
     def untap(self, tapped: Tapped) -> None:
         """C{tapped} has no more to do."""
         if self._onward is tapped:
-            self._onward = self._other
+            self._show = None
+            self._arrange()
 
     def setRemote(self, address: MediaAddress | None) -> None:
         """
@@ -264,11 +280,16 @@ class MediaLeg(ABC):
         self.takeBack()
         self._sending = sending
 
-    def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
-        """The payload types that were offered, with their encodings."""
+    def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
+        """The numbers of our description and of the peer's, with their encodings."""
         self.takeBack()
+        heard = {**theirs, **ours}
         reception = self.received.reception
-        reception.ticks, reception.names = ticks(encodings), names(encodings)
+        reception.ticks, reception.names = ticks(heard), names(heard)
+        self._numbers = Numbers.of(ours, theirs)
+        self._arrange()
+        if self._other is not None and self._other._other is self:
+            self._other._arrange()
 
     def statistics(self) -> LegStatistics:
         """Counters so far."""

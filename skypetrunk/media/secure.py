@@ -84,10 +84,10 @@ class SecureLeg(MediaLeg):
             return self._inbound.suite
         return self._suite
 
-    def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
-        """Keep-alives take the highest dynamic type that was not offered (127 at first)."""
-        super().setPayloadTypes(encodings)
-        free = [number for number in range(127, 95, -1) if number not in encodings]
+    def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
+        """Keep-alives take the highest dynamic type that means nothing (127 at first)."""
+        super().setPayloadTypes(ours, theirs)
+        free = [number for number in range(127, 95, -1) if number not in ours and number not in theirs]
         self._keepAliveType = free[0] if free else 127
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:

@@ -79,9 +79,10 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("sending", sending))
 
-    def setPayloadTypes(self, encodings: Mapping[int, str]) -> None:
+    def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """Record it."""
-        self.events.append(("payload types", frozenset(encodings)))
+        self.events.append(("payload types", frozenset({**theirs, **ours})))
+        self.events.append(("numbers", (tuple(ours.items()), tuple(theirs.items()))))
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """Record it."""

@@ -350,8 +350,8 @@ class Play:
         elif event == "other key":
             rig.secure.setRemoteKey(SUITE, key(3))
         elif event == "types":
-            rig.plain.setPayloadTypes({0: "PCMU/8000", 8: "W/900000", 72: "V/8000", 101: "CN/8000"})
-            rig.secure.setPayloadTypes({0: "X/16000", 8: "telephone-event/8000", 101: "Y/90000"})
+            rig.plain.setPayloadTypes({0: "PCMU/8000", 8: "W/900000", 72: "V/8000", 101: "CN/8000"}, {})
+            rig.secure.setPayloadTypes({0: "X/16000", 8: "telephone-event/8000", 101: "Y/90000"}, {})
         elif event == "statistics":
             rig.statistics()
         elif event == "rejoined":
@@ -435,7 +435,7 @@ class LendingTests(SynchronousTestCase):
             (lambda: self.play.run(odd._replace(carrier=True, jump=3)), (True, False)),
             (lambda: rig.plain.setSending(True), (False, False)),
             (lambda: rig.plain.setRemote(rig.addressOf(0)), (False, False)),
-            (lambda: rig.secure.setPayloadTypes({0: "PCMU/8000"}), (False, False)),
+            (lambda: rig.secure.setPayloadTypes({0: "PCMU/8000"}, {}), (False, False)),
             (lambda: rig.secure.setLocalKey(SUITE, key(1)), (False, False)),
             (lambda: rig.secure.setRemoteKey(SUITE, key(2)), (False, False)),
             (lambda: rig.plane.join(rig.plain, rig.secure, "call"), (False, False)),
@@ -449,7 +449,7 @@ class LendingTests(SynchronousTestCase):
 
     def test_edges(self) -> None:
         """With the marker some payload types are RTCP; a fast clock may step further than is plausible."""
-        self.rig.plain.setPayloadTypes({72: "V/8000", 8: "W/900000"})
+        self.rig.plain.setPayloadTypes({72: "V/8000", 8: "W/900000"}, {})
         odd = FIRST._replace(frames=CALM + 2, payloadType=72)
         self.play.run(odd)
         self.assertTrue(self.directions()[0])

@@ -1,0 +1,99 @@
+"""
+Payload types between two legs whose peers have other numbers for the same codec (RFC 3264 section 6.1).
+
+A peer sends with the numbers of our description and receives with those of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skypetrunk.wire.codec import encodingOf
+from skypetrunk.wire.rtp import RTPHeader
+
+if TYPE_CHECKING:
+    from skypetrunk.media.relay import MediaLeg, Onward
+
+MEANINGLESS = "payload-type"
+"""The counter of packets whose number means another codec to who would get them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """
+    The numbers of one leg, each with what it means.
+
+    @ivar ours: of our description: its peer sends with them.
+    @ivar theirs: of the peer's: it receives with them.
+    """
+
+    ours: Mapping[int, str]
+    theirs: Mapping[int, str]
+
+    @classmethod
+    def of(cls, ours: Mapping[int, str], theirs: Mapping[int, str]) -> Numbers:
+        """@param ours: with what C{a=rtpmap} says, as L{skypetrunk.interfaces.IMediaLeg} takes them."""
+        return cls(*({n: encodingOf(n, text) for n, text in each.items()} for each in (ours, theirs)))
+
+    def towards(self, other: Numbers) -> dict[int, int | None]:
+        """
+        What becomes of the numbers of this leg's peer on the way to the other's: those that change alone;
+        C{None} for one that means something else there.
+
+        A peer that sends with the numbers of its own description, as some do, is understood as long as
+        those mean nothing else.  A number that nobody explains stays as it is.
+        """
+        wanted: dict[str, int] = {}
+        for number, codec in other.theirs.items():
+            wanted.setdefault(codec, number)
+        changed: dict[int, int | None] = {}
+        for number, codec in {**self.theirs, **self.ours}.items():
+            meant = other.theirs.get(number)
+            if meant == codec or codec.startswith("?") or (meant or "").startswith("?"):
+                continue
+            if codec in wanted:
+                changed[number] = wanted[codec]
+            elif meant is not None:
+                changed[number] = None
+        return changed
+
+
+NOTHING = Numbers({}, {})
+"""Nothing was agreed yet."""
+
+
+class Renumbered:
+    """Stands before a leg, for what comes from one whose peer has other numbers."""
+
+    __slots__ = ("_leg", "_numbers", "_onward")
+
+    def __init__(self, leg: MediaLeg, onward: Onward, numbers: Mapping[int, int | None]) -> None:
+        """
+        @param leg: where the packets came in.
+        @param onward: where they go.
+        @param numbers: as L{Numbers.towards} gives them.
+        """
+        self._leg = leg
+        self._onward = onward
+        self._numbers = numbers
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """With the number that it has there."""
+        number = self._numbers.get(header.payloadType, -1)
+        if number is None:
+            self._leg.received.refuse(MEANINGLESS)
+            return
+        if number >= 0:
+            # The marker bit, and the seven bits of the payload type (RFC 3550 section 5.1).
+            packet = b"%c%c%b" % (packet[0], packet[1] & 0x80 | number, packet[2:])
+            header = header._replace(payloadType=number)
+        self._onward.sendRTP(packet, header, now)
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """It holds no payload types."""
+        self._onward.sendRTCP(compound)
+
+
+__all__ = ["MEANINGLESS", "NOTHING", "Numbers", "Renumbered"]
