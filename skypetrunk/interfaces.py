@@ -448,11 +448,13 @@ class MediaPath:
     @ivar allow: hosts that are heard beside the one that the neighbour's SDP names.  For plain legs: on a
         secure one whoever has the key is heard.
     @ivar symmetric: media goes where the neighbour's comes from; else always where its SDP says.
+    @ivar srtp: what of SRTP there is towards a carrier: C{"required"}, C{"opportunistic"} or C{"off"}.
     """
 
     hosts: tuple[MediaHost, ...] = ()
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     symmetric: bool = True
+    srtp: str = "required"
 
     def preferring(self, version: int | None) -> MediaPath:
         """The same with a host of this IP version first, if there is one; C{None}: as it is."""
@@ -571,6 +573,13 @@ class IMediaLeg(Interface):
         @param declared: what the peer says beside it; C{None}: it has that one key, without MKI.
         """
 
+    def setClear() -> None:
+        """
+        The peer has agreed on RTP in clear.  Keys that come later make it SRTP.
+
+        @raise LocalError: the leg was allocated for SRTP alone.
+        """
+
     def statistics() -> LegStatistics:
         """Counters so far."""
 
@@ -586,6 +595,7 @@ class IMediaPlane(Interface):
         Bind a pair of ports.
 
         @param name: for logs and statistics: call and side.
+        @param secure: towards a carrier, with what C{path} says of SRTP; else it is RTP, towards a PBX.
         @param path: of the neighbour.
         @raise PortsExhausted: becomes 503 before anything is promised.
         """

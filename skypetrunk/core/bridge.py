@@ -21,6 +21,7 @@ from skypetrunk.core.identity import Caller
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import LegOwner, Workshop
+from skypetrunk.core.protection import OFF, OPPORTUNISTIC
 from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
@@ -128,8 +129,9 @@ class Bridge(Transferable):
     def _makeLeg(self, side: Side, forwarder: Side | None = None, offer: bytes = b"") -> Leg:
         name, path = f"{self.request.call}/{side.name}", side.mediaPathFor(offer)
         media = self._plane.allocate(name, side.secure, path)
-        keys = side.keyAgreement(self._entropy) if side.secure else None
-        session = Session(media, keys, self._entropy, side.offerAttributes)
+        keys = None if side.srtp == OFF else side.keyAgreement(self._entropy)
+        optional = side.srtp == OPPORTUNISTIC
+        session = Session(media, keys, self._entropy, side.offerAttributes, optional)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.
         self._legs[leg] = (side,) if forwarder is None else (side, forwarder)
@@ -268,6 +270,9 @@ class Bridge(Transferable):
             self._owner.bridgeGone(self)
 
     def _answered(self) -> None:
+        for leg in self.legs:
+            if leg.side.secure and not leg.session.secure:
+                self._log.warn("{call}: {side} is heard in clear", call=leg.call, side=leg.side.name)
         self._owner.bridgeAnswered(self)
 
     def legGone(self, leg: LegClient) -> None:

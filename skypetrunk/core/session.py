@@ -23,6 +23,7 @@ from skypetrunk.core.audio_stream import (
 )
 from skypetrunk.core.keys import KeyUses, troubles
 from skypetrunk.core.payload_types import PayloadTypes
+from skypetrunk.core.protection import Form, Protection, carriesKeys
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
 from skypetrunk.wire.message import Request, Response
@@ -74,17 +75,20 @@ class Session:
         keys: IKeyAgreement | None,
         entropy: Callable[[int], bytes],
         asked: Sequence[tuple[str, str | None]] = (),
+        optional: bool = False,
+        form: Form | None = None,
     ) -> None:
         """
-        @param asked: attributes of the audio stream in our offers, beside those that make it.
+        @param asked: attributes of the audio stream in our offers that have keys, beside those that make it.
         @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
+        @param optional: it may be plain RTP all the same.
+        @param form: of the first offer.
         """
         self.media = media
         self.uses = KeyUses()
-        self._keys = keys
         self._types = PayloadTypes()
+        self.protection = Protection(keys, optional, form)
         self._asked = tuple(asked)
-        self._protocol = "RTP/SAVP" if keys is not None else "RTP/AVP"
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
         self._version = 0
         self._written: SessionDescription | None = None
@@ -111,7 +115,8 @@ class Session:
 
     def close(self) -> None:
         """The leg is over: keys and descriptions are let go, though its INVITE is remembered for 64*T1."""
-        self._keys = self._standing = self._agreed = None
+        self.protection.forget()
+        self._standing = self._agreed = None
         self._written = self._offered = self._offer = self._heard = self._said = None
         self.uses.forget()
 
@@ -124,12 +129,13 @@ class Session:
         @param freshKey: with a new key of ours, where the media is SRTP.
         """
         stream = renumbered(stream, self._types.offered(stream))
-        keys = self._keys.offer(freshKey) if self._keys is not None else ()
+        keys = self.protection.offer(freshKey)
+        protocol = self.protection.form.protocol
         if not self._slots:
-            self._slots = (_Slot("audio", self._protocol, stream.formats),)
+            self._slots = (_Slot("audio", protocol, stream.formats),)
             self._audio = 0
         self._said = stream
-        self._offered = self._write(stream, (*keys, *self._asked))
+        self._offered = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
         return self._offered.encode()
 
     def answerReceived(self, body: bytes) -> AudioStream:
@@ -148,25 +154,20 @@ class Session:
         audio = answer.media[self._audio]
         if audio.port == 0:
             raise MalformedSDP("the answer refuses the audio stream")
-        if self._keys is not None and audio.protocol.upper() != self._protocol:
-            raise KeyAgreementFailed(f"wanted {self._protocol}, the answer has {audio.protocol}", warning=302)
-        broken = [rule for rule in brokenRules(self._offered, answer) if not self._tolerates(rule)]
+        offered = self._offered.media[self._audio]
+        self.protection.checkProtocol(offered, audio)
+        broken = [rule for rule in brokenRules(self._offered, answer) if not _tolerates(rule, offered)]
         if broken:
             text = f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}"
             if not any(rule.startswith("crypto") for rule in broken):
                 raise MalformedSDP(text)
             raise _toldMore(KeyAgreementFailed(text), troubles(audio.crypto, weakening=True))
-        pair = self._keys.answered(answer, self._audio) if self._keys is not None else None
-        offered = self._offered.media[self._audio]
+        pair = self.protection.answered(offered, answer, self._audio)
         stream = common(streamOf(audio), streamOf(offered))
         direction = limited(stream.direction, offered.direction)
         self._settle(audio, pair, direction in RECEIVES, streamOf(offered))
         self._heard, self._ours = answer, True
         return replace(stream, direction=direction)
-
-    def _tolerates(self, rule: str) -> bool:
-        """A direction is put right by L{limited}; crypto lines under clear media mean nothing."""
-        return rule == "direction" or (self._keys is None and rule.startswith("crypto"))
 
     def answered(self) -> None:
         """The final answer is in; later ones are out of place."""
@@ -192,25 +193,21 @@ class Session:
     def _choose(self, offer: SessionDescription) -> int:
         """The first line of those that can be taken; the one in use before all others."""
         trouble: Exception | None = None
-        places = sorted(enumerate(offer.media), key=lambda each: each[0] != self._audio)
+        known = None if self._agreed is None else self._audio
+        places = sorted(
+            enumerate(offer.media), key=lambda each: (each[0] != known, self.protection.rank(each[1]))
+        )
         for index, line in places:
             if line.kind.lower() != "audio" or line.port == 0:
                 continue
-            if line.protocol.upper() != self._protocol:
-                if self._keys is not None:
-                    trouble = trouble or KeyAgreementFailed(
-                        f"wanted {self._protocol}, the offer has {line.protocol}", warning=302
-                    )
-                continue
             try:
                 remoteOf(line, self.media.address.host)
-                if self._keys is not None:
-                    self._keys.answer(offer, index)
+                self.protection.take(offer, index)
             except (KeyAgreementFailed, MalformedSDP) as failure:
-                trouble = failure
+                trouble = trouble or failure
                 continue
             return index
-        text = f"the offer has no usable audio line, wanted {self._protocol}"
+        text = f"the offer has no usable audio line, wanted {self.protection.wanted}"
         raise trouble or MalformedSDP(text, warning=304)
 
     def makeAnswer(self, stream: AudioStream) -> bytes:
@@ -223,17 +220,14 @@ class Session:
         if offer is None:
             raise MalformedSDP("an answer without an offer")
         line = offer.media[self._audio]
-        keys: tuple[Attribute, ...] = ()
-        pair = None
-        if self._keys is not None:
-            keys, pair = self._keys.answer(offer, self._audio)
+        keys, pair = self.protection.take(offer, self._audio)
         offered = streamOf(line)
         stream = common(stream, offered)
         direction = limited(stream.direction, offered.direction)
         self._settle(line, pair, direction in SENDS, stream)
         self._types.answered(stream)
         self._said, self._heard, self._ours = stream, offer, False
-        return self._write(replace(stream, direction=direction), keys).encode()
+        return self._write(replace(stream, direction=direction), line.protocol, keys).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
@@ -242,8 +236,8 @@ class Session:
 
     @property
     def secure(self) -> bool:
-        """Is its media SRTP?"""
-        return self._keys is not None
+        """Is its media SRTP, or to be?"""
+        return self.protection.secure
 
     @property
     def expectsMedia(self) -> bool:
@@ -268,6 +262,7 @@ class Session:
         return streamOf(self._standing.heard.media[self._audio])
 
     def _stand(self) -> None:
+        self.protection.stands()
         if self._written is not None and self._said is not None and self._heard is not None:
             self._standing = _Standing(self._written, self._said, self._heard, self._ours)
 
@@ -305,11 +300,10 @@ class Session:
         assert self._standing is not None
         standing = self._standing.written
         self._said = self._standing.said
-        if self._keys is not None:
-            media = list(standing.media)
-            audio = media[self._audio]
-            media[self._audio] = replace(audio, attributes=self._keys.repeat(audio.attributes))
-            standing = replace(standing, media=tuple(media))
+        media = list(standing.media)
+        audio = media[self._audio]
+        media[self._audio] = replace(audio, attributes=self.protection.repeat(audio))
+        standing = replace(standing, media=tuple(media))
         self._offered = self._versioned(
             replace(standing, origin=replace(standing.origin, version=str(self._version)))
         )
@@ -324,14 +318,17 @@ class Session:
         theirs = streamOf(line)
         self.media.setPayloadTypes(_encodings(completed(ours, theirs)), _encodings(completed(theirs, ours)))
         self.media.setSending(sending)
-        if pair is not None and self._keys is not None:
-            self._keys.agree(pair)
+        self.protection.settled(pair, line.protocol)
+        if pair is not None:
             self.uses.settled(pair, self.media)
             self.media.setRemoteKey(pair.suite, pair.remote, pair.declared)
             self.media.setLocalKey(pair.suite, pair.local, pair.ssrc)
+        else:
+            self.uses.forget()
+            self.media.setClear()
         self._agreed = (self._slots, self._audio)
 
-    def _write(self, stream: AudioStream, more: Sequence[Attribute]) -> SessionDescription:
+    def _write(self, stream: AudioStream, protocol: str, more: Sequence[Attribute]) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
         media = []
@@ -347,7 +344,7 @@ class Session:
                 MediaDescription(
                     "audio",
                     address.port,
-                    protocol=self._protocol,
+                    protocol=protocol,
                     formats=stream.formats,
                     attributes=tuple(attributes),
                 )
@@ -370,6 +367,11 @@ class Session:
 
 def _encodings(stream: AudioStream) -> dict[int, str]:
     return {int(number): stream.rtpmaps.get(number, "") for number in stream.formats}
+
+
+def _tolerates(rule: str, offered: MediaDescription) -> bool:
+    """A direction is put right by L{limited}; keys that nobody offered mean nothing."""
+    return rule == "direction" or (not carriesKeys(offered) and rule.startswith("crypto"))
 
 
 def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:

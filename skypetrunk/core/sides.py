@@ -30,6 +30,7 @@ from skypetrunk.core.identity import (
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.mikey import MIKEYPeer
 from skypetrunk.core.number_form import AS_GIVEN, writeNumber
+from skypetrunk.core.protection import OFF
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import CallRefused
@@ -90,7 +91,7 @@ class Side:
     One neighbour.
 
     @ivar name: as configured.
-    @ivar secure: its media is SRTP and its signalling verified TLS.
+    @ivar secure: its signalling is verified TLS, and its media SRTP as C{mediaPath} says.
     @ivar suites: SRTP suites allowed, in order; empty on a plain side.
     @ivar transactions: set once when the side is wired.
     @ivar calls: legs that exist now.
@@ -153,6 +154,11 @@ class Side:
         if self.mikey is not None:
             return self.mikey.agreement(self.suites, entropy)
         return CryptoAttributes(SecurityDescriptions(self.suites, entropy))
+
+    @property
+    def srtp(self) -> str:
+        """What of SRTP there is, of L{skypetrunk.core.protection.MODES}."""
+        return self.mediaPath.srtp if self.secure else OFF
 
     def usable(self) -> bool:
         """Can a call be sent this way now?"""

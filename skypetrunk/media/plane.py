@@ -14,8 +14,10 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
 from zope.interface import implementer
 
+from skypetrunk.core.protection import OFF, OPPORTUNISTIC, REQUIRED
 from skypetrunk.errors import PortsExhausted
 from skypetrunk.interfaces import ANY_PATH, IMediaEndpoint, IMediaLeg, IMediaPlane, MediaHost, MediaPath
+from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.endpoint import Endpoint
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
@@ -26,6 +28,9 @@ from skypetrunk.media.settled import SettlingPoller, mediaReactor
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 
 Leg = TypeVar("Leg", bound=MediaLeg)
+
+_KINDS = {REQUIRED: SecureLeg, OPPORTUNISTIC: EitherLeg, OFF: PlainLeg}
+"""Legs towards a carrier."""
 
 
 class _Lease:
@@ -70,7 +75,7 @@ class MediaPlane:
     ) -> None:
         """
         @param address: literal IPv4 or IPv6 address to bind, where the path of a leg names none.
-        @param advertise: what the SDP of secure legs says instead, where NAT stands between
+        @param advertise: what the SDP of legs towards a carrier says instead, where NAT stands between
             us and the carrier; the PBX is on our side of it and is told C{address}, unless
             that is a wildcard.
         @param ports: the first and the last port that may be used.
@@ -95,11 +100,11 @@ class MediaPlane:
 
     def allocate(self, name: str, secure: bool, path: MediaPath = ANY_PATH) -> IMediaLeg:
         """
-        Bind a pair of ports.
+        Bind a pair of ports; see L{IMediaPlane}.
 
         @raise PortsExhausted: none is left.
         """
-        kind = partial(SecureLeg if secure else PlainLeg, path=path)
+        kind = partial(_KINDS[path.srtp] if secure else PlainLeg, path=path)
         return self._allocate(kind, name, path.hosts[0] if path.hosts else self._host, secure)
 
     def endpoint(self, name: str) -> IMediaEndpoint:

@@ -17,7 +17,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from skypetrunk.errors import MalformedSDP, PacketRefused
+from skypetrunk.errors import LocalError, MalformedSDP, PacketRefused
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
@@ -279,6 +279,15 @@ class MediaLeg(ABC):
         """Whether the agreed direction lets us send media to this peer."""
         self.takeBack()
         self._sending = sending
+
+    def setClear(self) -> None:
+        """
+        There is to be no SRTP.
+
+        @raise LocalError: there has to be.
+        """
+        if self.secure:
+            raise LocalError(f"{self.name} is a secure leg")
 
     def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """The numbers of our description and of the peer's, with their encodings."""

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from skypetrunk.core.identity import CALLER_PLACES, FROM
 from skypetrunk.core.mikey import PROTOCOLS, SDES_KEYS
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
+from skypetrunk.core.protection import MODES, REQUIRED
 from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
@@ -54,6 +55,7 @@ class CarrierProfile:
     @ivar sessionExpires: seconds of the session interval that is asked for (RFC 4028).
     @ivar leastExpires: the smallest that is taken, in seconds.
     @ivar keys: of L{skypetrunk.core.mikey.PROTOCOLS}.
+    @ivar srtp: of L{skypetrunk.core.protection.MODES}.
     @ivar targetNames: host names that prove the carrier too, or C{*.} and the domain of some, lower case.
     @ivar naptr: the carrier's NAPTR records are asked for (RFC 3263 section 4.1).
     @ivar connectTimeout: seconds of TCP until the next server is tried.
@@ -80,6 +82,7 @@ class CarrierProfile:
     leastExpires: int
     suites: tuple[str, ...]
     keys: str
+    srtp: str
     calledFrom: str
     fromUser: str
     numberForm: str
@@ -149,6 +152,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         leastExpires=table.integer("min_se", LEAST, 86400, LEAST),
         suites=readSuites(table, DEFAULT_SUITES),
         keys=table.choice("keys", PROTOCOLS, SDES_KEYS),
+        srtp=table.choice("srtp", MODES, REQUIRED),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
         fromUser=table.choice("from_user", ("account", "caller"), "account"),
         numberForm=table.choice("number_form", FORMS, AS_GIVEN),

@@ -88,14 +88,12 @@ class TrunkMedia:
     """
     Media towards a carrier.
 
-    @ivar srtp: C{"required"}.
     @ivar suites: SRTP suites in order of preference.
     @ivar keys: of L{skypetrunk.core.mikey.PROTOCOLS}.
     @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
-    @ivar path: how it travels.
+    @ivar path: how it travels, and what of SRTP there is.
     """
 
-    srtp: str
     suites: tuple[str, ...]
     path: MediaPath = ANY_PATH
     keys: str = SDES_KEYS

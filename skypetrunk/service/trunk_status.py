@@ -27,6 +27,7 @@ def trunkStatus(
     return {
         "state": state,
         "up": side.up,
+        "srtp": side.srtp,
         "retry": None if retryAt is None else max(0, round(retryAt - now)),
         "seenAt": None if learned is None else writeHost(*learned),
         "peer": None if current is None else str(current.peer),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from skypetrunk.core.protection import MODES, OFF, OPPORTUNISTIC
 from skypetrunk.core.sides import REFUSE, TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import MediaPath
@@ -68,11 +69,11 @@ def readTrunk(
         targets=targets,
         tls=tls,
         media=TrunkMedia(
-            srtp=media.choice("srtp", ("required",), "required"),
             suites=readSuites(media, kept.suites),
             path=MediaPath(
                 hosts=readHosts(media, "address", "advertise"),
                 symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP),
+                srtp=_readSRTP(media, kept),
             ),
             keys=keys,
             mikeyKey=mikeyKey,
@@ -117,6 +118,17 @@ def _checkOwn(
     if profile.ownName and (inbound is None or inbound.name is None):
         wrong = f"is missing: {profile.title} wants the host name of the trunk in Contact"
         table.problems.add(table.key("inbound.name"), wrong, '[trunk.inbound] with name = "sbc.example.com"')
+
+
+def _readSRTP(media: Table, profile: CarrierProfile) -> str:
+    mode = media.choice("srtp", MODES, profile.srtp)
+    if mode == OPPORTUNISTIC:
+        media.problems.warn(media.key("srtp"), "is opportunistic: calls may be in clear")
+    elif mode == OFF:
+        media.problems.warn(media.key("srtp"), "is off: calls of this trunk are in clear")
+        if profile.mediasec:
+            media.wrong("srtp", f"is off, but {profile.title} is told of SRTP", "required")
+    return mode
 
 
 def _readDomain(table: Table, profile: CarrierProfile | None) -> str:

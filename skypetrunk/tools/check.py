@@ -132,7 +132,7 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         parts.append(f"own certificate {tls.certificate}")
     if trunk.inbound is not None:
         parts.append(_inbound(trunk.inbound))
-    parts.append(f"SRTP {trunk.media.srtp} ({', '.join(trunk.media.suites)}){_keys(trunk.media)}")
+    parts.append(f"SRTP {trunk.media.path.srtp} ({', '.join(trunk.media.suites)}){_keys(trunk.media)}")
     parts.extend(_limits(trunk.limits))
     return "; ".join(parts)
 

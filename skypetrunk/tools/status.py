@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.python import usage
 
+from skypetrunk.core.protection import REQUIRED
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
 from skypetrunk.service.records import legLine
@@ -100,7 +101,8 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
         if trunk.get("retry") is not None:
             problem += f"; next attempt in {trunk['retry']} s"
         up = f"{trunk['calls']} calls{_refused(trunk)}"
-        yield f"trunk {name}: {trunk['state']}{where}{proof}{problem}; {up}"
+        srtp = "" if trunk["srtp"] == REQUIRED else f", SRTP {trunk['srtp']}"
+        yield f"trunk {name}: {trunk['state']}{where}{proof}{srtp}{problem}; {up}"
         for each in trunk.get("targets", ()):
             penalty = each["penalty"]
             left = f"passed over for {penalty:.0f} s" if penalty else "to be tried again"

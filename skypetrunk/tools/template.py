@@ -233,7 +233,7 @@ def _trunk(answers: Answers) -> Iterator[str]:
     yield _key("name", name, "our host name, for Contact", '"trunk.example.com"')
     yield ""
     yield "[trunk.media]"
-    yield _key("srtp", "required", "a carrier that wants plain RTP is refused")
+    yield _key("srtp", profile.srtp, "or opportunistic: where the carrier can; or off")
     yield _key("suites", profile.suites, "in order of preference")
     yield ""
     yield "[trunk.limits]"

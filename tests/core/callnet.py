@@ -92,6 +92,11 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("remote key", suite, key, *([declared] if declared else [])))
 
+    def setClear(self) -> None:
+        """Record it, where it could be otherwise."""
+        if self.secure:
+            self.events.append(("clear", True))
+
     def last(self, name: str) -> object:
         """The last value of one kind."""
         return [event[1] for event in self.events if event[0] == name][-1]

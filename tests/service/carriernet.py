@@ -186,7 +186,6 @@ class CarrierCase(SynchronousTestCase):
             balance=self.balance,
             tls=evolve(TLSConfiguration(directory / "ca.pem", (), None, None, None), **self.tls),
             media=TrunkMedia(
-                "required",
                 profile.suites if self.packaged else ("AES_CM_128_HMAC_SHA1_80",),
                 MediaPath(hosts=(MediaHost("192.0.2.99"),)),
             ),

@@ -85,7 +85,7 @@ class AcceptedTests(ConfigurationTestCase):
                         password=Secret(MARKER),
                         targets=(),
                         tls=TLSConfiguration(self.directory / "carrier-ca.pem", (), None, None, None),
-                        media=TrunkMedia("required", (_SECURE, "AES_CM_128_HMAC_SHA1_32"), path),
+                        media=TrunkMedia((_SECURE, "AES_CM_128_HMAC_SHA1_32"), path),
                         limits=Limits(30),
                         passwordFile=self.directory / "skype.secret",
                         dns=TrunkDNS(naptr=False),
@@ -292,7 +292,7 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(warnings, ())
         self.assertEqual(configuration.routes, (Route("office", ("carrier",)), Route("carrier", ("office",))))
         (trunk,) = configuration.trunks
-        self.assertEqual(trunk.media.srtp, "required")
+        self.assertEqual(trunk.media.path.srtp, "required")
         self.assertEqual(trunk.media.suites, loadProfile("generic").suites)
         self.assertEqual(trunk.tls, TLSConfiguration(None, (), None, None, None))
         self.assertEqual(trunk.limits, Limits(None))
@@ -301,6 +301,28 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual((pbx.optionsUnusable, pbx.emergencyStatus), (503, 503))
         self.assertEqual(configuration.media.ports, (20000, 29999))
         self.assertEqual((configuration.dns, configuration.control), (DNS(), Control()))
+
+    def test_clearMedia(self) -> None:
+        """Less than SRTP is warned of, whoever has said so, and is no match for what the carrier is told."""
+        (self.directory / "other.toml").write_text('title = "Other"\nsrtp = "off"\n')
+        (self.directory / "told.toml").write_text('title = "Told"\nmediasec = true\n')
+        either, off = "is opportunistic: calls may be in clear", "is off: calls of this trunk are in clear"
+        for profile, key, mode, warned in (
+            ("generic", "", "required", None),
+            ("generic", 'srtp = "opportunistic"', "opportunistic", either),
+            ("generic", 'srtp = "off"', "off", off),
+            ("other.toml", "", "off", off),
+            ("other.toml", 'srtp = "required"', "required", None),
+            ("told.toml", 'srtp = "opportunistic"', "opportunistic", either),
+        ):
+            text = SHORT.replace('"generic"', f'"{profile}"')
+            configuration, warnings = self.load(text.replace("[[pbx]]", f"[trunk.media]\n{key}\n[[pbx]]"))
+            self.assertEqual(configuration.trunks[0].media.path.srtp, mode)
+            told = [each.partition("media.srtp: ")[2] for each in warnings]
+            self.assertEqual(told, [warned] if warned else [])
+        text = SHORT.replace('"generic"', '"told.toml"')
+        (problem,) = self.problems(text.replace("[[pbx]]", '[trunk.media]\nsrtp = "off"\n[[pbx]]'))
+        self.assertIn("media.srtp: is off, but Told is told of SRTP; would be right: required", problem)
 
     def test_profileDefaults(self) -> None:
         """Domain, roots and the bound of calls come from the profile."""
@@ -530,7 +552,9 @@ class ProblemTests(ConfigurationTestCase):
                 base=SHORT,
             )
         self.assertProblem(
-            'srtp = "required"', 'srtp = "off"', 'trunk.skype.media.srtp: is "off"; would be right: required'
+            'srtp = "required"',
+            'srtp = "optional"',
+            'trunk.skype.media.srtp: is "optional"; would be right: required or opportunistic or off',
         )
         self.assertProblem(
             '"AES_CM_128_HMAC_SHA1_80", ',

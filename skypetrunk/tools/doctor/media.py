@@ -14,6 +14,7 @@ from ipaddress import ip_network
 
 from twisted.internet.task import deferLater
 
+from skypetrunk.core.protection import REQUIRED
 from skypetrunk.interfaces import ANY_PATH, CallEnded, LegStatistics
 from skypetrunk.lab.audio import examine as listen
 from skypetrunk.lab.calls import Call, Phase
@@ -108,21 +109,29 @@ def _unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
 
 
 def _judged(patient: Patient, call: Call, legs: Sequence[LegStatistics]) -> Iterator[Finding]:
-    leg = next((each for each in legs if each.secure), None)
-    if leg is None:
+    leg = patient.carrierLeg(legs)
+    if leg is None or not leg.secure:
+        mode = patient.trunk.media.path.srtp
         yield Finding(
             NAME,
-            Severity.RED,
+            Severity.RED if leg is None or mode == REQUIRED else Severity.AMBER,
             "SRTP",
-            "There was no SRTP on the carrier's side.",
+            f"There was no SRTP on the carrier's side; srtp is {mode}.",
             "SRTP",
             "none",
             patient.key("media.srtp"),
         )
+    if leg is None:
         return
     first, last = patient.configuration.media.ports
-    came, went = leg.received.authenticated, leg.sent.authenticated
-    seen = f"{leg.suite}: {came} authenticated of {leg.received.packets} received, {went} protected and sent"
+    if leg.secure:
+        came, went = leg.received.authenticated, leg.sent.authenticated
+        sentence = f"{came} packets of the carrier were authenticated ({leg.suite}), {went} of ours protected"
+        seen = f"{leg.suite}: {came} authenticated of {leg.received.packets}, {went} protected and sent"
+    else:
+        came, went = leg.received.packets, leg.sent.packets
+        sentence = f"{came} packets of the carrier came in clear, {went} of ours went so"
+        seen = f"in clear: {came} received, {went} sent"
     if leg.received.refused:
         reasons = ", ".join(f"{count} for {reason}" for reason, count in leg.received.refused)
         yield Finding(
@@ -130,7 +139,7 @@ def _judged(patient: Patient, call: Call, legs: Sequence[LegStatistics]) -> Iter
             Severity.AMBER if came else Severity.RED,
             "SRTP",
             f"Packets of the carrier were refused: {reasons}.",
-            "every packet authenticated",
+            "every packet authenticated" if leg.secure else "packets of the signalled host only",
             seen,
             patient.key("media.suites"),
         )
@@ -148,8 +157,7 @@ def _judged(patient: Patient, call: Call, legs: Sequence[LegStatistics]) -> Iter
     if not came:
         return
     echo = _echoed(call)
-    text = f"{came} packets of the carrier were authenticated ({leg.suite}), {went} of ours were protected"
-    text += (
+    text = sentence + (
         "; our tone came back: both ways work." if echo else "; only an echo would prove that they arrived."
     )
     yield Finding(NAME, Severity.GREEN, "audio", text, seen=seen)

@@ -139,6 +139,10 @@ class Patient:
         """A key of the carrier profile."""
         return f"{name} of the profile {self.trunk.profile.name}"
 
+    def carrierLeg(self, legs: Sequence[LegStatistics]) -> LegStatistics | None:
+        """The one towards the carrier, of a call's."""
+        return next((each for each in legs if each.name.endswith(f"/{self.trunk.name}")), None)
+
     def skipped(self, examination: str, subject: str, why: str) -> Finding:
         """It cannot be looked at."""
         return Finding(examination, Severity.SKIPPED, subject, why)

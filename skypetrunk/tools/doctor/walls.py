@@ -70,9 +70,9 @@ def _holds(patient: Patient, need: Need) -> bool | None:
         ended, legs = patient.ended[-1]
         if not ended.duration:
             return None
-        secure = next((each for each in legs if each.secure), None)
-        if secure is not None:
-            return bool(secure.received.packets if need.inbound else secure.sent.packets)
+        leg = patient.carrierLeg(legs)
+        if leg is not None:
+            return bool(leg.received.packets if need.inbound else leg.sent.packets)
     return None
 
 
