@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
 from skypetrunk import __version__
+from skypetrunk.core.mikey import MIKEY_KEYS
 from skypetrunk.lab.authority import writePrivately
 from skypetrunk.lab.numbers import TEST_NUMBERS
 from skypetrunk.lab.service import Lab, LabSettings
@@ -130,6 +131,10 @@ def snippet(lab: Any, passwordFile: Path, account: str) -> str:
     own = files if settings.clientCertificate != "off" else ""
     if settings.callIn is not None and settings.callInAt is not None:
         own += f'\n[trunk.inbound]\nlisten = ["tls:{settings.callInAt}"]\n{files}name = "{settings.callIn}"\n'
+    if settings.carrier.srtp.keys == MIKEY_KEYS:
+        own += f'\n[trunk.media]\nkeys = "{MIKEY_KEYS}"\n'
+        if settings.carrier.srtp.mikeyKey is not None:
+            own += f'mikey_key_file = "{_keyFile(settings)}"\n'
     return f"""\
 [[trunk]]
 name = "lab"
@@ -156,6 +161,21 @@ servers = ["{host}:{lab.names.port}"]
 [numbers]
 country = "GB"
 """
+
+
+def _keyFile(settings: LabSettings) -> Path:
+    return settings.directory / "mikey.key"
+
+
+def writeKey(settings: LabSettings) -> None:
+    """
+    Write the pre-shared key of MIKEY, if there is one, for the trunk to read.
+
+    @raise OSError: the file cannot be written.
+    """
+    key = settings.carrier.srtp.mikeyKey
+    if key is not None:
+        writePrivately(_keyFile(settings), key.reveal().encode("ascii"))
 
 
 def makeService(options: Options) -> IService:
@@ -221,6 +241,7 @@ class AnnouncedLab(Lab):
 
     def writeConfiguration(self) -> None:
         """@raise OSError: the file cannot be written."""
+        writeKey(self.settings)
         writePrivately(self.configuration, self._snippet().encode())
 
     def _snippet(self) -> str:

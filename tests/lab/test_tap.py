@@ -13,9 +13,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.lab.service import Lab, LabSettings
+from skypetrunk.lab.session import SRTPPolicy
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import SWITCHES
-from skypetrunk.lab.tap import Options, makeLab, makeService, snippet
+from skypetrunk.lab.tap import Options, makeLab, makeService, snippet, writeKey
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.wire.secret import Secret
@@ -125,14 +126,16 @@ class OptionsTests(SynchronousTestCase):
 class SnippetTests(SynchronousTestCase):
     """What is printed for trunk.toml."""
 
-    def taken(self, **settings: Any) -> TrunkConfiguration:
+    def taken(self, srtp: SRTPPolicy | None = None, **settings: Any) -> TrunkConfiguration:
         """The trunk that the trunk's own configuration reader makes of it, without a warning."""
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         password = directory / "password"
         password.write_text("marker")
         password.chmod(0o600)
-        lab = Lab(Clock(), LabSettings(CarrierSettings({"42": Secret("marker")}), directory, **settings))
+        carrier = CarrierSettings({"42": Secret("marker")}, srtp=srtp or SRTPPolicy())
+        lab = Lab(Clock(), LabSettings(carrier, directory, **settings))
+        writeKey(lab.settings)
         lab.caFile.write_bytes(lab.authority.rootPEM)
         lab.credentials.issueClient(lab.settings)
         path = directory / "trunk.toml"
@@ -162,3 +165,12 @@ class SnippetTests(SynchronousTestCase):
         self.assertEqual(
             ([str(each) for each in inbound.listen], inbound.name), (["tls:127.0.0.1:5071"], "trunk.example")
         )
+
+    def test_mikey(self) -> None:
+        """Where keys are agreed by MIKEY, so they are by the trunk, with the same pre-shared key."""
+        self.assertEqual(self.taken().media.keys, "sdes")
+        media = self.taken(SRTPPolicy(keys="mikey")).media
+        self.assertEqual((media.keys, media.mikeyKey), ("mikey", None))
+        key = Secret("00112233445566778899aabbccddeeff")
+        media = self.taken(SRTPPolicy(keys="mikey", mikeyKey=key)).media
+        self.assertEqual((media.keys, media.mikeyKey), ("mikey", key))

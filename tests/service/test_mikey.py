@@ -105,6 +105,27 @@ class ClearTests(SceneCase):
         self.heard(near, 950, 1400)
         await self.ended(scene, near, far)
 
+    async def test_renewed(self) -> None:
+        """Keys that are spent: another message, both keys are new, and the sound goes on."""
+        scene = await self.beginWith()
+        near, far = await scene.callOut()
+        await scene.hearing(near, far)
+        (leg,) = [leg for call in scene.trunk.manager._bridges for leg in call.legs if leg.session.secure]
+        before = leg.session.uses.ours, leg.session.uses.theirs
+        self.assertTrue(leg.refresh.rekey())
+        await scene.until(lambda: len(self.messages(scene)) == 2, "a new message")
+        await scene.hearing(near, far, more=30)
+        after = leg.session.uses.ours, leg.session.uses.theirs
+        self.assertFalse(any(one is other for one, other in zip(before, after, strict=True)))
+        near.hangUp()
+        await scene.over(near, far)
+        assert far.session is not None
+        # What was on its way under the old keys is lost, no more.
+        secure = next(leg for leg in scene.status["ended"][-1]["media"] if leg["secure"])
+        for refused in (secure["received"]["refused"], dict(far.session.statistics().received.refused)):
+            self.assertLessEqual(sum(refused.values()), 5)
+            self.assertLessEqual(set(refused), {"authentication"})
+
     async def test_nothingShown(self) -> None:
         """The log, with all messages, shows neither message nor key."""
         scene = await self.beginWith()
