@@ -43,7 +43,7 @@ SPELLINGS = {
         *LIST_HEADERS,
         *_COMPACT.values(),
         *"""authentication-info authorization content-disposition date expires max-forwards mime-version
-        min-expires organization p-called-party-id priority privacy proxy-authenticate proxy-authorization
+        min-expires min-se organization p-called-party-id priority privacy proxy-authenticate proxy-authorization
         rack refer-sub replaces reply-to retry-after rseq server timestamp user-agent
         www-authenticate""".split(),
     )
@@ -54,6 +54,7 @@ SPELLINGS = {
     "Cseq": "cseq",
     "cseq": "cseq",
     "MIME-Version": "mime-version",
+    "Min-SE": "min-se",
     "RAck": "rack",
     "RSeq": "rseq",
     "WWW-Authenticate": "www-authenticate",
