@@ -39,6 +39,13 @@ def find(name: str, howToGet: str) -> str:
     return found
 
 
+def privateMemory(process: int) -> int:
+    """Octets that are a process's own: what would be free if it ended."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return (sizes["Private_Clean"] + sizes["Private_Dirty"]) * 1024
+
+
 def takePorts(address: str, count: int = 1) -> int:
     """The first, even, of C{count} ports in a row that are free for UDP and TCP; never given twice."""
     for _ in range(500):
@@ -129,9 +136,7 @@ class Program:
 
     def memory(self) -> int:
         """Octets that are its own: what would be free if it ended."""
-        lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines()[1:]
-        sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-        return (sizes["Private_Clean"] + sizes["Private_Dirty"]) * 1024
+        return privateMemory(self._process.pid)
 
     def stop(self) -> None:
         """SIGTERM, and after a while SIGKILL."""

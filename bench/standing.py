@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
+from typing import Any
 
 from bench.calls import CALLS, RATE
-from bench.processes import Program
+from bench.processes import Program, privateMemory
 from bench.table import Figure, Row, ratio
-from bench.trunk import Trunk
+from bench.trunk import HOST, WIDE, Trunk
+from skypetrunk.interfaces import MediaAddress
+from skypetrunk.media.plane import MediaPlane
+from skypetrunk.wire.sdes import MasterKey
 
 FEW, MANY = 10, 1000
 RUNS = 6
@@ -36,6 +41,7 @@ def measure() -> Figure:
                 values[count].append(_run(trunk, idle[count]))
         for count, trunk in trunks.items():
             trunk.caller.hangUp(standing[count])
+    media = _media()
     rows = (
         Row(f"{FEW} standing calls", tuple(values[FEW]), "ms"),
         Row(f"{MANY} standing calls", tuple(values[MANY]), "ms", ratio(values[MANY], values[FEW])),
@@ -45,6 +51,7 @@ def measure() -> Figure:
             "ms/s",
             note="for each: SRTP keep-alives; not in the above",
         ),
+        Row("memory of the media of one", (media / 1024,), "KiB", note="ports, SRTP; part of the next"),
         Row("memory of one, just set up", ((fresh - empty) / MANY / 1024,), "KiB"),
         Row("memory of one, after 64*T1", ((settled - empty) / MANY / 1024,), "KiB"),
     )
@@ -65,3 +72,32 @@ def _run(trunk: Trunk, idle: float) -> float:
     time.sleep(0.1)
     used = trunk.program.seconds() - before - idle * (time.monotonic() - start)
     return used * 1000 / CALLS
+
+
+def _media() -> float:
+    """Octets of two legs with their ports and SRTP contexts, in a process that does nothing else."""
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    plane = MediaPlane(clock, clock, HOST, None, WIDE, os.urandom)
+    remote = MediaAddress(HOST, 9, 9)
+    types = {8: "PCMA/8000", 0: "PCMU/8000", 101: "telephone-event/8000"}
+
+    def place() -> list[Any]:
+        legs = [plane.allocate("call", secure) for secure in (False, True)]
+        plane.join(legs[0], legs[1], "call")
+        for leg in legs:
+            leg.setRemote(remote)
+            leg.setPayloadTypes(dict(types), dict(types))
+        suite = "AES_CM_128_HMAC_SHA1_80"
+        legs[1].setLocalKey(suite, MasterKey(os.urandom(16), os.urandom(14)))
+        legs[1].setRemoteKey(suite, MasterKey(os.urandom(16), os.urandom(14)))
+        return legs
+
+    first = place()  # what is made once
+    before = privateMemory(os.getpid())
+    calls = [place() for _ in range(MANY)]
+    used = privateMemory(os.getpid()) - before
+    for leg in [*first, *(leg for call in calls for leg in call)]:
+        leg.release()
+    return used / MANY

@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 MANY = 400
 """Calls whose media ports are looked for in one row."""
 
-_WIDE = (33000, 60999)
+WIDE = (33000, 60999)
 """Media ports of more calls: the trunk passes over those that are taken."""
 
 _CONFIGURATION = """
@@ -86,7 +86,7 @@ class Trunk:
             first = takePorts(HOST, calls * 4 + 8)
             last = first + calls * 4 + 7
         else:
-            first, last = _WIDE
+            first, last = WIDE
         (directory / "secret").write_text("of the benchmark\n")
         (directory / "secret").chmod(0o600)
         profile = (resources.files("skypetrunk.profiles") / "generic.toml").read_text()
