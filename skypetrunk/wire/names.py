@@ -43,8 +43,8 @@ SPELLINGS = {
         *LIST_HEADERS,
         *_COMPACT.values(),
         *"""authentication-info authorization content-disposition date expires max-forwards mime-version
-        min-expires min-se organization p-called-party-id priority privacy proxy-authenticate proxy-authorization
-        rack refer-sub replaces reply-to retry-after rseq server timestamp user-agent
+        min-expires min-se organization p-called-party-id priority privacy proxy-authenticate
+        proxy-authorization rack refer-sub replaces reply-to retry-after rseq server timestamp user-agent
         www-authenticate""".split(),
     )
     for spelling in (name, name.title())
