@@ -143,8 +143,8 @@ static int relay(struct settled_reader *reader, struct settled_path *path, int l
 	timestamp = read32(packet + 4);
 	if (sequence != (uint16_t)(path->sequence + 1) || read32(packet + 8) != path->ssrc)
 		return 0;
-	if (!path->secure && timestamp - path->timestamp > SETTLED_STEP)
-		return 0; /* only the stream that we send looks at that */
+	if (timestamp - path->timestamp > SETTLED_STEP)
+		return 0;
 	transit = now - timestamp * path->tick;
 	apart = transit > path->transit ? transit - path->transit : path->transit - transit;
 	if (!(apart <= SETTLED_JUMP))

@@ -476,6 +476,7 @@ class DirectionStatistics:
     @ivar authenticated: packets whose tag was verified (received) or made (sent); 0 on a plain leg.
     @ivar lost: expected but never received, from sequence numbers (RFC 3550 A.3); 0 for sent.
     @ivar early: received before the key was known, and kept.
+    @ivar resumptions: times that the peer had another SRTP roll-over counter than we, and was followed.
     @ivar reordered: received after a later one; duplicates: received again, 0 on a secure leg, which refuses
         them as C{replay}.  Both are 0 for sent, as the rest here is 0 or C{None}.
     @ivar longestLoss: packets lost one after the other, at most.
@@ -494,6 +495,7 @@ class DirectionStatistics:
     authenticated: int = 0
     lost: int = 0
     early: int = 0
+    resumptions: int = 0
     rtcpPackets: int = 0
     refused: tuple[tuple[str, int], ...] = ()
     reordered: int = 0

@@ -34,7 +34,7 @@ from skypetrunk.media.srtp_keys import (
     seal,
     unseal,
 )
-from skypetrunk.wire.rtp import parseRTP
+from skypetrunk.wire.rtp import RTPHeader, parseRTP
 from skypetrunk.wire.sdes import SUITES, MasterKey, Suite
 
 LAST_INDEX = 2**48 - 1
@@ -165,15 +165,42 @@ class OwnGuard:
         """
         self._current = self._masters[mki]
 
-    def adopt(self, before: OwnGuard) -> None:
+    def adopt(self, before: OwnGuard) -> bool:
         """
         Where C{before} has a key of ours go on with its sources: their roll-over counters stand, and what it
         has let in is not let in again.
+
+        @return: it has.
         """
         keys = {each.source.key for each in self._masters.values()}
-        if any(each.source.key in keys for each in before._masters.values()):
-            for ssrc, source in before._sources.items():
-                self._sources.setdefault(ssrc, source)
+        if not any(each.source.key in keys for each in before._masters.values()):
+            return False
+        for ssrc, source in before._sources.items():
+            self._sources.setdefault(ssrc, source)
+        return True
+
+    def opens(self, packet: bytes, header: RTPHeader, counter: int) -> bool:
+        """Is an RTP packet authentic with this roll-over counter?  Nothing changes."""
+        try:
+            self._open(packet, header, counter << 16 | header.sequence)
+        except PacketRefused:
+            return False
+        return True
+
+    def resume(self, ssrc: int, counter: int) -> None:
+        """The next packet of C{ssrc} has this roll-over counter, whatever came before."""
+        self._source(ssrc).rtp.begin(counter << 16)
+        self._given.add(ssrc)
+
+    def skip(self, ssrc: int, index: int) -> None:
+        """Nothing of C{ssrc} is taken up to this index."""
+        if index > self.highest(ssrc):
+            self._source(ssrc).rtp.begin(index, seen=True)
+
+    def highest(self, ssrc: int) -> int:
+        """The highest index of RTP so far, -1 at first."""
+        source = self._sources.get(ssrc)
+        return -1 if source is None else source.rtp.highest
 
     # RTP
 
@@ -198,36 +225,41 @@ class OwnGuard:
         return protected
 
     def _unprotect(self, packet: bytes) -> bytes:
-        tagOctets = self._tagOctets()
-        trailer = self._mkiOctets + (AEAD_TAG_OCTETS if self._aead else tagOctets)
-        if len(packet) < 12 + trailer:
-            raise PacketRefused("malformed")
         header = parseRTP(packet)
-        body = len(packet) - trailer
-        if header.headerLength > body:
-            raise PacketRefused("malformed")
         source = self._sources.get(header.ssrc) or _Source()
         index = self._index(source, header.ssrc, header.sequence)
-        source.rtp.check(index)
+        plain = self._open(packet, header, index, source)
+        self._sources[header.ssrc] = source
+        self._given.discard(header.ssrc)
+        source.rtp.add(index)
+        return plain
+
+    def _open(self, packet: bytes, header: RTPHeader, index: int, source: _Source | None = None) -> bytes:
+        """
+        What is authentic with this index.
+
+        @param source: that must not have seen it.
+        """
+        tagOctets = self._tagOctets()
+        body = len(packet) - self._mkiOctets - (AEAD_TAG_OCTETS if self._aead else tagOctets)
+        if header.headerLength > body:
+            raise PacketRefused("malformed")
+        if source is not None:
+            source.rtp.check(index)
         mkiAt = len(packet) - self._mkiOctets if self._aead else body
         keys = self._keys(self._master(packet[mkiAt : mkiAt + self._mkiOctets]), RTP_KEY, index)
         head = packet[: header.headerLength]
         if keys.aead is not None:
             nonce = nonceOf(keys.salt, header.ssrc, index)
             sealed = packet[header.headerLength : mkiAt]
-            plain = unseal(keys.aead, nonce, head, sealed, self._parameters.encryptRTP)
-        else:
-            tag = self._tag(keys, packet[:body], index)
-            if not hmac.compare_digest(tag, packet[len(packet) - tagOctets :]):
-                raise PacketRefused("authentication")
-            payload = packet[header.headerLength : body]
-            if self._parameters.encryptRTP:
-                payload = counterMode(keys.cipher, counterOf(keys.salt, header.ssrc, index), payload)
-            plain = head + payload
-        self._sources[header.ssrc] = source
-        self._given.discard(header.ssrc)
-        source.rtp.add(index)
-        return plain
+            return unseal(keys.aead, nonce, head, sealed, self._parameters.encryptRTP)
+        tag = self._tag(keys, packet[:body], index)
+        if not hmac.compare_digest(tag, packet[len(packet) - tagOctets :]):
+            raise PacketRefused("authentication")
+        payload = packet[header.headerLength : body]
+        if self._parameters.encryptRTP:
+            payload = counterMode(keys.cipher, counterOf(keys.salt, header.ssrc, index), payload)
+        return head + payload
 
     def _tagOctets(self) -> int:
         return self._suite.tagOctets if self._parameters.authenticateRTP else 0

@@ -21,6 +21,15 @@ class ReplayWindow:
         self.highest = -1
         self._seen = 0
 
+    def begin(self, index: int, seen: bool = False) -> None:
+        """
+        Begin anew at C{index}.
+
+        @param seen: as if all before it and itself had been seen.
+        """
+        self.highest = index
+        self._seen = (1 << WINDOW) - 1 if seen else 0
+
     def check(self, index: int) -> None:
         """
         @raise PacketRefused: C{index} was seen, or is older than the window.

@@ -13,16 +13,16 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import PacketRefused, StreamLost
 from skypetrunk.interfaces import ANY_PATH, MediaPath
+from skypetrunk.media.inbound import Context, Inbound
 from skypetrunk.media.keepalive import KeepAlive
-from skypetrunk.media.own_srtp import OwnGuard
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.source import AuthenticatedSource
-from skypetrunk.media.srtp import protector, unprotector
+from skypetrunk.media.srtp import ownUnprotector, protector, unprotector
 from skypetrunk.media.stream import OutboundStream
 from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
 
 if TYPE_CHECKING:
-    from skypetrunk.interfaces import DeclaredKeys, IPacketGuard
+    from skypetrunk.interfaces import DeclaredKeys
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
 
@@ -32,17 +32,23 @@ EARLY_PACKETS = 50
 EARLY_SECONDS = 1.0
 """Older ones are of no use to a listener any more."""
 
-REMOTE_KEYS = 8
-"""Inbound contexts kept, by key: a peer that returns to one finds its replay list; none can pile them up."""
+
+NEXT_STEP = 5760
+"""Units of a time stamp from one packet to the next: 120 ms at 48 kHz, the longest packets there are."""
 
 
 class _Early(NamedTuple):
-    """A datagram that came before its key."""
+    """
+    A datagram that came before its key.
+
+    @ivar refusal: it was counted as refused for this reason; C{None}: not yet.
+    """
 
     time: float
     receive: Callable[[bytes, Address], None]
     packet: bytes
     address: Address
+    refusal: str | None
 
 
 class SecureLeg(MediaLeg):
@@ -69,8 +75,9 @@ class SecureLeg(MediaLeg):
         self._suite: str | None = None
         self._localKey = b""
         self._usedKeys: tuple[bytes, ...] = ()
-        self._inbound: IPacketGuard | None = None
-        self._guards: dict[bytes, IPacketGuard] = {}
+        self._inbound = Inbound(clock.seconds, self._recovered)
+        # That of the key agreed last.
+        self._context: Context | None = None
         self._early: deque[_Early] | None = None
         # When the packet that is taken came in, if not just now.
         self._arrived: float | None = None
@@ -80,8 +87,8 @@ class SecureLeg(MediaLeg):
     @property
     def suite(self) -> str | None:
         """The suite that we protect with, or the peer's while we have no key."""
-        if self._suite is None and self._inbound is not None:
-            return self._inbound.suite
+        if self._suite is None and self._context is not None:
+            return self._context.suite
         return self._suite
 
     def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
@@ -114,46 +121,75 @@ class SecureLeg(MediaLeg):
         self.takeBack()
         if self._released:
             return
+        keys = [key] if declared is None else [each.master for each in declared.keys]
         identity = suite.encode("ascii") + (_identity(key) if declared is None else _identityOf(declared))
-        guard = self._guards.pop(identity, None) or unprotector(suite, key, declared)
-        if isinstance(guard, OwnGuard):
-            for before in self._guards.values():
-                if isinstance(before, OwnGuard):
-                    guard.adopt(before)
-        self._guards[identity] = self._inbound = guard
-        if len(self._guards) > REMOTE_KEYS:
-            del self._guards[next(iter(self._guards))]
+        self._context = self._inbound.use(
+            identity,
+            frozenset(map(_identity, keys)),
+            lambda: unprotector(suite, key, declared),
+            lambda: ownUnprotector(suite, key, declared),
+        )
         self._wayKnown()
         self._takeEarly()
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
-        guard = self._inbound
-        if guard is None:
+        context = self._context
+        if context is None:
             self._keepEarly(self.rtpReceived, packet, address)
             return
-        plain = guard.rtp(packet)
         now = self._seconds() if self._arrived is None else self._arrived
+        try:
+            plain = context.guard.rtp(packet)
+        except PacketRefused as refusal:
+            found = self._inbound.otherwise(packet, refusal.reason, now)
+            if found is None:
+                self._keepRefused(self.rtpReceived, packet, address, refusal)
+                raise
+            context, plain = found
         received = self.received
         received.packets += 1
         received.octets += len(packet)
         received.authenticated += 1
-        self._rtp.authenticated(address, now)
         header = parseRTP(plain)
+        _, _, _, _, sequence, timestamp, ssrc, _ = header
+        line = context.line
+        if (
+            ssrc == line.ssrc
+            and (sequence - line.index) & 0xFFFF == 1
+            and (timestamp - line.newest) & 0xFFFFFFFF <= NEXT_STEP
+        ):
+            line.index += 1
+            line.newest = timestamp
+            line.time = now
+        else:
+            context.took(header, now)
+        if context is self._context:  # where a key was used that was given up its owner is no more
+            self._rtp.authenticated(address, now)
         received.reception.received(header, now)
         if self._onward is not None:
             self._onward.sendRTP(plain, header, now)
 
     def rtcpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTCP port."""
-        guard = self._inbound
-        if guard is None:
+        context = self._context
+        if context is None:
             self._keepEarly(self.rtcpReceived, packet, address)
             return
         self.sync()
-        plain = guard.rtcp(packet)
+        now = self._seconds()
+        try:
+            plain = context.guard.rtcp(packet)
+        except PacketRefused as refusal:
+            found = self._inbound.reportOtherwise(packet, refusal.reason, now)
+            if found is None:
+                self._keepRefused(self.rtcpReceived, packet, address, refusal)
+                raise
+            context, plain = found
         self.received.rtcpPackets += 1
-        self._rtcp.authenticated(address, self._seconds())
+        context.tookReport(int.from_bytes(plain[4:8], "big"))
+        if context is self._context:
+            self._rtcp.authenticated(address, now)
         if self._stream is not None:
             plain = self._stream.reportsToSource(plain)
         else:
@@ -193,10 +229,13 @@ class SecureLeg(MediaLeg):
         """Where the last authenticated packet came from, while another one from there changes nothing."""
         return self._rtp.usual()
 
-    @property
-    def usualGuard(self) -> IPacketGuard | None:
-        """What takes SRTP off the peer's packets."""
-        return self._inbound
+    def usualContext(self, ssrc: int, sequence: int) -> Context | None:
+        """What takes SRTP off the next packet of this source; C{None} where it is not what was heard last."""
+        context = self._context
+        if context is None:
+            return None
+        line = context.line
+        return context if line.ssrc == ssrc and line.index & 0xFFFF == sequence else None
 
     @property
     def stream(self) -> OutboundStream | None:
@@ -218,12 +257,12 @@ class SecureLeg(MediaLeg):
     def _ended(self) -> None:
         self._keepAlive.stop()
         self._early = None
-        self._stream = self._inbound = None
-        self._guards.clear()
+        self._stream = self._context = None
+        self._inbound.end()
 
     def _wayKnown(self) -> None:
         """Something of keys and address is new: when all are known, the stream may be waited for."""
-        if self._stream and self._inbound and self._rtp.destination and not self._released:
+        if self._stream and self._context and self._rtp.destination and not self._released:
             self._keepAlive.start()
 
     def _sendKeepAlive(self) -> bool:
@@ -236,30 +275,67 @@ class SecureLeg(MediaLeg):
         self.sent.authenticated += 1
         return True
 
-    def _keepEarly(self, receive: Callable[[bytes, Address], None], packet: bytes, address: Address) -> None:
+    def _recovered(self, expected: int, counter: int) -> None:
+        received = self.received
+        received.resumptions += 1
+        if received.resumptions == 1:
+            self._log.warn(
+                "{leg}: the peer's SRTP roll-over counter is {counter}, not {expected}: it is followed",
+                leg=self.name,
+                counter=counter,
+                expected=expected,
+            )
+
+    def _keepEarly(
+        self,
+        receive: Callable[[bytes, Address], None],
+        packet: bytes,
+        address: Address,
+        refusal: str | None = None,
+    ) -> None:
         now = self._seconds()
         early = self._early
         if early is None:
             early = self._early = deque()
-        early.append(_Early(now, receive, packet, address))
+        early.append(_Early(now, receive, packet, address, refusal))
         while len(early) > EARLY_PACKETS or early[0].time < now - EARLY_SECONDS:
-            early.popleft()
+            self._tooEarly(early.popleft())
+
+    def _keepRefused(
+        self,
+        receive: Callable[[bytes, Address], None],
+        packet: bytes,
+        address: Address,
+        refusal: PacketRefused,
+    ) -> None:
+        """
+        It is under no key that we know, and may be under the next one: media is often faster than the
+        answer that has its key.
+        """
+        if refusal.reason == "authentication" and self._arrived is None:
+            self._keepEarly(receive, packet, address, refusal.reason)
+
+    def _tooEarly(self, kept: _Early) -> None:
+        if kept.refusal is None:
             self.received.refuse("no-key")
 
     def _takeEarly(self) -> None:
         early, self._early = self._early, None
         oldest = self._seconds() - EARLY_SECONDS
         while early:
-            time, receive, packet, address = early.popleft()
-            if time < oldest:
-                self.received.refuse("no-key")
+            kept = early.popleft()
+            if kept.time < oldest:
+                self._tooEarly(kept)
                 continue
-            self._arrived = time
+            self._arrived = kept.time
             try:
-                receive(packet, address)
+                kept.receive(kept.packet, kept.address)
             except PacketRefused as refusal:
-                self.received.refuse(refusal.reason)
+                if kept.refusal is None:
+                    self.received.refuse(refusal.reason)
             else:
+                if kept.refusal is not None:
+                    self.received.reconsider(kept.refusal)
                 self.received.early += 1
             finally:
                 self._arrived = None

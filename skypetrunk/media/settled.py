@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IReactorUDP
 
     from skypetrunk.media.helper import Helper
+    from skypetrunk.media.roll_over import Timeline
     from skypetrunk.media.source import Address
     from skypetrunk.media.stream import OutboundStream
 
@@ -267,21 +268,30 @@ class Protected(Settled):
 class Unprotected(Settled):
     """SRTP of a secure leg, which leaves as RTP."""
 
-    __slots__ = ()
+    __slots__ = ("_line",)
 
     @classmethod
     def lend(cls, poller: SettlingPoller, path: Any, leg: SecureLeg, sending: PlainLeg) -> Settled | None:
         """C{None}: something is not as usual."""
-        usual, guard = leg.received.reception.usual(), leg.usualGuard
-        if usual is None or not isinstance(guard, InPlaceGuard):
+        usual = leg.received.reception.usual()
+        context = None if usual is None else leg.usualContext(usual.ssrc, usual.sequence)
+        if usual is None or context is None or not isinstance(context.guard, InPlaceGuard):
             return None
         if not _addressed(poller, path, leg.usualSource, sending.wayOut):
             return None
         path.secure = 1
-        return cls(poller, path, leg, sending, guard, usual)
+        path.timestamp = context.line.newest
+        settled = cls(poller, path, leg, sending, context.guard, usual)
+        settled._line = context.line
+        return settled
+
+    _line: Timeline
 
     def _went(self, path: Any) -> None:
         self._leg.received.authenticated += path.packets
+        line = self._line
+        line.index += path.packets
+        line.newest, line.time = path.timestamp, path.time
 
 
 def _addressed(

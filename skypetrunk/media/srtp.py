@@ -228,8 +228,13 @@ def unprotector(suite: str, key: MasterKey, declared: DeclaredKeys | None = None
     """
     The guard of one inbound key, or of all that the peer has declared.  Raises as L{protector}.
     """
+    return _guard(suite, key, False) if declared is None else ownUnprotector(suite, key, declared)
+
+
+def ownUnprotector(suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> OwnGuard:
+    """The same of the kind that can be told a roll-over counter."""
     if declared is None:
-        return _guard(suite, key, False)
+        return OwnGuard(suite, key, False)
     keys = [KeyedMKI(each.master, _octets(each)) for each in declared.keys]
     return OwnGuard(suite, keys, False, SessionParameters(rate=declared.derivationRate))
 

@@ -292,6 +292,7 @@ class Counters:
         self.octets = 0
         self.authenticated = 0
         self.early = 0
+        self.resumptions = 0
         self.rtcpPackets = 0
         self.reception = Reception()
         self._refused: dict[str, int] | None = None
@@ -301,6 +302,13 @@ class Counters:
         if self._refused is None:
             self._refused = {}
         self._refused[reason] = self._refused.get(reason, 0) + 1
+
+    def reconsider(self, reason: str) -> None:
+        """A packet that was refused was let through after all."""
+        refused = self._refused or {}
+        refused[reason] -= 1
+        if not refused[reason]:
+            del refused[reason]
 
     def snapshot(self) -> DirectionStatistics:
         """The counters as a value."""
@@ -312,6 +320,7 @@ class Counters:
             authenticated=self.authenticated,
             lost=lost,
             early=self.early,
+            resumptions=self.resumptions,
             rtcpPackets=self.rtcpPackets,
             refused=tuple(sorted((self._refused or {}).items())),
             reordered=self.reception.reordered,

@@ -116,6 +116,8 @@ def _order(received: Mapping[str, Any]) -> str:
         parts.append(f"{received['reordered']} reordered")
     if received["duplicates"]:
         parts.append(f"{received['duplicates']} twice")
+    if received["resumptions"]:
+        parts.append(f"roll-over counter lost {received['resumptions']} times")
     if received["jitter"] is not None:
         parts.append(f"jitter {received['jitter']:.1f} ms, {received['worstJitter']:.1f} at worst")
     if received["opinion"] is not None:

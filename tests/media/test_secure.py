@@ -9,8 +9,9 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, StreamLost
 from skypetrunk.interfaces import DeclaredKeys, IMediaLeg, MediaAddress
+from skypetrunk.media.inbound import FORMER_SECONDS, REMOTE_KEYS
 from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard, SessionParameters
-from skypetrunk.media.secure import EARLY_PACKETS, REMOTE_KEYS
+from skypetrunk.media.secure import EARLY_PACKETS
 from skypetrunk.media.srtp import protector
 from skypetrunk.wire.rtp import SDES, SR, parseRTCP, parseRTP
 from skypetrunk.wire.sdes import InlineKey, MasterKey
@@ -283,7 +284,7 @@ class KeyTests(SecureTestCase):
             self.leg.setRemoteKey(SUITE, key(number))
         self.call.fromCarrier(protector(SUITE, key(number)).rtp(rtp(1)))
         self.assertEqual(self.leg.statistics().received.packets, 1)
-        self.assertEqual(len(self.leg._guards), REMOTE_KEYS)
+        self.assertEqual(len(self.leg._inbound._contexts), REMOTE_KEYS)
 
     def test_severalKeys(self) -> None:
         """A packet's MKI names the key (RFC 3711 section 3.1); one that names none is refused."""
@@ -336,6 +337,7 @@ class KeyTests(SecureTestCase):
         for sequence in range(6):
             self.call.fromCarrier(peer.rtp(rtp(sequence)))
         self.leg.setRemoteKey(SUITE, key(5), declared(5, rate=4))
+        self.call.clock.advance(FORMER_SECONDS)
         self.call.fromCarrier(peer.rtp(rtp(6)))
         self.assertEqual(self.refused(), {"authentication": 1})
         self.assertEqual(self.leg.statistics().received.packets, 6)

@@ -284,6 +284,9 @@ class SameTests(SynchronousTestCase):
 def numbers(rig: Rig) -> list[Any]:
     """All that is remembered of the streams."""
     found: list[Any] = [rig.secure._keepAlive.last, rig.plain._rtp._heard, rig.plain.wayOut is None]
+    context = rig.secure._context
+    if context is not None:
+        found += [(line.index, line.newest, line.time, line.steady) for line in context._lines.values()]
     for leg in (rig.plain, rig.secure):
         reception = leg.received.reception
         found += [reception._worst, reception._current and reception._current.ssrc]

@@ -45,7 +45,8 @@ class TappedTests(SynchronousTestCase):
         for kind, profiles in ((Guard, PROFILES), (OwnGuard, {})):
             self.patch(srtp, "PROFILES", profiles)
             call = Call(taps=self.taps)
-            self.assertIsInstance(call.secure._inbound, kind)
+            assert call.secure._context is not None
+            self.assertIsInstance(call.secure._context.guard, kind)
             made = [rtp((65_534 + n) % 65_536, timestamp=160 * n, payload=b"p%d" % n) for n in range(5)]
             protected = [call.peer.protect(packet) for packet in made]
             arrival = (0, 1, 3, 2, 4)

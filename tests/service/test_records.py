@@ -113,6 +113,7 @@ class CallBookTests(SynchronousTestCase):
             burstLength=20,
             reordered=3,
             duplicates=2,
+            resumptions=1,
             jitter=1.25,
             worstJitter=20.0,
             codec="PCMA",
@@ -120,6 +121,6 @@ class CallBookTests(SynchronousTestCase):
         )
         self.assertIn(
             ", 9 lost (4 in a row, 2 bursts of 40 % loss), 3 reordered, 2 twice,"
-            " jitter 1.2 ms, 20.0 at worst, MOS 3.50 (PCMA);",
+            " roll-over counter lost 1 times, jitter 1.2 ms, 20.0 at worst, MOS 3.50 (PCMA);",
             evidence(replace(PLAIN, received=received)),
         )

@@ -1,0 +1,402 @@
+"""
+Tests of L{skypetrunk.media.roll_over} and L{skypetrunk.media.inbound}: peers that lose count, and whoever has
+recorded them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from skypetrunk.interfaces import DeclaredKeys
+from skypetrunk.media.inbound import MOST_SOURCES
+from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard
+from skypetrunk.media.roll_over import LATE, LEAP, OLDEST, TRIES, TRIES_PER_SECOND, Timeline, Tries
+from skypetrunk.wire.rtp import parseRTP
+from skypetrunk.wire.sdes import InlineKey
+from tests.media.doubles import CARRIER, STRANGER, SUITE, Call, key, rtp
+
+SSRC = 0x11111111
+WRAP = 0x10000
+
+
+class RollOverCase(SynchronousTestCase):
+    """A call whose carrier counts for itself, and somebody who records it."""
+
+    suite = SUITE
+
+    def setUp(self) -> None:
+        """Make the call."""
+        self.call = Call(self.suite)
+        self.leg = self.call.secure
+        self.events: list[LogEvent] = []
+        observer = cast(ILogObserver, self.events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.recorded: list[bytes] = []
+        self.sent = 0
+        self.restart()
+
+    def made(self, counter: int = 0) -> OwnGuard:
+        """A context of the carrier's key."""
+        return OwnGuard(self.suite, key(2), True, rollOver={SSRC: counter})
+
+    def restart(self, counter: int = 0) -> None:
+        """The carrier makes a new context of the same key."""
+        self.sender = self.made(counter)
+
+    def play(self, sequences: Iterable[int], ssrc: int = SSRC, skew: int = 0, step: int = 1) -> list[int]:
+        """
+        The carrier sends, 20 ms apart.
+
+        @param skew: of its time stamps, which go on whatever the sequence does.
+        @return: which of them the PBX hears.
+        """
+        heard = []
+        for sequence in sequences:
+            self.sent += 1
+            self.call.clock.advance(0.02 * step)
+            timestamp = (int(self.call.clock.seconds() * 8000) + skew) & 0xFFFFFFFF
+            plain = rtp(sequence, timestamp=timestamp, ssrc=ssrc, payload=b"%08d" % self.sent)
+            packet = self.sender.rtp(plain)
+            self.recorded.append(packet)
+            self.call.fromCarrier(packet)
+            heard += [parseRTP(each.data).sequence for each in self.call.receiveAll() if each.data == plain]
+        return heard
+
+    def replay(self) -> None:
+        """All that was recorded, from anywhere, again, in both directions and very slowly: none is let in."""
+        before = self.leg.statistics().received.packets
+        for order in (self.recorded, self.recorded[::-1]):
+            for packet in order:
+                self.call.clock.advance(0.02)
+                self.call.fromCarrier(packet, STRANGER)
+        self.assertEqual(self.leg.statistics().received.packets, before)
+        self.assertEqual(self.call.receiveAll(), [])
+
+    def wrapped(self, times: int = 1) -> None:
+        """So many times over the end of the sequence, with most of it left out."""
+        for _ in range(times):
+            for first in (1000, 20_000, 40_000, 60_000):
+                self.play(range(first, first + 30))
+            self.play(range(65_530, 65_536))
+        self.play(range(40))
+        self.call.clock.advance(400)
+
+    @property
+    def resumptions(self) -> int:
+        """How often the carrier was followed."""
+        return self.leg.statistics().received.resumptions
+
+
+class ResetTests(RollOverCase):
+    """The peer begins again at roll-over counter 0, with the same key."""
+
+    def test_reset(self) -> None:
+        """Its numbers go on: no packet is lost, it is told once, and goes on over the end."""
+        self.wrapped(2)
+        self.assertEqual(self.resumptions, 0)
+        self.restart()
+        self.assertEqual(self.play(range(40, 300)), list(range(40, 300)))
+        self.assertEqual(self.resumptions, 1)
+        self.wrapped()
+        self.assertEqual(self.resumptions, 1)
+        (told,) = [each for each in self.events if "roll-over" in str(each.get("log_format"))]
+        self.assertEqual((told["leg"], told["counter"], told["expected"]), ("carrier", 0, 2))
+
+    def test_recorded(self) -> None:
+        """Before it, after it, and after a second one: nothing that was heard is heard again."""
+        self.wrapped(2)
+        self.replay()
+        self.restart()
+        self.play(range(40, 80))
+        self.replay()
+        self.assertEqual(self.play(range(80, 120)), list(range(80, 120)))
+        self.replay()
+        self.wrapped()
+        self.restart()
+        self.assertEqual(self.play(range(120, 160)), list(range(120, 160)))
+        self.replay()
+        self.assertEqual(self.play(range(160, 200)), list(range(160, 200)))
+        self.assertEqual(self.resumptions, 2)
+
+    def test_beyond(self) -> None:
+        """Where the new numbers have come beyond the old ones recordings are refused still."""
+        self.wrapped()
+        self.restart()
+        self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
+        self.wrapped(2)
+        self.assertEqual(self.resumptions, 1)
+        self.replay()
+        self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
+
+    def test_first(self) -> None:
+        """A recording that comes before the first packet of the new context does not keep it out."""
+        self.wrapped()
+        self.restart()
+        for packet in self.recorded:
+            self.call.fromCarrier(packet, STRANGER)
+        self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
+
+    def test_lowerSequence(self) -> None:
+        """With a lower sequence number, in the first round already, where time stamps go on."""
+        self.play(range(30_000, 30_300))
+        self.restart()
+        self.assertEqual(self.play(range(10_000, 10_300)), list(range(10_000, 10_300)))
+        self.replay()
+        self.assertEqual(self.resumptions, 1)
+
+    def test_afterHold(self) -> None:
+        """It was silent for ten minutes; its time stamps stood still, or went on."""
+        for skew in (0, -590 * 8000):
+            self.setUp()
+            self.wrapped()
+            self.call.clock.advance(600)
+            self.restart()
+            self.assertEqual(self.play(range(40, 60), skew=skew - 400 * 8000), list(range(40, 60)))
+            self.replay()
+
+    def test_timestampsBack(self) -> None:
+        """Time stamps that were heard before prove nothing: not followed, nor if they have ever gone back."""
+        self.wrapped()
+        self.restart()
+        self.assertEqual(self.play(range(40, 60), skew=-1000 * 8000), [])
+        self.setUp()
+        self.play(range(20))
+        self.play(range(20, 40), skew=-2 * LATE)
+        self.wrapped()
+        self.restart()
+        self.assertEqual(self.play(range(40, 60)), [])
+        self.assertEqual(self.resumptions, 0)
+
+    def test_timestampsAhead(self) -> None:
+        """Nor do those that no time explains: they may be of a time that was ahead once."""
+        self.wrapped()
+        self.restart()
+        self.assertEqual(self.play(range(40, 60), skew=2**30), [])
+        self.assertEqual(self.resumptions, 0)
+
+    def test_oldKey(self) -> None:
+        """A key of more than twelve hours: time stamps may have wrapped since."""
+        self.wrapped()
+        self.call.clock.advance(OLDEST)
+        self.restart()
+        self.assertEqual(self.play(range(40, 60), skew=-int(OLDEST) * 8000), [])
+        self.assertEqual(self.resumptions, 0)
+
+    def test_otherSources(self) -> None:
+        """Other sources of the same key know nothing of it: their numbers stand."""
+        other = self.made()
+        packets = [other.rtp(rtp(sequence, ssrc=7)) for sequence in range(65_500, 65_700)]
+        self.recorded += packets
+        for packet in packets[:100]:
+            self.call.fromCarrier(packet)
+        self.call.receiveAll()
+        self.wrapped()
+        self.restart()
+        self.play(range(40, 60))
+        for packet in packets[100:]:
+            self.call.fromCarrier(packet)
+        self.assertEqual(len(self.call.receiveAll()), 100)
+        self.replay()
+
+    def test_forgeries(self) -> None:
+        """A flood of packets that look like the next one costs a few HMACs, and moves nothing."""
+        self.wrapped()
+        tried = []
+        real = OwnGuard.opens
+
+        def opens(guard: OwnGuard, *arguments: object) -> bool:
+            tried.append(arguments)
+            return real(guard, *arguments)  # type: ignore[arg-type]
+
+        self.patch(OwnGuard, "opens", opens)
+        timestamp = int(self.call.clock.seconds() * 8000)
+        for number in range(5000):
+            self.call.clock.advance(0.001)
+            forged = rtp(40 + number, timestamp=timestamp + 8 * number, payload=bytes(30))
+            self.call.fromCarrier(forged, CARRIER)
+        self.assertEqual(self.call.receiveAll(), [])
+        self.assertGreaterEqual(len(tried), TRIES)
+        self.assertLessEqual(len(tried), TRIES + 5 * TRIES_PER_SECOND + 1)
+        self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
+        self.assertEqual(self.resumptions, 0)
+
+    def test_duplicatesCostNothing(self) -> None:
+        """What comes twice is not looked at a second time."""
+        self.wrapped()
+        self.patch(OwnGuard, "opens", lambda *_: self.fail("tried"))
+        for packet in self.recorded:
+            self.call.fromCarrier(packet)
+
+    def test_control(self) -> None:
+        """RTCP of the new context is a replay until its index is beyond; nothing of it is heard twice."""
+        report = bytes.fromhex("80c90001") + SSRC.to_bytes(4, "big")
+        compounds = [self.sender.rtcp(report) for _ in range(5)]
+        self.wrapped()
+        for compound in compounds:
+            self.call.network.deliver(self.leg.address.rtcpPort, compound, CARRIER)
+        self.restart()
+        self.play(range(40, 60))
+        for _ in range(10):
+            self.call.network.deliver(self.leg.address.rtcpPort, self.sender.rtcp(report), CARRIER)
+        for compound in compounds:
+            self.call.network.deliver(self.leg.address.rtcpPort, compound, CARRIER)
+        self.assertEqual(self.leg.statistics().received.rtcpPackets, 10)
+
+
+class OwnResetTests(ResetTests):
+    """The same by the other implementation."""
+
+    def setUp(self) -> None:
+        """The peer has declared its key with an MKI."""
+        super().setUp()
+        self.leg.setRemoteKey(SUITE, key(2), DeclaredKeys((InlineKey(key(2), None, 1, 1),)))
+        self.call.clock.advance(10)
+
+    def made(self, counter: int = 0) -> OwnGuard:
+        """With its MKI."""
+        return OwnGuard(SUITE, [KeyedMKI(key(2), b"\1")], True, rollOver={SSRC: counter})
+
+
+class LostTests(RollOverCase):
+    """We do not know the peer's roll-over counter."""
+
+    def test_late(self) -> None:
+        """We come into a stream that has gone on for a while."""
+        for counter in (1, 2, 3):
+            self.setUp()
+            self.restart(counter)
+            self.assertEqual(self.play(range(65_400, 65_700)), list(range(65_400, 65_536)) + list(range(164)))
+            self.assertEqual(self.resumptions, 1)
+            self.replay()
+
+    def test_tooLate(self) -> None:
+        """There is an end to what is tried."""
+        self.restart(9)
+        self.assertEqual(self.play(range(20)), [])
+
+    def test_holdAcrossTheEnd(self) -> None:
+        """During hold it sent elsewhere, once and twice around."""
+        for counter, sequence in ((1, 30_000), (1, 65_000), (2, 100), (2, 64_000), (3, 0)):
+            self.setUp()
+            self.play(range(100, 400))
+            self.call.clock.advance(1400 * counter)
+            self.restart(counter)
+            wanted = list(range(sequence, sequence + 50))
+            self.assertEqual(self.play(wanted), wanted)
+            self.replay()
+
+    def test_unsteady(self) -> None:
+        """Ahead is never a recording, whatever its time stamps."""
+        self.play(range(20))
+        self.play(range(20, 40), skew=-2 * LATE)
+        self.restart(2)
+        self.assertEqual(self.play(range(40, 60), skew=2**30), list(range(40, 60)))
+        self.replay()
+
+
+class SourcesTests(RollOverCase):
+    """Many SSRCs of one key."""
+
+    def test_many(self) -> None:
+        """A bounded number of them; none is forgotten, so none is heard again."""
+        for number in range(MOST_SOURCES + 20):
+            self.play([number, number + 1], ssrc=number)
+        received = self.leg.statistics().received
+        self.assertEqual(received.packets, 2 * MOST_SOURCES)
+        self.assertEqual(dict(received.refused), {"source": 40})
+        self.replay()
+        self.assertEqual(self.play([9, 10], ssrc=3), [9, 10])
+        reports = [self.sender.rtcp(bytes.fromhex("80c90001") + bytes((0, 0, 9, n))) for n in range(20)]
+        for report in reports:
+            self.call.network.deliver(self.leg.address.rtcpPort, report, CARRIER)
+        self.assertEqual(self.leg.statistics().received.rtcpPackets, 0)
+
+    def test_reporters(self) -> None:
+        """Those of RTCP count, too."""
+        for number in range(MOST_SOURCES + 20):
+            report = self.sender.rtcp(bytes.fromhex("80c90001") + number.to_bytes(4, "big"))
+            self.call.network.deliver(self.leg.address.rtcpPort, report, CARRIER)
+        self.assertEqual(self.leg.statistics().received.rtcpPackets, MOST_SOURCES)
+        self.assertEqual(self.play([1, 2]), [])
+        self.assertEqual(self.play([1, 2], ssrc=5), [1, 2])
+
+    def test_between(self) -> None:
+        """Two sources at once, each with its own roll-over counter."""
+        for number in range(65_500, 65_600):
+            self.assertEqual(len(self.play([number & 0xFFFF])), 1)
+            self.assertEqual(len(self.play([(number + 30_000) & 0xFFFF], ssrc=8)), 1)
+
+
+class SameKeyOtherwiseTests(RollOverCase):
+    """A key that comes with another suite, or an MKI: its packets can be written anew, with a valid tag."""
+
+    def test_shorterTag(self) -> None:
+        """The tag of 32 bits is the beginning of that of 80."""
+        self.play(range(65_500, 65_550))
+        self.leg.setRemoteKey("AES_CM_128_HMAC_SHA1_32", key(2))
+        self.call.clock.advance(10)
+        self.recorded = [packet[:-6] for packet in self.recorded]
+        self.replay()
+        self.sender = OwnGuard("AES_CM_128_HMAC_SHA1_32", key(2), True, rollOver={SSRC: 1})
+        self.assertEqual(self.play(range(14, 40)), list(range(14, 40)))
+        self.replay()
+
+    def test_addedMKI(self) -> None:
+        """No tag covers the MKI."""
+        self.play(range(65_500, 65_550))
+        self.leg.setRemoteKey(SUITE, key(2), DeclaredKeys((InlineKey(key(2), None, 1, 1),)))
+        self.call.clock.advance(10)
+        plain = self.recorded
+        self.recorded = [packet[:-10] + b"\1" + packet[-10:] for packet in plain]
+        self.replay()
+        self.sender = OwnGuard(SUITE, [KeyedMKI(key(2), b"\1")], True, rollOver={SSRC: 1})
+        self.recorded = []
+        self.assertEqual(self.play(range(14, 40)), list(range(14, 40)))
+        # And back.
+        self.leg.setRemoteKey(SUITE, key(2))
+        self.call.clock.advance(10)
+        self.recorded = plain + [packet[:-11] + packet[-10:] for packet in self.recorded]
+        self.replay()
+        self.restart(1)
+        self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
+
+
+class TimelineTests(SynchronousTestCase):
+    """What is known of a source."""
+
+    def advanced(self, *packets: tuple[int, int], now: float = 1.0) -> Timeline:
+        """From sequence and time stamp 0."""
+        line = Timeline(SSRC, 0, 0, 0.0)
+        for sequence, timestamp in packets:
+            line.advance(parseRTP(rtp(sequence, timestamp=timestamp)), now)
+        return line
+
+    def test_index(self) -> None:
+        """The nearest one, and never below 0."""
+        for sequences, index in (
+            ((1, 2), 2),
+            ((65_535,), 65_535),
+            ((30_000, 60_000, 20_000), WRAP + 20_000),
+            ((30_000, 60_000, 20_000, 65_000), WRAP + 20_000),
+        ):
+            self.assertEqual(self.advanced(*((each, 0) for each in sequences)).index, index)
+
+    def test_steady(self) -> None:
+        """Late packets and events are no step back, silence is no leap."""
+        self.assertTrue(self.advanced((1, 160), (2, LEAP), (3, 0), (4, 160)).steady)
+        self.assertEqual(self.advanced((1, LEAP), (2, 160)).newest, LEAP)
+        self.assertTrue(self.advanced((1, 600 * 48_000), now=600.0).steady)
+        self.assertFalse(self.advanced((1, 600 * 48_000), now=300.0).steady)
+        self.assertFalse(self.advanced((1, -LATE - 1 & 0xFFFFFFFF)).steady)
+
+    def test_tries(self) -> None:
+        """So many at once, then so many in a second, never more at once."""
+        tries = Tries()
+        for pause in (0.0, 3600.0):
+            self.assertEqual([tries.take(pause) for _ in range(TRIES + 1)].count(True), TRIES)
+        self.assertEqual([tries.take(3601.0) for _ in range(TRIES)].count(True), int(TRIES_PER_SECOND))
