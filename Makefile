@@ -56,6 +56,7 @@ sanitize:
 	  -o $(VENV)/sanitized native/fuzz.c native/settled.c && $(VENV)/sanitized $(or $(FUZZ),5)
 
 bench: $(VENV)/installed
+	@$(MAKE) --silent $(VENV)/extra-bench || echo "Some programs to compare with cannot be installed here." >&2
 	@$(BIN)/python bench/run.py
 
 lint: $(VENV)/installed $(VENV)/extra-dev
