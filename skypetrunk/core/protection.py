@@ -86,7 +86,8 @@ class Protection:
 
     def repeat(self, audio: MediaDescription) -> tuple[Attribute, ...]:
         """All attributes of our audio line that stands, as they are offered again."""
-        if self._keys is None or not carriesKeys(audio):
+        # An answer of ours may have had none, to an offer that settled both keys.
+        if self._keys is None or not (self.secure or carriesKeys(audio)):
             return audio.attributes
         return self._keys.repeat(audio.attributes)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from skypetrunk.core.mikey import LEAST_KEY, MIKEY_KEYS, PROTOCOLS
+from skypetrunk.core.protection import OPPORTUNISTIC, REQUIRED
 from skypetrunk.profiles import CarrierProfile
 from skypetrunk.profiles.tables import Table
 from skypetrunk.service.secrets import readSecretFile
@@ -16,12 +17,15 @@ FILE = "mikey_key_file"
 _isKey = re.compile(rf"(?:[0-9A-Fa-f]{{2}}){{{LEAST_KEY},}}").fullmatch
 
 
-def readKeys(table: Table, directory: Path, profile: CarrierProfile) -> tuple[str, Secret | None]:
+def readKeys(
+    table: Table, directory: Path, profile: CarrierProfile, srtp: str
+) -> tuple[str, Secret | None]:
     """
     The protocol, and the pre-shared key of MIKEY in hexadecimal digits, C{None} where there is none.
 
     @param table: C{[trunk.media]}; what is wrong is noted in its problems.
     @param directory: where relative paths start.
+    @param srtp: one of L{skypetrunk.core.protection.MODES}.
     """
     keys = table.choice("keys", PROTOCOLS, profile.keys)
     name = table.text(FILE, f'{FILE} = "trunk.mikey"')
@@ -29,6 +33,9 @@ def readKeys(table: Table, directory: Path, profile: CarrierProfile) -> tuple[st
         if name is not None:
             table.wrong(FILE, f'is there, but keys is "{keys}"', f'keys = "{MIKEY_KEYS}"')
         return keys, None
+    if srtp == OPPORTUNISTIC:
+        # RFC 8643 knows other protocols only: a message that was changed on its way would end in clear.
+        table.wrong("keys", f'is "{keys}", but srtp is "{srtp}"', f'srtp = "{REQUIRED}"')
     if profile.mediasec:
         table.wrong("keys", f'is "{keys}", but {profile.title} is told of SDES', f'keys = "{PROTOCOLS[0]}"')
     if name is None:

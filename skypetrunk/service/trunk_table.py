@@ -54,7 +54,8 @@ def readTrunk(
     password = readPasswordSource(table, directory, environ, fileIsPublic, required=kept.register)
     inbound = readInbound(table.table("inbound"), directory, tls)
     _checkOwn(table, kept, tls, inbound)
-    keys, mikeyKey = readKeys(media, directory, kept)
+    srtp = _readSRTP(media, kept)
+    keys, mikeyKey = readKeys(media, directory, kept, srtp)
     domain = _readDomain(table, profile)
     dns = _readDNS(table.table("dns"), kept, bool(targets))
     if not targets and domain == kept.domain and dns.domain is None and dns.srv is None:
@@ -73,7 +74,7 @@ def readTrunk(
             path=MediaPath(
                 hosts=readHosts(media, "address", "advertise"),
                 symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP),
-                srtp=_readSRTP(media, kept),
+                srtp=srtp,
             ),
             keys=keys,
             mikeyKey=mikeyKey,

@@ -349,6 +349,14 @@ class MadeTests(SynchronousTestCase):
         self.assertEqual(answer.media[0].all("key-mgmt"), ())
         self.assertEqual([each[3] for each in self.end.media.events if each[0] == "local"], [77])
 
+    def test_refreshAfterNoResponse(self) -> None:
+        """What stands may be an answer without a message: our refresh has one all the same."""
+        self.offer((KeyData(TGK, bytes(16)),), answered=False)
+        self.end.session.answerSent()
+        refresh = self.end.session.repeatOffer()
+        self.assertEqual(messageOf(refresh).type, INITIATE)
+        self.assertTrue(parseSDP(refresh).media[0].isSecure)
+
     def test_protocolsListed(self) -> None:
         """RFC 4567 section 4.1.4: the list of protocols is that of the offer."""
         listed = (Random(bytes(16)), Extension(SDP_IDS, b"other mikey"))

@@ -61,6 +61,12 @@ class KeyTableTests(ConfigurationTestCase):
         (problem,) = self.problems(self.text('keys = "dtls"'))
         self.assertIn('trunk.carrier.media.keys: is "dtls"; would be right: sdes or mikey', problem)
 
+    def test_opportunistic(self) -> None:
+        """A message that somebody spoilt must not end in clear: MIKEY is for SRTP that is required."""
+        (problem,) = self.problems(self.text('keys = "mikey"', 'srtp = "opportunistic"'))
+        wanted = 'media.keys: is "mikey", but srtp is "opportunistic"; would be right: srtp = "required"'
+        self.assertIn(wanted, problem)
+
     def test_mediasec(self) -> None:
         """A carrier that is told of SDES in REGISTER is not offered something else."""
         self.write("own.toml", 'title = "Own"\nmediasec = true\n')
