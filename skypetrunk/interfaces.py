@@ -236,6 +236,7 @@ class CallEnded:
     @ivar by: C{"caller"}, C{"callee"} or C{"trunk"} (ourselves).
     @ivar duration: seconds from answer to end; 0.0 if never answered.
     @ivar redirectedTo: the number that it went to at last, if a redirection was followed.
+    @ivar silent: names of the sides from which nothing came any more at the end, though it should have.
     """
 
     call: str
@@ -244,6 +245,7 @@ class CallEnded:
     by: str
     duration: float
     redirectedTo: str | None = None
+    silent: tuple[str, ...] = ()
 
 
 class ICallPolicy(Interface):

@@ -264,7 +264,7 @@ class Bridge(Transferable):
             if leg is not None:
                 self._statistics.append(leg.session.media.release())
         went = None if self._way is None or not self._way.redirected else self._way.request.called
-        ended = CallEnded(self.request.call, cause, status, by, duration, went)
+        ended = CallEnded(self.request.call, cause, status, by, duration, went, self.silent)
         self._owner.bridgeEnded(self, ended, self._statistics)
         if not self._legs:
             self._owner.bridgeGone(self)

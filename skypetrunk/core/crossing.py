@@ -31,6 +31,8 @@ class Crossing:
     """
     Two legs, and the exchange that is on its way from one to the other;
     L{Bridge<skypetrunk.core.bridge.Bridge>} is the call that they make.
+
+    @ivar silent: names of the sides from which nothing comes, though it should.
     """
 
     _log = Logger()
@@ -43,6 +45,7 @@ class Crossing:
         self._ringing: IDelayedCall | None = None
         self._answeredAt: float | None = None
         self._ended = False
+        self.silent: tuple[str, ...] = ()
 
     @property
     def standing(self) -> bool:

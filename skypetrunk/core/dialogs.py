@@ -98,7 +98,7 @@ class DialogManager:
         self._transfers = Transfers(self, numbers, token)
         self.sides: dict[str, Side] = {}
         self._bridges: set[Bridge] = set()
-        self._silence = SilenceWatch(clock, silence, lambda: self._bridges)
+        self._silence = SilenceWatch(clock, silence, lambda: self._bridges, self.sides.values)
         self._keys = KeyWatch(clock, lambda: self._bridges)
         self._draining: Deferred[None] | None = None
         self._drainTimer: IDelayedCall | None = None
@@ -366,6 +366,10 @@ class DialogManager:
     def media(self) -> dict[str, tuple[LegStatistics, ...]]:
         """What the legs of each call have seen so far, by the name of the call."""
         return {each.request.call: each.media() for each in self._bridges}
+
+    def silent(self) -> dict[str, tuple[str, ...]]:
+        """The sides of each call from which nothing comes, though it should."""
+        return {each.request.call: each.silent for each in self._bridges}
 
     def hangUp(self, call: str, cause: str) -> bool:
         """End one call from our side; false if there is none of that name."""

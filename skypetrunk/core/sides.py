@@ -111,6 +111,7 @@ class Side:
     @ivar local: where we listen for it, C{None} where we do not.
     @ivar requestHeaders: what each request to it carries beside its own.
     @ivar offerAttributes: what the audio stream of our offers to it carries beside its own.
+    @ivar silence: seconds without a packet from it that end a call, if it has to send; 0 for none.
     @ivar mediaPath: how media travels between it and us.
     @ivar servers: where it has several; else C{finder} leads to it.
     @ivar mikey: keys are agreed with it by MIKEY; C{None}: by SDES.
@@ -135,6 +136,7 @@ class Side:
     local: SIPURI | None = None
     requestHeaders: Sequence[Header] = ()
     offerAttributes: Sequence[tuple[str, str | None]] = ()
+    silence = 0.0
     mediaPath = ANY_PATH
     servers: Servers | None = None
     mikey: MIKEYPeer | None = None

@@ -1,40 +1,77 @@
-"""Calls that nobody is in any more: no packet comes from either side, and nobody has hung up."""
+"""
+Calls in which nothing comes from one side, or from neither, and nobody has hung up.
+
+A side that is told to listen only, or has said that it will not send, may be silent as long as it likes:
+its time begins when that ends.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from skypetrunk.core.bridge import Bridge
+from skypetrunk.core.leg import Leg
+from skypetrunk.core.sides import Side
 from skypetrunk.interfaces import DirectionStatistics
 
 LOOKS = 10
 """How often a call is looked at within the time that it may be silent."""
 
+ONE_SIDED = 30.0
+"""Seconds of silence of one side that are worth a line in the log; they are seen at the next look."""
+
+
+class _Watched:
+    """
+    What was seen of one call.
+
+    @ivar since: when something came last, from either side, or nothing had to.
+    @ivar legs: packets of each leg, and the same of it alone.
+    """
+
+    __slots__ = ("legs", "since")
+
+    def __init__(self, now: float) -> None:
+        self.since = now
+        self.legs: dict[Leg, tuple[int, float]] = {}
+
 
 class SilenceWatch:
-    """Ends calls that stand, should have media, and have had none for too long."""
+    """Tells of calls that stand, should have media, and have had none for too long; and ends them."""
 
-    def __init__(self, clock: IReactorTime, seconds: float, calls: Callable[[], Iterable[Bridge]]) -> None:
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        seconds: float,
+        calls: Callable[[], Iterable[Bridge]],
+        sides: Callable[[], Iterable[Side]] = tuple,
+    ) -> None:
         """
-        @param seconds: of silence that end a call; 0 for none.
+        @param seconds: of silence from both sides that end a call; 0 for none.
         @param calls: all there are.
+        @param sides: all there are; C{Side.silence} of each ends calls in which nothing comes from it.
         """
         self._clock = clock
         self._seconds = seconds
         self._calls = calls
-        self._heard: dict[Bridge, tuple[int, float]] = {}
+        self._sides = sides
+        self._watched: dict[Bridge, _Watched] = {}
         self._next: IDelayedCall | None = None
 
     def begin(self) -> None:
         """There is a call."""
-        if self._seconds and self._next is None:
-            self._next = self._clock.callLater(self._seconds / LOOKS, self._look)
+        bounds = [bound for bound in (self._seconds, *(side.silence for side in self._sides())) if bound]
+        if bounds and self._next is None:
+            self._next = self._clock.callLater(min(bounds) / LOOKS, self._look)
 
     def end(self) -> None:
         """There is none any more."""
-        self._heard.clear()
+        self._watched.clear()
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -43,18 +80,47 @@ class SilenceWatch:
         self._next = None
         self.begin()
         now = self._clock.seconds()
-        before, self._heard = self._heard, {}
+        before, self._watched = self._watched, {}
         for call in tuple(self._calls()):
-            if not call.standing or not call.expectsMedia:
-                # On hold nobody has to send; the time begins when that ends.
-                continue
-            count = sum(_packets(leg.session.media.statistics().received) for leg in call.legs)
-            seen, since = before.get(call, (-1, now))
+            if call.standing:
+                watched = self._watched[call] = before.get(call) or _Watched(now)
+                self._listen(watched, call, now)
+                self._judge(watched, call, now)
+
+    def _listen(self, watched: _Watched, call: Bridge, now: float) -> None:
+        before, watched.legs = watched.legs, {}
+        for leg in call.legs:
+            count = _packets(leg.session.media.statistics().received)
+            seen, since = before.get(leg, (-1, now))
             if count != seen:
+                since = watched.since = now
+            elif not leg.session.expectsMedia:
                 since = now
-            self._heard[call] = count, since
-            if now - since >= self._seconds:
-                call.hangUp(f"no packet from either side for {self._seconds:.0f} s")
+            watched.legs[leg] = count, since
+        if not call.expectsMedia:
+            watched.since = now
+
+    def _judge(self, watched: _Watched, call: Bridge, now: float) -> None:
+        silent = {
+            leg.side.name: now - since for leg, (_, since) in watched.legs.items() if now - since >= ONE_SIDED
+        }
+        before, call.silent = call.silent, tuple(silent)
+        name = call.request.call
+        for side in call.silent:
+            if side not in before:
+                text = "{call}: nothing has come from {side} for {seconds:.0f} s"
+                self._log.warn(text, call=name, side=side, seconds=silent[side])
+        for side in before:
+            if side not in silent:
+                self._log.info("{call}: {side} is heard again", call=name, side=side)
+        if self._seconds and now - watched.since >= self._seconds:
+            call.hangUp(f"no packet from either side for {self._seconds:.0f} s")
+            return
+        for leg, (_, since) in watched.legs.items():
+            bound = leg.side.silence
+            if bound and now - since >= bound:
+                call.hangUp(f"no packet from {leg.side.name} for {bound:.0f} s")
+                return
 
 
 def _packets(received: DirectionStatistics) -> int:
@@ -62,4 +128,4 @@ def _packets(received: DirectionStatistics) -> int:
     return received.packets + received.rtcpPackets + sum(number for _, number in received.refused)
 
 
-__all__ = ["SilenceWatch"]
+__all__ = ["ONE_SIDED", "SilenceWatch"]

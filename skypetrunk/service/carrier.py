@@ -113,6 +113,7 @@ class Carrier:
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
         self.side.mediaPath = configuration.media.path
+        self.side.silence = configuration.media.silence
         self.side.transfer = configuration.transfer
         self.side.ownTransfer = configuration.carrierTransfer
         self._address = publicAddress(configuration)

@@ -116,6 +116,7 @@ class PBX:
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
         self.side.mediaPath = configuration.mediaPath
+        self.side.silence = configuration.mediaSilence
         self.side.ways = max(len(configuration.addresses), 1)
         if self.side.ways > 1:
             timers = replace(timers, t1=min(timers.t1, QUICK_T1))

@@ -40,6 +40,7 @@ _SIP_KEYS = (
     "media_address",
     "media_allow",
     "symmetric_rtp",
+    "media_silence",
 )
 
 OPTIONS_SECONDS = 30
@@ -100,6 +101,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         password=password,
         redirect=redirect,
         redirectAllow=redirectAllow,
+        mediaSilence=table.integer("media_silence", 0, 86400, 0),
         mediaPath=MediaPath(
             hosts=readHosts(table, "media_address"),
             allow=tuple(network for network in mediaAllow if network is not None),

@@ -68,17 +68,20 @@ class CallBook:
             for request, ended, media in self._ended
         ]
 
-    def up(self, media: Mapping[str, Sequence[LegStatistics]]) -> list[dict[str, Any]]:
+    def up(
+        self, media: Mapping[str, Sequence[LegStatistics]], silent: Mapping[str, Sequence[str]]
+    ) -> list[dict[str, Any]]:
         """
         The calls that are up, ready for JSON.
 
         @param media: what their legs have seen so far, by call.
+        @param silent: sides from which nothing comes, though it should, by call.
         """
         now = self._seconds()
         return [
             _who(request)
             | {"call": call, "age": round(now - started, 3), "answered": answered is not None}
-            | {"media": [_leg(leg) for leg in media.get(call, ())]}
+            | {"media": [_leg(leg) for leg in media.get(call, ())], "silent": list(silent.get(call, ()))}
             for call, (request, started, answered) in self._up.items()
         ]
 

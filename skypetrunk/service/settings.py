@@ -92,10 +92,12 @@ class TrunkMedia:
     @ivar keys: of L{skypetrunk.core.mikey.PROTOCOLS}.
     @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
     @ivar path: how it travels, and what of SRTP there is.
+    @ivar silence: seconds without a packet from the carrier that end a call; 0 for none.
     """
 
     suites: tuple[str, ...]
     path: MediaPath = ANY_PATH
+    silence: int = 0
     keys: str = SDES_KEYS
     mikeyKey: Secret | None = None
 
@@ -202,6 +204,7 @@ class PBXConfiguration:
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
     @ivar mediaPath: how its media travels.
+    @ivar mediaSilence: seconds without a packet from it that end a call; 0 for none.
     @ivar plugin: the plugin that is this PBX, in this process; C{None} for one with SIP and addresses.
     @ivar tls: set where C{listen} has a TLS address.
     @ivar dialect: the plugin that knows how it writes its messages, or C{None}.
@@ -226,6 +229,7 @@ class PBXConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     mediaPath: MediaPath = ANY_PATH
+    mediaSilence: int = 0
     plugin: str | None = None
     tls: PBXTLSConfiguration | None = None
 

@@ -71,6 +71,7 @@ def readTrunk(
         tls=tls,
         media=TrunkMedia(
             suites=readSuites(media, kept.suites),
+            silence=media.integer("silence", 0, 86400, 0),
             path=MediaPath(
                 hosts=readHosts(media, "address", "advertise"),
                 symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twisted.internet.task import Clock
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.silence import SilenceWatch
@@ -30,13 +32,17 @@ class SilenceTests(SynchronousTestCase):
         self.net = CallNet()
         self.clock: Clock = self.net.clock
         manager = self.net.manager
-        manager._silence = SilenceWatch(self.clock, 100.0, lambda: manager._bridges)
+        manager._silence = SilenceWatch(self.clock, 100.0, lambda: manager._bridges, manager.sides.values)
         self.legs: list[SpeakingLeg] = []
 
         def allocate(name: str, secure: bool, path: MediaPath = ANY_PATH) -> SpeakingLeg:
             self.legs.append(SpeakingLeg(name, secure, 20000 + 2 * len(self.legs)))
             return self.legs[-1]
 
+        events = EventLoggingObserver()
+        globalLogPublisher.addObserver(events)
+        self.addCleanup(globalLogPublisher.removeObserver, events)
+        self.events = events
         self.net.plane.allocate = allocate  # type: ignore[method-assign]
         self.near, self.far = self.net.outboundCall()
         self.accepted = self.net.pbx.response(200)
@@ -68,6 +74,72 @@ class SilenceTests(SynchronousTestCase):
         self.assertEqual(self.net.manager.callCount(), 1)
         self.passes(40)
         self.assertEqual([each.by for each in self.net.observer.ended], ["trunk"])
+
+    def logged(self) -> list[str]:
+        """What was said of silence."""
+        lines = [formatEvent(event) for event in self.events]
+        return [line.partition(": ")[2] for line in lines if "nothing has come" in line or "again" in line]
+
+    def speaks(self, place: int, seconds: int) -> None:
+        """Time, in which one leg gets packets."""
+        for _ in range(seconds):
+            self.legs[place].heard = DirectionStatistics(packets=self.legs[place].heard.packets + 50)
+            self.clock.advance(1)
+
+    def test_oneSided(self) -> None:
+        """Which side is silent stands in the log, once, in the status, and in the record at the end."""
+        (call,) = self.net.manager.media()
+        self.speaks(0, 30)
+        self.assertEqual(self.net.manager.silent(), {call: ()})
+        self.speaks(0, 200)
+        self.assertEqual(self.net.manager.silent(), {call: ("carrier",)})
+        self.assertEqual(self.logged(), ["nothing has come from carrier for 30 s"])
+        self.speaks(1, 40)
+        self.assertEqual(self.net.manager.silent(), {call: ("office",)})
+        self.assertEqual(
+            self.logged()[1:], ["carrier is heard again", "nothing has come from office for 30 s"]
+        )
+        self.net.pbx.within(self.near, self.accepted, "BYE", 2)
+        [ended] = self.net.observer.ended
+        self.assertEqual((ended.by, ended.silent), ("caller", ("office",)))
+
+    def test_oneSideEnds(self) -> None:
+        """Where that is wanted for a side, nothing from it ends a call, whatever the other side does."""
+        self.net.manager.sides["carrier"].silence = 50.0
+        self.speaks(1, 100)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.speaks(0, 49)
+        self.assertEqual(self.net.manager.callCount(), 1)
+        self.speaks(0, 11)
+        [ended] = self.net.observer.ended
+        self.assertEqual(
+            (ended.by, ended.cause, ended.silent), ("trunk", "no packet from carrier for 50 s", ("carrier",))
+        )
+
+    def test_oneSideAlone(self) -> None:
+        """The bound of a side holds without one for both, and has the time that it needs."""
+        net = CallNet()
+        net.manager.sides["office"].silence = 20.0
+        net.outboundCall()
+        net.clock.pump([1.0] * 19)
+        self.assertEqual(net.manager.callCount(), 1)
+        net.clock.pump([1.0] * 4)
+        [ended] = net.observer.ended
+        self.assertEqual(ended.cause, "no packet from office for 20 s")
+
+    def test_holdOneSided(self) -> None:
+        """Who is on hold, and hears music, has nothing to send; who plays it has."""
+        self.net.manager.sides["carrier"].silence = 50.0
+        hold = sdp(PCMA + "a=sendonly\r\n", version=2)
+        self.net.pbx.within(self.near, self.accepted, "INVITE", 2, hold)
+        again = self.net.carrier.request("INVITE")
+        answer = again.body.decode().partition("t=0 0\r\n")[2].replace("sendonly", "recvonly")
+        self.net.carrier.answers(again, 200, sdp(answer, "203.0.113.9", 2))
+        self.net.pbx.ack(self.near.withHeader("CSeq", "2 INVITE"), self.net.pbx.response(200))
+        self.speaks(0, 500)
+        self.assertEqual((self.net.manager.callCount(), self.logged()), (1, []))
+        self.passes(60)
+        self.assertEqual(self.logged(), ["nothing has come from office for 30 s"])
 
     def test_hold(self) -> None:
         """On hold nobody has to send; the time begins when it ends."""

@@ -151,6 +151,16 @@ class AcceptedTests(ConfigurationTestCase):
             problems, ['pbx.office.media_allow: "192.0.2.1/24" is no network; did you mean "192.0.2.0/24"?']
         )
 
+    def test_silence(self) -> None:
+        """How long nothing may come from a side, and from both."""
+        configuration, _ = self.load(COMPLETE)
+        sides = configuration.trunks[0].media.silence, configuration.pbxes[0].mediaSilence
+        self.assertEqual((configuration.media.silence, sides), (600, (0, 0)))
+        text = COMPLETE.replace("[trunk.media]", "[trunk.media]\nsilence = 60", 1)
+        configuration, _ = self.load(text.replace("[[route]]", "media_silence = 30\n[[route]]", 1))
+        sides = configuration.trunks[0].media.silence, configuration.pbxes[0].mediaSilence
+        self.assertEqual(sides, (60, 30))
+
     def test_marks(self) -> None:
         """DSCP of what we send."""
         self.assertEqual(self.load(COMPLETE)[0].dscp, DSCP(46, 24))

@@ -149,6 +149,26 @@ class MarkTests(AddressCase):
         self.assertEqual(await self.marks(["[dscp]", "media = 0", "signalling = 40"]), (40, 0, {40}))
 
 
+class SilentSideTests(SceneCase):
+    """A side from which nothing comes."""
+
+    async def test_ends(self) -> None:
+        """The call ends where that is configured, and the record says whose silence it was."""
+        for options, name in (
+            ({"lines": ["media_silence = 1"]}, "office"),
+            ({"lines": ["[trunk.media]", "silence = 1"]}, "carrier"),
+        ):
+            scene = await self.begin(**options)
+            near, far = await scene.callOut()
+            await scene.hearing(near, far)
+            silent = near if name == "office" else far
+            assert silent.session is not None
+            silent.session.media.tone, silent.session.media.echo = None, False
+            await scene.over(near, far)
+            (ended,) = scene.status["ended"]
+            self.assertEqual((ended["by"], ended["cause"]), ("trunk", f"no packet from {name} for 1 s"))
+
+
 class MediaServer(DatagramProtocol):
     """
     Another machine of the PBX.

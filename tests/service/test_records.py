@@ -54,7 +54,7 @@ class CallBookTests(SynchronousTestCase):
         self.begin("b")
         self.clock.advance(1)
         self.assertEqual(
-            json.loads(json.dumps(self.book.up({"a": [PLAIN], "gone": [SECURE]}))),
+            json.loads(json.dumps(self.book.up({"a": [PLAIN], "gone": [SECURE]}, {"a": ("carrier",)}))),
             [
                 {
                     "call": "a",
@@ -64,6 +64,7 @@ class CallBookTests(SynchronousTestCase):
                     "age": 3,
                     "answered": True,
                     "media": [legOf(PLAIN)],
+                    "silent": ["carrier"],
                 },
                 {
                     "call": "b",
@@ -73,11 +74,12 @@ class CallBookTests(SynchronousTestCase):
                     "age": 1,
                     "answered": False,
                     "media": [],
+                    "silent": [],
                 },
             ],
         )
         self.book.callEnded(CallEnded("a", "hung up", None, "caller", 1.0), [SECURE, PLAIN])
-        self.assertEqual([call["call"] for call in self.book.up({})], ["b"])
+        self.assertEqual([call["call"] for call in self.book.up({}, {})], ["b"])
         [record] = json.loads(json.dumps(list(self.book.ended)))
         self.assertEqual((record["called"], record["cause"], record["duration"]), ("+44", "hung up", 1.0))
         self.assertEqual([leg["received"]["refused"] for leg in record["media"]], [{"replay": 3}, {}])
