@@ -21,16 +21,17 @@ from skypetrunk.core.identity import Caller
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import LegOwner, Workshop
-from skypetrunk.core.protection import OFF, OPPORTUNISTIC
+from skypetrunk.core.protection import OFF, OPPORTUNISTIC, Form, formAfter
 from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.core.transferable import Transferable
-from skypetrunk.core.warning import warningOf
+from skypetrunk.core.warning import warningCodes, warningOf
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
+    ICallAttempt,
     ICallPolicy,
     IMediaPlane,
     IServerTransaction,
@@ -126,12 +127,14 @@ class Bridge(Transferable):
         self._refuse(500, "trunk", "internal error")
         self._hangUp()
 
-    def _makeLeg(self, side: Side, forwarder: Side | None = None, offer: bytes = b"") -> Leg:
+    def _makeLeg(
+        self, side: Side, forwarder: Side | None = None, offer: bytes = b"", form: Form | None = None
+    ) -> Leg:
         name, path = f"{self.request.call}/{side.name}", side.mediaPathFor(offer)
         media = self._plane.allocate(name, side.secure, path)
         keys = None if side.srtp == OFF else side.keyAgreement(self._entropy)
         optional = side.srtp == OPPORTUNISTIC
-        session = Session(media, keys, self._entropy, side.offerAttributes, optional)
+        session = Session(media, keys, self._entropy, side.offerAttributes, optional, form)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.
         self._legs[leg] = (side,) if forwarder is None else (side, forwarder)
@@ -142,17 +145,26 @@ class Bridge(Transferable):
     def _asOwner(self) -> LegOwner:
         return self
 
-    def _place(self, way: Way, addresses: CallAddresses, again: bool = False) -> None:
+    def _place(
+        self,
+        way: Way,
+        addresses: CallAddresses,
+        again: bool = False,
+        attempt: ICallAttempt | None = None,
+        form: Form | None = None,
+    ) -> None:
         """
         Place the call at a destination that can take it.
 
-        @param again: at another server of the same one.
+        @param again: at another server of the same one, or with another offer.
+        @param attempt: at this server.
+        @param form: of the offer, if it is another one than the first of the side.
         """
         exchange, side = self._exchange, way.side
         if exchange is None or self._ended:
             return
         try:
-            far = self._makeLeg(side, way.forwarder)
+            far = self._makeLeg(side, way.forwarder, form=form)
         except PortsExhausted as error:
             self._giveUp(unusable(str(error)))
             return
@@ -169,7 +181,7 @@ class Bridge(Transferable):
             side=side.name,
         )
         addresses = replace(addresses, headers=(*addresses.headers, *self._more))
-        attempt = way.attempt()
+        attempt = attempt or way.attempt()
         if attempt is not None:
             far.takeAttempt(attempt)
         far.place(addresses, offer, max(self._maxForwards - self._destinations.redirections, 0))
@@ -196,6 +208,15 @@ class Bridge(Transferable):
         if attempt is not None and isAnother(leg, status, response) and attempt.another():
             # RFC 3263 section 4.3: a new INVITE for another server, with a name and keys of its own.
             self._place(way, way.addresses().anew(), again=True)
+            return
+        form = None
+        if response is not None and not exchange.late:
+            tried = leg.session.protection.first
+            form = formAfter(leg.side.srtp, tried, status, warningCodes(response))
+        if form is not None:
+            # RFC 3261 section 21.4.26: another offer; with a name, ports and keys of its own, too.
+            self._log.info("{call}: {side} is offered {form}", call=leg.call, side=leg.side.name, form=form)
+            self._place(way, way.addresses().anew(), again=True, attempt=attempt, form=form)
             return
         outcome = self._redirector.failed(leg, status, response, reason, way, exchange.asking.side)
         self._destinations.add(outcome.ways, outcome.left)

@@ -6,7 +6,9 @@ What was agreed as SRTP stays SRTP as long as the leg, in every mode.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, KeyPair
@@ -44,10 +46,31 @@ they want C{RTP/SAVP}, and others that refuse it because they know no keys.
 """
 
 
+_REFUSED = frozenset((415, 488, 606))
+"""What is answered to an offer that cannot be taken (RFC 3261 sections 21.4.13, 21.4.26 and 21.6.4)."""
+
+_OTHERS = frozenset((300, 301, 303, 305, 330, 331, 370))
+"""Warnings that speak of addresses, codecs or bandwidth, which are the same in each form."""
+
+
+def formAfter(mode: str, refused: Form, status: int, warnings: Iterable[int]) -> Form | None:
+    """
+    What is offered next, after an answer with C{status} to a form of C{mode}; C{None}: nothing.
+
+    @param warnings: the codes of its Warning headers.
+    """
+    codes = set(warnings)
+    if status not in _REFUSED or (codes and codes <= _OTHERS):
+        return None
+    forms = OFFERS[mode]
+    return next((after for before, after in pairwise(forms) if before == refused), None)
+
+
 class Protection:
     """
     The SRTP of one leg.
 
+    @ivar first: the form of the first offer.
     @ivar form: of our next offer: as it was agreed last, before that as it is tried.
     """
 
@@ -57,7 +80,7 @@ class Protection:
         @param optional: there need not be.
         @param form: of the first offer; default: the first of the mode.
         """
-        self.form = form or (CLEAR if keys is None else EITHER if optional else SECURE)
+        self.first = self.form = form or (CLEAR if keys is None else EITHER if optional else SECURE)
         self._keys = keys
         self._optional = optional
         self._stands = False
@@ -180,4 +203,5 @@ __all__ = [
     "Form",
     "Protection",
     "carriesKeys",
+    "formAfter",
 ]

@@ -9,10 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
-from skypetrunk.core.protection import CLEAR, EITHER, OFF, OPPORTUNISTIC, SECURE, Form
+from skypetrunk.core.protection import CLEAR, EITHER, OFF, OPPORTUNISTIC, REQUIRED, SECURE, Form
 from skypetrunk.core.session import Session
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP, RemoteError
 from skypetrunk.interfaces import MediaPath
+from skypetrunk.wire.message import Request
 from skypetrunk.wire.sdp import MediaDescription, parseSDP
 from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, CallNet, RecordingMediaLeg, sdp
 from tests.core.test_keys import LONG, SHORT, countingEntropy
@@ -299,6 +300,99 @@ class CallTests(SynchronousTestCase):
             self.net.carrier.invite("sip:account@198.51.100.2:40000;transport=tls", sdp(offer))
             self.net.carrier.ackRefusal(488)
             self.assertEqual(self.net.pbx.got(), [])
+
+    def refusals(self, *answers: tuple[int, str]) -> list[str]:
+        """
+        What one call offers the carrier that answers so, with a Warning: C{RTP/SAVP}, with the number of
+        its keys.
+        """
+        self.net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.offers: list[Request] = []
+        for status, warning in answers:
+            self.offers.append(self.net.carrier.request("INVITE"))
+            headers = [("Warning", f'{warning} carrier "none"')] if warning else []
+            self.net.carrier.answers(self.offers[-1], status, headers=headers)
+        self.assertEqual(self.net.carrier.got().count("INVITE"), len(answers))
+        lines = [audio(each.body) for each in self.offers]
+        return [f"{line.protocol} {len(line.crypto)}" for line in lines]
+
+    def test_otherOffers(self) -> None:
+        """
+        An opportunistic offer that is refused is followed by one that wants SRTP, and then by one without:
+        each is a call of its own, with keys and ports of its own.  At last the refusal crosses.
+        """
+        for status, crosses in ((415, 502), (488, 488), (606, 606)):
+            self.mode(OPPORTUNISTIC)
+            self.assertEqual(
+                self.refusals((status, ""), (status, "304"), (status, "399")),
+                ["RTP/AVP 2", "RTP/SAVP 2", "RTP/AVP 0"],
+            )
+            keys = [value.split()[2] for each in self.offers for value in audio(each.body).crypto]
+            self.assertEqual(len(set(keys)), 4)
+            self.assertEqual(len({each.callID for each in self.offers}), 3)
+            self.assertEqual(len({audio(each.body).port for each in self.offers}), 3)
+            self.net.pbx.ackRefusal(crosses)
+            self.net.settle()
+            self.assertEqual(sum(self.net.leftovers().values()), 0, self.net.leftovers())
+
+    def test_taken(self) -> None:
+        """The second or third offer is taken; nothing below what it offers is an answer to it."""
+        for refused, answer, secure in (
+            (1, SAVP, True),
+            (2, PCMA, False),
+            (1, PCMA, None),
+        ):
+            self.mode(OPPORTUNISTIC)
+            before = self.warned()
+            near = self.net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+            for _ in range(refused):
+                self.net.carrier.answers(self.net.carrier.request("INVITE"), 488)
+            self.net.carrier.answers(self.net.carrier.request("INVITE"), 200, sdp(answer, "203.0.113.9"))
+            if secure is None:
+                self.net.pbx.ackRefusal(488)
+                self.assertEqual(self.net.carrier.got()[-2:], ["ACK", "BYE"])
+                continue
+            self.net.pbx.ack(near, self.net.pbx.response(200))
+            self.assertEqual(self.legs()[1].session.secure, secure)
+            self.assertEqual(self.warned() - before, not secure)
+
+    def test_noOtherOffer(self) -> None:
+        """
+        None follows where SRTP is required, or is off; nor a refusal that speaks of the call, of codecs or
+        addresses; nor an INVITE without an offer.
+        """
+        for mode, status, warning, offer in (
+            (REQUIRED, 488, "", "RTP/SAVP 2"),
+            (REQUIRED, 606, "302", "RTP/SAVP 2"),
+            (OFF, 488, "302", "RTP/AVP 0"),
+            (OPPORTUNISTIC, 488, "305", "RTP/AVP 2"),
+            (OPPORTUNISTIC, 606, "301", "RTP/AVP 2"),
+            (OPPORTUNISTIC, 486, "", "RTP/AVP 2"),
+            (OPPORTUNISTIC, 503, "", "RTP/AVP 2"),
+            (OPPORTUNISTIC, 603, "302", "RTP/AVP 2"),
+        ):
+            self.mode(mode)
+            self.assertEqual(self.refusals((status, warning)), [offer])
+        self.mode(OPPORTUNISTIC)
+        self.net.pbx.invite("sip:+4420@198.51.100.1", b"")
+        self.net.carrier.answers(self.net.carrier.request("INVITE"), 488)
+        self.assertEqual(self.net.carrier.got(), ["INVITE", "ACK"])
+        self.net.pbx.ackRefusal(488)
+
+    def test_refusedWithin(self) -> None:
+        """A re-INVITE that is refused is not tried in another form: what stands stands."""
+        self.mode(OPPORTUNISTIC)
+        near = self.net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.net.carrier.answers(self.net.carrier.request("INVITE"), 200, sdp(AVP, "203.0.113.9"))
+        accepted = self.net.pbx.response(200)
+        self.net.pbx.ack(near, accepted)
+        self.net.pbx.within(near, accepted, "INVITE", 2, sdp(PCMA + "a=sendonly\r\n", version=2))
+        hold = self.net.carrier.request("INVITE")
+        self.net.carrier.got()
+        self.net.carrier.answers(hold, 488)
+        self.net.pbx.ackRefusal(488)
+        self.assertEqual(self.net.carrier.got(), ["ACK"])
+        self.assertTrue(self.legs()[1].session.secure)
 
     def test_reinvite(self) -> None:
         """A re-INVITE to RTP in clear is refused, and the call goes on as it was."""
