@@ -476,20 +476,24 @@ class DirectionStatistics:
 
     @ivar refused: packets not let through, by reason (see L{skypetrunk.errors.PacketRefused}).
     @ivar authenticated: packets whose tag was verified (received) or made (sent); 0 on a plain leg.
-    @ivar lost: expected but never received, from sequence numbers (RFC 3550 A.3); 0 for sent.
+    @ivar lost: expected but never received, from sequence numbers (RFC 3550 A.3).
     @ivar early: received before the key was known, and kept.
     @ivar resumptions: times that the peer had another SRTP roll-over counter than we, and was followed.
     @ivar reordered: received after a later one; duplicates: received again, 0 on a secure leg, which refuses
-        them as C{replay}.  Both are 0 for sent, as the rest here is 0 or C{None}.
+        them as C{replay}.  Both are 0 for sent.
     @ivar longestLoss: packets lost one after the other, at most.
     @ivar bursts: times in which packets were lost closely together: from loss to loss, with never 16 received
         in a row between (RFC 3611 section 4.7.2).  C{burstLost}: those lost in them, of C{burstLength}.
+    @ivar reports: of its receiver, which came about what was sent; 0 for received.  With them C{lost},
+        C{fractionLost} (of the packets between the last two reports, 0 to 1), C{jitter}, C{worstJitter} and
+        C{opinion} of what was sent are as the receiver saw it: what never came to us is among the lost.
     @ivar jitter: of the audio at the end, as RFC 3550 section 6.4.1 has it, but in milliseconds; C{None}
         without audio of a known clock rate.
     @ivar worstJitter: the highest value that C{jitter} had.
     @ivar codec: name in SDP of the audio received last, C{None} without any.
     @ivar opinion: mean opinion score of listening, 1 to 4.5, by the E-model (ITU-T G.107) from codec,
         loss and its bursts; C{None} for codecs without figures: there are those of G.711 and G.729.
+    @ivar conversation: the same with the delay that follows from the round trips; C{None} without one.
     """
 
     packets: int = 0
@@ -510,17 +514,28 @@ class DirectionStatistics:
     worstJitter: float | None = None
     codec: str | None = None
     opinion: float | None = None
+    reports: int = 0
+    fractionLost: float | None = None
+    conversation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LegStatistics:
-    """What one media leg saw.  C{suite} is C{None} on a plain leg."""
+    """
+    What one media leg saw.  C{suite} is C{None} on a plain leg.
+
+    @ivar roundTrip: from us to the peer and back, the last one that RTCP showed, in milliseconds; C{None}:
+        none did.
+    @ivar worstRoundTrip: the longest.
+    """
 
     name: str
     secure: bool
     suite: str | None
     received: DirectionStatistics
     sent: DirectionStatistics
+    roundTrip: float | None = None
+    worstRoundTrip: float | None = None
 
 
 class IPacketGuard(Interface):

@@ -15,11 +15,13 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaPath
 from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.relay import MediaPort
 from skypetrunk.media.secure import SecureLeg
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import Address
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
@@ -39,6 +41,7 @@ class EitherLeg(SecureLeg):
         super().__init__(name, clock, entropy, giveBack, path)
         self._plain = PlainLeg(name, clock, entropy, lambda: None, path)
         self._plain.received, self._plain.sent = self.received, self.sent
+        self._plain.feedback, self._plain._reports = self.feedback, self._reports
         self._clear = False
 
     def openPorts(self) -> tuple[MediaPort, MediaPort]:
@@ -67,7 +70,7 @@ class EitherLeg(SecureLeg):
         """It was secure if what was agreed last is."""
         secure = not self._clear and self.suite is not None
         suite = self.suite if secure else None
-        return LegStatistics(self.name, secure, suite, self.received.snapshot(), self.sent.snapshot())
+        return legStatistics(self.name, secure, suite, self.received, self.sent, self.feedback)
 
     # What both have to know
 
@@ -82,7 +85,7 @@ class EitherLeg(SecureLeg):
 
     def _ended(self) -> None:
         super()._ended()
-        self._plain._onward = None
+        self._plain._onward = self._plain._other = None
 
     # Packets
 
@@ -98,7 +101,7 @@ class EitherLeg(SecureLeg):
     def rtcpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTCP port."""
         if self._clear:
-            self._plain._onward = self._onward
+            self._plain._onward, self._plain._other = self._onward, self._other
             self._plain.rtcpReceived(packet, address)
         else:
             super().rtcpReceived(packet, address)
@@ -116,6 +119,24 @@ class EitherLeg(SecureLeg):
             self._plain.sendRTCP(compound)
         else:
             super().sendRTCP(compound)
+
+    def _sentSSRC(self) -> int | None:
+        if not self._clear:
+            return super()._sentSSRC()
+        self._plain._other = self._other
+        return self._plain._sentSSRC()
+
+    def _sentSoFar(self, now: float) -> Sending | None:
+        if not self._clear:
+            return super()._sentSoFar(now)
+        self._plain._other = self._other
+        return self._plain._sentSoFar(now)
+
+    def _sendReport(self, compound: bytes) -> None:
+        if self._clear:
+            self._plain._sendReport(compound)
+        else:
+            super()._sendReport(compound)
 
     def _sendKeepAlive(self) -> bool:
         # In clear the PBX's packets must do: one of ours would be of another source.

@@ -121,6 +121,9 @@ class Endpoint(PlainLeg):
 
     # PlainLeg
 
+    def _sentSSRC(self) -> int | None:
+        return self._ssrc
+
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
         super().rtpReceived(packet, address)

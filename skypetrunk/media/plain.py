@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from skypetrunk.errors import LocalError, PacketRefused
 from skypetrunk.interfaces import ANY_PATH, MediaPath
 from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.reporting import Sending
 from skypetrunk.media.reports import unchanged
 from skypetrunk.media.source import SignalledSource
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
+
+_RTP_HEADER = 12
+"""Octets of a header without CSRCs and extensions, as nearly all are."""
 
 STRANGE = 10
 """Packets of a stranger that are worth a line in the log: fewer are left over from another call."""
@@ -44,6 +48,8 @@ class PlainLeg(MediaLeg):
         path: MediaPath = ANY_PATH,
     ) -> None:
         super().__init__(name, clock, entropy, giveBack)
+        # Stands for us in reports while nothing is sent.
+        self._ssrc = int.from_bytes(entropy(4), "big")
         self._rtp: SignalledSource = SignalledSource(path)
         self._rtcp = SignalledSource(path)
         self._strange = 0
@@ -71,11 +77,12 @@ class PlainLeg(MediaLeg):
         if address[0] != self._rtcp.host and not self._rtcp.allows(address[0]):
             raise PacketRefused("source")
         self.sync()
-        parseRTCP(packet)
-        if not self._rtcp.accepts(address, self._seconds()):
+        packets, now = parseRTCP(packet), self._seconds()
+        if not self._rtcp.accepts(address, now):
             raise PacketRefused("source")
+        self._heardReports(packets, now)
         if self._onward is not None:
-            self._onward.sendRTCP(packet)
+            self._onward.sendRTCP(self.feedback.crossing(packet, packets))
         self.received.rtcpPackets += 1
 
     def _stranger(self, address: Address) -> PacketRefused:
@@ -105,6 +112,25 @@ class PlainLeg(MediaLeg):
         kept = unchanged(compound, self._cname)
         if kept:
             self._transmitRTCP(kept, destination)
+            self._reportCrossed(kept)
+
+    def _sentSSRC(self) -> int | None:
+        """The other side's numbers are passed on."""
+        source = None if self._other is None else self._other.received.reception.current
+        return self._ssrc if source is None else source.ssrc
+
+    def _sentSoFar(self, now: float) -> Sending | None:
+        reception = None if self._other is None else self._other.received.reception
+        if reception is None or reception.tick is None or reception.timestamps is None:
+            return None
+        timestamp = int((now - reception.timestamps) / reception.tick)
+        sent = self.sent
+        return Sending(timestamp, sent.packets, sent.octets - _RTP_HEADER * sent.packets)
+
+    def _sendReport(self, compound: bytes) -> None:
+        destination = self._rtcp.destination
+        if destination is not None:
+            self._transmitRTCP(compound, destination)
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """There is no key here."""

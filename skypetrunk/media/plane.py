@@ -23,6 +23,7 @@ from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.ports import PortRange
 from skypetrunk.media.relay import MediaLeg, Show
+from skypetrunk.media.reporting import ReportClock, Reporter
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.settled import SettlingPoller, mediaReactor
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
@@ -40,12 +41,13 @@ class _Lease:
     @ivar port: the first of the two.
     """
 
-    __slots__ = ("_returned", "bound", "port")
+    __slots__ = ("_returned", "bound", "port", "reporter")
 
     def __init__(self, returned: Callable[[_Lease], None]) -> None:
         self._returned = returned
         self.port = 0
         self.bound: list[IListeningPort] = []
+        self.reporter: Reporter | None = None
 
     def end(self) -> None:
         """Close them and give them back."""
@@ -97,6 +99,7 @@ class MediaPlane:
         for each in (address, advertise or address):
             ip_address(each)
         self.openPorts = 0
+        self._reports = ReportClock(clock, entropy)
 
     def allocate(self, name: str, secure: bool, path: MediaPath = ANY_PATH) -> IMediaLeg:
         """
@@ -105,7 +108,9 @@ class MediaPlane:
         @raise PortsExhausted: none is left.
         """
         kind = partial(_KINDS[path.srtp] if secure else PlainLeg, path=path)
-        return self._allocate(kind, name, path.hosts[0] if path.hosts else self._host, secure)
+        leg = self._allocate(kind, name, path.hosts[0] if path.hosts else self._host, secure)
+        self._reports.add(leg)
+        return leg
 
     def endpoint(self, name: str) -> IMediaEndpoint:
         """
@@ -125,9 +130,13 @@ class MediaPlane:
         lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(host.host, port, leg))
         inner = not beyond and not ip_address(host.host).is_unspecified
         leg.bound(host.host, host.host if inner else host.advertised or host.host, lease.port)
+        lease.reporter = leg
         return leg
 
     def _returned(self, lease: _Lease) -> None:
+        reporter, lease.reporter = lease.reporter, None
+        if reporter is not None:
+            self._reports.remove(reporter)
         self._close(lease.bound)
         self._ports.release(lease.port)
 

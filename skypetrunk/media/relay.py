@@ -7,7 +7,7 @@ must see of the other side's packets is the sending leg's own work.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -19,6 +19,8 @@ from zope.interface import implementer
 
 from skypetrunk.errors import LocalError, MalformedSDP, PacketRefused
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.media.leg_reports import ReportingLeg
+from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
@@ -142,7 +144,7 @@ class Tapped:
 
 
 @implementer(IMediaLeg)
-class MediaLeg(ABC):
+class MediaLeg(ReportingLeg):
     """
     What plain and secure legs have in common.
 
@@ -183,7 +185,7 @@ class MediaLeg(ABC):
         self.heardBy: Lent | None = None
         self.sentBy: Lent | None = None
         # Short-lived and random: says nothing of us or of the other side (RFC 7022).
-        self._cname = entropy(12).hex().encode("ascii")
+        self._beginReports(entropy(12).hex().encode("ascii"))
 
     def openPorts(self) -> tuple[MediaPort, MediaPort]:
         """New ports, not yet bound: one that the reactor closes cannot be bound again at once."""
@@ -303,9 +305,7 @@ class MediaLeg(ABC):
     def statistics(self) -> LegStatistics:
         """Counters so far."""
         self.sync()
-        return LegStatistics(
-            self.name, self.secure, self.suite, self.received.snapshot(), self.sent.snapshot()
-        )
+        return legStatistics(self.name, self.secure, self.suite, self.received, self.sent, self.feedback)
 
     def release(self) -> LegStatistics:
         """Close both ports, give them back; the final counters."""

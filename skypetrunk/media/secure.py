@@ -16,6 +16,7 @@ from skypetrunk.interfaces import ANY_PATH, MediaPath
 from skypetrunk.media.inbound import Context, Inbound
 from skypetrunk.media.keepalive import KeepAlive
 from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.reporting import Sending
 from skypetrunk.media.source import AuthenticatedSource
 from skypetrunk.media.srtp import ownUnprotector, protector, unprotector
 from skypetrunk.media.stream import OutboundStream
@@ -190,10 +191,11 @@ class SecureLeg(MediaLeg):
         context.tookReport(int.from_bytes(plain[4:8], "big"))
         if context is self._context:
             self._rtcp.authenticated(address, now)
+        packets = parseRTCP(plain)
+        self._heardReports(packets, now)
+        plain = self.feedback.crossing(plain, packets)
         if self._stream is not None:
             plain = self._stream.reportsToSource(plain)
-        else:
-            parseRTCP(plain)
         if plain and self._onward is not None:
             self._onward.sendRTCP(plain)
 
@@ -223,6 +225,22 @@ class SecureLeg(MediaLeg):
         protected = self._stream.rtcp(compound)
         if protected:
             self._transmitRTCP(protected, destination)
+            self._reportCrossed(compound)
+
+    def _sentSSRC(self) -> int | None:
+        return None if self._stream is None else self._stream.ssrc
+
+    def _sentSoFar(self, now: float) -> Sending | None:
+        stream = self._stream
+        tick = None if self._other is None else self._other.received.reception.tick
+        if stream is None or tick is None:
+            return None
+        return Sending(stream.timestampAt(now, tick), stream.packets, stream.octets)
+
+    def _sendReport(self, compound: bytes) -> None:
+        destination = self._rtcp.destination
+        if destination is not None and self._stream is not None:
+            self._transmitRTCP(self._stream.report(compound), destination)
 
     @property
     def usualSource(self) -> Address | None:

@@ -111,6 +111,11 @@ class _Source:
         while self.holes and self.holes[0][1] < before:
             self.bursts.add(*self.holes.pop(0))
 
+    @property
+    def extended(self) -> int:
+        """The highest sequence number, with the wraps since the first packet above it (RFC 3550 A.3)."""
+        return (self.highest - self.expected + 1 & 0xFFFF) + self.expected - 1
+
     def allBursts(self) -> Bursts:
         """As if nothing came any more."""
         found = Bursts() if self.bursts is None else self.bursts.copy()
@@ -265,6 +270,22 @@ class Reception:
         for source in self._sources.values():
             found.include(source.allBursts())
         return found
+
+    @property
+    def current(self) -> _Source | None:
+        """The source heard last."""
+        return self._current
+
+    @property
+    def tick(self) -> float | None:
+        """Of its audio: seconds of a time stamp's unit; C{None} without any."""
+        source = self._current
+        return None if source is None else self.ticks.get(source.payloadType)
+
+    @property
+    def timestamps(self) -> float | None:
+        """When its time stamps were 0, in seconds; C{None} without audio."""
+        return None if self._current is None else self._current.transit
 
     @property
     def codec(self) -> str | None:

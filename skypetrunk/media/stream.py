@@ -158,6 +158,19 @@ class OutboundStream:
             )
         )
 
+    def report(self, compound: bytes) -> bytes:
+        """A compound of our own, about this stream and what comes back, protected."""
+        return self._guard.rtcp(compound)
+
+    def timestampAt(self, now: float, tick: float) -> int:
+        """
+        The RTP time stamp of the time C{now}.
+
+        @param tick: seconds of its unit.
+        """
+        passed = 0.0 if self._time is None else now - self._time
+        return self._timestamp + int(passed / tick) & 0xFFFFFFFF
+
     def reportsToSource(self, compound: bytes) -> bytes:
         """
         A compound of the receiver, its reports on this stream in the numbers of the source.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -102,8 +102,33 @@ def legLine(leg: Mapping[str, Any]) -> str:
     proof = f"{leg['suite']}: {received['authenticated']} authenticated, " if leg["secure"] else "plain RTP: "
     return (
         f"{leg['name']}: {proof}{received['packets']} packets received, {_order(received)}{refused};"
-        f" {sent['packets']} sent; RTCP {received['rtcpPackets']} received, {sent['rtcpPackets']} sent"
+        f" {sent['packets']} sent{_reported(sent)};"
+        f" RTCP {received['rtcpPackets']} received, {sent['rtcpPackets']} sent{_trip(leg)}"
     )
+
+
+def _reported(sent: Mapping[str, Any]) -> str:
+    """What the receiver says of it."""
+    if not sent["reports"]:
+        return ""
+    parts = [f"{sent['lost']} lost"]
+    if sent["jitter"] is not None:
+        parts.append(f"jitter {sent['jitter']:.1f} ms, {sent['worstJitter']:.1f} at worst")
+    parts += _opinions(sent)
+    return f", as the receiver says: {', '.join(parts)}"
+
+
+def _trip(leg: Mapping[str, Any]) -> str:
+    if leg["roundTrip"] is None:
+        return ""
+    return f"; round trip {leg['roundTrip']:.0f} ms, {leg['worstRoundTrip']:.0f} at worst"
+
+
+def _opinions(direction: Mapping[str, Any]) -> Iterator[str]:
+    if direction["opinion"] is not None:
+        talking = direction["conversation"]
+        beside = "" if talking is None else f", {talking:.2f} with delay"
+        yield f"MOS {direction['opinion']:.2f} ({direction['codec']}{beside})"
 
 
 def _order(received: Mapping[str, Any]) -> str:
@@ -123,8 +148,7 @@ def _order(received: Mapping[str, Any]) -> str:
         parts.append(f"roll-over counter lost {received['resumptions']} times")
     if received["jitter"] is not None:
         parts.append(f"jitter {received['jitter']:.1f} ms, {received['worstJitter']:.1f} at worst")
-    if received["opinion"] is not None:
-        parts.append(f"MOS {received['opinion']:.2f} ({received['codec']})")
+    parts += _opinions(received)
     return ", ".join(parts)
 
 

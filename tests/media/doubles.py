@@ -219,7 +219,9 @@ class Call:
         ready: bool = True,
         taps: Callable[[str], tuple[Show, Show] | None] | None = None,
         path: MediaPath = ANY_PATH,
+        reports: bool = False,
     ) -> None:
+        """@param reports: whether we make some where none cross."""
         self.clock = Clock()
         self.clock.advance(1000)
         self.network = MemoryNetwork()
@@ -228,6 +230,8 @@ class Call:
         assert isinstance(plain, PlainLeg) and isinstance(secure, SecureLeg)
         self.plain, self.secure = plain, secure
         self.plane.join(plain, secure, "call")
+        for leg in () if reports else (plain, secure):
+            self.plane._reports.remove(leg)
         self.peer = SecurePeer(key(2), key(1), suite)
         self.suite = suite
         if ready:

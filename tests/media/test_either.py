@@ -12,7 +12,8 @@ from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.plane import MediaPlane
 from skypetrunk.media.secure import SecureLeg
-from skypetrunk.wire.rtp import parseRTP
+from skypetrunk.wire.reports import ReportBlock, writeReport
+from skypetrunk.wire.rtp import SDES, SR, RTCPPacket, parseRTCP, parseRTP
 from tests.media.doubles import CARRIER, PBX, STRANGER, SUITE, MemoryNetwork, SecurePeer, entropy, key, rtp
 
 REPORT = bytes.fromhex("80c9000100000001")
@@ -101,6 +102,24 @@ class EitherLegTests(SynchronousTestCase):
         statistics = self.leg.statistics()
         self.assertEqual((statistics.secure, statistics.suite), (True, SUITE))
         self.assertEqual(statistics.received.authenticated, 1)
+
+    def test_reports(self) -> None:
+        """In clear the reports that we make are, too, in the PBX's own numbers; the peer's are read."""
+        self.clear()
+        found: list[RTCPPacket] = []
+        for number in range(1200):
+            self.clock.advance(0.02)
+            self.network.deliver(self.pbx.address.port, rtp(number), PBX)
+            for each in self.network.take():
+                if each.port == self.leg.address.rtcpPort:
+                    found += parseRTCP(each.data)
+        kinds = {(packet.packetType, packet.ssrc) for packet in found}
+        self.assertEqual(kinds, {(SR, 0x11111111), (SDES, 0x11111111)})
+        block = ReportBlock(0x11111111, 0, 7, 0, 0, 0, 0)
+        compound = writeReport(5, None, (block,), b"carrier")
+        self.network.deliver(self.leg.address.rtcpPort, compound, (CARRIER[0], CARRIER[1] + 1))
+        sent = self.leg.statistics().sent
+        self.assertEqual((sent.reports, sent.lost), (1, 7))
 
     def test_clear(self) -> None:
         """Without, RTP goes both ways as it is, and only the signalled host is heard."""

@@ -33,6 +33,8 @@ class EndpointCase(SynchronousTestCase):
         leg, end = self.plane.allocate("call/attendant", False), self.plane.endpoint("attendant")
         assert isinstance(leg, PlainLeg) and isinstance(end, Endpoint)
         self.leg, self.end = leg, end
+        # Its timer is none of the endpoint's.
+        self.plane._reports.remove(leg)
         self.heard: list[AudioPacket] = []
         self.keys: list[str] = []
         self.failures: list[bool] = []

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.media.opinion import burstRatio, impairment, opinion, score
+from skypetrunk.media.opinion import burstRatio, delayImpairment, impairment, opinion, score
 
 
 class OpinionTests(SynchronousTestCase):
@@ -47,6 +47,21 @@ class OpinionTests(SynchronousTestCase):
         self.assertAlmostEqual(impairment("PCMA", 0.02, 2.0) or 0, 95 * 2 / (1 + 25.1))
         self.assertEqual(score("PCMA", 95, 5, 5), score("PCMA", 95, 5))
         self.assertEqual(score("PCMA", 95, 5, 1), round(opinion(93.2 - 95 * 5 / (5 / 4.75 + 25.1)), 2))
+
+    def test_delay(self) -> None:
+        """
+        Id beside the approximation by Cole and Rosenbluth (2001), 0.024 d + 0.11 (d - 177.3), the latter
+        above 177.3 ms; nothing without delay, and ever more.
+        """
+        self.assertEqual(delayImpairment(0.0), 0.0)
+        for ms in range(0, 320, 20):
+            approximation = 0.024 * ms + max(0.0, 0.11 * (ms - 177.3))
+            self.assertLess(abs(delayImpairment(ms / 1000) - approximation), 0.8, ms)  # it has an edge
+        damages = [delayImpairment(ms / 1000) for ms in range(0, 2000, 10)]
+        self.assertEqual(damages, sorted(damages))
+        self.assertEqual(score("PCMA", 100, 0, 0, 0.0), round(opinion(93.2 - delayImpairment(0.04)), 2))
+        self.assertEqual(score("PCMA", 100, 0, 0, 0.5), round(opinion(93.2 - delayImpairment(0.29)), 2))
+        self.assertIsNone(score("opus", 100, 0, 0, 0.5))
 
     def test_score(self) -> None:
         """A clean stream, one with loss, none, and a codec that has no figures."""

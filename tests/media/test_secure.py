@@ -469,10 +469,11 @@ class FirstPacketTests(SynchronousTestCase):
             ("remote", "address", "local"),
         ):
             self.setUp()
+            before = self.call.clock.getDelayedCalls()
             for step in order[:2]:
                 steps[step](self.leg)
             self.assertEqual(self.sequences(), [])
-            self.assertEqual(self.call.clock.getDelayedCalls(), [])
+            self.assertEqual(self.call.clock.getDelayedCalls(), before)
             steps[order[2]](self.leg)
             self.assertEqual(len(self.sequences()), 3)
 

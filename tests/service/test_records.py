@@ -126,3 +126,24 @@ class CallBookTests(SynchronousTestCase):
             " roll-over counter lost 1 times, jitter 1.2 ms, 20.0 at worst, MOS 3.50 (PCMA);",
             evidence(replace(PLAIN, received=received)),
         )
+
+    def test_receiver(self) -> None:
+        """What the peer reports, and how far away it is, where it reports anything."""
+        sent = DirectionStatistics(
+            packets=100,
+            reports=3,
+            lost=4,
+            jitter=2.0,
+            worstJitter=9.5,
+            codec="PCMA",
+            opinion=4.0,
+            conversation=3.9,
+        )
+        line = evidence(replace(PLAIN, sent=sent, roundTrip=30.4, worstRoundTrip=95.0))
+        self.assertTrue(
+            line.endswith(
+                "; 100 sent, as the receiver says: 4 lost, jitter 2.0 ms, 9.5 at worst, MOS 4.00 (PCMA, 3.90"
+                " with delay); RTCP 0 received, 0 sent; round trip 30 ms, 95 at worst"
+            ),
+            line,
+        )
