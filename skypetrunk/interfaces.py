@@ -527,6 +527,7 @@ class LegStatistics:
     @ivar roundTrip: from us to the peer and back, the last one that RTCP showed, in milliseconds; C{None}:
         none did.
     @ivar worstRoundTrip: the longest.
+    @ivar packetTime: milliseconds of sound that the peer wants in a packet; C{None} if it does not say.
     """
 
     name: str
@@ -536,6 +537,7 @@ class LegStatistics:
     sent: DirectionStatistics
     roundTrip: float | None = None
     worstRoundTrip: float | None = None
+    packetTime: int | None = None
 
 
 class IPacketGuard(Interface):
@@ -576,6 +578,9 @@ class IMediaLeg(Interface):
         @param ours: each with what C{a=rtpmap} says of it, C{"opus/48000/2"}; empty without one.
         @param theirs: the same of the peer's description.
         """
+
+    def setPacketTime(milliseconds: int | None) -> None:
+        """What the peer wants in a packet, for the statistics; C{None} if it does not say."""
 
     def setLocalKey(suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
 from skypetrunk.wire.address import literal
-from skypetrunk.wire.codec import COMPANIONS, STATIC, encodingOf, isPayloadType, nameOf
+from skypetrunk.wire.codec import COMPANIONS, STATIC, clockRate, encodingOf, isPayloadType, nameOf
 from skypetrunk.wire.sdp import MediaDescription, parseSDP
 
 _CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
@@ -77,6 +77,30 @@ def streamOf(line: MediaDescription) -> AudioStream:
     return AudioStream(formats, tuple(attributes), direction)
 
 
+def allowed(stream: AudioStream, names: Sequence[str]) -> AudioStream:
+    """
+    What may cross of C{stream}: codecs of C{names}, in that order, and events and comfort noise with the
+    clock rate of one of them.
+
+    @param names: of codecs, in any case; empty: all may.
+    @raise MalformedSDP: there is none of them (488, and 305 in Warning).
+    """
+    if not names and stream.formats:
+        return stream
+    order = [name.lower() for name in names]
+    codecs = stream.codecs
+    ranks = {n: order.index(nameOf(codec)) for n, codec in codecs.items() if nameOf(codec) in order}
+    clocks = {clockRate(codecs[number]) for number in ranks}
+    if not ranks:
+        seen = ", ".join(nameOf(codec) for codec in codecs.values() if nameOf(codec) not in COMPANIONS)
+        raise MalformedSDP(
+            f"wanted {', '.join(names) or 'a codec'}, offered is {seen or 'no codec'}", warning=305
+        )
+    kept = sorted(ranks, key=lambda number: ranks[number])
+    kept += [n for n, codec in codecs.items() if nameOf(codec) in COMPANIONS and clockRate(codec) in clocks]
+    return renumbered(stream, {number: number for number in kept})
+
+
 def completed(stream: AudioStream, other: AudioStream) -> AudioStream:
     """C{stream}; what it says nothing of means what C{other} says: some leave that out of answers."""
     maps = stream.rtpmaps
@@ -112,20 +136,20 @@ def matched(stream: AudioStream, offer: AudioStream) -> dict[str, str]:
                 left = [n for n in left if offer.fmtps.get(n) == stream.fmtps.get(number)]
             if left:
                 found[number] = left[0]
-    return found
+    return {number: found[number] for number in codecs if number in found}
 
 
 def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
     """
-    C{stream} with other payload types, and without those that have none in C{numbers}.  Redundant audio
-    (RFC 2198) holds numbers within its packets, and is left out if any changes.
+    C{stream} with the payload types that C{numbers} gives to its own, in that order, and no others.
+    Redundant audio (RFC 2198) holds numbers within its packets, and is left out if any changes.
     """
     codecs = stream.codecs
     changed = any(number != to for number, to in numbers.items())
     kept = {
-        number: numbers[number]
-        for number in stream.formats
-        if number in numbers and not (changed and nameOf(codecs[number]) == "red")
+        number: to
+        for number, to in numbers.items()
+        if number in codecs and not (changed and nameOf(codecs[number]) == "red")
     }
     attributes = []
     for name, value in stream.attributes:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
-from skypetrunk.core.answers import refusalHeaders
+from skypetrunk.core.answers import Answer, refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
@@ -26,8 +26,8 @@ from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.core.transferable import Transferable
-from skypetrunk.core.warning import warningCodes, warningOf
-from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
+from skypetrunk.core.warning import warningCodes, warningOf, warningsAcross
+from skypetrunk.errors import CallRefused, MalformedSDP, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
@@ -134,7 +134,7 @@ class Bridge(Transferable):
         media = self._plane.allocate(name, side.secure, path)
         keys = None if side.srtp == OFF else side.keyAgreement(self._entropy)
         optional = side.srtp == OPPORTUNISTIC
-        session = Session(media, keys, self._entropy, side.offerAttributes, optional, form)
+        session = Session(media, keys, self._entropy, side.offerAttributes, optional, form, side.codecs)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.
         self._legs[leg] = (side,) if forwarder is None else (side, forwarder)
@@ -164,7 +164,13 @@ class Bridge(Transferable):
         if exchange is None or self._ended:
             return
         try:
+            exchange.check(side)
             far = self._makeLeg(side, way.forwarder, form=form)
+        except MalformedSDP as error:
+            # Before anything is taken for it: another destination may have other codecs.
+            verdict = Verdict(Answer(488, warningsAcross([error.warning])), "trunk", f"{side.name}: {error}")
+            self._destinations.next(verdict, self._place, self._giveUp)
+            return
         except PortsExhausted as error:
             self._giveUp(unusable(str(error)))
             return

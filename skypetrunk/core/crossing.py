@@ -19,6 +19,7 @@ from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
+from skypetrunk.core.packet_time import difference
 from skypetrunk.core.session import description
 from skypetrunk.core.sides import PBXSide
 from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
@@ -46,6 +47,7 @@ class Crossing:
         self._answeredAt: float | None = None
         self._ended = False
         self.silent: tuple[str, ...] = ()
+        self._packetTimes = ""
 
     @property
     def standing(self) -> bool:
@@ -110,6 +112,7 @@ class Crossing:
             return
         try:
             exchange.receiveOffer()
+            exchange.check(other.side)
         except RemoteError as error:
             exchange.asking.warn("the new offer", error)
             exchange.refuse(error.status or 488, warningOf(error))
@@ -213,9 +216,24 @@ class Crossing:
             exchange.asking.refresh.renew(exchange.renewal)
         if exchange.answeringRenewal is not None and exchange.answering is not None:
             exchange.answering.refresh.renew(exchange.answeringRenewal)
+        self._comparePacketTimes()
         if self._answeredAt is None:
             self._answeredAt = self._workshop.clock.seconds()
             self._answered()
+
+    def _comparePacketTimes(self) -> None:
+        """Each side sends as it likes; where they like different things, that is told, once."""
+        streams = [leg.session.heard for leg in self.legs]
+        if len(streams) == 2 and streams[0] is not None and streams[1] is not None:
+            said, self._packetTimes = self._packetTimes, difference(streams[0], streams[1])
+            if self._packetTimes not in ("", said):
+                sides = " and ".join(leg.side.name for leg in self.legs)
+                self._log.info(
+                    "{call}: {sides}: {difference}; they cross as they are sent",
+                    call=self.legs[0].call,
+                    sides=sides,
+                    difference=self._packetTimes,
+                )
 
     def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
         """The ACK of the asking side; after a late offer it holds the answer for the other (RFC 3264)."""
@@ -233,6 +251,7 @@ class Crossing:
             self._hangUp()
             return
         answering.acknowledge(exchange.success, body)
+        self._comparePacketTimes()
         answering.refresh.proceed()
 
     def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from skypetrunk.core.audio_stream import AudioStream, alike, within
+from skypetrunk.core.audio_stream import AudioStream, alike, allowed, within
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.session import description
 from skypetrunk.core.session_refresh import Renewal
+from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateServer
 from skypetrunk.errors import RemoteError
 from skypetrunk.wire.message import Header, Request, Response
@@ -54,6 +55,15 @@ class Exchange:
         self.late = not body
         if body:
             self._offer = self.asking.session.offerReceived(body)
+
+    def check(self, side: Side) -> None:
+        """
+        May C{side} have the offer?
+
+        @raise MalformedSDP: none of its codecs.
+        """
+        if self._offer is not None:
+            allowed(self._offer, side.codecs)
 
     def sendTo(self, answering: Leg) -> bytes:
         """C{answering} is to send the INVITE on; what was answered by another one counts no more."""

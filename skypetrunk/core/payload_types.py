@@ -36,7 +36,7 @@ class PayloadTypes:
             if number not in found:
                 found[number] = self._unused({*found.values(), *codecs})
         means.update((to, codecs[number]) for number, to in found.items())
-        return found
+        return {number: found[number] for number in codecs}
 
     def answered(self, stream: AudioStream) -> None:
         """C{stream} is our answer: its numbers are those of the peer's offer."""

@@ -14,6 +14,7 @@ from skypetrunk.core.audio_stream import (
     RECEIVES,
     SENDS,
     AudioStream,
+    allowed,
     common,
     completed,
     limited,
@@ -22,6 +23,7 @@ from skypetrunk.core.audio_stream import (
     streamOf,
 )
 from skypetrunk.core.keys import KeyUses, troubles
+from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.core.protection import Form, Protection, carriesKeys
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
@@ -77,9 +79,11 @@ class Session:
         asked: Sequence[tuple[str, str | None]] = (),
         optional: bool = False,
         form: Form | None = None,
+        codecs: Sequence[str] = (),
     ) -> None:
         """
         @param asked: attributes of the audio stream in our offers that have keys, beside those that make it.
+        @param codecs: names of those that the peer may have, in order of preference; empty: any.
         @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
         @param optional: it may be plain RTP all the same.
         @param form: of the first offer.
@@ -89,6 +93,7 @@ class Session:
         self._types = PayloadTypes()
         self.protection = Protection(keys, optional, form)
         self._asked = tuple(asked)
+        self._codecs = tuple(codecs)
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
         self._version = 0
         self._written: SessionDescription | None = None
@@ -126,8 +131,11 @@ class Session:
         """
         Our offer of C{stream}: one audio line, every line the session once had beside it with port 0.
 
+        @raise MalformedSDP: the peer may have none of its codecs; nothing has changed.
+
         @param freshKey: with a new key of ours, where the media is SRTP.
         """
+        stream = allowed(stream, self._codecs)
         stream = renumbered(stream, self._types.offered(stream))
         keys = self.protection.offer(freshKey)
         protocol = self.protection.form.protocol
@@ -188,7 +196,7 @@ class Session:
         self._offer = offer
         self._audio = index
         self._slots = tuple(_Slot(line.kind, line.protocol, line.formats) for line in offer.media)
-        return streamOf(offer.media[index])
+        return allowed(streamOf(offer.media[index]), self._codecs)
 
     def _choose(self, offer: SessionDescription) -> int:
         """The first line of those that can be taken; the one in use before all others."""
@@ -203,6 +211,7 @@ class Session:
             try:
                 remoteOf(line, self.media.address.host)
                 self.protection.take(offer, index)
+                allowed(streamOf(line), self._codecs)
             except (KeyAgreementFailed, MalformedSDP) as failure:
                 trouble = trouble or failure
                 continue
@@ -222,7 +231,7 @@ class Session:
         line = offer.media[self._audio]
         keys, pair = self.protection.take(offer, self._audio)
         offered = streamOf(line)
-        stream = common(stream, offered)
+        stream = common(stream, allowed(offered, self._codecs))
         direction = limited(stream.direction, offered.direction)
         self._settle(line, pair, direction in SENDS, stream)
         self._types.answered(stream)
@@ -317,6 +326,7 @@ class Session:
         self.media.setRemote(remoteOf(line, self.media.address.host))
         theirs = streamOf(line)
         self.media.setPayloadTypes(_encodings(completed(ours, theirs)), _encodings(completed(theirs, ours)))
+        self.media.setPacketTime(wish(theirs))
         self.media.setSending(sending)
         self.protection.settled(pair, line.protocol)
         if pair is not None:

@@ -20,7 +20,7 @@ from skypetrunk.core.session_timer import RETRY_SECONDS, SessionTimer
 from skypetrunk.core.sides import Side
 from skypetrunk.core.timers import glareDelay
 from skypetrunk.core.update import UpdateClient
-from skypetrunk.errors import RemoteError
+from skypetrunk.errors import MalformedSDP, RemoteError
 from skypetrunk.wire.message import Response
 
 GLARES = 5
@@ -168,9 +168,15 @@ class SessionRefresh:
                 self.sessionRefreshDue()
             return
         self._wanted = False
-        self._sent, self._waiting = self._waiting, None
-        self.active = True
-        self._leg.reinvite(self._leg.session.makeOffer(self._sent.stream, self._sent.freshKey))
+        wanted, self._waiting = self._waiting, None
+        try:
+            offer = self._leg.session.makeOffer(wanted.stream, wanted.freshKey)
+        except MalformedSDP:
+            # The peer may have none of its codecs, as after a refusal.
+            wanted.done(None)
+            return
+        self._sent, self.active = wanted, True
+        self._leg.reinvite(offer)
 
     def _again(self) -> None:
         self._later = None

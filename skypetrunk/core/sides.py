@@ -113,6 +113,7 @@ class Side:
     @ivar offerAttributes: what the audio stream of our offers to it carries beside its own.
     @ivar silence: seconds without a packet from it that end a call, if it has to send; 0 for none.
     @ivar mediaPath: how media travels between it and us.
+    @ivar codecs: names of those that it is offered and that are taken of its offers, in order; empty: any.
     @ivar servers: where it has several; else C{finder} leads to it.
     @ivar mikey: keys are agreed with it by MIKEY; C{None}: by SDES.
     """
@@ -138,6 +139,7 @@ class Side:
     offerAttributes: Sequence[tuple[str, str | None]] = ()
     silence = 0.0
     mediaPath = ANY_PATH
+    codecs: Sequence[str] = ()
     servers: Servers | None = None
     mikey: MIKEYPeer | None = None
 

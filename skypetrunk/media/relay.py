@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -178,6 +179,7 @@ class MediaLeg(ReportingLeg):
         self._onward: Onward | None = None
         self._show: Show | None = None
         self._numbers = NOTHING
+        self._packetTime: int | None = None
         self._sending = True
         self._released = False
         self._failed = False
@@ -302,10 +304,15 @@ class MediaLeg(ReportingLeg):
         if self._other is not None and self._other._other is self:
             self._other._arrange()
 
+    def setPacketTime(self, milliseconds: int | None) -> None:
+        """What the peer wants in a packet."""
+        self._packetTime = milliseconds
+
     def statistics(self) -> LegStatistics:
         """Counters so far."""
         self.sync()
-        return legStatistics(self.name, self.secure, self.suite, self.received, self.sent, self.feedback)
+        counted = legStatistics(self.name, self.secure, self.suite, self.received, self.sent, self.feedback)
+        return replace(counted, packetTime=self._packetTime)
 
     def release(self) -> LegStatistics:
         """Close both ports, give them back; the final counters."""

@@ -20,6 +20,7 @@ from skypetrunk.core.session_timer import INTERVAL, LEAST
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import ICarrierProfile
 from skypetrunk.profiles.tables import Problems, Table, didYouMean, problem, readTOML
+from skypetrunk.wire.codec import CODECS, COMPANIONS
 from skypetrunk.wire.grammar import Parameters, isToken
 from skypetrunk.wire.sdes import SUITES
 
@@ -58,6 +59,7 @@ class CarrierProfile:
     @ivar srtp: of L{skypetrunk.core.protection.MODES}.
     @ivar targetNames: host names that prove the carrier too, or C{*.} and the domain of some, lower case.
     @ivar naptr: the carrier's NAPTR records are asked for (RFC 3263 section 4.1).
+    @ivar codecs: names of those that may cross, in order of preference; empty: any.
     @ivar connectTimeout: seconds of TCP until the next server is tried.
     @ivar handshakeTimeout: seconds of TLS until the next server is tried.
     @ivar inviteTimeout: seconds without any answer to INVITE until the next server is tried.
@@ -81,6 +83,7 @@ class CarrierProfile:
     sessionExpires: int
     leastExpires: int
     suites: tuple[str, ...]
+    codecs: tuple[str, ...]
     keys: str
     srtp: str
     calledFrom: str
@@ -151,6 +154,7 @@ def readProfile(path: Path, shown: str | None = None) -> CarrierProfile:
         sessionExpires=table.integer("session_expires", LEAST, 86400, INTERVAL),
         leastExpires=table.integer("min_se", LEAST, 86400, LEAST),
         suites=readSuites(table, DEFAULT_SUITES),
+        codecs=readCodecs(table, ()),
         keys=table.choice("keys", PROTOCOLS, SDES_KEYS),
         srtp=table.choice("srtp", MODES, REQUIRED),
         calledFrom=table.choice("called_from", ("request-uri", "to", "p-called-party-id"), "request-uri"),
@@ -265,4 +269,31 @@ def readSuites(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-__all__ = ["DEFAULT_SUITES", "CarrierProfile", "loadProfile", "profileNames", "readProfile", "readSuites"]
+def readCodecs(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The key C{codecs} of a table: names of codecs in order of preference, as they are registered."""
+    example = 'codecs = ["PCMA", "PCMU"]'
+    names = table.texts("codecs", example)
+    if names is None:
+        return default
+    if not names:
+        table.wrong("codecs", "is empty", f"{example}, or no such key: then every codec may cross")
+    known = {name.lower(): name for name in CODECS}
+    for name in names:
+        if name.lower() in COMPANIONS:
+            table.wrong("codecs", f'"{name}" is no codec', "nothing: it goes with every codec")
+        elif name.lower() not in known:
+            table.wrong("codecs", f'"{name}" is not known', didYouMean(name, CODECS))
+    if len({name.lower() for name in names}) < len(names):
+        table.wrong("codecs", "names a codec twice", "each once")
+    return tuple(known.get(name.lower(), name) for name in names)
+
+
+__all__ = [
+    "DEFAULT_SUITES",
+    "CarrierProfile",
+    "loadProfile",
+    "profileNames",
+    "readCodecs",
+    "readProfile",
+    "readSuites",
+]

@@ -89,6 +89,7 @@ class TrunkMedia:
     Media towards a carrier.
 
     @ivar suites: SRTP suites in order of preference.
+    @ivar codecs: names of those allowed, in order of preference; empty: any.
     @ivar keys: of L{skypetrunk.core.mikey.PROTOCOLS}.
     @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
     @ivar path: how it travels, and what of SRTP there is.
@@ -100,6 +101,7 @@ class TrunkMedia:
     silence: int = 0
     keys: str = SDES_KEYS
     mikeyKey: Secret | None = None
+    codecs: tuple[str, ...] = ()
 
 
 @frozen

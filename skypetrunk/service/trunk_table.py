@@ -11,7 +11,7 @@ from skypetrunk.core.sides import REFUSE, TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.net.locate import FAMILIES
-from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile, readSuites
+from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readCodecs, readProfile, readSuites
 from skypetrunk.profiles.tables import Table, didYouMean
 from skypetrunk.service.addresses import isHostName, readHosts, readName, splitHostPort
 from skypetrunk.service.inbound_table import readInbound
@@ -72,6 +72,7 @@ def readTrunk(
         media=TrunkMedia(
             suites=readSuites(media, kept.suites),
             silence=media.integer("silence", 0, 86400, 0),
+            codecs=readCodecs(media, kept.codecs),
             path=MediaPath(
                 hosts=readHosts(media, "address", "advertise"),
                 symmetric=media.boolean("symmetric_rtp", kept.symmetricRTP),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["COMPANIONS", "EVENTS", "STATIC", "clockRate", "encodingOf", "isPayloadType", "nameOf"]
+__all__ = ["CODECS", "COMPANIONS", "EVENTS", "STATIC", "clockRate", "encodingOf", "isPayloadType", "nameOf"]
 
 STATIC: Mapping[int, str] = {
     0: "pcmu/8000",
@@ -29,6 +29,33 @@ STATIC: Mapping[int, str] = {
     18: "g729/8000",
 }
 """Payload types that mean something without C{a=rtpmap} (RFC 3551 section 6)."""
+
+CODECS = (
+    "PCMA",
+    "PCMU",
+    "G722",
+    "G729",
+    "opus",
+    "AMR",
+    "AMR-WB",
+    "EVS",
+    "CLEARMODE",
+    "G719",
+    "G7221",
+    "G723",
+    "G726-16",
+    "G726-24",
+    "G726-32",
+    "G726-40",
+    "G728",
+    "GSM",
+    "GSM-EFR",
+    "iLBC",
+    "L16",
+    "SILK",
+    "speex",
+)
+"""Names that telephones and carriers use, as registered."""
 
 EVENTS = "telephone-event"
 COMPANIONS = (EVENTS, "cn")

@@ -84,6 +84,10 @@ class RecordingMediaLeg:
         self.events.append(("payload types", frozenset({**theirs, **ours})))
         self.events.append(("numbers", (tuple(ours.items()), tuple(theirs.items()))))
 
+    def setPacketTime(self, milliseconds: int | None) -> None:
+        """Record it."""
+        self.events.append(("packet time", milliseconds))
+
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """Record it."""
         self.events.append(("local", suite, key, *([] if ssrc is None else [ssrc])))

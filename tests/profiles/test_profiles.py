@@ -166,6 +166,11 @@ class ReadTests(SynchronousTestCase):
             self.read('title = "T"').suites, ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
         )
 
+    def test_codecs(self) -> None:
+        """Names in any case, as they are registered; without a word any codec may cross."""
+        self.assertEqual(self.read('title = "T"\ncodecs = ["pcma", "OPUS"]').codecs, ("PCMA", "opus"))
+        self.assertEqual(self.read('title = "T"').codecs, ())
+
     def test_failover(self) -> None:
         """How long a server has, and what sends a call to the next."""
         profile = self.read('title = "T"')

@@ -95,6 +95,8 @@ class SchemaTests(SynchronousTestCase):
                 values += [low, high, low - 1, high + 1]
             if key == "suites":
                 values += [[each] for each in schema["items"]["enum"]] + [["AES_CM_128_HMAC_SHA1_80"] * 2]
+            if key == "codecs":
+                values += [[each] for each in schema["items"]["enum"]] + [["PCMA"] * 2, ["cn"]]
             if key == "failover":
                 values += [[each] for each in (407, 408, 409, 480, 499, 500, 599, 600)]
             for value in values:

@@ -304,6 +304,7 @@ class AcceptedTests(ConfigurationTestCase):
         (trunk,) = configuration.trunks
         self.assertEqual(trunk.media.path.srtp, "required")
         self.assertEqual(trunk.media.suites, loadProfile("generic").suites)
+        self.assertEqual(trunk.media.codecs, ())
         self.assertEqual(trunk.tls, TLSConfiguration(None, (), None, None, None))
         self.assertEqual(trunk.limits, Limits(None))
         (pbx,) = configuration.pbxes
@@ -577,6 +578,21 @@ class ProblemTests(ConfigurationTestCase):
             '"AES_CM_128_HMAC_SHA1_32", ',
             "trunk.skype.media.suites: names a suite twice; would be right: each once",
         )
+        for codecs, problem in (
+            ('["PMCA"]', '"PMCA" is not known; did you mean "PCMA"?'),
+            ('["PCMA", "pcma"]', "names a codec twice; would be right: each once"),
+            ('["CN"]', '"CN" is no codec; would be right: nothing: it goes with every codec'),
+            (
+                "[]",
+                'is empty; would be right: codecs = ["PCMA", "PCMU"], '
+                "or no such key: then every codec may cross",
+            ),
+        ):
+            self.assertProblem(
+                'srtp = "required"',
+                f'srtp = "required"\ncodecs = {codecs}',
+                f"trunk.skype.media.codecs: {problem}",
+            )
         self.assertProblem(
             "calls = 30", "calls = 0", "trunk.skype.limits.calls: is 0; would be right: 1 to 100000"
         )
