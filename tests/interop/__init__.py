@@ -11,6 +11,7 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
  - C{test_redirection}, C{test_transfer}: 3xx; REFER and Replaces
  - C{test_pbxes}, C{test_carriers}: habits of known PBXes and carriers, with their media
 
+ - C{test_long_life}: what a PBX does to its stream, as rtpengine and ffmpeg hear it
  - C{test_mikey}: our messages read by others, and theirs by us
  - C{test_certificates}: each kind of bad server, carriers that ask for a certificate
  - C{test_middle}: who stands between trunk and carrier: slow, broken, hostile

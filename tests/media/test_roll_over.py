@@ -122,6 +122,19 @@ class ResetTests(RollOverCase):
         self.replay()
         self.assertEqual(self.play(range(160, 200)), list(range(160, 200)))
         self.assertEqual(self.resumptions, 2)
+        # Beyond what the second one had reached, and not what the first one had.
+        self.wrapped()
+        self.assertEqual(self.play(range(40, 300)), list(range(40, 300)))
+        self.replay()
+        self.assertEqual(self.play(range(300, 340)), list(range(300, 340)))
+
+    def test_unsteadySince(self) -> None:
+        """Followed back, and then its time stamps leapt: what is ahead of it now has been heard before."""
+        self.wrapped(2)
+        self.restart()
+        self.play(range(40, 60))
+        self.play(range(60, 80), skew=2**29)
+        self.replay()
 
     def test_beyond(self) -> None:
         """Where the new numbers have come beyond the old ones recordings are refused still."""

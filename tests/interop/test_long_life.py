@@ -1,0 +1,193 @@
+"""
+Long calls whose PBX does what PBXes do: rtpengine and ffmpeg, with SRTP of their own, lose nothing of ours.
+
+The calls are real media legs on sockets; only their clock is turned by hand, since half an hour is long.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Iterable
+from typing import cast
+
+from twisted.internet.interfaces import IReactorUDP
+from twisted.internet.task import Clock
+
+from skypetrunk.interfaces import MediaAddress
+from skypetrunk.media import MediaPlane
+from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.secure import SecureLeg
+from skypetrunk.media.stream import MAX_FORWARD
+from skypetrunk.wire.sdes import MasterKey
+from tests.interop.rig.case import InteropCase
+from tests.interop.rig.ports import host, takePorts
+from tests.interop.rig.rtpengine import RTPEngine
+from tests.interop.rig.srtp import ffmpegPayload
+from tests.media.doubles import rtp
+from tests.media.test_poller import Readers
+
+SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+_KEEP_ALIVE = 22
+A, B = 0x0A0A0A0A, 0x0B0B0B0B
+
+
+class Trunk:
+    """
+    A call on sockets.
+
+    @ivar key: what it protects with.
+    @ivar place: where its carrier sends to.
+    """
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self.key = os.urandom(30)
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self._readers = Readers()
+        address = host(72)
+        first = takePorts(address, 8)
+        reactor = cast(IReactorUDP, self._readers)
+        self._plane = MediaPlane(reactor, self.clock, address, None, (first, first + 7), self._entropy)
+        self.pbx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.pbx.bind((host(73), 0))
+        plain, secure = self._plane.allocate("pbx", False), self._plane.allocate("carrier", True)
+        assert isinstance(plain, PlainLeg) and isinstance(secure, SecureLeg)
+        self.plain, self.secure = plain, secure
+        self._plane.join(plain, secure, "call")
+        pbxHost, pbxPort = self.pbx.getsockname()
+        plain.setRemote(MediaAddress(pbxHost, pbxPort, 0))
+        secure.setPayloadTypes({8: ""}, {8: ""})
+        secure.setLocalKey(suite, MasterKey(self.key[:16], self.key[16:]))
+        self.place = address, secure.address.port
+        self.said: list[bytes] = []
+
+    @staticmethod
+    def _entropy(count: int) -> bytes:
+        """All ones: the stream begins at sequence 32,767, as near to the end as it ever may."""
+        return b"\xff" * count if count == 2 else os.urandom(count)
+
+    def connect(self, address: tuple[str, int], key: bytes) -> None:
+        """The carrier has answered."""
+        name, port = address
+        self.secure.setRemote(MediaAddress(name, port, port + 1))
+        self.secure.setRemoteKey(self.suite, MasterKey(key[:16], key[16:]))
+
+    def say(self, sequences: Iterable[int], ssrc: int = A, skew: int = 0, pause: float = 0.02) -> None:
+        """The PBX sends; each packet has a payload of its own, and counts as said."""
+        for sequence in sequences:
+            self.clock.advance(pause)
+            payload = len(self.said).to_bytes(4, "big") * 40
+            self.said.append(payload)
+            packet = bytearray(rtp(sequence, timestamp=sequence * 160 + skew, ssrc=ssrc, payload=payload))
+            packet[1] = packet[1] & 0x80 | 8
+            self.pbx.sendto(packet, (self.plain.address.host, self.plain.address.port))
+            self.turn()
+            time.sleep(0.0005)  # nobody has to keep up with a burst
+
+    def turn(self, times: int = 1) -> None:
+        """What came is read: one packet of each socket."""
+        for _ in range(times):
+            for reader in self._readers.getReaders():
+                reader.doRead()
+
+    def behave(self) -> None:
+        """A call with all that a PBX does to it."""
+        self.say(range(1000, 1040))
+        # Transfer: another machine's stream.
+        self.say(range(30_000, 30_040), B, 999_999)
+        # Music on hold, sent only; then resumed after a minute, with the old stream.
+        self.secure.setSending(False)
+        self.clock.pump([1.0] * 60)
+        self.secure.setSending(True)
+        self.say(range(1040, 1080), A)
+        # The PBX has restarted: the same SSRC, a lower sequence, other time stamps.
+        self.say(range(5, 45), A, 77_777_777)
+        # Another SSRC, and a jump of 40,000.
+        self.say(range(65_520, 65_560), 0x0C0C0C0C)
+        self.say(range(40_024, 40_064), 0x0C0C0C0C, 5)
+        # A session refresh repeats keys and address.
+        self.secure.setLocalKey(self.suite, MasterKey(self.key[:16], self.key[16:]))
+        self.say(range(40_064, 40_084), 0x0C0C0C0C, 5)
+
+    def acrossTheEnd(self) -> None:
+        """Over the end of our sequence: the longest steps that are still taken for loss, then each packet."""
+        self.say(range(50_000, 50_000 + 318 * MAX_FORWARD, MAX_FORWARD), 0x0D0D0D0D)
+        self.say(range(50_001 + 317 * MAX_FORWARD, 50_001 + 317 * MAX_FORWARD + 900), 0x0D0D0D0D)
+
+    def end(self) -> None:
+        """Hang up."""
+        self.plain.release()
+        self.secure.release()
+        self.pbx.close()
+
+
+class LongLifeTests(InteropCase):
+    """Nothing is lost at the other end, whatever the PBX does."""
+
+    bound = 60
+
+    def called(self, suite: str) -> Trunk:
+        """A call that ends with the test."""
+        trunk = Trunk(suite)
+        self.addCleanup(trunk.end)
+        return trunk
+
+    def receiver(self) -> socket.socket:
+        """A socket that waits for half a second."""
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(opened.close)
+        opened.bind((host(74), takePorts(host(74), 2)))
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        opened.settimeout(0.5)
+        return opened
+
+    def heard(self, receiver: socket.socket, count: int) -> list[bytes]:
+        """Payloads that came, as many as wanted; those of keep-alives are empty."""
+        found: list[bytes] = []
+        while len(found) < count:
+            try:
+                packet = receiver.recv(4096)
+            except TimeoutError:
+                break
+            if len(packet) > 12:
+                found.append(packet[12:])
+        return found
+
+    def test_rtpengine(self) -> None:
+        """All of it, over the end of the sequence, and all of it again; and its own packets back."""
+        engine = self.started(RTPEngine(self.scratch))
+        for suite in SUITES:
+            trunk, receiver = self.called(suite), self.receiver()
+            port, key, back = engine.end(suite, trunk.place, suite, trunk.key, receiver.getsockname())
+            trunk.connect((engine.address, port), key)
+            for part in (trunk.behave, trunk.acrossTheEnd, trunk.behave):
+                before = len(trunk.said)
+                part()
+                self.assertEqual(self.heard(receiver, len(trunk.said) - before), trunk.said[before:])
+            self.assertEqual(trunk.secure.statistics().sent.refused, ())
+            for sequence in range(65_500, 65_600):
+                receiver.sendto(rtp(sequence, payload=b"%d" % sequence), (engine.address, back))
+                time.sleep(0.0005)
+            time.sleep(0.1)
+            trunk.turn(200)
+            received = trunk.secure.statistics().received
+            self.assertEqual((received.authenticated, received.lost, received.refused), (100, 0, ()))
+
+    def test_ffmpeg(self) -> None:
+        """The same for ffmpeg, which joins shortly before the end of the sequence."""
+        trunk, receiver = self.called(SUITES[0]), self.receiver()
+        trunk.connect(receiver.getsockname(), os.urandom(30))
+        trunk.acrossTheEnd()
+        trunk.behave()
+        sent: list[bytes] = []
+        while len(sent) < len(trunk.said) + 3 or select.select([receiver], [], [], 0)[0]:
+            sent.append(receiver.recv(4096))
+        near = next(n for n, packet in enumerate(sent) if int.from_bytes(packet[2:4], "big") >= 65_500)
+        missed = sum(len(packet) > _KEEP_ALIVE for packet in sent[:near])
+        self.assertGreater(missed, 300)
+        payload = ffmpegPayload(self.scratch, sent[near:], SUITES[0], trunk.key)
+        self.assertEqual(payload, b"".join(trunk.said[missed:]))
