@@ -13,8 +13,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import LogLevel
 
 from skypetrunk.lab.calls import Call, Phase
+from skypetrunk.wire.message import Response
 from tests.media.doubles import rtp
-from tests.service.scene import TONE, Scene, SceneCase
+from tests.service.scene import NUMBER, TONE, Scene, SceneCase
 
 ELSEWHERE = "127.77.0.3"
 
@@ -167,6 +168,46 @@ class SilentSideTests(SceneCase):
             await scene.over(near, far)
             (ended,) = scene.status["ended"]
             self.assertEqual((ended["by"], ended["cause"]), ("trunk", f"no packet from {name} for 1 s"))
+
+
+class ExhaustedTests(SceneCase):
+    """Media ports are used up, by another program."""
+
+    def take(self, scene: Scene, left: int) -> list[socket.socket]:
+        """Take all of them but so many pairs."""
+        first, last = scene.configuration.media.ports
+        taken = []
+        for port in range(first + 2 * left, last + 1):
+            taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            self.addCleanup(taken[-1].close)
+            taken[-1].bind(("127.0.0.1", port))
+        return taken
+
+    async def test_refused(self) -> None:
+        """503 both ways, before anything is promised; nothing stays, and with ports there are calls again."""
+        scene = await self.begin()
+        for left in (0, 1):
+            taken = self.take(scene, left)
+            call: Call = scene.phone.dial(TONE, scene.proxy)
+            await call.when(Phase.ENDED)
+            self.assertEqual(call.status, 503)
+            call = scene.lab.carrier.dial(NUMBER, "+493012345678")
+            await call.when(Phase.ENDED)
+            self.assertEqual(call.status, 503)
+            await scene.idle()
+            for port in taken:
+                port.close()
+        self.assertEqual(scene.requests("INVITE"), [])
+        statuses = {
+            message.status
+            for sent, message, _ in scene.seen
+            if sent and isinstance(message, Response) and message.cseq.method == "INVITE"
+        }
+        self.assertEqual(statuses, {100, 503})
+        near, far = await scene.callOut()
+        await scene.hearing(near, far)
+        near.hangUp()
+        await scene.over(near, far)
 
 
 class MediaServer(DatagramProtocol):
