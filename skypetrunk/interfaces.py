@@ -563,6 +563,7 @@ class IMediaLeg(Interface):
     """One side of a call's media: a pair of ports, RTP and RTCP."""
 
     address: MediaAddress = Attribute("MediaAddress: what our SDP says (the advertised address)")
+    lost: bool = Attribute("bool: our context is gone, and the address is another: the peer needs a new key")
 
     def setRemote(address: MediaAddress | None) -> None:
         """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0."""

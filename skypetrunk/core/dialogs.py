@@ -21,6 +21,7 @@ from skypetrunk.core.key_lifetime import KeyWatch
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.leg_table import LegTable
+from skypetrunk.core.lost_media import LostMedia
 from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.refer import ReferServer
 from skypetrunk.core.routes import Routes
@@ -55,6 +56,7 @@ class DialogManager:
     @ivar emergencies: emergency calls that were sent back to the PBX's own line, and redirections and
         transfers to an emergency number.
     @ivar sides: by name.
+    @ivar lostMedia: to be told when media legs are C{lost}.
     """
 
     _log = Logger()
@@ -100,6 +102,7 @@ class DialogManager:
         self._bridges: set[Bridge] = set()
         self._silence = SilenceWatch(clock, silence, lambda: self._bridges, self.sides.values)
         self._keys = KeyWatch(clock, lambda: self._bridges)
+        self.lostMedia = LostMedia(clock, lambda: self._bridges)
         self._draining: Deferred[None] | None = None
         self._drainTimer: IDelayedCall | None = None
 
@@ -339,6 +342,7 @@ class DialogManager:
         if not self._bridges:
             self._silence.end()
             self._keys.end()
+            self.lostMedia.end()
             self._drained()
 
     def _tell(self, tell: Callable[[IDialogObserver], None]) -> None:

@@ -4,7 +4,7 @@ Where media legs come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from errno import EADDRINUSE
 from functools import partial
 from ipaddress import ip_address
@@ -30,11 +30,20 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 
 Leg = TypeVar("Leg", bound=MediaLeg)
 
-_KINDS = {REQUIRED: SecureLeg, OPPORTUNISTIC: EitherLeg, OFF: PlainLeg}
+_KINDS: Mapping[str, type[PlainLeg | SecureLeg]] = {
+    REQUIRED: SecureLeg,
+    OPPORTUNISTIC: EitherLeg,
+    OFF: PlainLeg,
+}
 """Legs towards a carrier."""
 
 
-class _Lease:
+def kindOf(secure: bool, path: MediaPath) -> type[PlainLeg | SecureLeg]:
+    """What a leg is, by what L{IMediaPlane.allocate} takes."""
+    return _KINDS[path.srtp] if secure else PlainLeg
+
+
+class Lease:
     """
     The ports of one leg.
 
@@ -43,7 +52,7 @@ class _Lease:
 
     __slots__ = ("_returned", "bound", "port", "reporter")
 
-    def __init__(self, returned: Callable[[_Lease], None]) -> None:
+    def __init__(self, returned: Callable[[Lease], None]) -> None:
         self._returned = returned
         self.port = 0
         self.bound: list[IListeningPort] = []
@@ -107,7 +116,7 @@ class MediaPlane:
 
         @raise PortsExhausted: none is left.
         """
-        kind = partial(_KINDS[path.srtp] if secure else PlainLeg, path=path)
+        kind = partial(kindOf(secure, path), path=path)
         leg = self._allocate(kind, name, path.hosts[0] if path.hosts else self._host, secure)
         self._reports.add(leg)
         return leg
@@ -125,15 +134,18 @@ class MediaPlane:
 
     def _allocate(self, kind: Callable[..., Leg], name: str, host: MediaHost, beyond: bool) -> Leg:
         """@param beyond: its peer is beyond NAT; the PBX is on our side of it."""
-        lease = _Lease(self._returned)
+        lease = Lease(self._returned)
         leg = kind(name, self._clock, self._entropy, lease.end)
-        lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(host.host, port, leg))
-        inner = not beyond and not ip_address(host.host).is_unspecified
-        leg.bound(host.host, host.host if inner else host.advertised or host.host, lease.port)
+        self._take(lease, leg, host, beyond)
         lease.reporter = leg
         return leg
 
-    def _returned(self, lease: _Lease) -> None:
+    def _take(self, lease: Lease, leg: MediaLeg, host: MediaHost, beyond: bool) -> None:
+        lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(host.host, port, leg))
+        inner = not beyond and not ip_address(host.host).is_unspecified
+        leg.bound(host.host, host.host if inner else host.advertised or host.host, lease.port)
+
+    def _returned(self, lease: Lease) -> None:
         reporter, lease.reporter = lease.reporter, None
         if reporter is not None:
             self._reports.remove(reporter)
@@ -148,12 +160,17 @@ class MediaPlane:
         caller.join(called, one)
         called.join(caller, other)
 
+    def _opener(self, leg: MediaLeg) -> IReactorUDP:
+        """What opens the ports of C{leg}."""
+        return self._reactor
+
     def _bind(self, host: str, port: int, leg: MediaLeg) -> list[IListeningPort] | None:
         bound: list[IListeningPort] = []
+        opener = self._opener(leg)
         try:
             for number, protocol in enumerate(leg.openPorts(), port):
                 # One octet more than the limit, so that a packet cut off here is seen to be too long.
-                opened = self._reactor.listenUDP(
+                opened = opener.listenUDP(
                     number, protocol, interface=host, maxPacketSize=DATAGRAM_LIMIT + 1
                 )
                 bound.append(opened)

@@ -55,8 +55,14 @@ class Poller:
         """
         return self.adopt(boundSocket(port, interface), protocol, maxPacketSize)
 
-    def adopt(self, opened: socket.socket, protocol: Any, maxPacketSize: int) -> IListeningPort:
-        """The same with a socket that is bound, and never waits; it is ours from now on."""
+    def adopt(
+        self, opened: socket.socket, protocol: Any, maxPacketSize: int, lent: bool = False
+    ) -> IListeningPort:
+        """
+        The same with a socket that is bound, and never waits; it is ours from now on.
+
+        @param lent: but it is not: whoever closes the port leaves it open.
+        """
         if self._epoll is None:
             self._epoll = select.epoll()
         if not self._readers:
@@ -66,7 +72,7 @@ class Poller:
         descriptor = opened.fileno()
         self._readers[descriptor] = (opened, maxPacketSize, received)
         self._epoll.register(descriptor, select.EPOLLIN)
-        listening = PolledPort(self, opened, protocol)
+        listening = PolledPort(self, opened, protocol, lent)
         protocol.makeConnection(listening)
         return listening
 
@@ -135,21 +141,27 @@ class PolledPort:
     @ivar maxThroughput: as Twisted's ports have it; one datagram is read at a time, whatever it says.
     """
 
-    __slots__ = ("_poller", "_protocol", "_socket", "maxThroughput")
+    __slots__ = ("_lent", "_open", "_poller", "_protocol", "_socket", "maxThroughput")
 
-    def __init__(self, poller: Poller | Binder, opened: socket.socket, protocol: Any) -> None:
+    def __init__(
+        self, poller: Poller | Binder, opened: socket.socket, protocol: Any, lent: bool = False
+    ) -> None:
         self._poller = poller
         self._socket = opened
         self._protocol = protocol
+        self._lent = lent
+        self._open = True
 
     def startListening(self) -> None:
         """It does."""
 
     def stopListening(self) -> None:
         """Close it, now.  A second call does nothing."""
-        if self._socket.fileno() >= 0:
+        if self._open:
+            self._open = False
             self._poller.forget(self._socket.fileno())
-            self._socket.close()
+            if not self._lent:
+                self._socket.close()
             self._protocol.doStop()
 
     def getHost(self) -> IPv4Address | IPv6Address:

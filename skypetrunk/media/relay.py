@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime, ISystemHandle
 from twisted.internet.protocol import DatagramProtocol
@@ -155,10 +155,12 @@ class MediaLeg(ReportingLeg):
     @ivar sent: counters of what went out.
     @ivar heardBy: the helper, while it takes what the peer sends.
     @ivar sentBy: the helper, while it sends to the peer.
+    @ivar lost: a leg of this process loses nothing.
     """
 
     _log = Logger()
-    secure: ClassVar[bool]
+    secure: bool
+    lost = False
 
     def __init__(
         self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]

@@ -71,9 +71,11 @@ class SettlingPoller(Poller):
         self._calm: dict[int, int] = {}
         self._lent: dict[int, Settled] = {}
 
-    def adopt(self, opened: socket.socket, protocol: Any, maxPacketSize: int) -> IListeningPort:
+    def adopt(
+        self, opened: socket.socket, protocol: Any, maxPacketSize: int, lent: bool = False
+    ) -> IListeningPort:
         """See L{Poller.adopt}."""
-        listening = super().adopt(opened, protocol, maxPacketSize)
+        listening = super().adopt(opened, protocol, maxPacketSize, lent)
         ffi, lib = self.helper
         if not self.reader:
             assert self._epoll is not None

@@ -142,6 +142,7 @@ def _readMedia(table: Table) -> MediaConfiguration:
         ports=readPorts(table, "ports", PORTS),
         silence=table.integer("silence", 0, 86400, 600),
         helper=table.boolean("helper", True),
+        workers=table.integer("workers", 0, 64, 0),
     )
 
 

@@ -265,12 +265,14 @@ class MediaConfiguration:
     @ivar ports: first and last port; the first is even, the last odd.
     @ivar silence: seconds without a packet from either side that end a call; 0 for none.
     @ivar helper: may the compiled helper be used?
+    @ivar workers: processes that carry media; C{None}: as many as there are cores for, when they are needed.
     """
 
     hosts: tuple[MediaHost, ...]
     ports: tuple[int, int]
     silence: int = 600
     helper: bool = True
+    workers: int | None = 0
 
     @property
     def address(self) -> str:

@@ -24,7 +24,7 @@ from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IDialogObserver, INumberPlan
 from skypetrunk.media.keepalive import INTERVAL
-from skypetrunk.media.plane import MediaPlane
+from skypetrunk.media.worker_plane import WorkerPlane
 from skypetrunk.net.dns_records import Records
 from skypetrunk.net.marking import MarkingReactor, mark
 from skypetrunk.net.reception import MessageObserver
@@ -32,10 +32,12 @@ from skypetrunk.net.resolver import buildResolver
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.carrier import Carrier
 from skypetrunk.service.control import ControlRefused, ControlServer, IControlled, PlacedCall
+from skypetrunk.service.final_counters import FinalCounters
 from skypetrunk.service.finding import trunkLocator
 from skypetrunk.service.in_process import InProcessPBX
 from skypetrunk.service.instance import instanceURN, machineID
 from skypetrunk.service.limits import CallLimits
+from skypetrunk.service.media_plane import makePlane
 from skypetrunk.service.media_taps import MediaTaps
 from skypetrunk.service.neighbour import PBX
 from skypetrunk.service.overload import LoadMeter
@@ -101,22 +103,15 @@ class Skypetrunk(MultiService):
             {each.name: each.plugin for each in configuration.pbxes if each.plugin},
         )
         taps = MediaTaps(self._vendors.taps)
-        self.plane = MediaPlane(
-            reactor,
-            clock,
-            media.address,
-            media.advertise,
-            media.ports,
-            os.urandom,
-            taps.find,
-            media.helper,
-            lambda port: mark(port, configuration.dscp.media),
+        self.plane = makePlane(
+            media, reactor, clock, taps.find, lambda port: mark(port, configuration.dscp.media)
         )
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
         plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
         for name, vendor in self._vendors.numbers.items():
             plan = VendorNumbers(name, vendor, plan)
         watching = [NamedObserver(name, each) for name, each in self._vendors.observers.items()]
+        self._finals = FinalCounters([self.book, self.records, *observers, *watching])
         sides: dict[str, Any] = {}
         draw = random.SystemRandom()
         self.load = LoadMeter(reactor, draw.random)
@@ -130,11 +125,13 @@ class Skypetrunk(MultiService):
             plan,
             Policies(self._vendors.policies),
             RouteTable(configuration.routes, sides, plan),
-            [self.book, self.limits, self.records, taps, *observers, *watching],
+            [self._finals, self.limits, taps],
             gate=self.limits,
             silence=media.silence,
         )
         marking = MarkingReactor(reactor, configuration.dscp.signalling)
+        if isinstance(self.plane, WorkerPlane):
+            self.plane.lost = self.manager.lostMedia.begin
         watch = _both(traceMessage if debug else None, messageObserver)
         servers = [writeHost(host, port) for host, port in configuration.dns.servers]
         records = Records(buildResolver(reactor, servers), reactor)
@@ -221,6 +218,8 @@ class Skypetrunk(MultiService):
         for neighbour in self._neighbours:
             neighbour.start()
         self.load.start()
+        if isinstance(self.plane, WorkerPlane):
+            self.plane.start()
         self._log.info("skypetrunk {version} is running", version=__version__)
 
     def stopService(self) -> Deferred[None]:
@@ -233,9 +232,12 @@ class Skypetrunk(MultiService):
         await gatherResults([self._ended(each.name, each.stop) for each in self._neighbours])
         if self._control is not None:
             await self._ended("the control socket", self._control.stopService)
+        await self._ended("the last counters of media", self._finals.settled)
         await self._ended("the call records", self.records.written)
         for name, service in self._vendors.services.items():
             await self._ended(f"the plugin {name}", service.stopService)
+        if isinstance(self.plane, WorkerPlane):
+            await self._ended("the media workers", self.plane.stop)
         await self._ended("the log", super().stopService)
         self._listening = False
 
@@ -261,6 +263,7 @@ class Skypetrunk(MultiService):
             "dialogs": self.manager.dialogCount,
             "mediaPorts": self.plane.openPorts,
             "mediaHelper": self.plane.helped,
+            "mediaWorkers": self.plane.workers.status() if isinstance(self.plane, WorkerPlane) else [],
             "transactions": sum(each.transactions.pending for each in self._neighbours),
             "started": self.book.started,
             "emergencies": self.manager.emergencies,

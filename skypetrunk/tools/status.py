@@ -134,11 +134,22 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
     if state.get("mediaPorts"):
         by = "the compiled helper" if state.get("mediaHelper") else "Python alone"
         yield f"media: {state['mediaPorts']} ports, relayed by {by}"
+    for number, worker in enumerate(state.get("mediaWorkers", ()), 1):
+        if worker["starts"]:
+            yield f"media worker {number}: {_worker(worker)}"
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"
         yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"
         for leg in call.get("media", ()) if calls else ():
             yield f"    {legLine(leg)}"
+
+
+def _worker(worker: Mapping[str, Any]) -> str:
+    """How one is, and how often it had to be started again."""
+    again = f", started {worker['starts']} times" if worker["starts"] > 1 else ""
+    if worker["process"] is None:
+        return f"not running{again}"
+    return f"process {worker['process']}, {worker['legs']} call legs{again}"
 
 
 def _refused(neighbour: Mapping[str, Any]) -> str:

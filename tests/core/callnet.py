@@ -70,6 +70,7 @@ class RecordingMediaLeg:
         self.call = ""
         self.path = ANY_PATH
         self.released = False
+        self.lost = False
 
     def setRemote(self, address: MediaAddress | None) -> None:
         """Record it."""
@@ -89,7 +90,9 @@ class RecordingMediaLeg:
         self.events.append(("packet time", milliseconds))
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
-        """Record it."""
+        """Record it.  A key that was lost with its context brings nothing back."""
+        if not any(event[0] == "local" and event[2] == key for event in self.events):
+            self.lost = False
         self.events.append(("local", suite, key, *([] if ssrc is None else [ssrc])))
 
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:

@@ -216,6 +216,18 @@ class CheckTests(ToolTestCase):
 class StatusTests(SynchronousTestCase):
     """C{skypetrunk status}, in lines for people."""
 
+    def test_workers(self) -> None:
+        """Media workers that were started: how they are."""
+        workers = [
+            {"process": 4711, "ready": True, "legs": 6, "starts": 1},
+            {"process": None, "ready": False, "legs": 0, "starts": 3},
+            {"process": None, "ready": False, "legs": 0, "starts": 0},
+        ]
+        self.assertEqual(
+            [line for line in summary({"mediaWorkers": workers}) if "worker" in line],
+            ["media worker 1: process 4711, 6 call legs", "media worker 2: not running, started 3 times"],
+        )
+
     def test_media(self) -> None:
         """While there are media ports, what relays."""
         self.assertNotIn("media", "".join(summary({"mediaPorts": 0, "mediaHelper": True})))

@@ -1,0 +1,110 @@
+"""
+The legs that a media worker keeps, as the trunk sees them.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from itertools import count
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.amp import AMP
+from twisted.python.failure import Failure
+
+from skypetrunk.interfaces import LegStatistics
+from skypetrunk.media.crossing_values import packed, unpacked
+from skypetrunk.media.keeping import ORDERS, Opening
+from skypetrunk.media.relay import Show
+from skypetrunk.media.worker_commands import Counted, Join, Open, Order, Ready, Release
+
+RELEASE_SECONDS = 1.0
+"""How long final counters are waited for: the worker answers between two packets."""
+
+
+class RemoteKeeper(AMP):
+    """
+    The trunk's end of one worker; a L{skypetrunk.media.keeping.Keeper}.
+
+    @ivar alive: it has said that it is ready, and its connection stands.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        ready: Callable[[RemoteKeeper], None],
+        lost: Callable[[RemoteKeeper], None],
+    ) -> None:
+        """
+        @param ready: told when it may be given legs.
+        @param lost: told when its connection is lost, and with it what it kept.
+        """
+        super().__init__()
+        self.alive = False
+        self._clock = clock
+        self._ready = ready
+        self._lost = lost
+        self._numbers = count(1)
+        self._known: dict[int, LegStatistics | None] = {}
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The process is gone, or is to go: what it cannot be told it cannot do."""
+        self.alive = False
+        super().connectionLost(reason)
+        self._lost(self)
+
+    @property
+    def legs(self) -> int:
+        """How many it keeps."""
+        return len(self._known)
+
+    def open(self, opening: Opening, rtp: socket.socket, rtcp: socket.socket) -> int:
+        """See L{skypetrunk.media.keeping.Keeper}."""
+        number = next(self._numbers)
+        self._known[number] = None
+        self.callRemote(Open, number=number, opening=packed(opening), rtp=rtp.fileno(), rtcp=rtcp.fileno())
+        return number
+
+    def order(self, number: int, name: str, *arguments: object) -> None:
+        """See L{skypetrunk.media.keeping.Keeper}."""
+        if name not in ORDERS:
+            raise ValueError(f"no order: {name}")
+        self.callRemote(Order, number=number, name=name.encode("ascii"), given=packed(arguments))
+
+    def join(self, caller: int, called: int, shows: tuple[Show, Show] | None = None) -> None:
+        """See L{skypetrunk.media.keeping.Keeper}.  Nobody here can be shown what another process has."""
+        assert shows is None
+        self.callRemote(Join, caller=caller, called=called)
+
+    def statistics(self, number: int) -> LegStatistics | None:
+        """As it has told last."""
+        return self._known.get(number)
+
+    def release(self, number: int) -> Deferred[LegStatistics | None]:
+        """See L{skypetrunk.media.keeping.Keeper}."""
+        known = self._known.pop(number, None)
+        answered: Deferred[LegStatistics | None] = self.callRemote(Release, number=number)
+        answered.addTimeout(RELEASE_SECONDS, self._clock)
+        return answered.addCallbacks(
+            lambda answer: unpacked(answer["counted"]) or known,
+            lambda failure: known,
+        )
+
+    @Ready.responder
+    def said(self) -> dict[str, object]:
+        """See L{Ready}."""
+        self.alive = True
+        self._ready(self)
+        return {}
+
+    @Counted.responder
+    def counted(self, number: int, counted: bytes) -> dict[str, object]:
+        """See L{Counted}."""
+        if number in self._known:
+            self._known[number] = unpacked(counted)
+        return {}
+
+
+__all__ = ["RELEASE_SECONDS", "RemoteKeeper"]

@@ -1,0 +1,60 @@
+"""What the trunk and a media worker say to each other: AMP over the pair of sockets that only they have."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias
+
+from twisted.protocols.amp import Argument, Command, Descriptor, Integer, String
+
+Arguments: TypeAlias = list[tuple[bytes, Argument]]
+
+
+class _Told(Command):
+    """It is carried out in its turn, and never answered."""
+
+    requiresAnswer = False
+
+
+class Open(_Told):
+    """Trunk: a new leg, its L{skypetrunk.media.keeping.Opening} and sockets."""
+
+    arguments: ClassVar[Arguments] = [
+        (b"number", Integer()),
+        (b"opening", String()),
+        (b"rtp", Descriptor()),
+        (b"rtcp", Descriptor()),
+    ]
+
+
+class Order(_Told):
+    """Trunk: one of L{skypetrunk.media.keeping.ORDERS}, and its arguments."""
+
+    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"name", String()), (b"given", String())]
+
+
+class Join(_Told):
+    """Trunk: relay between two legs."""
+
+    arguments: ClassVar[Arguments] = [(b"caller", Integer()), (b"called", Integer())]
+
+
+class Release(Command):
+    """Trunk: close a leg; answered with its final counters."""
+
+    arguments: ClassVar[Arguments] = [(b"number", Integer())]
+    response: ClassVar[Arguments] = [(b"counted", String())]
+
+
+class Ready(_Told):
+    """Worker: it has begun."""
+
+    arguments: ClassVar[Arguments] = []
+
+
+class Counted(_Told):
+    """Worker: a leg's counters by now."""
+
+    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"counted", String())]
+
+
+__all__ = ["Counted", "Join", "Open", "Order", "Ready", "Release"]

@@ -1,0 +1,352 @@
+"""
+Media workers: real processes and real packets.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from skypetrunk.errors import LocalError, MalformedSDP, StreamLost
+from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, IMediaPlane, LegStatistics, MediaAddress
+from skypetrunk.media.kept_leg import KeptLeg, PendingStatistics
+from skypetrunk.media.relay import Show
+from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
+from skypetrunk.media.workers import MediaWorker
+from tests.media.doubles import SUITE, SecurePeer, key, rtp
+from tests.media.test_loopback import LoopbackTests, reactor
+
+clock = cast(Any, reactor)
+
+
+async def until(test: TestCase, true: Callable[[], object], what: str) -> None:
+    """Wait for it, ten seconds at most."""
+    for _ in range(1000):
+        if true():
+            return
+        await deferLater(clock, 0.01)
+    test.fail(f"never: {what}")
+
+
+class WorkerTests(LoopbackTests):
+    """The calls of the other tests, carried by another process."""
+
+    number = 1
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """The workers are ready, and carry a call."""
+        if not POSSIBLE:
+            self.skipTest("no epoll")
+        self.shows: tuple[Show, Show] | None = None
+        self.losses = 0
+        place = (clock, clock, self.host, None, (20000, 29999), os.urandom, lambda call: self.shows)
+        self.made = WorkerPlane(*place, workers=self.number)
+        self.made.lost = self.lost
+        self.addCleanup(self.made.stop)
+        self.made.start()
+        await self.ready()
+        super().setUp()
+
+    def lost(self) -> None:
+        """Called with the plane's legs that are lost."""
+        self.losses += 1
+
+    async def ready(self) -> None:
+        """All workers can be given legs."""
+        await until(self, lambda: len(self.made.workers.ready) == self.number, "the workers are ready")
+
+    def makePlane(self) -> WorkerPlane:
+        """With workers."""
+        return self.made
+
+    async def counted(self, leg: IMediaLeg, right: Callable[[DirectionStatistics], bool]) -> None:
+        """It comes to be right."""
+        await until(self, lambda: right(leg.statistics().received), "the counters are right")
+
+    async def final(self, leg: IMediaLeg) -> LegStatistics:
+        """It comes after the release."""
+        known = leg.release()
+        assert isinstance(known, PendingStatistics), known
+        return await known.final
+
+    async def told(self, leg: IMediaLeg) -> None:
+        """A worker does one thing after the other."""
+        await self.kept(leg).keeper.release(0)
+
+    def kept(self, leg: IMediaLeg) -> KeptLeg:
+        """It is one."""
+        assert isinstance(leg, KeptLeg)
+        return leg
+
+    def kill(self, worker: MediaWorker) -> None:
+        """End its process as the kernel does where memory is short."""
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+
+    def test_interfaces(self) -> None:
+        """Plane and legs are what they stand for, and the legs are kept by the worker."""
+        self.assertTrue(verifyObject(IMediaPlane, self.plane))
+        for leg in (self.plain, self.secure):
+            self.assertTrue(verifyObject(IMediaLeg, leg))
+            self.assertIs(self.kept(leg).keeper, self.made.workers.all[0].keeper)
+        self.assertEqual([each["legs"] for each in self.made.workers.status()], [2])
+
+    def test_refusedAtOnce(self) -> None:
+        """What a leg refuses is refused here, as by a leg of this process."""
+        name = MediaAddress("carrier.example", 4000, 4001)
+        self.assertRaises(MalformedSDP, self.plain.setRemote, name)
+        self.assertRaises(LocalError, self.plain.setLocalKey, SUITE, key(1))
+        self.assertRaises(LocalError, self.plain.setRemoteKey, SUITE, key(1))
+        self.secure.setLocalKey(SUITE, key(1))
+        self.secure.setLocalKey(SUITE, key(3))
+        self.assertRaises(StreamLost, self.secure.setLocalKey, SUITE, key(1))
+        self.secure.release()
+        self.assertRaises(StreamLost, self.secure.setLocalKey, SUITE, key(4))
+
+    async def test_killed(self) -> None:
+        """
+        Its calls go on at once: the PBX notices nothing; the carrier's leg has other ports, and waits for a
+        new key.  What the old one has protected is never protected again.
+        """
+        await self.talk()
+        plain, secure = self.plain.address, self.secure.address
+        await self.counted(self.plain, lambda received: received.packets == 50)
+        self.kill(self.made.workers.all[0])
+        await until(self, lambda: self.losses, "the loss is told")
+        self.assertEqual((self.plain.lost, self.secure.lost), (False, True))
+        self.assertEqual(self.plain.address, plain)
+        self.assertNotEqual(self.secure.address.port, secure.port)
+        self.assertEqual(self.plane.openPorts, 4)
+        # An exchange that was under way still has the old key; nothing is sent with it.
+        self.secure.setLocalKey(SUITE, key(1))
+        self.send(self.pbx, self.plain, rtp(50))
+        self.send(self.carrier, self.secure, self.srtp.protect(rtp(50)))
+        await self.pbx.wait(51)
+        self.assertEqual(len(self.carrier.heard), 53)
+        self.assertTrue(self.secure.lost)
+        self.secure.setLocalKey(SUITE, key(7))
+        self.assertFalse(self.secure.lost)
+        peer = SecurePeer(key(2), key(7))
+        for sequence in range(51, 61):
+            self.send(self.pbx, self.plain, rtp(sequence, payload=b"to carrier"))
+        await self.carrier.wait(53 + 10)
+        for datagram, source in self.carrier.heard[53:]:
+            peer.receive(datagram)
+            self.assertEqual(source, (self.host, self.secure.address.port))
+        self.assertEqual(peer.refused, [])
+        await self.ready()
+        self.assertEqual(self.made.workers.all[0].starts, 2)
+        # Of the dead one the counters are those that it told last.
+        self.assertEqual((await self.end(self.plain)).received.packets, 61)
+        self.assertEqual(self.plane.openPorts, 2)
+
+    async def test_signals(self) -> None:
+        """What ends the trunk by a terminal or a service manager does not end its workers before it."""
+        pid = self.made.workers.all[0].pid
+        assert pid is not None
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, each)
+        await self.talk()
+        self.assertEqual(self.made.workers.all[0].pid, pid)
+
+    async def test_nothingToSee(self) -> None:
+        """Command line and environment of a worker show no key, and no secret of the trunk's environment."""
+        os.environ["SKYPETRUNK_TEST_PASSWORD"] = "marker-secret"
+        self.addCleanup(os.environ.pop, "SKYPETRUNK_TEST_PASSWORD")
+        worker = self.made.workers.all[0]
+        self.kill(worker)
+        await until(self, lambda: worker.starts == 2 and self.made.workers.ready, "it is there again")
+        leg = self.plane.allocate("another", True)
+        self.addCleanup(leg.release)
+        leg.setLocalKey(SUITE, key(7))
+        await self.told(leg)
+        for name in ("cmdline", "environ"):
+            seen = Path(f"/proc/{worker.pid}/{name}").read_bytes()
+            self.assertIn(b"python" if name == "cmdline" else b"PATH=", seen)
+            for secret in (key(7).key, key(7).key.hex().encode(), b"marker-secret"):
+                self.assertNotIn(secret, seen)
+
+    async def test_tapped(self) -> None:
+        """A call that somebody listens to is carried here, with all its packets; then by a worker no more."""
+        heard: list[bytes] = []
+        await self.talk()
+
+        def show(packet: bytes, time: float) -> bool:
+            heard.append(packet)
+            return True
+
+        self.shows = (show, lambda packet, time: True)
+        self.plane.join(self.plain, self.secure, "another")
+        # Until it is told so the worker still reads what comes there.
+        await self.made.workers.ready[0].release(0)
+        self.assertEqual([each["legs"] for each in self.made.workers.status()], [0])
+        self.assertEqual((self.secure.lost, self.losses), (True, 1))
+        self.secure.setLocalKey(SUITE, key(7))
+        self.send(self.pbx, self.plain, rtp(50))
+        await until(self, lambda: heard, "it is shown")
+        self.assertEqual(heard, [rtp(50)])
+        self.assertEqual((await self.end(self.plain)).received.packets, 51)
+        tapped = self.kept(self.leg(True))
+        self.assertIs(tapped.keeper.alive, True)
+        self.assertNotIn(tapped.keeper, self.made.workers.ready)
+
+    async def end(self, leg: IMediaLeg) -> LegStatistics:
+        """The counters of C{leg} in the end, whoever kept it."""
+        known = leg.release()
+        return await known.final if isinstance(known, PendingStatistics) else known
+
+    async def test_hung(self) -> None:
+        """A worker that does not answer when a leg is closed delays the record, and no more than a second."""
+        await self.talk()
+        await self.counted(self.plain, lambda received: received.packets == 50)
+        pid = self.made.workers.all[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        began = clock.seconds()
+        self.assertEqual((await self.final(self.plain)).received.packets, 50)
+        self.assertLess(clock.seconds() - began, 2)
+
+
+class SeveralWorkersTests(TestCase):
+    """Two of them."""
+
+    host = LoopbackTests.host
+
+    def plane(self, workers: int, own: int = 0) -> WorkerPlane:
+        """One that ends with the test."""
+        if not POSSIBLE:
+            self.skipTest("no epoll")
+        place = (clock, clock, self.host, None, (20000, 29999), os.urandom)
+        made = WorkerPlane(*place, workers=workers, own=own)
+        self.addCleanup(made.stop)
+        made.start()
+        return made
+
+    def leg(self, plane: WorkerPlane, name: str, secure: bool) -> KeptLeg:
+        """A leg, released at the end."""
+        leg = plane.allocate(name, secure)
+        self.addCleanup(leg.release)
+        assert isinstance(leg, KeptLeg)
+        return leg
+
+    async def test_shared(self) -> None:
+        """
+        Calls are shared out, each to one worker; after a transfer the leg moves that loses nothing, or the
+        called one.
+        """
+        plane = self.plane(2)
+        await until(self, lambda: len(plane.workers.ready) == 2, "both are ready")
+        one = [self.leg(plane, f"one/{secure}", secure) for secure in (False, True)]
+        other = [self.leg(plane, f"other/{secure}", secure) for secure in (False, True)]
+        self.assertEqual([each["legs"] for each in plane.workers.status()], [2, 2])
+        self.assertIs(one[0].keeper, one[1].keeper)
+        self.assertIsNot(one[0].keeper, other[0].keeper)
+        for leg in (one[1], other[1]):
+            leg.setLocalKey(SUITE, key(1))
+        plane.join(one[1], other[0], "third")
+        self.assertIs(one[1].keeper, other[0].keeper)
+        self.assertFalse(one[1].lost)
+        address = other[1].address
+        plane.join(one[1], other[1], "third")
+        self.assertIs(one[1].keeper, other[1].keeper)
+        self.assertEqual((one[1].lost, other[1].lost), (False, True))
+        self.assertNotEqual(other[1].address, address)
+
+    async def test_grows(self) -> None:
+        """Few calls are carried here, and no process is started for them."""
+        plane = self.plane(1, own=1)
+        few = [self.leg(plane, f"few/{secure}", secure) for secure in (False, True)]
+        self.assertEqual([each["starts"] for each in plane.workers.status()], [0])
+        first = self.leg(plane, "first/carrier", True)
+        self.assertEqual([each["starts"] for each in plane.workers.status()], [1])
+        await until(self, lambda: plane.workers.ready, "it is ready")
+        second = self.leg(plane, "second/carrier", True)
+        self.assertEqual([each["legs"] for each in plane.workers.status()], [1])
+        self.assertIs(first.keeper, few[0].keeper)
+        self.assertIsNot(second.keeper, few[0].keeper)
+
+    async def test_cannotRun(self) -> None:
+        """Where no process can be had, calls are carried here; the log says so, and it is tried again."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.patch(sys, "executable", "/nonexistent/python")
+        plane = self.plane(1)
+        worker = plane.workers.all[0]
+        await until(self, lambda: worker.starts and worker.pid is None, "it has ended")
+        self.assertEqual(self.leg(plane, "call/pbx", False).keeper.legs, 1)
+        texts = [formatEvent(event) for event in events]
+        self.assertEqual(len([text for text in texts if "nonexistent" in text and "in 1 s" in text]), 1)
+        self.assertFalse(worker.idle)
+        await plane.stop()
+        self.assertTrue(worker.idle)
+
+    async def test_orphans(self) -> None:
+        """However the trunk ends, its workers end with it."""
+        ended: Deferred[None] = Deferred()
+        trunk = _Trunk(ended)
+        clock.spawnProcess(
+            trunk,
+            sys.executable,
+            [sys.executable, "-c", _TRUNK],
+            {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        await until(self, lambda: trunk.said.endswith(b"\n"), "its workers run")
+        workers = [int(each) for each in trunk.said.split()]
+        self.assertEqual(len(workers), 2)
+        self.assertTrue(all(map(_runs, workers)))
+        trunk.transport.signalProcess("KILL")  # type: ignore[union-attr]
+        await ended
+        await until(self, lambda: not any(map(_runs, workers)), "its workers are gone")
+
+
+_TRUNK = """
+import os
+from twisted.internet import reactor
+from skypetrunk.media.worker_plane import WorkerPlane
+plane = WorkerPlane(reactor, reactor, "127.0.0.1", None, (20000, 20009), os.urandom, workers=2)
+def look():
+    if len(plane.workers.ready) == 2:
+        print(*[each.pid for each in plane.workers.all], flush=True)
+    else:
+        reactor.callLater(0.01, look)
+reactor.callWhenRunning(plane.start)
+reactor.callWhenRunning(look)
+reactor.run()
+"""
+
+
+class _Trunk(ProcessProtocol):
+    """A process with workers."""
+
+    def __init__(self, ended: Deferred[None]) -> None:
+        self.said = b""
+        self._ended = ended
+
+    def outReceived(self, data: bytes) -> None:
+        """Keep it."""
+        self.said += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """Say so."""
+        self._ended.callback(None)
+
+
+def _runs(pid: int) -> bool:
+    """Is there such a process, and not only its remains?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
