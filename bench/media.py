@@ -52,6 +52,7 @@ class _Stream:
 
     def __init__(self, source: int, number: int, secure: bool) -> None:
         self.number = number
+        self.secure = secure
         self.sequence = 0
         self.packets: list[bytes] = []
         self.times: list[float] = []
@@ -114,13 +115,19 @@ class Load:
             self._sockets[number].connect(target)
             self._streams.append(_Stream(number + 1, number, bool(number % 2)))
 
-    def run(self, seconds: float) -> Result:
-        """Send and receive for so long."""
-        frames = int(seconds * FRAMES)
-        for stream in self._streams:
+    def run(self, seconds: float, ends: Sequence[bool] = (False, True), rate: int = FRAMES) -> Result:
+        """
+        Send and receive for so long.
+
+        @param ends: which ends send: those without SRTP, those with it.
+        @param rate: packets per second of each stream.
+        """
+        frames = int(seconds * rate)
+        sending = [each for each in self._streams if each.secure in ends]
+        for stream in sending:
             stream.prepare(frames)
-        count = len(self._streams)
-        pace, total, result = count * FRAMES, count * frames, Result()
+        count = len(sending)
+        pace, total, result = count * rate, count * frames, Result()
         with select.epoll() as poll:
             # What one end receives is what the stream of the other one sent.
             others = {}
@@ -133,10 +140,10 @@ class Load:
                 due = min(total, int((time.perf_counter() - start) * pace) + 1)
                 while result.sent < due:
                     frame, number = divmod(result.sent, count)
-                    stream = self._streams[number]
+                    stream = sending[number]
                     stream.times.append(time.perf_counter())
                     with contextlib.suppress(OSError):
-                        self._sockets[number].send(stream.packets[frame])
+                        self._sockets[stream.number].send(stream.packets[frame])
                     result.sent += 1
                 self._receive(poll, others, result, 0.0005)
             last = time.perf_counter()

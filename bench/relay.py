@@ -8,65 +8,77 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.media import FRAMES, Load
+from bench.media import Load
 from bench.processes import Failed, Missing, Program, find
 from bench.rtpengine import rtpengine
 from bench.table import Figure, Row, ratio
 from bench.trunk import HOST, Trunk
 
-CALLS = 100
-SECONDS = 4.0
-RUNS = 4
+STREAMS = 200
+RATE = 100
+SECONDS = 3.0
+RUNS = 5
+DIRECTIONS = {"RTP to SRTP": (False,), "SRTP to RTP": (True,)}
 
 
 def measure() -> Figure:
-    """Short runs of each program in turn."""
+    """Short runs of each program in turn, one direction after the other."""
     titles = {
         "floor": "C, no crypto, no checks",
         "rtpengine": "rtpengine in userspace, one thread",
-        "skypetrunk": "skypetrunk, whole process",
+        "python": "skypetrunk, media.helper = false",
+        "skypetrunk": "skypetrunk",
     }
-    opened = {"floor": _floor, "rtpengine": rtpengine, "skypetrunk": carried}
-    values: dict[str, list[float]] = {name: [] for name in titles}
+    opened = {
+        "floor": floor,
+        "rtpengine": rtpengine,
+        "python": lambda calls: carried(calls, helper=False),
+        "skypetrunk": carried,
+    }
+    values: dict[tuple[str, str], list[float]] = {(way, name): [] for way in DIRECTIONS for name in titles}
     notes = dict.fromkeys(titles, "")
-    lost = dict.fromkeys(titles, 0)
+    lost = dict.fromkeys(values, 0)
     with contextlib.ExitStack() as stack:
         measured = {}
         for name, program in opened.items():
             try:
-                measured[name] = stack.enter_context(program(CALLS))
+                measured[name] = stack.enter_context(program(STREAMS))
             except Missing as missing:
                 notes[name] = str(missing)
-        for run in range(RUNS + 1):
-            for name, (process, load) in measured.items():
+        for _, load in measured.values():
+            load.run(0.5)  # makes the sources known
+        for _ in range(RUNS):
+            for (way, name), found in values.items():
+                if name not in measured:
+                    continue
+                process, load = measured[name]
                 before = process.seconds()
-                result = load.run(SECONDS if run else 0.5)  # the first ones make the sources known
+                result = load.run(SECONDS, DIRECTIONS[way], RATE)
                 if not result.received:
                     raise Failed(f"{name} relayed nothing:\n{process.written()[-2000:]}")
-                if run:
-                    values[name].append((process.seconds() - before) * 1e6 / result.received)
-                    lost[name] += result.lost
-    rows = tuple(
-        Row(
-            title,
-            tuple(values[name]),
-            "us",
-            None if name == "floor" else ratio(values[name], values["floor"]),
-            notes[name] or (f"{lost[name]} packets lost" if lost[name] else ""),
-        )
-        for name, title in titles.items()
+                found.append((process.seconds() - before) * 1e6 / result.received)
+                lost[way, name] += result.lost
+    rows = []
+    for (way, name), found in values.items():
+        note = notes[name] or (f"{lost[way, name]} packets lost" if lost[way, name] else "")
+        other = values[way, "rtpengine"]
+        if name in ("python", "skypetrunk") and other:
+            note = f"x {ratio(found, other):.2f} of rtpengine{'; ' + note if note else ''}"
+        compared = None if name == "floor" else ratio(found, values[way, "floor"])
+        rows.append(Row(f"{way}: {titles[name]}", tuple(found), "us", compared, note))
+    pace = STREAMS * RATE
+    title = (
+        f"CPU per relayed packet, {RUNS} runs of {SECONDS:g} s, {STREAMS} streams, {pace} packets per second"
     )
-    pace = CALLS * 2 * FRAMES
-    title = f"CPU per relayed packet, {RUNS} runs of {SECONDS:g} s, {CALLS} calls, {pace} packets per second"
-    return Figure(title, "relay", rows)
+    return Figure(title, "relay", tuple(rows))
 
 
 @contextlib.contextmanager
-def carried(calls: int) -> Iterator[tuple[Program, Load]]:
+def carried(calls: int, helper: bool = True) -> Iterator[tuple[Program, Load]]:
     """The trunk with C{calls} up."""
     load = Load(calls)
     try:
-        with Trunk(calls, callerPorts=load.plainPorts, carrierPorts=load.securePorts) as trunk:
+        with Trunk(calls, callerPorts=load.plainPorts, carrierPorts=load.securePorts, helper=helper) as trunk:
             up = trunk.caller.place(calls, 50, hold=True)
             plain = {each.audio: each.media for each in up}
             secure = trunk.carrier.media
@@ -81,7 +93,7 @@ def carried(calls: int) -> Iterator[tuple[Program, Load]]:
 
 
 @contextlib.contextmanager
-def _floor(calls: int) -> Iterator[tuple[Program, Load]]:
+def floor(calls: int) -> Iterator[tuple[Program, Load]]:
     """
     The C program.
 

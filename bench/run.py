@@ -18,6 +18,7 @@ NAMES = {
     "parse": "an INVITE read and written again",
     "calls": "CPU per call, INVITE to BYE, beside sippy's b2bua",
     "relay": "CPU per relayed packet, beside a C program without crypto and rtpengine",
+    "streams": "CPU per relayed packet at 10 and at 1,000 streams",
     "srtp": "a packet of G.711 encrypted and decrypted, by libsrtp and by ourselves",
     "hundred_calls": "100 simultaneous G.711 calls: loss, delay, share of a core",
     "memory": "memory per call at 200 calls",

@@ -43,6 +43,7 @@ allow = ["127.0.0.0/8"]
 [media]
 address = "{host}"
 ports = "{first}-{last}"
+helper = {helper}
 [numbers]
 country = "GB"
 [control]
@@ -64,6 +65,7 @@ class Trunk:
         callerPorts: Sequence[int] = (),
         carrierPorts: Sequence[int] = (),
         challenging: bool = False,
+        helper: bool = True,
         wrapper: Sequence[str] = (),
     ) -> None:
         """
@@ -71,6 +73,7 @@ class Trunk:
         @param callerPorts: audio ports of the caller, in turn; without any, one where nobody listens.
         @param carrierPorts: audio ports of the carrier, as many.
         @param challenging: registration, and every INVITE and BYE is challenged.
+        @param helper: may packets be relayed by the compiled helper?
         @param wrapper: a command that runs another one: a profiler.
         """
         self._scratch = tempfile.TemporaryDirectory(prefix="skypetrunk-bench-")
@@ -103,6 +106,7 @@ class Trunk:
                 pbxPort=port,
                 first=first,
                 last=last,
+                helper=str(helper).lower(),
             )
         )
         # In a checkout without installation the trunk must be found where it was found here.

@@ -35,7 +35,7 @@ builder.cdef(
     };
 
     struct settled_reader {
-        int descriptor, length, port;
+        int ready, descriptor, length, port;
         char host[...];
         unsigned char packet[...];
         ...;

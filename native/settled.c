@@ -188,6 +188,8 @@ int settled_next(struct settled_reader *reader, double now, int begin)
 	if (begin) {
 		reader->next = 0;
 		reader->ready = epoll_wait(reader->epoll, reader->events, SETTLED_BATCH, 0);
+		if (reader->ready < 0)
+			reader->ready = 0;
 	}
 	while (reader->next < reader->ready) {
 		int descriptor = reader->events[reader->next++].data.fd;

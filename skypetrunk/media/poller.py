@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 BATCH = 64
-"""Sockets read in one turn of the reactor, one datagram of each: signalling waits 1 ms at most."""
+"""Sockets read at a time, one datagram of each: signalling waits 1 ms at most."""
+
+REST = 0.001
+"""Seconds that a busy poller lets packets gather.  Waking up for each costs more than relaying it."""
+
+BUSY = 4000
+"""Packets in a second from which on it rests: at least four gather."""
+
+_WINDOW = 0.01
 
 Received = Callable[[bytes, tuple[str, int]], None]
 
@@ -33,11 +42,21 @@ Received = Callable[[bytes, tuple[str, int]], None]
 class Poller:
     """Opens UDP ports, and reads them.  It is in the reactor while there are any."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(
+        self, reactor: Any, seconds: Callable[[], float], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """
         @param reactor: provides L{IReactorFDSet}.
+        @param seconds: the time.
+        @param sleep: lets so many seconds go by.
         """
         self._reactor = reactor
+        self._seconds = seconds
+        self._sleep = sleep
+        # What came since when, for what is busy.
+        self._busy = False
+        self._count = 0
+        self._since = 0.0
         self._epoll: select.epoll | None = None
         self._descriptor = -1
         # By descriptor: the socket, how much of a datagram is read, and who gets it.
@@ -95,10 +114,28 @@ class Poller:
         return self._descriptor
 
     def doRead(self) -> None:
-        """One datagram of each socket that has one: calls share the time fairly."""
+        """What is there; and where there is much, a rest and what came meanwhile."""
+        count = self._read()
+        if self._busy and 0 < count < BATCH:
+            self._sleep(REST)
+            count += self._read()
+        self._count += count
+        now = self._seconds()
+        passed = now - self._since
+        if not 0 <= passed < _WINDOW:
+            self._busy = 0 < passed < 1 and self._count > BUSY * passed
+            self._since, self._count = now, 0
+
+    def _read(self) -> int:
+        """
+        One datagram of each socket that has one: calls share the time fairly.
+
+        @return: how many had one.
+        """
         assert self._epoll is not None
         readers = self._readers
-        for descriptor, _ in self._epoll.poll(0, BATCH):
+        ready = self._epoll.poll(0, BATCH)
+        for descriptor, _ in ready:
             reader = readers.get(descriptor)
             if reader is None:
                 continue  # closed by what came before it
@@ -108,6 +145,7 @@ class Poller:
             except OSError:
                 continue  # read by nobody, or an error of an earlier packet: there will be others
             received(datagram, address)
+        return len(ready)
 
     def logPrefix(self) -> str:
         """For the reactor."""

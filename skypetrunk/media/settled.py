@@ -47,7 +47,7 @@ def mediaReactor(reactor: IReactorUDP, seconds: Callable[[], float], helper: Hel
     """
     if not (hasattr(select, "epoll") and IReactorFDSet.providedBy(reactor)):
         return reactor
-    return Poller(reactor) if helper is None else SettlingPoller(reactor, seconds, helper)
+    return Poller(reactor, seconds) if helper is None else SettlingPoller(reactor, seconds, helper)
 
 
 class SettlingPoller(Poller):
@@ -62,10 +62,9 @@ class SettlingPoller(Poller):
         """
         @param seconds: the time, as the legs have it.
         """
-        super().__init__(reactor)
+        super().__init__(reactor, seconds)
         self.helper = helper
         self.reader: Any = helper.ffi.NULL
-        self._seconds = seconds
         # By descriptor of an RTP port: the port, how many packets it still needs, and what is lent.
         self._ports: dict[int, MediaPort] = {}
         self._calm: dict[int, int] = {}
@@ -95,8 +94,8 @@ class SettlingPoller(Poller):
         self._calm.pop(descriptor, None)
         super().forget(descriptor)
 
-    def doRead(self) -> None:
-        """One datagram of each socket that has one: calls share the time fairly."""
+    def _read(self) -> int:
+        """See L{Poller}."""
         (ffi, lib), reader, readers, seconds = self.helper, self.reader, self._readers, self._seconds
         what = lib.settled_next(reader, seconds(), 1)
         while what:
@@ -115,6 +114,8 @@ class SettlingPoller(Poller):
                 else:
                     self._received(received, datagram, address, descriptor)
             what = lib.settled_next(reader, seconds(), 0)
+        ready: int = reader.ready
+        return ready
 
     def _received(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
         received(datagram, address)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from skypetrunk.media.poller import Binder, Poller, boundSocket
+from skypetrunk.media.poller import REST, Binder, Poller, boundSocket
 from skypetrunk.media.settled import mediaReactor
 from tests.media.doubles import MemoryNetwork
 
@@ -88,7 +88,10 @@ class PollerTests(SynchronousTestCase):
         if not hasattr(select, "epoll"):
             self.skipTest("no epoll")
         self.readers = Readers()
-        self.poller = Poller(self.readers)
+        self.clock = Clock()
+        self.rests: list[float] = []
+        self.arriving: list[tuple[int, bytes]] = []
+        self.poller = Poller(self.readers, self.clock.seconds, self.sleep)
         self.protocols = [Heard(), Heard()]
         self.ports: list[Any] = []
         for protocol in self.protocols:
@@ -103,6 +106,12 @@ class PollerTests(SynchronousTestCase):
         """The peer sends to the ports of these places."""
         for place, datagram in datagrams:
             self.peer.sendto(datagram, ("127.0.0.1", self.ports[place].getHost().port))
+
+    def sleep(self, seconds: float) -> None:
+        """What is to come comes while it rests."""
+        self.rests.append(seconds)
+        self.send(*self.arriving)
+        self.arriving = []
 
     def heard(self) -> list[list[bytes]]:
         """What each port has received."""
@@ -131,6 +140,54 @@ class PollerTests(SynchronousTestCase):
         self.assertEqual({source for _, source in self.protocols[0].datagrams}, {self.peer.getsockname()})
         self.poller.doRead()
         self.assertEqual(len(self.protocols[0].datagrams), 2)
+
+    def frame(self, packets: int) -> None:
+        """Ten milliseconds with so many packets, each read by itself."""
+        for _ in range(packets):
+            self.send((0, b"a"))
+            self.poller.doRead()
+        self.clock.advance(0.0101)
+        self.poller.doRead()
+
+    def test_rests(self) -> None:
+        """Where many come it lets them gather: BUSY of them in a second are 40 in 10 ms."""
+        self.frame(40)
+        self.frame(40)
+        self.send((0, b"a"))
+        self.poller.doRead()
+        self.assertEqual(self.rests, [])
+        self.frame(40)  # 41 of them
+        self.send((0, b"a"))
+        self.poller.doRead()
+        self.assertEqual(self.rests, [REST])
+
+    def test_gathered(self) -> None:
+        """What came while it rested is read in the same turn."""
+        self.frame(41)
+        before = len(self.protocols[0].datagrams)
+        self.arriving = [(0, b"b"), (1, b"c")]
+        self.send((0, b"a"))
+        self.poller.doRead()
+        self.assertEqual(self.heard()[0][before:], [b"a", b"b"])
+        self.assertEqual(self.heard()[1], [b"c"])
+
+    def test_quietAgain(self) -> None:
+        """No rest when nothing came, when few come, after a break, or after a change of the clock."""
+        self.frame(41)
+        self.poller.doRead()
+        self.assertEqual(self.rests, [])
+        self.frame(10)
+        rested = len(self.rests)
+        self.frame(10)
+        self.assertEqual(len(self.rests), rested)
+        for change in (2, -100):
+            self.frame(41)
+            self.clock.rightNow += change
+            self.poller.doRead()
+            self.rests.clear()
+            self.send((0, b"a"))
+            self.poller.doRead()
+            self.assertEqual(self.rests, [])
 
     def test_longest(self) -> None:
         """No more of a datagram is read than was asked for."""
