@@ -14,12 +14,19 @@ from dataclasses import dataclass
 from zope.interface import implementer
 
 from skypetrunk.core.mikey_keys import Bundle
-from skypetrunk.core.mikey_messages import NoProtection, PreSharedKey, Protection
+from skypetrunk.core.mikey_messages import (
+    LEAST_KEY,
+    MessageProtection,
+    NoProtection,
+    PreSharedKey,
+    checkProtocols,
+    chosenKeys,
+    refuseErrors,
+)
 from skypetrunk.core.mikey_replay import SeenMessages
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, KeyPair
 from skypetrunk.wire.mikey import (
-    ERROR,
     INITIATE,
     VERIFY,
     CryptoSession,
@@ -30,17 +37,14 @@ from skypetrunk.wire.mikey import (
     sdpValue,
 )
 from skypetrunk.wire.mikey_payloads import (
-    SDP_IDS,
     TGK,
-    Extension,
-    Failure,
     KeyData,
     Random,
     SecurityPolicy,
     UnsupportedMIKEY,
 )
 from skypetrunk.wire.mikey_policy import policyOf, suiteOf
-from skypetrunk.wire.sdes import SUITES
+from skypetrunk.wire.sdes import SUITES, MasterKey
 from skypetrunk.wire.sdp import SessionDescription
 from skypetrunk.wire.sdp_lines import Attribute
 from skypetrunk.wire.secret import Secret
@@ -49,9 +53,6 @@ ATTRIBUTE = "key-mgmt"
 
 SDES_KEYS, MIKEY_KEYS = PROTOCOLS = ("sdes", "mikey")
 """How a trunk agrees keys: RFC 4568, or this."""
-
-LEAST_KEY = 16
-"""Octets of a key that others are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class MIKEY:
     def __init__(
         self,
         suites: Sequence[str],
-        protection: Protection,
+        protection: MessageProtection,
         seen: SeenMessages,
         entropy: Callable[[int], bytes],
     ) -> None:
@@ -91,6 +92,7 @@ class MIKEY:
         self._seen = seen
         self._entropy = entropy
         self._suite = self._suites[0]
+        self._bundles: set[int] = set()
         # What is in use: a message of ours, or one of theirs.
         self._ours: _Made | None = None
         self._theirs: _Made | None = None
@@ -122,6 +124,7 @@ class MIKEY:
     def _make(self) -> _Made:
         suite = self._suite
         bundle = Bundle(int.from_bytes(self._entropy(4), "big"), self._entropy(16))
+        self._bundles.add(bundle.number)
         ssrc = _ssrc(self._entropy)
         key = KeyData(TGK, self._entropy(max(LEAST_KEY, SUITES[suite].keyOctets)))
         message = Message(
@@ -146,7 +149,7 @@ class MIKEY:
             if octets is None:
                 raise KeyAgreementFailed("the answer has no MIKEY message")
             response = parseMIKEY(octets)
-            _refuseErrors(response)
+            refuseErrors(response)
             if response.type != VERIFY or response.bundle != offered.message.bundle:
                 raise KeyAgreementFailed("the answer's MIKEY message is no response to ours")
             self._protection.verify(response, octets, offered.message)
@@ -170,12 +173,19 @@ class MIKEY:
             made = self._heard
             if made is None or made.octets != octets:
                 made = self._read(octets, protocolsIn(values))
-            self._seen.check(octets, self._protection.time(made.message))
+            key = made.pair.local
+            time = self._protection.time(made.message)
+            self._seen.check(octets, time, None if key == self._localKey else key)
         except MalformedSDP as error:
             text = f"the offer's MIKEY message cannot be taken: {error}"
             raise KeyAgreementFailed(text, warning=306) from error
         self._heard = made
         return made.attributes, made.pair
+
+    @property
+    def _localKey(self) -> MasterKey | None:
+        """What we protect with, if the peer has made it."""
+        return None if self._theirs is None else self._theirs.pair.local
 
     def _standing(self, octets: bytes) -> _Made | None:
         """The message in use, where the peer repeats it, or its response to it, having no other one."""
@@ -185,27 +195,34 @@ class MIKEY:
 
     def _read(self, octets: bytes, protocols: Sequence[str]) -> _Made:
         message = parseMIKEY(octets)
-        _refuseErrors(message)
+        refuseErrors(message)
         if message.type != INITIATE:
             raise UnsupportedMIKEY("it is a response")
+        if message.bundle in self._bundles:
+            # With the roles changed we would protect with the peer's key, and hear packets of ours.
+            raise UnsupportedMIKEY("it is our own")
         bundle, keys = self._protection.open(message, octets)
-        _checkProtocols(message, protocols)
+        checkProtocols(message, protocols)
         if len(message.sessions) != 2:
             raise UnsupportedMIKEY(f"it has {len(message.sessions)} crypto sessions, one each way is wanted")
         theirs, ours = message.sessions
         if theirs.roc or ours.roc:
             raise UnsupportedMIKEY("a roll-over counter that does not begin at 0")
         suite = self._suiteOf(message)
-        first, second = _chosen(keys)
+        first, second = chosenKeys(keys)
+        local = bundle.master(second, 2, suite)
         ssrc = ours.ssrc or _ssrc(self._entropy, theirs.ssrc)
-        pair = KeyPair(suite, bundle.master(second, 2, suite), bundle.master(first, 1, suite), ssrc=ssrc)
+        if self._theirs is not None and local == self._localKey:
+            # The stream goes on, whatever the new message says.
+            ssrc = self._theirs.pair.ssrc or ssrc
+        pair = KeyPair(suite, local, bundle.master(first, 1, suite), ssrc=ssrc)
         if pair.local == pair.remote:
             # Whoever sent us our own packets would be heard.
             raise UnsupportedMIKEY("both directions have the same key")
         attributes: tuple[Attribute, ...] = ()
         if message.answered:
             sessions = (theirs, CryptoSession(ours.policy, ssrc))
-            response = self._protection.respond(message, octets, sessions)
+            response = self._protection.respond(message, sessions)
             attributes = ((ATTRIBUTE, sdpValue(response)),)
         return _Made(message, octets, attributes, pair)
 
@@ -228,7 +245,8 @@ class MIKEY:
             self._ours, self._theirs, self._response = self._offered, None, self._answered
         elif self._heard is not None and pair == self._heard.pair:
             if self._theirs is not self._heard:
-                self._seen.add(self._heard.octets, self._protection.time(self._heard.message))
+                time = self._protection.time(self._heard.message)
+                self._seen.add(self._heard.octets, time, self._heard.pair.local)
             self._ours, self._theirs, self._response = None, self._heard, None
         self._suite = pair.suite
 
@@ -236,35 +254,6 @@ class MIKEY:
 def _values(description: SessionDescription, audio: int) -> tuple[str, ...]:
     """Of the stream, else of the session (RFC 4567 section 3.1)."""
     return description.media[audio].all(ATTRIBUTE) or description.all(ATTRIBUTE)
-
-
-def _refuseErrors(message: Message) -> None:
-    if message.type == ERROR:
-        told = [each.text for each in message.payloads if isinstance(each, Failure)]
-        raise UnsupportedMIKEY(f"the peer says {', '.join(told[:1]) or 'that there is an error'}")
-
-
-def _checkProtocols(message: Message, protocols: Sequence[str]) -> None:
-    """A list of what was offered shows whether somebody took a better one away (RFC 4567 section 4.1.4)."""
-    for each in message.payloads:
-        if isinstance(each, Extension) and each.kind == SDP_IDS:
-            listed = each.data.decode("ascii", "replace").lower().split()
-            if sorted(listed) != sorted(protocols):
-                raise UnsupportedMIKEY("it was offered beside other protocols than it lists")
-
-
-def _chosen(keys: Sequence[KeyData]) -> tuple[KeyData, KeyData]:
-    """The keys of the two crypto sessions are made of these."""
-    for each in keys:
-        if each.identifier or each.interval:
-            raise UnsupportedMIKEY("a key with an MKI, or for a part of the packets")
-    if len(keys) == 1 and keys[0].type == TGK:
-        if len(keys[0].key) < LEAST_KEY:
-            raise UnsupportedMIKEY(f"a key of {len(keys[0].key)} octets, {LEAST_KEY} at least are wanted")
-        return keys[0], keys[0]
-    if len(keys) == 2 and TGK not in (keys[0].type, keys[1].type):
-        return keys[0], keys[1]
-    raise UnsupportedMIKEY(f"{len(keys)} keys; one to make others of is wanted, or one for each direction")
 
 
 def _ssrc(entropy: Callable[[int], bytes], other: int = 0) -> int:
@@ -282,7 +271,7 @@ class MIKEYPeer:
         @param key: the pre-shared key in hexadecimal digits; C{None}: keys go in clear, over verified TLS.
         @param seconds: since 1970, as L{time.time}.
         """
-        self._protection: Protection = NoProtection() if key is None else PreSharedKey(key)
+        self._protection: MessageProtection = NoProtection() if key is None else PreSharedKey(key)
         self._seen = SeenMessages(seconds)
 
     def agreement(self, suites: Sequence[str], entropy: Callable[[int], bytes]) -> MIKEY:
@@ -290,4 +279,4 @@ class MIKEYPeer:
         return MIKEY(suites, self._protection, self._seen, entropy)
 
 
-__all__ = ["ATTRIBUTE", "LEAST_KEY", "MIKEY", "MIKEY_KEYS", "PROTOCOLS", "SDES_KEYS", "MIKEYPeer"]
+__all__ = ["ATTRIBUTE", "MIKEY", "MIKEY_KEYS", "PROTOCOLS", "SDES_KEYS", "MIKEYPeer"]

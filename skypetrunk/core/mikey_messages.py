@@ -21,11 +21,15 @@ from skypetrunk.core.mikey_keys import (
     messageKeys,
     verificationInput,
 )
-from skypetrunk.wire.mikey import VERIFY, CryptoSession, Message
+from skypetrunk.wire.mikey import ERROR, VERIFY, CryptoSession, Message
 from skypetrunk.wire.mikey_payloads import (
     AES_CM,
     HMAC_SHA1,
     NULL,
+    SDP_IDS,
+    TGK,
+    Extension,
+    Failure,
     Identity,
     KeyData,
     KeyTransport,
@@ -38,8 +42,11 @@ from skypetrunk.wire.mikey_payloads import (
 )
 from skypetrunk.wire.secret import Secret
 
+LEAST_KEY = 16
+"""Octets of a key that others are made of."""
 
-class Protection(Protocol):
+
+class MessageProtection(Protocol):
     """One of the two."""
 
     def time(self, message: Message) -> Timestamp:
@@ -56,7 +63,7 @@ class Protection(Protocol):
         @raise MalformedMIKEY: it is not proved, or there are no keys.
         """
 
-    def respond(self, message: Message, octets: bytes, sessions: tuple[CryptoSession, ...]) -> bytes:
+    def respond(self, message: Message, sessions: tuple[CryptoSession, ...]) -> bytes:
         """The octets of our response to a message that was opened."""
 
     def verify(self, response: Message, octets: bytes, message: Message) -> None:
@@ -107,26 +114,26 @@ class _Common:
 
 
 class NoProtection(_Common):
-    """Keys in clear, without a MAC; a L{Protection}."""
+    """Keys in clear, without a MAC; a L{MessageProtection}."""
 
     algorithm = NULL
 
     def seal(self, message: Message, bundle: Bundle, keys: Sequence[KeyData]) -> tuple[Message, bytes]:
-        """See L{Protection}."""
+        """See L{MessageProtection}."""
         transport = KeyTransport(NULL, encodeKeyData(keys), NULL, b"")
         sealed = replace(message, payloads=(*message.payloads, transport))
         return sealed, sealed.encode()
 
     def open(self, message: Message, octets: bytes) -> tuple[Bundle, tuple[KeyData, ...]]:
-        """See L{Protection}."""
+        """See L{MessageProtection}."""
         transport = self._transport(message)
         if transport.encryption != NULL or transport.algorithm != NULL:
             raise UnsupportedMIKEY("it is protected by a pre-shared key, and there is none here")
         self.time(message)
         return bundleOf(message), parseKeyData(transport.data)
 
-    def respond(self, message: Message, octets: bytes, sessions: tuple[CryptoSession, ...]) -> bytes:
-        """See L{Protection}."""
+    def respond(self, message: Message, sessions: tuple[CryptoSession, ...]) -> bytes:
+        """See L{MessageProtection}."""
         return self._response(message, sessions, b"")[1]
 
     def verify(self, response: Message, octets: bytes, message: Message) -> None:
@@ -135,7 +142,7 @@ class NoProtection(_Common):
 
 
 class PreSharedKey(_Common):
-    """Encryption and MAC by keys made of a pre-shared one; a L{Protection}."""
+    """Encryption and MAC by keys made of a pre-shared one; a L{MessageProtection}."""
 
     algorithm = HMAC_SHA1
 
@@ -149,7 +156,7 @@ class PreSharedKey(_Common):
         return messageKeys(bytes.fromhex(self._key.reveal()), bundle)
 
     def seal(self, message: Message, bundle: Bundle, keys: Sequence[KeyData]) -> tuple[Message, bytes]:
-        """See L{Protection}."""
+        """See L{MessageProtection}."""
         protecting = self._keys(bundle)
         data = protecting.crypt(bundle, self.time(message), encodeKeyData(keys))
         return self._sealed(message, KeyTransport(AES_CM, data, HMAC_SHA1, bytes(MAC_OCTETS)), protecting)
@@ -165,7 +172,7 @@ class PreSharedKey(_Common):
         )
 
     def open(self, message: Message, octets: bytes) -> tuple[Bundle, tuple[KeyData, ...]]:
-        """See L{Protection}."""
+        """See L{MessageProtection}."""
         transport = self._transport(message)
         if transport.encryption != AES_CM or transport.algorithm != HMAC_SHA1:
             raise UnsupportedMIKEY(
@@ -178,13 +185,13 @@ class PreSharedKey(_Common):
             raise MalformedMIKEY("it is not proved: its sender has another pre-shared key, or it was changed")
         return bundle, parseKeyData(protecting.crypt(bundle, self.time(message), transport.data))
 
-    def respond(self, message: Message, octets: bytes, sessions: tuple[CryptoSession, ...]) -> bytes:
-        """See L{Protection}."""
+    def respond(self, message: Message, sessions: tuple[CryptoSession, ...]) -> bytes:
+        """See L{MessageProtection}."""
         response, bare = self._response(message, sessions, bytes(MAC_OCTETS))
         return bare[:-MAC_OCTETS] + self._proof(response, bare, message)
 
     def verify(self, response: Message, octets: bytes, message: Message) -> None:
-        """See L{Protection}."""
+        """See L{MessageProtection}."""
         told = self._verification(response)
         if not hmac.compare_digest(self._proof(response, octets, message), told.mac):
             raise MalformedMIKEY("it does not prove that its sender has the pre-shared key")
@@ -198,4 +205,53 @@ class PreSharedKey(_Common):
         return self._keys(bundleOf(message)).mac(verificationInput(octets, told, self.time(message)))
 
 
-__all__ = ["NoProtection", "PreSharedKey", "Protection"]
+def refuseErrors(message: Message) -> None:
+    """
+    @raise UnsupportedMIKEY: the message is an error.
+    """
+    if message.type == ERROR:
+        told = [each.text for each in message.payloads if isinstance(each, Failure)]
+        raise UnsupportedMIKEY(f"the peer says {', '.join(told[:1]) or 'that there is an error'}")
+
+
+def checkProtocols(message: Message, protocols: Sequence[str]) -> None:
+    """
+    A list of what was offered shows whether somebody took a better one away (RFC 4567 section 4.1.4).
+
+    @param protocols: of C{a=key-mgmt}.
+    @raise UnsupportedMIKEY: it lists others.
+    """
+    for each in message.payloads:
+        if isinstance(each, Extension) and each.kind == SDP_IDS:
+            listed = each.data.decode("ascii", "replace").lower().split()
+            if sorted(listed) != sorted(protocols):
+                raise UnsupportedMIKEY("it was offered beside other protocols than it lists")
+
+
+def chosenKeys(keys: Sequence[KeyData]) -> tuple[KeyData, KeyData]:
+    """
+    What the keys of the two crypto sessions are made of.
+
+    @raise UnsupportedMIKEY: that cannot be told.
+    """
+    for each in keys:
+        if each.identifier or each.interval:
+            raise UnsupportedMIKEY("a key with an MKI, or for a part of the packets")
+    if len(keys) == 1 and keys[0].type == TGK:
+        if len(keys[0].key) < LEAST_KEY:
+            raise UnsupportedMIKEY(f"a key of {len(keys[0].key)} octets, {LEAST_KEY} at least are wanted")
+        return keys[0], keys[0]
+    if len(keys) == 2 and TGK not in (keys[0].type, keys[1].type):
+        return keys[0], keys[1]
+    raise UnsupportedMIKEY(f"{len(keys)} keys; one to make others of is wanted, or one for each direction")
+
+
+__all__ = [
+    "LEAST_KEY",
+    "MessageProtection",
+    "NoProtection",
+    "PreSharedKey",
+    "checkProtocols",
+    "chosenKeys",
+    "refuseErrors",
+]

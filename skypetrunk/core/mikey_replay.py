@@ -10,12 +10,13 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from skypetrunk.wire.mikey_payloads import Timestamp, UnsupportedMIKEY
+from skypetrunk.wire.sdes import MasterKey
 
 SKEW_SECONDS = 300.0
 """How far the clocks of the two ends may be apart, and how old a message may be when it arrives."""
 
-MOST_MESSAGES = 20_000
-"""Kept, some 4 MB: 33 calls in each second."""
+MOST_DIGESTS = 40_000
+"""Kept, of a message and its key each, some 8 MB: 33 calls in each second."""
 
 _NTP_EPOCH = 2_208_988_800
 """1970 as NTP counts, in seconds from 1900."""
@@ -44,18 +45,20 @@ class SeenMessages:
         """For a message of ours."""
         return ntpTime(self._seconds())
 
-    def check(self, octets: bytes, time: Timestamp) -> None:
+    def check(self, octets: bytes, time: Timestamp, key: MasterKey | None) -> None:
         """
         May a message make a key now?
 
         @param time: its time stamp, proved.
+        @param key: what we would protect with: whatever else is new, no key is used in two calls.  C{None}:
+            what we protect with already.
         @raise UnsupportedMIKEY: no; the text says why.
         """
-        trouble = self._trouble(octets, time)
+        trouble = self._trouble(octets, time, key)
         if trouble:
             raise UnsupportedMIKEY(trouble)
 
-    def _trouble(self, octets: bytes, time: Timestamp) -> str:
+    def _trouble(self, octets: bytes, time: Timestamp, key: MasterKey | None) -> str:
         if time.kind == 2:
             return "its time stamp is a counter, NTP is wanted"
         age = self._age(time)
@@ -64,20 +67,22 @@ class SeenMessages:
             return f"it is {most:.0f} seconds {late}, {SKEW_SECONDS:.0f} at most are taken"
         if _digest(octets) in self._seen:
             return "it was used before"
+        if key is not None and _digest(key.key + key.salt) in self._seen:
+            return "its key was used before"
         if self._seconds() - age <= self._floor:
             return "it is older than what is remembered"
         return ""
 
-    def add(self, octets: bytes, time: Timestamp) -> None:
-        """A message has made a key."""
+    def add(self, octets: bytes, time: Timestamp, key: MasterKey) -> None:
+        """A message has made a key, with which we protect."""
         now = self._seconds()
         made = now - self._age(time)
-        self._seen[_digest(octets)] = made
+        self._seen[_digest(octets)] = self._seen[_digest(key.key + key.salt)] = made
         # In the order in which they came; an old one behind a young one only stays longer.
         while self._seen:
             first = next(iter(self._seen))
             old = self._seen[first] < now - 2 * SKEW_SECONDS
-            if not old and len(self._seen) <= MOST_MESSAGES:
+            if not old and len(self._seen) <= MOST_DIGESTS:
                 return
             # What is not old yet could come again: from now on nothing of its age is taken.
             gone = self._seen.pop(first)
@@ -94,4 +99,4 @@ def _digest(octets: bytes) -> bytes:
     return sha256(octets).digest()
 
 
-__all__ = ["MOST_MESSAGES", "SKEW_SECONDS", "SeenMessages", "ntpTime"]
+__all__ = ["MOST_DIGESTS", "SKEW_SECONDS", "SeenMessages", "ntpTime"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from skypetrunk.core.mikey import LEAST_KEY, MIKEY_KEYS, PROTOCOLS
+from skypetrunk.core.mikey import MIKEY_KEYS, PROTOCOLS
+from skypetrunk.core.mikey_messages import LEAST_KEY
 from skypetrunk.core.protection import OPPORTUNISTIC, REQUIRED
 from skypetrunk.profiles import CarrierProfile
 from skypetrunk.profiles.tables import Table

@@ -219,6 +219,26 @@ class NullTests(CallTestCase):
         stream = self.right.session.offerReceived(self.left.session.makeOffer(STREAM))
         self.assertEqual(self.right.session.makeAnswer(stream), self.right.session.makeAnswer(stream))
 
+    def test_forked(self) -> None:
+        """Two branches answer one offer: the same keys, made once; each sends a stream of its own."""
+        offer = self.left.session.makeOffer(STREAM)
+        branches = self.right, self.end(5)
+        for branch in branches:
+            answer = branch.session.makeAnswer(branch.session.offerReceived(offer))
+            self.left.session.answerReceived(answer)
+            self.assertEqual((branch.local, branch.remote), (self.left.remote, self.left.local))
+        self.assertEqual(len(self.left.settled("local")), 1)
+        told = [event[3] for end in branches for event in end.media.events if event[0] == "local"]
+        self.assertEqual(len(set(told)), 2)
+
+    def test_ourOwn(self) -> None:
+        """Our message comes back as an offer: we would protect with the peer's key, and hear ourselves."""
+        offer, _ = self.exchange(self.left, self.right)
+        for body in (offer, self.left.session.makeOffer(STREAM, freshKey=True)):
+            self.left.session.forget()
+            failure = self.assertRaises(KeyAgreementFailed, self.left.session.offerReceived, body)
+            self.assertIn("it is our own", str(failure))
+
     def test_replayed(self) -> None:
         """A message makes keys for one leg, and for that one only while it is in use."""
         offer, _ = self.exchange(self.left, self.right)
@@ -316,7 +336,8 @@ class MadeTests(SynchronousTestCase):
         """An end that takes two suites."""
         self.clock = Clock()
         self.clock.rightNow = NOW
-        self.end = End(MIKEYPeer(None, self.clock.seconds), (LONG, SHORT), 1)
+        self.peer = MIKEYPeer(None, self.clock.seconds)
+        self.end = End(self.peer, (LONG, SHORT), 1)
         self.time = ntpTime(NOW)
 
     def offer(
@@ -341,6 +362,27 @@ class MadeTests(SynchronousTestCase):
         self.offer((KeyData(TEK, MASTER), KeyData(TEK_SALT, other[:16], other[16:])))
         self.assertEqual(self.end.remote, (LONG, MasterKey(MASTER[:16], MASTER[16:])))
         self.assertEqual(self.end.local, (LONG, MasterKey(other[:16], other[16:])))
+
+    def test_sameKeyAgain(self) -> None:
+        """Another message with the same key for our direction is refused, in other calls as well."""
+        other = bytes(reversed(MASTER))
+        self.offer((KeyData(TEK, MASTER), KeyData(TEK, other)))
+        self.end = End(self.peer, (LONG,), 2)
+        again = (KeyData(TEK, bytes(30)), KeyData(TEK, other))
+        failure = self.assertRaises(KeyAgreementFailed, self.offer, again)
+        self.assertIn("its key was used before", str(failure))
+
+    def test_sameKeysInAnotherMessage(self) -> None:
+        """Another message with the keys in use changes nothing; its response has the SSRC that we have."""
+        keys = (KeyData(TEK, MASTER), KeyData(TEK, bytes(reversed(MASTER))))
+        first = self.offer(keys)
+        self.clock.advance(400)
+        self.time = ntpTime(self.clock.seconds())
+        second = self.offer(keys, (CryptoSession(0, 1), CryptoSession(0, 99)))
+        told = [messageOf(each.encode()).sessions[1].ssrc for each in (first, second)]
+        self.assertEqual(len(set(told)), 1)
+        locals_ = [event[1:] for event in self.end.media.events if event[0] == "local"]
+        self.assertEqual(len(set(locals_)), 1)
 
     def test_ssrcChosen(self) -> None:
         """An SSRC that the peer chose for us is ours; without the flag there is no response."""
@@ -446,7 +488,7 @@ class PreSharedKeyTests(NullTests):
         """A response without a MAC proves nothing."""
         offer = self.left.session.makeOffer(STREAM)
         asked = messageOf(offer)
-        bare = NoProtection().respond(asked, b"", asked.sessions)
+        bare = NoProtection().respond(asked, asked.sessions)
         body = sdp(f"m=audio 6000 RTP/SAVP 8\r\na=key-mgmt:{sdpValue(bare)}\r\n")
         failure = self.assertRaises(KeyAgreementFailed, self.left.session.answerReceived, body)
         self.assertIn("verification by algorithm 0, 1 is wanted", str(failure))
@@ -477,7 +519,7 @@ class PreSharedKeyTests(NullTests):
         octets = bytes.fromhex(vector["hex"])
         read = parseMIKEY(octets)
         protection = PreSharedKey(Secret(vector["psk"]))
-        response = protection.respond(read, octets, read.sessions)
+        response = protection.respond(read, read.sessions)
         protection.verify(parseMIKEY(response), response, read)
         told = [each.data for each in read.payloads if isinstance(each, Identity)]
         self.assertEqual(told, [b"sip:alice@example.com", b"sip:bob@example.net"])
