@@ -217,6 +217,9 @@ class Session:
                 continue
             return index
         text = f"the offer has no usable audio line, wanted {self.protection.wanted}"
+        if any(line.port and line.protocol.lower() == "udptl" for line in offer.media):
+            # RFC 7345 would need DTLS: what carries T.38 today is in clear.
+            text = "the offer is fax by T.38, which has no SRTP; fax over G.711 goes on"
         raise trouble or MalformedSDP(text, warning=304)
 
     def makeAnswer(self, stream: AudioStream) -> bytes:

@@ -50,6 +50,39 @@ class TraceTests(SynchronousTestCase):
             text = redacted(message(f"v=0\r\n{line}\r\nt=0 0\r\n"))
             self.assertTrue(text.endswith(f"\r\n\r\nv=0\r\n{shown}\r\nt=0 0\r\n"), text)
 
+    def test_pressed(self) -> None:
+        """Keys pressed are hidden, in each form in which INFO and NOTIFY have them."""
+        for method, kind, body, shown in (
+            (
+                "INFO",
+                "application/dtmf-relay",
+                "Signal=7\r\nDuration=160\r\n",
+                "Signal=<hidden>\r\nDuration=160\r\n",
+            ),
+            (
+                "INFO",
+                "Application/DTMF-Relay",
+                "  SIGNAL = 7\nDuration= 160",
+                "  SIGNAL =<hidden>\nDuration= 160",
+            ),
+            ("INFO", "application/dtmf", "7", "<hidden>"),
+            ("INFO", "application/x-dtmf", "Signal=7", "<hidden>"),
+            ("INFO", None, "7", "<hidden>"),
+            ("INFO", "application/dtmf-relay", "Signal 7\r\nDuration=7x\r\n", "<hidden>\r\n<hidden>\r\n"),
+            ("INFO", "application/dtmf-relay", "", ""),
+            (
+                "NOTIFY",
+                "application/kpml-response+xml",
+                '<k digits="77#" code="200"/>',
+                '<k digits=<hidden> code="200"/>',
+            ),
+            ("NOTIFY", "application/kpml-response+xml", "<k digits = '77", "<k digits = <hidden>"),
+            ("NOTIFY", "message/sipfrag", "SIP/2.0 200 OK\r\n", "SIP/2.0 200 OK\r\n"),
+        ):
+            headers = () if kind is None else (Header("Content-Type", kind),)
+            text = redacted(Request(method, "sip:a@b.example", headers, body.encode()))
+            self.assertEqual(text.partition("\r\n\r\n")[2], shown, body)
+
     def test_anyOctets(self) -> None:
         """A body that is no text is shown all the same."""
         self.assertIn("\\xff", redacted(Request("INVITE", "sip:a@b.example", (), b"\xff")))
