@@ -233,7 +233,7 @@ class Carrier:
         policy = self.settings.srtp
         try:
             media = MediaEndpoint(
-                self._reactor, self.node.host, self._entropy, name, secure=policy.mode != "off"
+                self._reactor, self.node.host, self._entropy, name, secure=policy.keyed
             )
         except CannotListenError as error:
             raise CallRefused("No media port is left", 503) from error

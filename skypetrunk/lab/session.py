@@ -25,7 +25,14 @@ from skypetrunk.wire.secret import Secret
 
 __all__ = ["AudioSession", "SRTPPolicy", "SRTP_MODES"]
 
-SRTP_MODES = ("required", "optional", "off")
+SRTP_MODES = {
+    "required": "RTP/SAVP is offered and taken, all else gets 488",
+    "optional": "RTP/SAVP is offered; an offer is taken as it is, and keys in RTP/AVP are declined",
+    "opportunistic": "RTP/AVP with keys is offered, and taken with and without (RFC 8643); RTP/SAVP too",
+    "off": "RTP/AVP is offered and taken, keys in it are declined; RTP/SAVP gets 488",
+    "never": "as off, and any offer with keys gets 488",
+}
+"""What an end wants of SRTP."""
 
 _CODECS = {"8": PCMA, "0": PCMU}
 _STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "18": "G729/8000"}
@@ -44,8 +51,7 @@ class SRTPPolicy:
     """
     What an end wants of its media.
 
-    @ivar mode: C{"required"}: SRTP or nothing; C{"optional"}: as the offer is, SRTP in own offers;
-        C{"off"}: no SRTP at all.
+    @ivar mode: a key of L{SRTP_MODES}.
     @ivar suites: the suites taken, the preferred one first.
     @ivar keys: how keys are agreed: of L{skypetrunk.core.mikey.PROTOCOLS}.
     @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
@@ -55,6 +61,16 @@ class SRTPPolicy:
     suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
     keys: str = SDES_KEYS
     mikeyKey: Secret | None = None
+
+    @property
+    def keyed(self) -> bool:
+        """Is there any SRTP?"""
+        return self.mode not in ("off", "never")
+
+    @property
+    def secure(self) -> bool:
+        """Do own offers want it?"""
+        return self.mode in ("required", "optional")
 
 
 class AudioSession:
@@ -90,7 +106,7 @@ class AudioSession:
         self._keys: dict[str, MasterKey] = {}
         self._offered: tuple[CryptoAttribute, ...] = ()
         self._mikey: MIKEY | None = None
-        if policy.keys == MIKEY_KEYS and policy.mode != "off":
+        if policy.keys == MIKEY_KEYS and policy.keyed:
             self._mikey = MIKEYPeer(policy.mikeyKey, media.seconds).agreement(policy.suites, entropy)
         self._written: SessionDescription | None = None
 
@@ -102,13 +118,13 @@ class AudioSession:
         @param hold: write C{c=0.0.0.0}, the hold of RFC 2543.
         """
         lines: tuple[CryptoAttribute, ...] = ()
-        if self._policy.mode != "off" and self._mikey is None:
+        if self._policy.keyed and self._mikey is None:
             lines = tuple(self._line(tag, suite) for tag, suite in enumerate(self._policy.suites, 1))
         self._offered = lines
         keys = _attributes(lines) if self._mikey is None else self._mikey.offer()
         attributes = [each for name in self._formats for each in _ATTRIBUTES[name]]
         return self._write(
-            (self._stream(self._formats, attributes, keys, direction, self._policy.mode != "off"),),
+            (self._stream(self._formats, attributes, keys, direction, self._policy.secure),),
             "0.0.0.0" if hold else None,
         )
 
@@ -123,9 +139,11 @@ class AudioSession:
         if not peer.media or peer.media[0].kind != "audio" or not peer.media[0].port:
             raise MalformedSDP("the answer has no audio")
         audio = peer.media[0]
-        if audio.isSecure != (self._policy.mode != "off"):
+        if audio.isSecure != self._policy.secure:
             raise KeyAgreementFailed(f"the answer to our offer has {audio.protocol}")
-        if self._mikey is not None:
+        if not (audio.isSecure or _hasKeys(audio)):
+            self.media.secure = False
+        elif self._mikey is not None:
             self._agree(self._mikey, self._mikey.answered(peer, 0))
         elif self._offered:
             lines = usableCrypto(audio.crypto)
@@ -211,12 +229,15 @@ class AudioSession:
 
     def _choose(self, peer: SessionDescription, place: int) -> tuple[Attribute, ...]:
         mode, audio = self._policy.mode, peer.media[place]
+        if mode == "never" and _hasKeys(audio):
+            raise KeyAgreementFailed("nothing is known here of keys")
         if not audio.isSecure:
             if mode == "required":
                 raise KeyAgreementFailed(f"SRTP is required here, the offer has {audio.protocol}")
-            self.media.secure = False
-            return ()
-        if mode == "off":
+            if mode != "opportunistic" or not _hasKeys(audio):
+                self.media.secure = False
+                return ()
+        if not self._policy.keyed:
             raise KeyAgreementFailed("there is no SRTP here")
         if self._mikey is not None:
             attributes, pair = self._mikey.answer(peer, place)
@@ -233,9 +254,11 @@ class AudioSession:
 
     def _agree(self, mikey: MIKEY, pair: KeyPair) -> None:
         mikey.agree(pair)
+        self.media.secure = True
         self.media.setKeys(pair.suite, pair.local, pair.remote, pair.ssrc)
 
     def _keyed(self, line: CryptoAttribute) -> None:
+        self.media.secure = True
         self.media.setKeys(line.suite, self._keys[line.suite], line.keys[0].master)
 
     # Descriptions
@@ -276,6 +299,10 @@ class AudioSession:
             new = replace(new, origin=self._origin)
         self._written = new
         return new.encode()
+
+
+def _hasKeys(audio: MediaDescription) -> bool:
+    return bool(audio.crypto) or audio.has("key-mgmt")
 
 
 def _attributes(lines: Iterable[CryptoAttribute]) -> tuple[Attribute, ...]:

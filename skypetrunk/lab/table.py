@@ -362,7 +362,7 @@ SWITCHES = (
         Several({"PCMA": "8", "PCMU": "0", "G729": "18", "telephone-event": "101"}),
         "Codecs offered and taken; G.729 is only named, never played.",
     ),
-    Switch("srtp", "carrier.srtp.mode", choice(SRTP_MODES), "Whether SRTP is wanted of media."),
+    Switch("srtp", "carrier.srtp.mode", choice(SRTP_MODES), "What is wanted of SRTP.", SRTP_MODES),
     Switch(
         "suites",
         "carrier.srtp.suites",

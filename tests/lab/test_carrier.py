@@ -160,6 +160,26 @@ class SRTPTests(CallCase):
             self.assertEqual(self.answerTo(offer(protocol)).media[0].protocol, protocol)
         self.start(srtp=SRTPPolicy("off"))
         self.assertEqual(self.refused(TONE, offer()).status, 488)
+        for suites in ((), ("80",)):
+            self.assertEqual(self.answerTo(offer("RTP/AVP", suites)).media[0].crypto, ())
+
+    def test_opportunistic(self) -> None:
+        """RFC 8643: an answer to RTP/AVP with keys has one of them; other offers are taken as they are."""
+        self.start(srtp=SRTPPolicy("opportunistic"))
+        for protocol, suites, keys in (
+            ("RTP/AVP", ("80", "32"), 1),
+            ("RTP/SAVP", ("80", "32"), 1),
+            ("RTP/AVP", (), 0),
+        ):
+            audio = self.answerTo(offer(protocol, suites)).media[0]
+            self.assertEqual((audio.protocol, len(audio.crypto)), (protocol, keys))
+        self.assertEqual(self.refused(TONE, offer(suites=())).status, 488)
+
+    def test_never(self) -> None:
+        """Any key gets 488."""
+        self.start(srtp=SRTPPolicy("never"))
+        for body in (offer(), offer("RTP/AVP"), offer(suites=())):
+            self.assertEqual(self.refused(TONE, body).status, 488)
         self.assertEqual(self.answerTo(offer("RTP/AVP", ())).media[0].crypto, ())
 
     def test_refusesSRTP(self) -> None:

@@ -88,7 +88,8 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(stopped.code, 2)
         lines = told.getvalue().splitlines()
         self.assertEqual(len(lines), 5)
-        self.assertIn("skypetrunk-lab: srtp: 'x' is not required or optional or off", lines)
+        modes = "required or optional or opportunistic or off or never"
+        self.assertIn(f"skypetrunk-lab: srtp: 'x' is not {modes}", lines)
         for words in (["srtp"], ["-s", "/nowhere/at/all"]):
             with contextlib.redirect_stderr(io.StringIO()) as told:
                 self.assertRaises(SystemExit, self.service, *words)
