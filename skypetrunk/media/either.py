@@ -85,6 +85,7 @@ class EitherLeg(SecureLeg):
 
     def _ended(self) -> None:
         super()._ended()
+        self._plain._ended()
         self._plain._onward = self._plain._other = None
 
     # Packets

@@ -138,6 +138,7 @@ class Endpoint(PlainLeg):
             self._heard(AudioPacket(payload, header.sequence, header.timestamp, header.marker))
 
     def _ended(self) -> None:
+        super()._ended()
         self.stop()
         self._heard = self._pressed = _nobody
         self._broke = _nothing

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import LocalError, PacketRefused
 from skypetrunk.interfaces import ANY_PATH, MediaPath
+from skypetrunk.media.probation import Probation
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.reporting import Sending
 from skypetrunk.media.reports import unchanged
@@ -53,6 +54,7 @@ class PlainLeg(MediaLeg):
         self._rtp: SignalledSource = SignalledSource(path)
         self._rtcp = SignalledSource(path)
         self._strange = 0
+        self._probation = Probation()
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
@@ -65,6 +67,13 @@ class PlainLeg(MediaLeg):
         now = self._seconds()
         if not self._rtp.accepts(address, now):
             raise PacketRefused("source")
+        if self.received.reception.follows(header):
+            self._taken(packet, header, now)
+            return
+        for each in self._probation.proven(packet, header, now, self.received):
+            self._taken(*each)
+
+    def _taken(self, packet: bytes, header: RTPHeader, now: float) -> None:
         received = self.received
         received.packets += 1
         received.octets += len(packet)
@@ -152,3 +161,6 @@ class PlainLeg(MediaLeg):
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         self._rtp.signal(rtp)
         self._rtcp.signal(rtcp)
+
+    def _ended(self) -> None:
+        self._probation.end(self.received)

@@ -207,6 +207,24 @@ class Reception:
         if jitter > self._worst:
             self._worst = jitter
 
+    def follows(self, header: RTPHeader) -> bool:
+        """
+        Is a packet near enough to what its source sent last, two seconds at most?  The first packet of
+        all is.
+        """
+        sequence, ssrc = header[4], header[6]
+        source = self._current
+        if source is None or source.ssrc != ssrc:
+            source = self._sources.get(ssrc)
+            if source is None:
+                return not self._sources
+        ahead = (sequence - source.highest) & 0xFFFF
+        return ahead <= MAX_MISORDER or ahead > 0x10000 - MAX_MISORDER
+
+    def knows(self, ssrc: int) -> bool:
+        """Was a packet of this source counted?"""
+        return ssrc in self._sources
+
     def _outOfOrder(self, source: _Source, sequence: int) -> bool:
         """A packet that is not the next one; C{False}: the source has begun anew."""
         ahead = (sequence - source.highest) & 0xFFFF

@@ -62,11 +62,12 @@ class GarbageTests(SynchronousTestCase):
             # The sound goes on, in the same stream; another port of the PBX's host has to be silent first.
             call.clock.advance(1)
             newest = max(header.sequence for header in call.peer.headers)
-            call.fromPBX(rtp(50_000, ssrc=99, payload=b"sound to carrier"))
+            for sequence in (50_000, 50_001):
+                call.fromPBX(rtp(sequence, ssrc=99, payload=b"sound to carrier"))
             call.fromCarrier(call.peer.protect(rtp(50_000, ssrc=99, payload=b"sound to pbx")))
             sent = call.receiveAll()
-            self.assertEqual(call.peer.plain[-1][12:], b"sound to carrier")
-            self.assertEqual(call.peer.headers[-1].sequence, newest + 1)
+            self.assertEqual([each[12:] for each in call.peer.plain[-2:]], 2 * [b"sound to carrier"])
+            self.assertEqual([each.sequence for each in call.peer.headers[-2:]], [newest + 1, newest + 2])
             self.assertEqual([datagram.data[12:] for datagram in sent], [b"sound to pbx"])
             self.assertEqual(parseRTP(sent[0].data).ssrc, 99)
 

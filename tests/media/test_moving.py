@@ -66,7 +66,8 @@ class MovingTests(SynchronousTestCase):
     def test_carrierWithSDP(self) -> None:
         """So does a new SDP, before any packet has come from there."""
         self.call.secure.setRemote(MediaAddress(*ELSEWHERE, ELSEWHERE[1] + 1))
-        self.call.fromPBX(rtp(1000))
+        self.sequence += 1
+        self.call.fromPBX(rtp(self.sequence))
         self.assertEqual(self.call.network.take()[-1].destination, ELSEWHERE)
         self.assertEqual(self.silence(lambda: self.frame(ELSEWHERE)), 0.0)
 
