@@ -413,6 +413,7 @@ class MediaAddress:
     """
     A media destination, literal address: RTP and RTCP port.
 
+    @ivar rtcpPort: 0 without RTCP; the same as C{port}: both over one port, in either direction (RFC 5761).
     @ivar rtcpHost: where RTCP goes, if that is another address (RFC 3605).
     """
 

@@ -43,6 +43,11 @@ class AudioStream:
         return self._values("rtpmap")
 
     @property
+    def encodings(self) -> dict[int, str]:
+        """All payload types, with what C{a=rtpmap} says of them; empty without one."""
+        return {int(number): self.rtpmaps.get(number, "") for number in self.formats}
+
+    @property
     def fmtps(self) -> dict[str, str]:
         """The parameters of those that have some."""
         return self._values("fmtp")
@@ -181,11 +186,12 @@ def common(stream: AudioStream, offer: AudioStream) -> AudioStream:
     return found
 
 
-def remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
+def remoteOf(line: MediaDescription, ours: str, together: bool = False) -> MediaAddress | None:
     """
     Where the peer receives, C{None} on hold by C{c=0.0.0.0}.
 
     @param ours: our own address: packets do not cross from one family to the other.
+    @param together: RTP and RTCP over one port was agreed.
     @raise MalformedSDP: of the other family; or a host name, which would have to be looked up on
         nothing but the peer's word.
     """
@@ -194,8 +200,8 @@ def remoteOf(line: MediaDescription, ours: str) -> MediaAddress | None:
         return None
     version = literal(ours).version
     _check(host, version)
-    remote = MediaAddress(host, line.port, line.rtcpPort or line.port)
-    if rtcpHost is None or rtcpHost == host:
+    remote = MediaAddress(host, line.port, line.port if together else line.rtcpPort or 0)
+    if together or rtcpHost is None or rtcpHost == host:
         return remote
     try:
         _check(rtcpHost, version)

@@ -94,6 +94,7 @@ class Session:
         self.protection = Protection(keys, optional, form)
         self._asked = tuple(asked)
         self._codecs = tuple(codecs)
+        self._together: tuple[Attribute, ...] = ()
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
         self._version = 0
         self._written: SessionDescription | None = None
@@ -173,7 +174,8 @@ class Session:
         pair = self.protection.answered(offered, answer, self._audio)
         stream = common(streamOf(audio), streamOf(offered))
         direction = limited(stream.direction, offered.direction)
-        self._settle(audio, pair, direction in RECEIVES, streamOf(offered))
+        together = offered.multiplexesRTCP and audio.multiplexesRTCP
+        self._settle(audio, pair, direction in RECEIVES, streamOf(offered), together)
         self._heard, self._ours = answer, True
         return replace(stream, direction=direction)
 
@@ -236,7 +238,7 @@ class Session:
         offered = streamOf(line)
         stream = common(stream, allowed(offered, self._codecs))
         direction = limited(stream.direction, offered.direction)
-        self._settle(line, pair, direction in SENDS, stream)
+        self._settle(line, pair, direction in SENDS, stream, line.multiplexesRTCP)
         self._types.answered(stream)
         self._said, self._heard, self._ours = stream, offer, False
         return self._write(replace(stream, direction=direction), line.protocol, keys).encode()
@@ -323,12 +325,15 @@ class Session:
 
     # Both
 
-    def _settle(self, line: MediaDescription, pair: KeyPair | None, sending: bool, ours: AudioStream) -> None:
+    def _settle(
+        self, line: MediaDescription, pair: KeyPair | None, sending: bool, ours: AudioStream, together: bool
+    ) -> None:
         """@param ours: what we have written, or are about to."""
         # The address first: the media leg may refuse it, and then nothing has changed.
-        self.media.setRemote(remoteOf(line, self.media.address.host))
+        self.media.setRemote(remoteOf(line, self.media.address.host, together))
+        self._together = (("rtcp-mux", None),) if together else ()
         theirs = streamOf(line)
-        self.media.setPayloadTypes(_encodings(completed(ours, theirs)), _encodings(completed(theirs, ours)))
+        self.media.setPayloadTypes(completed(ours, theirs).encodings, completed(theirs, ours).encodings)
         self.media.setPacketTime(wish(theirs))
         self.media.setSending(sending)
         self.protection.settled(pair, line.protocol)
@@ -349,7 +354,7 @@ class Session:
             if index != self._audio:
                 media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
                 continue
-            attributes = [*stream.attributes, *more]
+            attributes = [*stream.attributes, *more, *self._together]
             if address.rtcpPort != address.port + 1:
                 attributes.append(("rtcp", str(address.rtcpPort)))
             attributes.append((stream.direction, None))
@@ -376,10 +381,6 @@ class Session:
             description = replace(description, origin=replace(description.origin, version=str(self._version)))
             self._written = description
         return description
-
-
-def _encodings(stream: AudioStream) -> dict[int, str]:
-    return {int(number): stream.rtpmaps.get(number, "") for number in stream.formats}
 
 
 def _tolerates(rule: str, offered: MediaDescription) -> bool:

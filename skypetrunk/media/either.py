@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaPath
 from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.port import MediaPort
 from skypetrunk.media.quality import legStatistics
-from skypetrunk.media.relay import MediaPort
 from skypetrunk.media.secure import SecureLeg
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class EitherLeg(SecureLeg):
 
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         super()._signal(rtp, rtcp)
+        self._plain._together = self._together
         self._plain._signal(rtp, rtcp)
 
     def _ended(self) -> None:

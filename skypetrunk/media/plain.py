@@ -52,7 +52,7 @@ class PlainLeg(MediaLeg):
         # Stands for us in reports while nothing is sent.
         self._ssrc = int.from_bytes(entropy(4), "big")
         self._rtp: SignalledSource = SignalledSource(path)
-        self._rtcp = SignalledSource(path)
+        self._rtcp: SignalledSource = SignalledSource(path)
         self._strange = 0
         self._probation = Probation()
 
@@ -115,7 +115,7 @@ class PlainLeg(MediaLeg):
 
     def sendRTCP(self, compound: bytes) -> None:
         """Pass on what of a compound may cross."""
-        destination = self._rtcp.destination
+        destination = self._controlWay
         if destination is None:
             return
         kept = unchanged(compound, self._cname)
@@ -137,7 +137,7 @@ class PlainLeg(MediaLeg):
         return Sending(timestamp, sent.packets, sent.octets - _RTP_HEADER * sent.packets)
 
     def _sendReport(self, compound: bytes) -> None:
-        destination = self._rtcp.destination
+        destination = self._controlWay
         if destination is not None:
             self._transmitRTCP(compound, destination)
 

@@ -11,20 +11,21 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.interfaces import IReactorTime, ISystemHandle
-from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from skypetrunk.errors import LocalError, MalformedSDP, PacketRefused
+from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
 from skypetrunk.media.leg_reports import ReportingLeg
+from skypetrunk.media.port import MediaPort
 from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
+from skypetrunk.wire.rtp import isRTCP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
@@ -32,65 +33,11 @@ if TYPE_CHECKING:
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
 
-Receive = Callable[[bytes, "Address"], None]
-
 Show = Callable[[bytes, float], bool]
 """Gets each plain RTP packet of a leg's peer, and its time; false: it wants no more.  Never raises."""
 
 UNSENT = "unsent"
 """The counter of packets that the system did not take: no route, buffer full, peer's port closed."""
-
-
-class MediaPort(DatagramProtocol):
-    """
-    One UDP port of a leg.
-
-    @ivar leg: whose it is, until it is over.
-    @ivar send: writes a datagram; raises L{OSError} when the system does not take it.
-    """
-
-    noisy = False
-
-    def __init__(self, receive: Receive, leg: MediaLeg) -> None:
-        """
-        @param receive: takes each datagram; raises L{PacketRefused}.
-        @param leg: told of what was refused, and of what nobody foresaw.
-        """
-        self._receive = receive
-        self.leg: MediaLeg | None = leg
-        self.send: Callable[[bytes, Address], object] = self._unbound
-
-    def startProtocol(self) -> None:
-        """The port is bound."""
-        transport: Any = self.transport
-        # One datagram for each turn of the reactor: legs share it fairly, and no read is
-        # wasted on finding out that a socket is empty.
-        transport.maxThroughput = 1
-        # The transport looks at the address of each packet; ours were looked at when signalled.
-        handle: Any = transport.getHandle() if ISystemHandle.providedBy(transport) else None
-        self.send = transport.write if handle is None else handle.sendto
-
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
-        """A packet came in.  Nothing that is in it may raise from here: each would be a traceback."""
-        try:
-            self._receive(datagram, addr)
-        except PacketRefused as refusal:
-            if self.leg is not None:
-                self.leg.received.refuse(refusal.reason)
-        except Exception:
-            if self.leg is not None:
-                self.leg.packetFailed()
-
-    def connectionRefused(self) -> None:
-        """The peer's port is closed: it may open yet."""
-
-    def forget(self) -> None:
-        """The leg is over.  While both refer to each other, both would wait for the garbage collector."""
-        self._receive, self.leg, self.send = _unheard, None, self._unbound
-
-    @staticmethod
-    def _unbound(datagram: bytes, addr: Address) -> object:
-        raise OSError("the port is not bound")
 
 
 class Onward(Protocol):
@@ -175,6 +122,7 @@ class MediaLeg(ReportingLeg):
         self.rtpPort: MediaPort
         self.rtcpPort: MediaPort
         self._rtp: SignalledSource | AuthenticatedSource
+        self._rtcp: SignalledSource | AuthenticatedSource
         self._seconds = clock.seconds
         self._giveBack = giveBack
         self._other: MediaLeg | None = None
@@ -182,6 +130,8 @@ class MediaLeg(ReportingLeg):
         self._show: Show | None = None
         self._numbers = NOTHING
         self._packetTime: int | None = None
+        # RTP and RTCP over one port (RFC 5761).
+        self._together = False
         self._sending = True
         self._released = False
         self._failed = False
@@ -262,6 +212,9 @@ class MediaLeg(ReportingLeg):
             self._signal(None, None)
             return
         rtcp = (rtcpHost, address.rtcpPort) if rtcpHost is not None and address.rtcpPort else None
+        self._together = rtcp == (host, address.port)
+        if not self._released:
+            self.rtpPort.receive = self._eitherReceived if self._together else self.rtpReceived
         self._signal((host, address.port), rtcp)
 
     def _reached(self, host: str) -> str | None:
@@ -352,11 +305,20 @@ class MediaLeg(ReportingLeg):
     def _transmitRTCP(self, packet: bytes, destination: Address) -> None:
         """An RTCP compound leaves."""
         try:
-            self.rtcpPort.send(packet, destination)
+            (self.rtpPort if self._together else self.rtcpPort).send(packet, destination)
         except OSError:
             self.sent.refuse(UNSENT)
         else:
             self.sent.rtcpPackets += 1
+
+    @property
+    def _controlWay(self) -> Address | None:
+        """Where RTCP is sent now."""
+        return (self._rtp if self._together else self._rtcp).destination
+
+    def _eitherReceived(self, packet: bytes, address: Address) -> None:
+        """A datagram came in at the one port of both: the second octet says what it is."""
+        (self.rtcpReceived if isRTCP(packet) else self.rtpReceived)(packet, address)
 
     @property
     def joined(self) -> MediaLeg | None:
@@ -403,7 +365,3 @@ class MediaLeg(ReportingLeg):
 
     def _ended(self) -> None:  # noqa: B027
         """The leg is being released: let go of timers and keys, where there are any."""
-
-
-def _unheard(datagram: bytes, addr: Address) -> None:
-    """A datagram after the end."""

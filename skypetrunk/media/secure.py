@@ -71,7 +71,7 @@ class SecureLeg(MediaLeg):
         super().__init__(name, clock, entropy, giveBack)
         self._entropy = entropy
         self._rtp: AuthenticatedSource = AuthenticatedSource(path)
-        self._rtcp = AuthenticatedSource(path)
+        self._rtcp: AuthenticatedSource = AuthenticatedSource(path)
         self._stream: OutboundStream | None = None
         self._suite: str | None = None
         self._localKey = b""
@@ -219,7 +219,7 @@ class SecureLeg(MediaLeg):
 
     def sendRTCP(self, compound: bytes) -> None:
         """Send a compound of the other side as one of our own stream."""
-        destination = self._rtcp.destination
+        destination = self._controlWay
         if destination is None or self._stream is None:
             return
         protected = self._stream.rtcp(compound)
@@ -238,7 +238,7 @@ class SecureLeg(MediaLeg):
         return Sending(stream.timestampAt(now, tick), stream.packets, stream.octets)
 
     def _sendReport(self, compound: bytes) -> None:
-        destination = self._rtcp.destination
+        destination = self._controlWay
         if destination is not None and self._stream is not None:
             self._transmitRTCP(self._stream.report(compound), destination)
 

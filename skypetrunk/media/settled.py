@@ -18,7 +18,8 @@ from twisted.internet.interfaces import IReactorFDSet
 from skypetrunk.errors import LocalError
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import PolledPort, Poller, Received
-from skypetrunk.media.relay import UNSENT, MediaLeg, MediaPort
+from skypetrunk.media.port import MediaPort
+from skypetrunk.media.relay import UNSENT, MediaLeg
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.srtp import InPlaceGuard
 from skypetrunk.media.statistics import Usual

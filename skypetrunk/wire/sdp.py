@@ -183,6 +183,11 @@ class MediaDescription(_Section):
         return self.port + 1 if self.port < 65535 else None
 
     @property
+    def multiplexesRTCP(self) -> bool:
+        """RTP and RTCP over one port: C{a=rtcp-mux} (RFC 5761 section 5.1)."""
+        return self.isRTP and self.has("rtcp-mux")
+
+    @property
     def rtcpAddress(self) -> str | None:
         """The address that goes with L{rtcpPort}."""
         fields = (self.first("rtcp") or "").split()

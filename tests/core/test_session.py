@@ -182,6 +182,43 @@ class OfferTests(SynchronousTestCase):
             ours.makeAnswer(STREAM)
             self.assertEqual(media.last("remote"), remote)
 
+    def test_onePort(self) -> None:
+        """
+        RTP and RTCP over one port where the peer offers it (RFC 5761 section 5.1.1): our later offers say so,
+        until it no longer does.
+        """
+        for secure in (True, False):
+            ours, media = session(secure)
+            line, host, port = (SAVP, "203.0.113.9", 6000) if secure else (PCMA, "192.0.2.10", 4000)
+            together, apart = MediaAddress(host, port, port), MediaAddress(host, port, port + 1)
+            both = f"{line}a=rtcp-mux\r\na=rtcp:7 IN IP4 192.0.2.99\r\n"
+            self.assertFalse(audio(ours.makeOffer(STREAM)).has("rtcp-mux"))
+            # Nobody offered it.
+            ours.answerReceived(sdp(f"{line}a=rtcp-mux\r\n", host))
+            ours.answered()
+            self.assertEqual(media.last("remote"), apart)
+            ours.offerReceived(sdp(both, host))
+            self.assertTrue(audio(ours.makeAnswer(STREAM)).has("rtcp-mux"))
+            ours.answerSent()
+            self.assertEqual(media.last("remote"), together)
+            for again in (ours.repeatOffer, lambda ours=ours: ours.makeOffer(STREAM)):
+                self.assertTrue(audio(again()).has("rtcp-mux"))
+                ours.answerReceived(sdp(both, host))
+                ours.answered()
+                self.assertEqual(media.last("remote"), together)
+            ours.makeOffer(STREAM)
+            ours.answerReceived(sdp(line, host))
+            ours.answered()
+            self.assertEqual(media.last("remote"), apart)
+            self.assertFalse(audio(ours.makeOffer(STREAM)).has("rtcp-mux"))
+            ours.forget()
+            ours.offerReceived(sdp(both, host))
+            ours.makeAnswer(STREAM)
+            ours.answerSent()
+            ours.offerReceived(sdp(line, host))
+            self.assertFalse(audio(ours.makeAnswer(STREAM)).has("rtcp-mux"))
+            self.assertEqual(media.last("remote"), apart)
+
     def test_settled(self) -> None:
         """The answer says where the peer receives and which keys are used."""
         ours, media = session(True)
