@@ -25,7 +25,7 @@ builder.cdef(
         void *context;
         uint32_t ssrc, timestamp;
         uint16_t sequence;
-        uint8_t payload_type;
+        uint8_t payload_type, own_payload_type;
         double tick, transit, jitter, worst, time;
         uint32_t own_ssrc, offset;
         uint16_t own_sequence;

@@ -99,6 +99,7 @@ static void begin(struct settled_path *path)
 	path->timestamp = draw();
 	path->sequence = (uint16_t)draw();
 	path->payload_type = draw() % 2 ? (uint8_t)(draw() % 128) : 0;
+	path->own_payload_type = draw() % 4 ? path->payload_type : (uint8_t)(draw() % 128);
 	path->tick = draw() % 4 ? 1.0 / 8000 : 0.0;
 	path->transit = -(double)path->timestamp * path->tick;
 	path->jitter = path->worst = 0;

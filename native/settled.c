@@ -153,6 +153,7 @@ static int relay(struct settled_reader *reader, struct settled_path *path, int l
 	/* In a copy: what libsrtp refuses goes back as it came. */
 	memcpy(work, packet, (size_t)length);
 	if (!path->secure) {
+		work[1] = (unsigned char)((packet[1] & 0x80) | path->own_payload_type);
 		write16(work + 2, (uint16_t)(path->own_sequence + 1));
 		write32(work + 4, timestamp + path->offset);
 		write32(work + 8, path->own_ssrc);
@@ -160,6 +161,8 @@ static int relay(struct settled_reader *reader, struct settled_path *path, int l
 	if (path->transform(path->context, work, &size) || size < 0 || size > (int)sizeof reader->work)
 		return 0;
 
+	if (path->secure) /* not before: the tag covers it */
+		work[1] = (unsigned char)((packet[1] & 0x80) | path->own_payload_type);
 	path->sequence = sequence;
 	path->own_sequence++;
 	path->timestamp = timestamp;

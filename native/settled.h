@@ -40,7 +40,7 @@ struct settled_path {
 	/* the source's stream, as it was last */
 	uint32_t ssrc, timestamp;
 	uint16_t sequence;
-	uint8_t payload_type;
+	uint8_t payload_type, own_payload_type; /* as it comes, and as it leaves */
 	double tick, transit, jitter, worst, time;
 
 	/* ours, where we have one of our own */

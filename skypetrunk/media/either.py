@@ -21,8 +21,10 @@ from skypetrunk.media.secure import SecureLeg
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.media.inbound import Context
     from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import Address
+    from skypetrunk.media.stream import OutboundStream
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
 
@@ -53,6 +55,7 @@ class EitherLeg(SecureLeg):
         """What came early is heard now, from the signalled host only."""
         if self._clear or self._released:
             return
+        self.takeBack()
         self._clear = True
         self._takeEarly()
 
@@ -88,6 +91,17 @@ class EitherLeg(SecureLeg):
         super()._ended()
         self._plain._ended()
         self._plain._onward = self._plain._other = None
+
+    # The helper
+
+    def usualContext(self, ssrc: int, sequence: int) -> Context | None:
+        """See L{SecureLeg}: no SRTP is taken off in clear."""
+        return None if self._clear else super().usualContext(ssrc, sequence)
+
+    @property
+    def stream(self) -> OutboundStream | None:
+        """See L{SecureLeg}: in clear there is none of our own."""
+        return None if self._clear else super().stream
 
     # Packets
 

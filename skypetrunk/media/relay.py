@@ -320,10 +320,14 @@ class MediaLeg(ReportingLeg):
         """A datagram came in at the one port of both: the second octet says what it is."""
         (self.rtcpReceived if isRTCP(packet) else self.rtpReceived)(packet, address)
 
-    @property
-    def joined(self) -> MediaLeg | None:
-        """The leg that gets what the peer sends, when nothing stands before it."""
-        return self._other if self._onward is self._other else None
+    def joined(self, payloadType: int) -> tuple[MediaLeg, int] | None:
+        """The leg that gets such packets of the peer, and their number there; C{None}: none, or a tap."""
+        other, onward, number = self._other, self._onward, None
+        if onward is other:
+            number = payloadType
+        elif isinstance(onward, Renumbered):
+            number = onward.numberOf(payloadType)
+        return None if other is None or number is None else (other, number)
 
     @property
     def wayOut(self) -> Address | None:

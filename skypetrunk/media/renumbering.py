@@ -79,6 +79,10 @@ class Renumbered:
         self._onward = onward
         self._numbers = numbers
 
+    def numberOf(self, payloadType: int) -> int | None:
+        """What such a packet leaves with; C{None}: none leaves."""
+        return self._numbers.get(payloadType, payloadType)
+
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """With the number that it has there."""
         number = self._numbers.get(header.payloadType, -1)

@@ -134,18 +134,23 @@ class SettlingPoller(Poller):
 
     def _lend(self, descriptor: int) -> None:
         leg = self._ports[descriptor].leg
-        sending = None if leg is None else leg.joined
-        out = None if sending is None else sending.rtpPort.transport
-        if leg is None or sending is None or not isinstance(out, PolledPort):
+        usual = None if leg is None else leg.received.reception.usual()
+        joined = None if leg is None or usual is None else leg.joined(usual.payloadType)
+        if leg is None or usual is None or joined is None:
+            return
+        sending, number = joined
+        out = sending.rtpPort.transport
+        if not isinstance(out, PolledPort):
             return
         path = self.helper.ffi.new("struct settled_path *")
         path.arrival, path.departure = descriptor, out.getHandle().fileno()
+        path.own_payload_type = number
         settled: Settled | None = None
         try:
-            if type(leg) is PlainLeg and type(sending) is SecureLeg:
-                settled = Protected.lend(self, path, leg, sending)
-            elif type(leg) is SecureLeg and type(sending) is PlainLeg:
-                settled = Unprotected.lend(self, path, leg, sending)
+            if type(leg) is PlainLeg and isinstance(sending, SecureLeg):
+                settled = Protected.lend(self, path, leg, sending, usual)
+            elif isinstance(leg, SecureLeg) and type(sending) is PlainLeg:
+                settled = Unprotected.lend(self, path, leg, sending, usual)
         except LocalError:
             return
         if settled is not None and not self.helper.lib.settled_arm(self.reader, path):
@@ -238,11 +243,13 @@ class Protected(Settled):
     __slots__ = ("_heard", "_spoke", "_stream")
 
     @classmethod
-    def lend(cls, poller: SettlingPoller, path: Any, leg: PlainLeg, sending: SecureLeg) -> Settled | None:
+    def lend(
+        cls, poller: SettlingPoller, path: Any, leg: PlainLeg, sending: SecureLeg, usual: Usual
+    ) -> Settled | None:
         """C{None}: something is not as usual."""
-        usual, stream = leg.received.reception.usual(), sending.stream
-        following = None if usual is None or stream is None else stream.usual(usual.ssrc, usual.sequence)
-        if usual is None or stream is None or following is None:
+        stream = sending.stream
+        following = None if stream is None else stream.usual(usual.ssrc, usual.sequence)
+        if stream is None or following is None:
             return None
         guard = following.guard
         if not isinstance(guard, InPlaceGuard):
@@ -275,11 +282,12 @@ class Unprotected(Settled):
     __slots__ = ("_line",)
 
     @classmethod
-    def lend(cls, poller: SettlingPoller, path: Any, leg: SecureLeg, sending: PlainLeg) -> Settled | None:
+    def lend(
+        cls, poller: SettlingPoller, path: Any, leg: SecureLeg, sending: PlainLeg, usual: Usual
+    ) -> Settled | None:
         """C{None}: something is not as usual."""
-        usual = leg.received.reception.usual()
-        context = None if usual is None else leg.usualContext(usual.ssrc, usual.sequence)
-        if usual is None or context is None or not isinstance(context.guard, InPlaceGuard):
+        context = leg.usualContext(usual.ssrc, usual.sequence)
+        if context is None or not isinstance(context.guard, InPlaceGuard):
             return None
         if not _addressed(poller, path, leg.usualSource, sending.wayOut):
             return None

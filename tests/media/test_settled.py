@@ -18,8 +18,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skypetrunk.interfaces import LegStatistics, MediaAddress
+from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaAddress, MediaPath
 from skypetrunk.media import MediaPlane, helper, settled
+from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.relay import MediaLeg
@@ -53,7 +54,9 @@ class Rig:
     @ivar sockets: of the PBX, the carrier, another port of the PBX, another of the carrier, a stranger.
     """
 
-    def __init__(self, test: SynchronousTestCase, helped: bool, ports: int) -> None:
+    def __init__(
+        self, test: SynchronousTestCase, helped: bool, ports: int, path: MediaPath = ANY_PATH
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.readers = Readers()
@@ -69,7 +72,7 @@ class Rig:
         )
         self.sockets = [self._open(host) for host in (HOST, HOST, HOST, HOST, STRANGER)]
         test.addCleanup(self.close)
-        plain, secure = self.plane.allocate("pbx", False), self.plane.allocate("carrier", True)
+        plain, secure = self.plane.allocate("pbx", False), self.plane.allocate("carrier", True, path)
         assert isinstance(plain, PlainLeg) and isinstance(secure, SecureLeg)
         self.plain, self.secure = plain, secure
         self.plane.join(plain, secure, "call")
@@ -167,7 +170,7 @@ ODD: dict[str, tuple[Any, ...]] = {
     "place": (1, 2),
     "jump": (2, 0, -1, -3, 3, 90, 120, 5000, 40_000),
     "skew": (160, -160, 80_000, 600_000, 0x7FFFFF00),
-    "payloadType": (8, 72, 101),
+    "payloadType": (8, 72, 100, 101),
     "marker": (True,),
     "ssrc": (0x22222222,),
     "size": (0, 5, 1400, 2030, 2060),
@@ -186,6 +189,8 @@ EVENTS = (
     "new key",
     "other key",
     "types",
+    "renumbered",
+    "clear",
     "statistics",
     "rejoined",
     "alone",
@@ -218,18 +223,19 @@ class SameTests(SynchronousTestCase):
         self.patch(settled, "CALM", 1)
         self.ports = 20000
 
-    def rigs(self) -> tuple[Rig, Rig]:
+    def rigs(self, opportunistic: bool) -> tuple[Rig, Rig]:
         """Two calls that differ in nothing else."""
+        path = MediaPath(srtp="opportunistic") if opportunistic else ANY_PATH
         self.ports = 20000 + (self.ports - 20000 + 200) % 9000
-        return Rig(self, True, self.ports), Rig(self, False, self.ports + 100)
+        return Rig(self, True, self.ports, path), Rig(self, False, self.ports + 100, path)
 
-    def play(self, steps: list[Run | str]) -> int:
+    def play(self, steps: list[Run | str], opportunistic: bool) -> int:
         """
         Do the same to both.
 
         @return: how many turns were taken while something was lent.
         """
-        rigs = self.rigs()
+        rigs = self.rigs(opportunistic)
         plays = [Play(rig) for rig in rigs]
         for step in [FIRST, FIRST._replace(carrier=True), *steps]:
             for play in plays:
@@ -251,9 +257,9 @@ class SameTests(SynchronousTestCase):
         """The same octets leave, from and to the same places, and the same is counted."""
 
         @settings(deadline=None, max_examples=100)
-        @given(st.lists(st.one_of(runs, runs, runs, events), min_size=3, max_size=20))
-        def check(steps: list[Run | str]) -> None:
-            self.play(steps)
+        @given(st.lists(st.one_of(runs, runs, runs, events), min_size=3, max_size=20), st.booleans())
+        def check(steps: list[Run | str], opportunistic: bool) -> None:
+            self.play(steps, opportunistic)
 
         check()
 
@@ -277,7 +283,7 @@ class SameTests(SynchronousTestCase):
                     field, values = random.choice(list(ODD.items()))
                     run = run._replace(**{field: random.choice(values)})
                 steps.append(random.choice(EVENTS) if random.random() < 0.3 else run)
-            taken += self.play(steps)
+            taken += self.play(steps, random.random() < 0.3)
         self.assertGreater(taken, 1000)
 
 
@@ -355,6 +361,12 @@ class Play:
         elif event == "types":
             rig.plain.setPayloadTypes({0: "PCMU/8000", 8: "W/900000", 72: "V/8000", 101: "CN/8000"}, {})
             rig.secure.setPayloadTypes({0: "X/16000", 8: "telephone-event/8000", 101: "Y/90000"}, {})
+        elif event == "renumbered":
+            rig.plain.setPayloadTypes({0: "PCMU/8000", 8: "X/8000"}, {0: "PCMU/8000", 8: "X/8000"})
+            rig.secure.setPayloadTypes({0: "PCMU/8000", 100: "X/8000"}, {0: "PCMU/8000", 100: "X/8000"})
+        elif event == "clear":
+            if isinstance(rig.secure, EitherLeg):
+                rig.secure.setClear()
         elif event == "statistics":
             rig.statistics()
         elif event == "rejoined":
@@ -464,6 +476,27 @@ class LendingTests(SynchronousTestCase):
         self.assertTrue(self.directions()[0])
         self.play.run(odd._replace(frames=1, skew=600_000, pause=1))
         self.assertFalse(self.directions()[0])
+
+    def test_renumbered(self) -> None:
+        """A payload type that is another one at the other side is lent, too."""
+        self.play.event("renumbered")
+        self.rig.take()
+        self.play.run(FIRST._replace(frames=CALM + 2, payloadType=8))
+        self.play.run(FIRST._replace(frames=CALM + 2, payloadType=100, carrier=True))
+        self.assertEqual(self.directions(), (True, True))
+        found = self.rig.take()
+        self.assertEqual({data[1] & 0x7F for data, _ in found[1]}, {100})
+        self.assertEqual({data[1] for data, _ in found[0]}, {8})
+
+    def test_opportunistic(self) -> None:
+        """A leg that may be SRTP or not is lent while it is."""
+        self.rig = Rig(self, True, 29600, MediaPath(srtp="opportunistic"))
+        self.play = Play(self.rig)
+        self.both()
+        self.play.event("clear")
+        self.assertEqual(self.directions(), (False, False))
+        self.play.run(FIRST._replace(frames=CALM * 3))
+        self.assertEqual(self.directions(), (False, False))
 
     def test_keepAlive(self) -> None:
         """Packets that the helper sent count: no keep-alive leaves until 15 s after the last."""
