@@ -123,7 +123,9 @@ class Protection:
         if self._keys is None or not carriesKeys(offered):
             return None
         line = answer.media[audio]
-        if not carriesKeys(line) and self._mayBeClear(line):
+        # Those of MIKEY may stand before the streams (RFC 4567 section 3.1).
+        keyed = carriesKeys(line) or bool(answer.all("key-mgmt"))
+        if not keyed and self._mayBeClear(line):
             return None
         return self._keys.answered(answer, audio)
 
@@ -153,12 +155,16 @@ class Protection:
         if self._keys is None:
             return (), None
         try:
-            return self._keys.answer(offer, audio)
+            attributes, pair = self._keys.answer(offer, audio)
         except KeyAgreementFailed:
             # RFC 8643 section 3.1.2: keys that are declined leave what the line is without them.
             if self._mayBeClear(line):
                 return (), None
             raise
+        if not attributes and self._mayBeClear(line):
+            # MIKEY may want no answer, but without one it looks declined.
+            return (), None
+        return attributes, pair
 
     def rank(self, line: MediaDescription) -> int:
         """The smaller, the better: of several lines the more secure one, where we have the choice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,11 +10,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.keys import SecurityDescriptions
 from skypetrunk.core.leg import Leg
+from skypetrunk.core.mikey import MIKEYPeer
+from skypetrunk.core.mikey_keys import Bundle
+from skypetrunk.core.mikey_messages import NoProtection
+from skypetrunk.core.mikey_replay import ntpTime
 from skypetrunk.core.protection import CLEAR, EITHER, OFF, OPPORTUNISTIC, REQUIRED, SECURE, Form
 from skypetrunk.core.session import Session
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP, RemoteError
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.wire.message import Request
+from skypetrunk.wire.mikey import INITIATE, CryptoSession, Message, sdpValue
+from skypetrunk.wire.mikey_payloads import TGK, KeyData, Random
+from skypetrunk.wire.mikey_policy import policyOf
 from skypetrunk.wire.sdp import MediaDescription, parseSDP
 from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, CallNet, RecordingMediaLeg, sdp
 from tests.core.test_keys import LONG, SHORT, countingEntropy
@@ -209,6 +217,53 @@ class SessionTests(SynchronousTestCase):
             self.session.answerReceived(sdp(first, "192.0.2.11"))
             self.answered(last)
             self.assertEqual(self.inClear(), last is PCMA)
+
+
+class MIKEYTests(SynchronousTestCase):
+    """Keys of MIKEY instead, which RFC 8643 names too."""
+
+    def setUp(self) -> None:
+        """Two ends that may have SRTP, and offer it."""
+        clock = Clock()
+        clock.rightNow = 1_800_000_000.0
+        self.time = ntpTime(clock.rightNow)
+        self.left, self.right = (self.session(MIKEYPeer(None, clock.seconds), first) for first in (7, 9))
+        self.offer = self.left.makeOffer(STREAM)
+        self.assertEqual(parseSDP(self.offer).media[0].protocol, "RTP/AVP")
+
+    def session(self, peer: MIKEYPeer, first: int) -> Session:
+        """One end."""
+        numbers = countingEntropy()
+        keys = peer.agreement((LONG,), lambda octets: bytes([first]) + numbers(octets)[1:])
+        return Session(RecordingMediaLeg("leg", True, 20000), keys, numbers, optional=True)
+
+    def test_agreed(self) -> None:
+        """Both have SRTP, wherever in the answer the message stands (RFC 4567 section 3.1)."""
+        self.right.offerReceived(self.offer)
+        answer = self.right.makeAnswer(STREAM).decode()
+        (message,) = [line for line in answer.splitlines(True) if line.startswith("a=key-mgmt")]
+        before = answer.replace(message, "").replace("m=audio", f"{message}m=audio")
+        for body in (answer, before):
+            self.left.answerReceived(body.encode())
+            self.assertEqual((self.left.secure, self.right.secure), (True, True))
+
+    def test_declined(self) -> None:
+        """An answer without a message is RTP in clear."""
+        self.left.answerReceived(sdp(PCMA))
+        self.assertFalse(self.left.secure)
+
+    def test_noResponse(self) -> None:
+        """A message that wants no response would look declined, and so it is."""
+        for answered in (False, True):
+            payloads = (self.time, Random(bytes(16)), policyOf(LONG))
+            sessions = (CryptoSession(0, 1), CryptoSession(0, 0))
+            message = Message(INITIATE, answered, 0, 5, sessions, payloads)
+            key = KeyData(TGK, bytes(range(16)))
+            _, octets = NoProtection().seal(message, Bundle(5, bytes(16)), (key,))
+            line = f"m=audio 6000 RTP/AVP 8\r\na=key-mgmt:{sdpValue(octets)}\r\n"
+            self.right.offerReceived(sdp(line, version=2 if answered else 1))
+            self.right.makeAnswer(STREAM)
+            self.assertEqual(self.right.secure, answered)
 
 
 class OffTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""baresip behind the carrier, with SRTP, without it, and with SRTP or nothing, and a trunk that leaves the choice."""
+"""baresip behind the carrier: it may have SRTP, want it or have none, and the trunk leaves the choice."""
 
 from __future__ import annotations
 
