@@ -237,6 +237,7 @@ class CallEnded:
     @ivar duration: seconds from answer to end; 0.0 if never answered.
     @ivar redirectedTo: the number that it went to at last, if a redirection was followed.
     @ivar silent: names of the sides from which nothing came any more at the end, though it should have.
+    @ivar diagnosis: what was wrong with its audio, in one sentence; C{None}: nothing that shows.
     """
 
     call: str
@@ -246,6 +247,7 @@ class CallEnded:
     duration: float
     redirectedTo: str | None = None
     silent: tuple[str, ...] = ()
+    diagnosis: str | None = None
 
 
 class ICallPolicy(Interface):
@@ -521,6 +523,33 @@ class DirectionStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaWay:
+    """
+    The addresses of one media leg, and what has come since its peer was described last.
+
+    @ivar told: our host in our SDP; C{bound}: the one that we have.
+    @ivar signalled: the peer's host in its SDP, C{None}: none yet.
+    @ivar source: the host that the peer sends from, where it has sent since; C{None}: not known.
+    @ivar stranger: the last host that was refused because no SDP names it.
+    @ivar described: seconds since the peer's SDP was taken last, the same one or another; C{None}: never.
+    @ivar packetsSince: packets taken since then; C{unauthenticSince}: refused as not authentic,
+        C{strangeSince}: as a stranger's.
+    @ivar quiet: seconds since the last packet, within some; C{None}: there was none.
+    """
+
+    told: str = ""
+    bound: str = ""
+    signalled: str | None = None
+    source: str | None = None
+    stranger: str | None = None
+    described: float | None = None
+    packetsSince: int = 0
+    unauthenticSince: int = 0
+    strangeSince: int = 0
+    quiet: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LegStatistics:
     """
     What one media leg saw.  C{suite} is C{None} on a plain leg.
@@ -539,6 +568,7 @@ class LegStatistics:
     roundTrip: float | None = None
     worstRoundTrip: float | None = None
     packetTime: int | None = None
+    way: MediaWay = MediaWay()  # noqa: RUF009 (a frozen value)
 
 
 class IPacketGuard(Interface):

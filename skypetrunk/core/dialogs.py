@@ -15,6 +15,7 @@ from zope.interface import implementer
 from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader, refusalHeaders
 from skypetrunk.core.bridge import Bridge
 from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
+from skypetrunk.core.diagnosis import CallMedia
 from skypetrunk.core.emergency import isEmergencyCall
 from skypetrunk.core.identity import Caller
 from skypetrunk.core.key_lifetime import KeyWatch
@@ -367,13 +368,9 @@ class DialogManager:
         """Dialogs that requests can find; 0 when no call is up."""
         return len(self._legs)
 
-    def media(self) -> dict[str, tuple[LegStatistics, ...]]:
-        """What the legs of each call have seen so far, by the name of the call."""
+    def media(self) -> dict[str, CallMedia]:
+        """What is known of the media of each call, by the name of the call."""
         return {each.request.call: each.media() for each in self._bridges}
-
-    def silent(self) -> dict[str, tuple[str, ...]]:
-        """The sides of each call from which nothing comes, though it should."""
-        return {each.request.call: each.silent for each in self._bridges}
 
     def hangUp(self, call: str, cause: str) -> bool:
         """End one call from our side; false if there is none of that name."""

@@ -8,6 +8,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from skypetrunk.core.bridge_owner import BridgeOwner
 from skypetrunk.core.crossing import Crossing
+from skypetrunk.core.diagnosis import CallMedia, diagnose
+from skypetrunk.core.diagnosis import Side as Seen
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.identity import Caller
 from skypetrunk.core.invite_server import InviteServer
@@ -25,6 +27,7 @@ from skypetrunk.core.transfer import (
     agree,
     referredExchange,
 )
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.core.warning import warningOf
 from skypetrunk.errors import CallRefused, RemoteError
 from skypetrunk.interfaces import CallRequest, IMediaPlane, IServerTransaction, LegStatistics
@@ -72,9 +75,17 @@ class Transferable(Crossing):
         """Who is on this leg, for a call that it makes."""
         return self._caller if leg is self._near else Caller(self.request.called, None)
 
-    def media(self) -> tuple[LegStatistics, ...]:
-        """What its legs have seen so far, those that have left it first."""
-        return (*self._statistics, *(leg.session.media.statistics() for leg in self.legs))
+    def media(self) -> CallMedia:
+        """What is known of its media so far, with the legs that have left it first."""
+        now = (leg.session.media.statistics() for leg in self.legs)
+        return CallMedia((*self._statistics, *now), self.silent, self.diagnosis())
+
+    def diagnosis(self) -> str | None:
+        """What is wrong with its audio, as far as its legs can see."""
+        near, far = self._near, self._far
+        if near is None or far is None or self._answeredAt is None:
+            return None
+        return diagnose((_side(near), _side(far)), self._workshop.clock.seconds() - self._answeredAt)
 
     @property
     def movable(self) -> bool:
@@ -230,3 +241,10 @@ class Transferable(Crossing):
         leg.hangUp()
         new.accept(server, answer)
         self._tellAccepted(exchange, forAsking)
+
+
+def _side(leg: Leg) -> Seen:
+    side, session = leg.side, leg.session
+    learned = side.address.learned if isinstance(side, TrunkSide) else None
+    host = None if learned is None else learned[0]
+    return Seen(side.name, session.expectsMedia, session.media.statistics(), host)

@@ -20,6 +20,7 @@ from skypetrunk.interfaces import (
     MediaAddress,
     MediaHost,
     MediaPath,
+    MediaWay,
 )
 from skypetrunk.media.keeping import Opening
 from skypetrunk.wire.sdes import InlineKey, MasterKey
@@ -35,6 +36,7 @@ _CLASSES: Mapping[str, type[Any]] = {
         MediaAddress,
         MediaHost,
         MediaPath,
+        MediaWay,
         Opening,
     )
 }

@@ -16,7 +16,6 @@ from twisted.internet.interfaces import IReactorTime
 from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaPath
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.port import MediaPort
-from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.secure import SecureLeg
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ class EitherLeg(SecureLeg):
         self._plain = PlainLeg(name, clock, entropy, lambda: None, path)
         self._plain.received, self._plain.sent = self.received, self.sent
         self._plain.feedback, self._plain._reports = self.feedback, self._reports
+        self._plain.way = self.way
         self._clear = False
 
     def openPorts(self) -> tuple[MediaPort, MediaPort]:
@@ -73,7 +73,7 @@ class EitherLeg(SecureLeg):
         """It was secure if what was agreed last is."""
         secure = not self._clear and self.suite is not None
         suite = self.suite if secure else None
-        return legStatistics(self.name, secure, suite, self.received, self.sent, self.feedback)
+        return self._seen(secure, suite)
 
     # What both have to know
 

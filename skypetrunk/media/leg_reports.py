@@ -1,18 +1,26 @@
-"""The RTCP of one leg: what its peer reports is read, and reports are made for it where none cross."""
+"""
+What is known of one leg, and its RTCP: what its peer reports is read, and reports are made for it where none
+cross.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skypetrunk.media.feedback import Feedback, Stream
+from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.reporting import ReportMaker
+from skypetrunk.media.way import Way
 from skypetrunk.wire.reports import senderTime
 from skypetrunk.wire.rtp import parseRTCP
 
 if TYPE_CHECKING:
+    from skypetrunk.interfaces import LegStatistics, MediaAddress
     from skypetrunk.media.reporting import Sending
+    from skypetrunk.media.source import AuthenticatedSource, SignalledSource
     from skypetrunk.media.statistics import Counters
     from skypetrunk.wire.rtp import RTCPPacket
 
@@ -22,23 +30,49 @@ class ReportingLeg(ABC):
     What a leg has of it.
 
     @ivar feedback: what its peer reports.
+    @ivar way: where packets go and come from.
     """
 
+    name: str
+    secure: bool
+    address: MediaAddress
     received: Counters
     sent: Counters
     _other: ReportingLeg | None
     _sending: bool
+    _packetTime: int | None
+    _rtp: SignalledSource | AuthenticatedSource
     _seconds: Callable[[], float]
 
     def _beginReports(self, cname: bytes) -> None:
         """@param cname: names us in RTCP."""
         self._cname = cname
         self.feedback = Feedback()
+        self.way = Way()
         self._reports = ReportMaker(cname)
+
+    def statistics(self) -> LegStatistics:
+        """Counters so far."""
+        return self._seen(self.secure, self.suite)
+
+    def _seen(self, secure: bool, suite: str | None) -> LegStatistics:
+        """What the leg has seen, as one with or without SRTP."""
+        self.sync()
+        source = self._rtp.usual()
+        host = None if source is None else source[0]
+        way = self.way.value(self.address.host, host, self.received, self._seconds())
+        counted = legStatistics(self.name, secure, suite, self.received, self.sent, self.feedback, way)
+        return replace(counted, packetTime=self._packetTime)
+
+    def _described(self, host: str | None) -> None:
+        """The peer's SDP is taken; C{host} as for L{Way.described}."""
+        self.sync()
+        self.way.described(host, self.received, self._seconds())
 
     def report(self, now: float) -> None:
         """An interval is over: a report of our own, where there is something to say and nobody else does."""
         self.sync()
+        self.way.look(self.received, now)
         others = self._other.received.packets if self._other is not None and self._sending else 0
         if not self._reports.isDue(self.received.packets, others, self.sent.packets, now):
             return
@@ -65,6 +99,11 @@ class ReportingLeg(ABC):
         time = senderTime(parseRTCP(compound)[0])
         if time is not None:
             self.feedback.left(time, now, own=False)
+
+    @property
+    @abstractmethod
+    def suite(self) -> str | None:
+        """Name of the SRTP suite, C{None} on a plain leg."""
 
     @abstractmethod
     def sync(self) -> None:

@@ -97,6 +97,7 @@ class PlainLeg(MediaLeg):
     def _stranger(self, address: Address) -> PacketRefused:
         """Nobody of the peer's sent it.  The log gets one line for a call, however many there are."""
         self._strange += 1
+        self.way.stranger = address[0]
         if self._strange == STRANGE and self._rtp.host is not None:
             self._log.warn(
                 "{leg}: audio from {host} port {port} is refused, as SDP names {signalled}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from skypetrunk.interfaces import DirectionStatistics, LegStatistics
+from skypetrunk.interfaces import DirectionStatistics, LegStatistics, MediaWay
 from skypetrunk.media.opinion import score
 
 if TYPE_CHECKING:
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def legStatistics(
-    name: str, secure: bool, suite: str | None, received: Counters, sent: Counters, feedback: Feedback
+    name: str,
+    secure: bool,
+    suite: str | None,
+    received: Counters,
+    sent: Counters,
+    feedback: Feedback,
+    way: MediaWay,
 ) -> LegStatistics:
     """
     Of one leg.
@@ -37,6 +43,7 @@ def legStatistics(
         _sent(sent.snapshot(), feedback, whole),
         roundTrip=_milliseconds(trip),
         worstRoundTrip=_milliseconds(feedback.worstRoundTrip),
+        way=way,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,7 +20,6 @@ from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
 from skypetrunk.media.leg_reports import ReportingLeg
 from skypetrunk.media.port import MediaPort
-from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
@@ -149,6 +147,7 @@ class MediaLeg(ReportingLeg):
 
     def bound(self, host: str, advertised: str, port: int) -> None:
         """Both ports are bound on C{host}; C{advertised} is what the peer is told."""
+        self.way.bound = host
         self._family = literal(host).version
         self.address = MediaAddress(advertised, port, port + 1)
 
@@ -204,10 +203,12 @@ class MediaLeg(ReportingLeg):
         """
         self.takeBack()
         if address is None or address.port == 0:
+            self._described(None)
             self._signal(None, None)
             return
         host = self._reached(address.host)
         rtcpHost = host if address.rtcpHost is None else self._reached(address.rtcpHost)
+        self._described(host)
         if host is None:
             self._signal(None, None)
             return
@@ -262,12 +263,6 @@ class MediaLeg(ReportingLeg):
     def setPacketTime(self, milliseconds: int | None) -> None:
         """What the peer wants in a packet."""
         self._packetTime = milliseconds
-
-    def statistics(self) -> LegStatistics:
-        """Counters so far."""
-        self.sync()
-        counted = legStatistics(self.name, self.secure, self.suite, self.received, self.sent, self.feedback)
-        return replace(counted, packetTime=self._packetTime)
 
     def release(self) -> LegStatistics:
         """Close both ports, give them back; the final counters."""

@@ -349,6 +349,10 @@ class Counters:
         if not refused[reason]:
             del refused[reason]
 
+    def refusals(self, reason: str) -> int:
+        """Packets that were not let through because of C{reason}."""
+        return 0 if self._refused is None else self._refused.get(reason, 0)
+
     def snapshot(self) -> DirectionStatistics:
         """The counters as a value."""
         codec, lost = self.reception.codec, self.reception.lost

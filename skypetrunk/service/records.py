@@ -10,6 +10,7 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from skypetrunk.core.diagnosis import CallMedia
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
@@ -57,6 +58,8 @@ class CallBook:
         self._ended.append((None if known is None else known[0], ended, tuple(media)))
         if media:
             self._log.info("{media}", media="\n".join(map(evidence, media)))
+        if ended.diagnosis is not None:
+            self._log.warn("{call}: {diagnosis}", call=ended.call, diagnosis=ended.diagnosis)
 
     @property
     def ended(self) -> list[dict[str, Any]]:
@@ -68,22 +71,27 @@ class CallBook:
             for request, ended, media in self._ended
         ]
 
-    def up(
-        self, media: Mapping[str, Sequence[LegStatistics]], silent: Mapping[str, Sequence[str]]
-    ) -> list[dict[str, Any]]:
+    def up(self, media: Mapping[str, CallMedia]) -> list[dict[str, Any]]:
         """
         The calls that are up, ready for JSON.
 
-        @param media: what their legs have seen so far, by call.
-        @param silent: sides from which nothing comes, though it should, by call.
+        @param media: what is known of it, by call.
         """
         now = self._seconds()
         return [
             _who(request)
             | {"call": call, "age": round(now - started, 3), "answered": answered is not None}
-            | {"media": [_leg(leg) for leg in media.get(call, ())], "silent": list(silent.get(call, ()))}
+            | _seen(media.get(call, CallMedia()))
             for call, (request, started, answered) in self._up.items()
         ]
+
+
+def _seen(media: CallMedia) -> dict[str, Any]:
+    return {
+        "media": [_leg(leg) for leg in media.legs],
+        "silent": list(media.silent),
+        "diagnosis": media.diagnosis,
+    }
 
 
 def _who(request: CallRequest) -> dict[str, Any]:

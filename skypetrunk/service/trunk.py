@@ -270,7 +270,7 @@ class Skypetrunk(MultiService):
             "overload": {"refused": self.load.refused, "lateness": round(self.load.lateness, 3)},
             "trunks": self._statuses(self.carriers),
             "pbxes": self._statuses(self.pbxes),
-            "up": self.book.up(self.manager.media(), self.manager.silent()),
+            "up": self.book.up(self.manager.media()),
             "ended": list(self.book.ended),
         }
 

@@ -140,6 +140,8 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
     for call in state.get("up", ()):
         since = "answered" if call["answered"] else "ringing"
         yield f"  {call['call']}: {call['from']} to {call['called']}, {since}, {call['age']:.0f} s"
+        if call.get("diagnosis"):
+            yield f"    {call['diagnosis']}"
         for leg in call.get("media", ()) if calls else ():
             yield f"    {legLine(leg)}"
 

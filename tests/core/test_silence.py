@@ -90,12 +90,12 @@ class SilenceTests(SynchronousTestCase):
         """Which side is silent stands in the log, once, in the status, and in the record at the end."""
         (call,) = self.net.manager.media()
         self.speaks(0, 30)
-        self.assertEqual(self.net.manager.silent(), {call: ()})
+        self.assertEqual(self.net.manager.media()[call].silent, ())
         self.speaks(0, 200)
-        self.assertEqual(self.net.manager.silent(), {call: ("carrier",)})
+        self.assertEqual(self.net.manager.media()[call].silent, ("carrier",))
         self.assertEqual(self.logged(), ["nothing has come from carrier for 30 s"])
         self.speaks(1, 40)
-        self.assertEqual(self.net.manager.silent(), {call: ("office",)})
+        self.assertEqual(self.net.manager.media()[call].silent, ("office",))
         self.assertEqual(
             self.logged()[1:], ["carrier is heard again", "nothing has come from office for 30 s"]
         )

@@ -94,7 +94,7 @@ class LeakCase(SceneCase):
             f"event {n}": eventAsText(event, includeTraceback=True) for n, event in enumerate(self.events)
         }
         book = scene.trunk.book
-        texts |= {"status": repr(scene.status), "book": f"{vars(book)} {book.up({}, {})} {list(book.ended)}"}
+        texts |= {"status": repr(scene.status), "book": f"{vars(book)} {book.up({})} {list(book.ended)}"}
         outputs = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
         for path in scene.directory.rglob("*"):
             if path.is_file() and path.name != "carrier.secret":

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from skypetrunk.core.diagnosis import CallMedia
 from skypetrunk.interfaces import CallEnded, CallRequest, DirectionStatistics, IDialogObserver, LegStatistics
 from skypetrunk.service.records import KEPT, CallBook, evidence
 
@@ -53,8 +54,9 @@ class CallBookTests(SynchronousTestCase):
         self.book.callAnswered("a")
         self.begin("b")
         self.clock.advance(1)
+        media = {"a": CallMedia((PLAIN,), ("carrier",), "no sound"), "gone": CallMedia((SECURE,))}
         self.assertEqual(
-            json.loads(json.dumps(self.book.up({"a": [PLAIN], "gone": [SECURE]}, {"a": ("carrier",)}))),
+            json.loads(json.dumps(self.book.up(media))),
             [
                 {
                     "call": "a",
@@ -65,6 +67,7 @@ class CallBookTests(SynchronousTestCase):
                     "answered": True,
                     "media": [legOf(PLAIN)],
                     "silent": ["carrier"],
+                    "diagnosis": "no sound",
                 },
                 {
                     "call": "b",
@@ -75,11 +78,12 @@ class CallBookTests(SynchronousTestCase):
                     "answered": False,
                     "media": [],
                     "silent": [],
+                    "diagnosis": None,
                 },
             ],
         )
         self.book.callEnded(CallEnded("a", "hung up", None, "caller", 1.0), [SECURE, PLAIN])
-        self.assertEqual([call["call"] for call in self.book.up({}, {})], ["b"])
+        self.assertEqual([call["call"] for call in self.book.up({})], ["b"])
         [record] = json.loads(json.dumps(list(self.book.ended)))
         self.assertEqual((record["called"], record["cause"], record["duration"]), ("+44", "hung up", 1.0))
         self.assertEqual([leg["received"]["refused"] for leg in record["media"]], [{"replay": 3}, {}])
