@@ -80,6 +80,8 @@ class KeptLeg(MediaLeg):
         self._used: set[bytes] = set()
         self._spent: set[bytes] = set()
         self._localKey: bytes | None = None
+        # The same while RTP in clear is agreed: another branch of the call may take it up again.
+        self._resting: bytes | None = None
         # What keepers before have counted, the last known or the final.
         self._before: list[LegStatistics | None] = []
         self._finals: list[Deferred[None]] = []
@@ -110,6 +112,9 @@ class KeptLeg(MediaLeg):
             self._localKey = None
             self.lost = True
             rebind(self)
+        if self._resting is not None:
+            self._spent.add(self._resting)
+            self._resting = None
         self.keeper = keeper
         rtp, rtcp = (self._socket(each) for each in (self.rtpPort, self.rtcpPort))
         self.number = keeper.open(self._opening(), rtp, rtcp)
@@ -168,6 +173,7 @@ class KeptLeg(MediaLeg):
             super().setClear()
         # What was agreed last counts, whoever keeps the leg next.
         self._orders.pop("setRemoteKey", None)
+        self._resting = self._localKey or self._resting
         self._localKey, self.lost = None, False
         self._order("setClear")
 
@@ -183,10 +189,10 @@ class KeptLeg(MediaLeg):
         identity = sha256(suite.encode("ascii") + key.key + key.salt).digest()
         if identity == self._localKey or identity in self._spent:
             return
-        if identity in self._used or self._released:
+        if identity != self._resting and (identity in self._used or self._released):
             raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")
         self._used.add(identity)
-        self._localKey = identity
+        self._localKey, self._resting = identity, None
         self.lost = False
         # It is told once.  Another keeper must never get it.
         self.keeper.order(self.number, "setLocalKey", suite, key, ssrc)

@@ -21,6 +21,7 @@ from skypetrunk import __version__
 from skypetrunk.core.bridge_owner import RINGING_SECONDS
 from skypetrunk.core.clock import QueuedClock
 from skypetrunk.core.dialogs import DialogManager
+from skypetrunk.core.protection import REQUIRED
 from skypetrunk.core.timers import Timers
 from skypetrunk.interfaces import IDialogObserver, INumberPlan
 from skypetrunk.media.keepalive import INTERVAL
@@ -221,6 +222,10 @@ class Skypetrunk(MultiService):
         if isinstance(self.plane, WorkerPlane):
             self.plane.start()
         self._log.info("skypetrunk {version} is running", version=__version__)
+        for name, carrier in self.carriers.items():
+            if carrier.side.srtp != REQUIRED:
+                text = "{trunk}: SRTP is {mode}: calls may be in clear"
+                self._log.warn(text, trunk=name, mode=carrier.side.srtp)
 
     def stopService(self) -> Deferred[None]:
         """End the calls, take back the registrations, close every port; bounded."""

@@ -14,7 +14,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, LegStatistics, MediaAddress, MediaPath
 from skypetrunk.media import MediaPlane, plane
 from skypetrunk.wire.rtp import parseRTP
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
@@ -139,6 +139,32 @@ class LoopbackTests(TestCase):
             socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM
         ) as probe:
             probe.bind((self.host, self.plain.address.port))
+
+    async def test_opportunistic(self) -> None:
+        """Branches of a call differ: SRTP, in clear, and the first one again, whose stream goes on."""
+        leg = self.plane.allocate("call/opportunistic", True, MediaPath(srtp="opportunistic"))
+        self.addCleanup(leg.release)
+        self.plane.join(self.plain, leg, "call")
+        leg.setRemote(self.address(self.carrier))
+        # Before the first packet there are three keep-alives of each of the two legs with keys.
+        for sequence, secure, count in ((1, True, 7), (2, False, 8), (3, True, 9)):
+            if secure:
+                leg.setRemoteKey(SUITE, key(6))
+                leg.setLocalKey(SUITE, key(5))
+            else:
+                leg.setClear()
+            await self.told(leg)
+            self.send(self.pbx, self.plain, rtp(sequence, payload=b"to carrier"))
+            await self.carrier.wait(count)
+        heard = [data for data, source in self.carrier.heard if source[1] == leg.address.port]
+        self.assertEqual(heard.pop(4), rtp(2, payload=b"to carrier"))
+        peer = SecurePeer(key(6), key(5))
+        for datagram in heard:
+            peer.receive(datagram)
+        self.assertEqual((len(peer.plain), peer.refused), (5, []))
+        steps = [each.sequence - peer.headers[0].sequence for each in peer.headers]
+        self.assertEqual(steps, [0, 1, 2, 3, 5])  # what went in clear is missing in between
+        self.assertTrue((await self.final(leg)).secure)
 
     async def test_closedPort(self) -> None:
         """Towards a closed port (ICMP) the carrier's packets raise nothing; then the call goes on."""

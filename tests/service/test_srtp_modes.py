@@ -20,7 +20,10 @@ class ModeTests(SceneCase):
 
     async def scene(self, mode: str, carrier: str) -> Scene:
         """A trunk and a carrier in these modes."""
-        return await self.begin(keys=[f'srtp = "{mode}"'], srtp=SRTPPolicy(carrier))
+        scene = await self.begin(keys=[f'srtp = "{mode}"'], srtp=SRTPPolicy(carrier))
+        told = f"carrier: SRTP is {mode}: calls may be in clear"
+        self.assertEqual(any(told in line for line in self.logged()), mode != "required")
+        return scene
 
     def offers(self, scene: Scene) -> list[str]:
         """What the trunk has offered the carrier; what was challenged and sent again counts once."""
