@@ -53,6 +53,8 @@ class Peer(DatagramProtocol):
 class LoopbackTests(TestCase):
     """A call between two real peers."""
 
+    helped = True
+
     # An address of this process's own: what else runs on the machine has other ports.
     host = f"127.9.{os.getpid() % 256}.{os.getpid() // 256 % 254 + 1}"
 
@@ -77,7 +79,15 @@ class LoopbackTests(TestCase):
 
     def makePlane(self) -> MediaPlane:
         """What the legs are of."""
-        return MediaPlane(reactor, reactor, self.host, None, (20000, 29999), os.urandom)  # type: ignore[arg-type]
+        return MediaPlane(
+            reactor,  # type: ignore[arg-type]
+            reactor,  # type: ignore[arg-type]
+            self.host,
+            None,
+            (20000, 29999),
+            os.urandom,
+            helped=self.helped,
+        )
 
     async def counted(self, leg: IMediaLeg, right: Callable[[DirectionStatistics], bool]) -> None:
         """What C{leg} has received is C{right}."""
@@ -210,6 +220,12 @@ class LoopbackIPv6Tests(LoopbackTests):
     """The same over IPv6."""
 
     host = "::1"
+
+
+class LoopbackByPythonTests(LoopbackTests):
+    """The same without the compiled helper, where the others have it."""
+
+    helped = False
 
 
 class LoopbackWithoutEpollTests(LoopbackTests):

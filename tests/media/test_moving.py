@@ -100,6 +100,8 @@ class MovingTests(SynchronousTestCase):
 class MovingSocketsTests(TestCase):
     """The same over sockets: the carrier takes another address and port in mid-call."""
 
+    helped = True
+
     host, elsewhere = "127.0.0.1", "127.77.0.2"
 
     def setUp(self) -> None:
@@ -111,7 +113,15 @@ class MovingSocketsTests(TestCase):
             self.skipTest(f"{self.elsewhere}: {error}")
         self.pbx, self.carrier = self.peer(self.host), self.peer(self.host)
         self.moved = self.peer(self.elsewhere)
-        plane = MediaPlane(reactor, reactor, "0.0.0.0", None, (20000, 29999), os.urandom)  # type: ignore[arg-type]
+        plane = MediaPlane(
+            reactor,  # type: ignore[arg-type]
+            reactor,  # type: ignore[arg-type]
+            "0.0.0.0",
+            None,
+            (20000, 29999),
+            os.urandom,
+            helped=self.helped,
+        )
         self.plain, self.secure = plane.allocate("pbx", False), plane.allocate("carrier", True)
         for leg in (self.plain, self.secure):
             self.addCleanup(leg.release)
@@ -175,3 +185,9 @@ class MovingSocketsTests(TestCase):
     async def test_withSDP(self) -> None:
         """It says so in a re-INVITE."""
         await self.move(True)
+
+
+class MovingByPythonTests(MovingSocketsTests):
+    """The same without the compiled helper."""
+
+    helped = False

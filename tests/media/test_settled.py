@@ -99,9 +99,9 @@ class Rig:
         return opened
 
     def addressOf(self, place: int) -> MediaAddress:
-        """What the SDP of this socket's owner says."""
+        """What the SDP of this socket's owner says; the other sockets of a peer take no RTCP with media."""
         host, port = self.sockets[place].getsockname()
-        return MediaAddress(host, port, port)
+        return MediaAddress(host, port, port if place < 2 else 9)
 
     def deliver(self, data: bytes, place: int, leg: MediaLeg, rtcp: bool = False) -> None:
         """This socket sends to a leg, which reads it."""
@@ -197,6 +197,8 @@ EVENTS = (
     "16 s",
     "report of the PBX",
     "report of the carrier",
+    "report of the PBX beside media",
+    "report of the carrier beside media",
     "unreachable",
 )
 
@@ -379,6 +381,10 @@ class Play:
             rig.deliver(REPORT, 0, rig.plain, rtcp=True)
         elif event == "report of the carrier":
             rig.deliver(rig.peer.protectRTCP(REPORT), 1, rig.secure, rtcp=True)
+        elif event == "report of the PBX beside media":
+            rig.deliver(REPORT, 0, rig.plain)
+        elif event == "report of the carrier beside media":
+            rig.deliver(rig.peer.protectRTCP(REPORT), 1, rig.secure)
         else:
             assert event == "unreachable"
             rig.plain.setRemote(MediaAddress("255.255.255.255", 9, 9))
