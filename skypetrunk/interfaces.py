@@ -417,12 +417,14 @@ class MediaAddress:
 
     @ivar rtcpPort: 0 without RTCP; the same as C{port}: both over one port, in either direction (RFC 5761).
     @ivar rtcpHost: where RTCP goes, if that is another address (RFC 3605).
+    @ivar ttl: of a multicast group, which C{host} is then; else C{None}.
     """
 
     host: str
     port: int
     rtcpPort: int
     rtcpHost: str | None = None
+    ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,12 +456,14 @@ class MediaPath:
         secure one whoever has the key is heard.
     @ivar symmetric: media goes where the neighbour's comes from; else always where its SDP says.
     @ivar srtp: what of SRTP there is towards a carrier: C{"required"}, C{"opportunistic"} or C{"off"}.
+    @ivar group: the one multicast group that the SDP of a PBX may name, C{None} for none.
     """
 
     hosts: tuple[MediaHost, ...] = ()
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     symmetric: bool = True
     srtp: str = "required"
+    group: str | None = None
 
     def preferring(self, version: int | None) -> MediaPath:
         """The same with a host of this IP version first, if there is one; C{None}: as it is."""

@@ -186,12 +186,15 @@ def common(stream: AudioStream, offer: AudioStream) -> AudioStream:
     return found
 
 
-def remoteOf(line: MediaDescription, ours: str, together: bool = False) -> MediaAddress | None:
+def remoteOf(
+    line: MediaDescription, ours: str, together: bool = False, allowedGroup: str | None = None
+) -> MediaAddress | None:
     """
     Where the peer receives, C{None} on hold by C{c=0.0.0.0}.
 
     @param ours: our own address: packets do not cross from one family to the other.
     @param together: RTP and RTCP over one port was agreed.
+    @param allowedGroup: the one multicast group that it may be.
     @raise MalformedSDP: of the other family; or a host name, which would have to be looked up on
         nothing but the peer's word.
     """
@@ -199,6 +202,12 @@ def remoteOf(line: MediaDescription, ours: str, together: bool = False) -> Media
     if host is None or line.isHold:
         return None
     version = literal(ours).version
+    group = groupOf(line)
+    if group is not None:
+        host, _, ttl = group.partition("/")
+        if host != allowedGroup or version != 4:
+            raise MalformedSDP(f"the media address is a multicast group, {host}: pbx.multicast", warning=301)
+        return MediaAddress(host, line.port, line.rtcpPort or 0, ttl=int(ttl or 1))
     _check(host, version)
     remote = MediaAddress(host, line.port, line.port if together else line.rtcpPort or 0)
     if together or rtcpHost is None or rtcpHost == host:
@@ -209,6 +218,18 @@ def remoteOf(line: MediaDescription, ours: str, together: bool = False) -> Media
         # The call does not need it.
         return remote
     return replace(remote, rtcpHost=rtcpHost)
+
+
+def groupOf(line: MediaDescription) -> str | None:
+    """The IPv4 multicast group of a line, if it is one, with its TTL (RFC 8866 section 5.7)."""
+    host, slash, ttl = (line.address or "").partition("/")
+    try:
+        group = literal(host)
+    except ValueError:
+        return None
+    if group.version != 4 or not group.is_multicast:
+        return None
+    return line.address if not slash or (ttl.isdecimal() and len(ttl) < 4 and int(ttl) < 256) else None
 
 
 def _check(host: str, version: int) -> None:

@@ -134,7 +134,8 @@ class Bridge(Transferable):
         media = self._plane.allocate(name, side.secure, path)
         keys = None if side.srtp == OFF else side.keyAgreement(self._entropy)
         optional = side.srtp == OPPORTUNISTIC
-        session = Session(media, keys, self._entropy, side.offerAttributes, optional, form, side.codecs)
+        asked, group = side.offerAttributes, side.mediaPath.group
+        session = Session(media, keys, self._entropy, asked, optional, form, side.codecs, group)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.
         self._legs[leg] = (side,) if forwarder is None else (side, forwarder)

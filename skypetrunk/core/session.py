@@ -17,25 +17,22 @@ from skypetrunk.core.audio_stream import (
     allowed,
     common,
     completed,
+    groupOf,
     limited,
     remoteOf,
     renumbered,
     streamOf,
 )
+from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
 from skypetrunk.core.keys import KeyUses, troubles
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.core.protection import Form, Protection, carriesKeys
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
-from skypetrunk.wire.message import Request, Response
-from skypetrunk.wire.multipart import partOf
 from skypetrunk.wire.offer_answer import RULES, brokenRules
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
 from skypetrunk.wire.sdp_lines import Attribute
-
-SDP_TYPE = "application/sdp"
-MULTIPART = "multipart/mixed"
 
 __all__ = ["MULTIPART", "SDP_TYPE", "AudioStream", "Session", "description"]
 
@@ -80,6 +77,7 @@ class Session:
         optional: bool = False,
         form: Form | None = None,
         codecs: Sequence[str] = (),
+        group: str | None = None,
     ) -> None:
         """
         @param asked: attributes of the audio stream in our offers that have keys, beside those that make it.
@@ -87,6 +85,7 @@ class Session:
         @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
         @param optional: it may be plain RTP all the same.
         @param form: of the first offer.
+        @param group: the one multicast group that the peer may name.
         """
         self.media = media
         self.uses = KeyUses()
@@ -95,6 +94,7 @@ class Session:
         self._asked = tuple(asked)
         self._codecs = tuple(codecs)
         self._together: tuple[Attribute, ...] = ()
+        self._group = group
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
         self._version = 0
         self._written: SessionDescription | None = None
@@ -211,7 +211,7 @@ class Session:
             if line.kind.lower() != "audio" or line.port == 0:
                 continue
             try:
-                remoteOf(line, self.media.address.host)
+                remoteOf(line, self.media.address.host, allowedGroup=self._group)
                 self.protection.take(offer, index)
                 allowed(streamOf(line), self._codecs)
             except (KeyAgreementFailed, MalformedSDP) as failure:
@@ -238,7 +238,7 @@ class Session:
         offered = streamOf(line)
         stream = common(stream, allowed(offered, self._codecs))
         direction = limited(stream.direction, offered.direction)
-        self._settle(line, pair, direction in SENDS, stream, line.multiplexesRTCP)
+        self._settle(line, pair, direction in SENDS, stream, line.multiplexesRTCP and groupOf(line) is None)
         self._types.answered(stream)
         self._said, self._heard, self._ours = stream, offer, False
         return self._write(replace(stream, direction=direction), line.protocol, keys).encode()
@@ -330,7 +330,7 @@ class Session:
     ) -> None:
         """@param ours: what we have written, or are about to."""
         # The address first: the media leg may refuse it, and then nothing has changed.
-        self.media.setRemote(remoteOf(line, self.media.address.host, together))
+        self.media.setRemote(remoteOf(line, self.media.address.host, together, self._group))
         self._together = (("rtcp-mux", None),) if together else ()
         theirs = streamOf(line)
         self.media.setPayloadTypes(completed(ours, theirs).encodings, completed(theirs, ours).encodings)
@@ -349,21 +349,24 @@ class Session:
     def _write(self, stream: AudioStream, protocol: str, more: Sequence[Attribute]) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
+        offered = None if self._offer is None else self._offer.media[self._audio]
+        group = None if offered is None else groupOf(offered)
         media = []
         for index, slot in enumerate(self._slots):
             if index != self._audio:
                 media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
                 continue
             attributes = [*stream.attributes, *more, *self._together]
-            if address.rtcpPort != address.port + 1:
+            if address.rtcpPort != address.port + 1 and group is None:
                 attributes.append(("rtcp", str(address.rtcpPort)))
             attributes.append((stream.direction, None))
             media.append(
                 MediaDescription(
                     "audio",
-                    address.port,
+                    address.port if offered is None or group is None else offered.port,
                     protocol=protocol,
                     formats=stream.formats,
+                    connection=group,  # that was offered (RFC 3264 section 6.2)
                     attributes=tuple(attributes),
                 )
             )
@@ -390,11 +393,3 @@ def _tolerates(rule: str, offered: MediaDescription) -> bool:
 
 def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
     return KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) if more else failure
-
-
-def description(message: Request | Response) -> bytes:
-    """The session description in a message, or in a part of it; empty if there is none."""
-    kind = message.contentType
-    if kind is not None and kind.lower() == MULTIPART:
-        return partOf(message.header("Content-Type") or "", message.body, SDP_TYPE) or b""
-    return message.body if kind is None or kind.lower() == SDP_TYPE else b""

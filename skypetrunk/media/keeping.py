@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 
 from skypetrunk.interfaces import LegStatistics, MediaPath
-from skypetrunk.media.plane import kindOf
+from skypetrunk.media.plane import kindOf, withGroup
 from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.reporting import ReportClock
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
@@ -93,12 +93,16 @@ class LocalKeeper:
 
     alive = True
 
-    def __init__(self, poller: Any, clock: IReactorTime, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, poller: Any, clock: IReactorTime, entropy: Callable[[int], bytes], reactor: object
+    ) -> None:
         """
         @param poller: a L{skypetrunk.media.poller.Poller}.
         @param entropy: that many random octets.
+        @param reactor: of this process.
         """
         self._poller = poller
+        self._reactor = reactor
         self._clock = clock
         self._entropy = entropy
         self._numbers = count(1)
@@ -135,6 +139,7 @@ class LocalKeeper:
         for opened, protocol in zip((rtp, rtcp), leg.openPorts(), strict=True):
             ports.append(self._poller.adopt(opened, protocol, DATAGRAM_LIMIT + 1, lent))
         leg.bound(opening.host, opening.shown, opening.port)
+        withGroup(leg, self._reactor, opening.host)
         self._reports.add(leg)
         self._legs[number] = leg
 

@@ -71,6 +71,7 @@ class KeptLeg(MediaLeg):
         self.beyond = beyond
         self._kind = kindOf(beyond, path)
         self.secure = self._kind is not PlainLeg
+        self.group = None if self.secure else path.group
         self._path = path
         self.keeper: Keeper
         self.number = 0

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 
-from skypetrunk.errors import LocalError, PacketRefused
+from skypetrunk.errors import LocalError, MalformedSDP, PacketRefused
 from skypetrunk.interfaces import ANY_PATH, MediaPath
+from skypetrunk.media.multicast import Group, Membership
 from skypetrunk.media.probation import Probation
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.reporting import Sending
@@ -23,7 +24,7 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
 
 if TYPE_CHECKING:
-    from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.interfaces import DeclaredKeys, MediaAddress
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
 
@@ -55,6 +56,10 @@ class PlainLeg(MediaLeg):
         self._rtcp: SignalledSource = SignalledSource(path)
         self._strange = 0
         self._probation = Probation()
+        self.group = path.group
+        self._membership: Membership | None = None
+        # Set by the plane where there is a group.
+        self.joinGroup: Callable[[MediaLeg, Group], Membership] | None = None
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
@@ -159,9 +164,30 @@ class PlainLeg(MediaLeg):
         """Packets came from there, the last one at C{now} (seconds)."""
         self._rtp.went(now)
 
+    def _takePart(self, address: MediaAddress) -> None:
+        group: Group | None = None
+        if address.host == self.group:
+            group = Group(
+                address.host, address.port, address.rtcpPort, 1 if address.ttl is None else address.ttl
+            )
+        before = self._membership
+        if group == (None if before is None else before.group):
+            return
+        if group is None:
+            self._membership = None
+        elif self.joinGroup is None:
+            raise MalformedSDP("there is no multicast here", warning=301)
+        else:
+            self._membership = self.joinGroup(self, group)
+        if before is not None:
+            before.leave()
+
+    def _ended(self) -> None:
+        membership, self._membership, self.joinGroup = self._membership, None, None
+        if membership is not None:
+            membership.leave()
+        self._probation.end(self.received)
+
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         self._rtp.signal(rtp)
         self._rtcp.signal(rtcp)
-
-    def _ended(self) -> None:
-        self._probation.end(self.received)

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
+from twisted.internet.interfaces import IListeningPort, IReactorMulticast, IReactorTime, IReactorUDP
 from zope.interface import implementer
 
 from skypetrunk.core.protection import OFF, OPPORTUNISTIC, REQUIRED
@@ -20,6 +20,7 @@ from skypetrunk.interfaces import ANY_PATH, IMediaEndpoint, IMediaLeg, IMediaPla
 from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.endpoint import Endpoint
 from skypetrunk.media.helper import findHelper
+from skypetrunk.media.multicast import Membership
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.ports import PortRange
 from skypetrunk.media.relay import MediaLeg, Show
@@ -41,6 +42,17 @@ _KINDS: Mapping[str, type[PlainLeg | SecureLeg]] = {
 def kindOf(secure: bool, path: MediaPath) -> type[PlainLeg | SecureLeg]:
     """What a leg is, by what L{IMediaPlane.allocate} takes."""
     return _KINDS[path.srtp] if secure else PlainLeg
+
+
+def withGroup(leg: MediaLeg, reactor: object, interface: str) -> None:
+    """
+    Where a multicast group is configured C{leg} is able to join it.
+
+    @param reactor: who has multicast, or has not.
+    @param interface: address of ours that its ports are bound to.
+    """
+    if leg.group is not None and isinstance(leg, PlainLeg) and IReactorMulticast.providedBy(reactor):
+        leg.joinGroup = partial(Membership, reactor, interface)
 
 
 class Lease:
@@ -97,6 +109,7 @@ class MediaPlane:
         @raise ValueError: not literal, or no pair in the range.
         """
         helper = findHelper() if helped else None
+        self._system = reactor
         self._reactor = mediaReactor(reactor, clock.seconds, helper)
         self.helped = isinstance(self._reactor, SettlingPoller)
         self._clock = clock
@@ -117,7 +130,9 @@ class MediaPlane:
         @raise PortsExhausted: none is left.
         """
         kind = partial(kindOf(secure, path), path=path)
-        leg = self._allocate(kind, name, path.hosts[0] if path.hosts else self._host, secure)
+        host = path.hosts[0] if path.hosts else self._host
+        leg = self._allocate(kind, name, host, secure)
+        withGroup(leg, self._system, host.host)
         self._reports.add(leg)
         return leg
 

@@ -98,6 +98,7 @@ class MediaLeg(ReportingLeg):
     @ivar address: what our SDP says.
     @ivar received: counters of what came in.
     @ivar sent: counters of what went out.
+    @ivar group: the one multicast group that the peer may name.
     @ivar heardBy: the helper, while it takes what the peer sends.
     @ivar sentBy: the helper, while it sends to the peer.
     @ivar lost: a leg of this process loses nothing.
@@ -106,6 +107,7 @@ class MediaLeg(ReportingLeg):
     _log = Logger()
     secure: bool
     lost = False
+    group: str | None = None
 
     def __init__(
         self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
@@ -212,6 +214,7 @@ class MediaLeg(ReportingLeg):
         if host is None:
             self._signal(None, None)
             return
+        self._takePart(address)
         rtcp = (rtcpHost, address.rtcpPort) if rtcpHost is not None and address.rtcpPort else None
         self._together = rtcp == (host, address.port)
         if not self._released:
@@ -230,7 +233,7 @@ class MediaLeg(ReportingLeg):
             signalled = signalled.ipv4_mapped
         if signalled.is_unspecified:
             return None
-        if signalled.version != self._family or signalled.is_multicast:
+        if signalled.version != self._family or (signalled.is_multicast and host != self.group):
             text = f"media address {signalled} cannot be reached from {self.address.host}"
             raise MalformedSDP(text, warning=301)
         return str(signalled)
@@ -361,6 +364,9 @@ class MediaLeg(ReportingLeg):
     @abstractmethod
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         """The peer's SDP names these addresses."""
+
+    def _takePart(self, address: MediaAddress) -> None:  # noqa: B027
+        """C{address} may be L{group}, or not any more.  Raises L{MalformedSDP}, and nothing has changed."""
 
     def _ended(self) -> None:  # noqa: B027
         """The leg is being released: let go of timers and keys, where there are any."""

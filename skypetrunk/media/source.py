@@ -86,7 +86,7 @@ class SignalledSource:
         self._learned = address
         self._sureness = sureness
         self._heard = now
-        if self._signalled is not None and self._path.symmetric:
+        if self._signalled is not None and self._path.symmetric and self.host != self._path.group:
             self.destination = address
         return True
 

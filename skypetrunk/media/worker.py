@@ -50,7 +50,7 @@ class WorkerProtocol(AMP):
         """
         super().__init__()
         poller = mediaReactor(reactor, reactor.seconds, findHelper() if helped else None)
-        self._keeper = LocalKeeper(poller, reactor, os.urandom)
+        self._keeper = LocalKeeper(poller, reactor, os.urandom, reactor)
         self._ended = ended
         self._told: dict[int, LegStatistics] = {}
         self._waiting: list[int] = []

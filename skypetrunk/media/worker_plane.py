@@ -69,7 +69,7 @@ class WorkerPlane(MediaPlane):
         self.lost: Callable[[], None] = _nobody
         self._ownLegs = 2 * own
         self._running = False
-        self._local = LocalKeeper(self._reactor, clock, entropy)
+        self._local = LocalKeeper(self._reactor, clock, entropy, reactor)
         self._binder = Binder()
         self._legs: dict[KeptLeg, tuple[Lease, MediaHost]] = {}
         self._calls: dict[str, list[KeptLeg]] = {}

@@ -10,7 +10,7 @@ from skypetrunk.core.identity import CALLER_PLACES, FROM
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.profiles.tables import Table, didYouMean
-from skypetrunk.service.addresses import readHosts, readName, readNetwork, readSIPAddress
+from skypetrunk.service.addresses import isLiteral, readHosts, readName, readNetwork, readSIPAddress
 from skypetrunk.service.limit_table import readLimits
 from skypetrunk.service.redirection_table import readRedirection
 from skypetrunk.service.secrets import readSecretFile
@@ -39,6 +39,7 @@ _SIP_KEYS = (
     "redirect_allow",
     "media_address",
     "media_allow",
+    "multicast",
     "symmetric_rtp",
     "media_silence",
 )
@@ -83,6 +84,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
                 table.problems.warn(table.key("allow"), text)
     username, password = _readAccount(table, directory)
     redirect, redirectAllow = readRedirection(table)
+    group = _readGroup(table)
     mediaAllow = [
         readNetwork(table, "media_allow", network)
         for network in table.texts("media_allow", 'media_allow = ["192.0.2.0/24"]') or ()
@@ -104,7 +106,10 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         mediaSilence=table.integer("media_silence", 0, 86400, 0),
         mediaPath=MediaPath(
             hosts=readHosts(table, "media_address"),
-            allow=tuple(network for network in mediaAllow if network is not None),
+            # A group has no host that SDP could name.
+            allow=tuple(network for network in mediaAllow if network is not None)
+            or (tuple(allow) if group else ()),
+            group=group,
             symmetric=table.boolean("symmetric_rtp", True),
         ),
         others=tuple(addresses[1:]),
@@ -117,6 +122,16 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         ),
         dialect=table.text("dialect", 'dialect = "odd-headers", the name of a [[plugin]]'),
     )
+
+
+def _readGroup(table: Table) -> str | None:
+    """The multicast group that its SDP may name."""
+    text = table.text("multicast", 'multicast = "239.1.2.3"')
+    if text is None:
+        return None
+    if not isLiteral(text) or ":" in text or not ip_address(text).is_multicast:
+        table.wrong("multicast", f'"{text}" is no multicast group of IPv4', 'multicast = "239.1.2.3"')
+    return text
 
 
 def _readInProcess(table: Table, name: str) -> PBXConfiguration:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -76,13 +76,14 @@ def _all(configuration: Configuration, trunks: Sequence[TrunkConfiguration], pbx
     media = configuration.media
     ports = f"{media.ports[0]}-{media.ports[1]}"
     names = ", ".join(trunk.name for trunk in trunks)
+    shared = dict.fromkeys(host.host for trunk in trunks for host in trunk.media.path.hosts)
     for inbound in (False, True):
-        for host in dict.fromkeys(host.host for trunk in trunks for host in trunk.media.path.hosts):
+        for host in shared:
             yield Need("media", inbound, "udp", host, ports, why=f"{names}: SRTP and SRTCP")
     if pbxes:
         for pbx in configuration.pbxes:
             if pbx.plugin is None:
-                yield from _pbx(pbx, ports)
+                yield from _pbx(pbx, ports, shared)
 
 
 def _dns(configuration: Configuration) -> Iterator[Need]:
@@ -118,7 +119,8 @@ def _trunk(trunk: TrunkConfiguration) -> Iterator[Need]:
             yield Need("inbound", True, "tcp", address.host, str(address.port), allowed, why=called)
 
 
-def _pbx(pbx: PBXConfiguration, ports: str) -> Iterator[Need]:
+def _pbx(pbx: PBXConfiguration, ports: str, shared: Collection[str]) -> Iterator[Need]:
+    """@param shared: media addresses that everything may leave from, as carriers have them, too."""
     allowed = tuple(str(each) for each in pbx.allow)
     for address in pbx.listen:
         yield Need(
@@ -140,6 +142,13 @@ def _pbx(pbx: PBXConfiguration, ports: str) -> Iterator[Need]:
             why=f"{pbx.name}: calls to it",
         )
     # RTP may come from further machines.
-    allowed = (*allowed, *(str(each) for each in pbx.mediaPath.allow))
-    for host in pbx.mediaPath.hosts:
+    path = pbx.mediaPath
+    allowed = tuple(dict.fromkeys((*allowed, *(str(each) for each in path.allow))))
+    for host in path.hosts:
         yield Need("pbx", True, "udp", host.host, ports, allowed, why=f"{pbx.name}: RTP")
+        if host.host not in shared:
+            yield Need("pbx", False, "udp", host.host, ports, allowed, why=f"{pbx.name}: RTP")
+    if path.group is not None:
+        why, every = f"{pbx.name}: RTP of its group", "1024-65535"  # the port is in its SDP
+        yield Need("pbx", True, "udp", path.group, every, allowed, why=why)
+        yield Need("pbx", False, "udp", remote=(path.group,), remotePorts=every, why=why)

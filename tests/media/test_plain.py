@@ -125,6 +125,14 @@ class PlainLegTests(SynchronousTestCase):
         call.fromPBX(rtp(3), other)
         self.assertEqual(dict(call.plain.statistics().received.refused), {"source": 1})
 
+    def test_noMulticast(self) -> None:
+        """A group cannot be joined where the reactor has no multicast: nothing has changed."""
+        call = Call(path=MediaPath(group="239.1.2.3"))
+        group = MediaAddress("239.1.2.3", 5000, 5001, ttl=1)
+        self.assertRaises(MalformedSDP, call.plain.setRemote, group)
+        call.fromCarrier(call.peer.protect(rtp(1)))
+        self.assertEqual([sent.destination for sent in call.receiveAll()], [PBX])
+
     def test_asymmetric(self) -> None:
         """A PBX that sends from another port than it receives at gets the carrier's packets where it said."""
         call = Call(path=MediaPath(symmetric=False))

@@ -151,6 +151,21 @@ class AcceptedTests(ConfigurationTestCase):
             problems, ['pbx.office.media_allow: "192.0.2.1/24" is no network; did you mean "192.0.2.0/24"?']
         )
 
+    def test_multicast(self) -> None:
+        """One group; who may call may speak in it, unless others are named."""
+        text = COMPLETE.replace("[[route]]", 'multicast = "239.1.2.3"\n[[route]]', 1)
+        path = self.load(text)[0].pbxes[0].mediaPath
+        self.assertEqual((path.group, path.allow), ("239.1.2.3", (ip_network("127.0.0.0/8"),)))
+        path = (
+            self.load(text.replace("multicast", 'media_allow = ["192.0.2.5"]\nmulticast', 1))[0]
+            .pbxes[0]
+            .mediaPath
+        )
+        self.assertEqual(path.allow, (ip_network("192.0.2.5"),))
+        for wrong in ("192.0.2.1", "ff02::1", "group.example"):
+            (problem,) = self.problems(text.replace("239.1.2.3", wrong))
+            self.assertIn(f'multicast: "{wrong}" is no multicast group of IPv4; would be right: ', problem)
+
     def test_silence(self) -> None:
         """How long nothing may come from a side, and from both."""
         configuration, _ = self.load(COMPLETE)

@@ -66,12 +66,27 @@ class FirewallTests(ConfigurationTestCase):
             found,
             [
                 "output: ip saddr 192.0.2.1 udp sport 20000-29999 accept",
+                "output: ip saddr 127.0.0.1 ip daddr { 127.0.0.0/8, 192.0.2.64/26 } udp sport 20000-29999"
+                " accept",
+                "output: ip6 saddr ::1 ip6 daddr 2001:db8::/64 udp sport 20000-29999 accept",
                 "input: ip daddr 192.0.2.1 udp dport 20000-29999 accept",
                 "input: ip daddr 127.0.0.1 ip saddr { 127.0.0.0/8, 192.0.2.64/26 } udp dport 20000-29999"
                 " accept",
                 "input: ip6 daddr ::1 ip6 saddr 2001:db8::/64 udp dport 20000-29999 accept",
             ],
         )
+
+    def test_pbxMedia(self) -> None:
+        """What only the PBX has: an address, in both directions, and a multicast group."""
+        keys = 'media_address = "192.0.2.2"\nmulticast = "239.1.2.3"\n'
+        found = [each for each in self.rules(COMPLETE.replace("[[route]]", f"{keys}[[route]]", 1))]
+        for rule in (
+            "input: ip daddr 192.0.2.2 ip saddr 127.0.0.0/8 udp dport 20000-29999 accept",
+            "output: ip saddr 192.0.2.2 ip daddr 127.0.0.0/8 udp sport 20000-29999 accept",
+            "input: ip daddr 239.1.2.3 ip saddr 127.0.0.0/8 udp dport 1024-65535 accept",
+            "output: ip daddr 239.1.2.3 udp dport 1024-65535 accept",
+        ):
+            self.assertIn(rule, found)
 
     def test_targets(self) -> None:
         """Literal targets are named, each family by itself, and DNS is not needed for them."""

@@ -1,0 +1,20 @@
+"""Where the session description is in a message."""
+
+from __future__ import annotations
+
+from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.multipart import partOf
+
+SDP_TYPE = "application/sdp"
+MULTIPART = "multipart/mixed"
+
+
+def description(message: Request | Response) -> bytes:
+    """The session description in a message, or in a part of it; empty if there is none."""
+    kind = message.contentType
+    if kind is not None and kind.lower() == MULTIPART:
+        return partOf(message.header("Content-Type") or "", message.body, SDP_TYPE) or b""
+    return message.body if kind is None or kind.lower() == SDP_TYPE else b""
+
+
+__all__ = ["MULTIPART", "SDP_TYPE", "description"]
