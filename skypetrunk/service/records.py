@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from twisted.logger import Logger
@@ -162,7 +162,8 @@ def _order(received: Mapping[str, Any]) -> str:
 
 def _leg(leg: LegStatistics) -> dict[str, Any]:
     """One leg's counters, refusals as a table."""
-    described = asdict(leg)
+    # Not what is waited for of a leg that is just closed.
+    described = asdict(LegStatistics(*(getattr(leg, each.name) for each in fields(LegStatistics))))
     for direction in ("received", "sent"):
         described[direction]["refused"] = dict(described[direction]["refused"])
     return described

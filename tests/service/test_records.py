@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.core.diagnosis import CallMedia
 from skypetrunk.interfaces import CallEnded, CallRequest, DirectionStatistics, IDialogObserver, LegStatistics
+from skypetrunk.media.kept_leg import PendingStatistics
 from skypetrunk.service.records import KEPT, CallBook, evidence
 
 SECURE = LegStatistics(
@@ -88,6 +90,17 @@ class CallBookTests(SynchronousTestCase):
         self.assertEqual((record["called"], record["cause"], record["duration"]), ("+44", "hung up", 1.0))
         self.assertEqual([leg["received"]["refused"] for leg in record["media"]], [{"replay": 3}, {}])
         self.assertEqual(self.book.started, 2)
+
+    def test_closing(self) -> None:
+        """A leg of which the last word is not in yet, as a media worker has it, looks as any other."""
+        self.begin("a")
+        values = {each.name: getattr(PLAIN, each.name) for each in fields(PLAIN)}
+        final: Deferred[LegStatistics] = Deferred()
+        final.addCallback(lambda value: self.book)
+        pending = PendingStatistics(**values, final=final)
+        (call,) = self.book.up({"a": CallMedia((pending,))})
+        self.assertEqual(call["media"], [legOf(PLAIN)])
+        self.assertNotIn("final", json.dumps(call))
 
     def test_bounded(self) -> None:
         """The last calls are kept, not all; one that was never heard of does no harm."""
