@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INTERVAL = 5.0
 """Seconds: the least interval between reports (section 6.2), which two parties in a call never outgrow."""
 
-QUIET = 15.0
+QUIET = 12.5
 """Seconds without a report that crossed, after which we make our own: two of the longest intervals."""
 
 COMPENSATION = 1.21828
