@@ -377,6 +377,30 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(net.second.got(), ["INVITE", "ACK", "BYE"])
         self.assertEqual(net.pbx.got(), [100, 183, 502])
 
+    def test_freshAfterEarlyMedia(self) -> None:
+        """
+        After early media a second attempt has a media leg and keys of its own, and is heard; the PBX's side
+        stays as it was.
+        """
+        net = CallNet(second=True)
+        assert net.second is not None
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        first = net.carrier.request("INVITE")
+        net.carrier.answers(first, 183, sdp(SAVP, "203.0.113.9"))
+        early = net.pbx.response(183)
+        net.carrier.answers(first, 503)
+        second = net.second.request("INVITE")
+        net.second.answers(second, 200, sdp(SAVP, "203.0.113.10"))
+        self.assertEqual(net.pbx.response(200).body, early.body)
+        lines = [parseSDP(invite.body).media[0] for invite in (first, second)]
+        self.assertFalse(set(lines[0].crypto) & set(lines[1].crypto))
+        self.assertNotEqual(lines[0].port, lines[1].port)
+        self.assertEqual([leg.released for leg in net.plane.legs], [False, True, False])
+        keys = [[event[2] for event in leg.events if event[0] == "local"] for leg in net.plane.legs[1:]]
+        self.assertTrue(keys[0] and keys[1])
+        self.assertNotIn(keys[1][0], keys[0])
+        self.assertEqual(net.plane.legs[2].last("remote").host, "203.0.113.10")  # type: ignore[attr-defined]
+
     def test_trunkDown(self) -> None:
         """Down, or out of reach: the next; none left: 503 with a cause that makes the PBX go elsewhere."""
         net = CallNet(second=True)

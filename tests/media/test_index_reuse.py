@@ -4,11 +4,14 @@ Never the same (key, SSRC, index) twice: RFC 3711 section 9.1, over the life of 
 
 from __future__ import annotations
 
+import os
+from random import Random
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import StreamLost
 from skypetrunk.interfaces import MediaAddress
-from skypetrunk.wire.rtp import parseRTP
+from skypetrunk.wire.rtp import isRTCP, parseRTP
 from tests.media.doubles import CARRIER, PBX, SUITE, Call, SecurePeer, key, rtp
 
 
@@ -45,12 +48,14 @@ class IndexReuseTests(SynchronousTestCase):
     def record(self) -> None:
         """Look at each packet that left: its index is new, and its receiver can read it."""
         for sent in self.call.network.take():
-            if sent.port == self.call.secure.address.rtcpPort:
+            if sent.port not in (self.call.secure.address.port, self.call.secure.address.rtcpPort):
+                continue
+            if isRTCP(sent.data):
                 ssrc = int.from_bytes(sent.data[4:8], "big")
                 entry = (self.localKey, ssrc, int.from_bytes(sent.data[-14:-10], "big") & 0x7FFFFFFF)
                 self.assertNotIn(entry, self.control)
                 self.control[entry] = sent.data
-            elif sent.port == self.call.secure.address.port:
+            else:
                 header = parseRTP(sent.data)
                 stream = (self.localKey, header.ssrc)
                 newest = self.newest.get(stream, header.sequence)
@@ -114,3 +119,71 @@ class IndexReuseTests(SynchronousTestCase):
         self.assertEqual(len({(number, ssrc) for number, ssrc, _ in self.seen}), 2)
         heard = [packet[12:] for peer in self.peers.values() for packet in peer.plain if len(packet) > 12]
         self.assertEqual(len(heard), len(set(heard)))
+
+    def test_forks(self) -> None:
+        """Branches answer our one key, in any order: one stream; the new key after it has another."""
+        leg, plain = self.call.secure, self.call.plain
+        plain.setRemote(MediaAddress(*PBX, PBX[1] + 1))
+        source = 65_000
+        for branch in (201, 202, 201, 203, 202, 202):
+            leg.setRemote(MediaAddress("203.0.113.1", 6000 + branch * 2, 6001 + branch * 2))
+            leg.setRemoteKey(SUITE, key(branch))
+            self.useKey(1)
+            self.play(*range(source, source + 200))
+            source += 200
+        self.assertEqual(len({ssrc for _, ssrc, _ in self.seen}), 1)
+        self.useKey(2)
+        self.play(*range(source, source + 50))
+        self.assertEqual(len({ssrc for _, ssrc, _ in self.seen}), 2)
+
+    def test_anything(self) -> None:
+        """All that signalling and a PBX can do, in any order."""
+        for _ in range(15):
+            seed = int.from_bytes(os.urandom(4), "big")
+            self.setUp()
+            try:
+                self.anything(Random(seed))
+            except Exception as error:
+                error.add_note(f"The seed was {seed}.")
+                raise
+
+    def anything(self, random: Random) -> None:
+        """One call."""
+        leg, plain = self.call.secure, self.call.plain
+        plain.setRemote(MediaAddress(*PBX, PBX[1] + 1))
+        self.useKey(1)
+        used = [1]
+
+        def newKey() -> None:
+            used.append(len(used) + 1)
+            self.useKey(used[-1])
+
+        def oldKey() -> None:
+            if len(used) > 1:
+                self.record()
+                self.assertRaises(StreamLost, leg.setLocalKey, SUITE, key(random.choice(used[:-1])))
+
+        def move() -> None:
+            port = random.randrange(5000, 5010)
+            leg.setRemote(MediaAddress("203.0.113.5", port, port + random.randrange(2)))
+
+        def speak() -> None:
+            first, ssrc = random.choice((0, 65_500, 40_000, self.media)), random.choice((7, 8))
+            numbers = list(range(first, first + random.randrange(1, 60)))
+            if random.random() < 0.3:
+                numbers = sorted(numbers + numbers[:10], key=lambda number: number + random.randrange(9))
+            self.play(*numbers, ssrc=ssrc)
+
+        doings = [speak] * 8 + [newKey, oldKey, move]
+        doings += [
+            lambda: self.useKey(used[-1]),
+            lambda: leg.setRemoteKey(SUITE, key(200 + random.randrange(4))),
+            lambda: leg.setRemote(None),
+            lambda: leg.setSending(random.random() < 0.7),
+            lambda: self.call.clock.pump([1.0] * random.randrange(40)),
+        ]
+        move()
+        for _ in range(80):
+            random.choice(doings)()
+        self.record()
+        self.assertNotEqual(self.seen, {})

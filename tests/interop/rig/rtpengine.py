@@ -44,6 +44,7 @@ class RTPEngine(Peer):
         first = takePorts(self.address, 100)
         options = ["--foreground", "--log-stderr", "--table=-1", "--num-threads=1", "--log-level=6"]
         options += [f"--interface={self.address}", f"--listen-ng={self.address}:{self._ng}"]
+        options += [f"--listen-cli={self.address}:{takePorts(self.address)}"]
         options += [f"--pidfile={self.scratch}/pid", f"--port-min={first}", f"--port-max={first + 99}"]
         self.launch([program("rtpengine"), *options])
         self._socket.settimeout(1)
