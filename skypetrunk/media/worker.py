@@ -144,7 +144,7 @@ def main() -> None:
 def _line(event: Any) -> str | None:
     """What the trunk's log is to have of it, on one line that begins with its level."""
     level: str = event["log_level"].name
-    if level == "debug":
+    if level == "debug" or (level == "info" and not event["log_namespace"].startswith("skypetrunk.")):
         return None
     text = formatEvent(event)
     failure = event.get("log_failure")
