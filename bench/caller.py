@@ -107,6 +107,15 @@ class Caller:
         self._receive(0.1, hangUp=False)
         return asked.over
 
+    def options(self, seconds: float) -> bool:
+        """Is OPTIONS answered within so long, with whatever status?"""
+        asked = self._call(0)
+        self._send(b"OPTIONS", asked, 1)
+        end = time.monotonic() + seconds
+        while not asked.heard and time.monotonic() < end:
+            self._receive(0.1, hangUp=False)
+        return asked.heard
+
     def place(self, count: int, rate: float, hold: bool) -> list[Call]:
         """
         Place calls.

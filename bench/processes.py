@@ -110,9 +110,15 @@ class Program:
                 raise Failed(f"{self.name}: {reason}:\n{self.written()[-2000:]}")
             time.sleep(pause)
 
-    def seconds(self) -> float:
-        """CPU seconds used so far by all its threads, in user and kernel."""
-        tasks = Path(f"/proc/{self._process.pid}/task")
+    @property
+    def children(self) -> list[int]:
+        """Processes that it has started, and that run."""
+        pid = self._process.pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def seconds(self, child: int | None = None) -> float:
+        """CPU seconds used so far by all its threads, in user and kernel; or by those of a child."""
+        tasks = Path(f"/proc/{child or self._process.pid}/task")
         try:
             # Nanoseconds; a thread that has ended is forgotten, but none of these programs ends any.
             used = sum(int((each / "schedstat").read_text().split()[0]) for each in tasks.iterdir())
@@ -122,9 +128,9 @@ class Program:
             return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
         return used / 1e9
 
-    def waited(self) -> float:
+    def waited(self, child: int | None = None) -> float:
         """Seconds in which its threads could have run, but other programs had the cores; 0 where unknown."""
-        tasks = Path(f"/proc/{self._process.pid}/task")
+        tasks = Path(f"/proc/{child or self._process.pid}/task")
         try:
             return sum(int((each / "schedstat").read_text().split()[1]) for each in tasks.iterdir()) / 1e9
         except OSError:

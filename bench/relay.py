@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.media import Load
@@ -76,9 +77,26 @@ def measure() -> Figure:
 @contextlib.contextmanager
 def carried(calls: int, helper: bool = True) -> Iterator[tuple[Program, Load]]:
     """The trunk with C{calls} up."""
+    with standing(calls, helper=helper) as (trunk, load):
+        yield trunk.program, load
+
+
+@contextlib.contextmanager
+def standing(
+    calls: int, *, helper: bool = True, wrapper: Sequence[str] = (), workers: int | None = None
+) -> Iterator[tuple[Trunk, Load]]:
+    """See L{carried} and L{Trunk}; C{workers} carry the calls."""
     load = Load(calls)
     try:
-        with Trunk(calls, callerPorts=load.plainPorts, carrierPorts=load.securePorts, helper=helper) as trunk:
+        with Trunk(
+            calls,
+            callerPorts=load.plainPorts,
+            carrierPorts=load.securePorts,
+            helper=helper,
+            wrapper=wrapper,
+            media="" if workers is None else f"workers = {workers}",
+        ) as trunk:
+            trunk.program.waitUntil(lambda: _ready(trunk.program) >= (workers or 0), 15)
             up = trunk.caller.place(calls, 50, hold=True)
             plain = {each.audio: each.media for each in up}
             secure = trunk.carrier.media
@@ -86,10 +104,15 @@ def carried(calls: int, helper: bool = True) -> Iterator[tuple[Program, Load]]:
                 [plain[port] or (HOST, 9) for port in load.plainPorts],
                 [secure[port] for port in load.securePorts],
             )
-            yield trunk.program, load
+            yield trunk, load
             trunk.caller.hangUp(up)
     finally:
         load.close()
+
+
+def _ready(program: Program) -> int:
+    """Media workers that can be given calls."""
+    return len(re.findall("media worker [0-9]+ is ready", program.written()))
 
 
 @contextlib.contextmanager

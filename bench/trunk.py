@@ -43,6 +43,7 @@ allow = ["127.0.0.0/8"]
 [media]
 address = "{host}"
 ports = "{first}-{last}"
+{media}
 helper = {helper}
 [numbers]
 country = "GB"
@@ -67,6 +68,7 @@ class Trunk:
         challenging: bool = False,
         helper: bool = True,
         wrapper: Sequence[str] = (),
+        media: str = "",
     ) -> None:
         """
         @param calls: at most, at the same time.
@@ -75,6 +77,7 @@ class Trunk:
         @param challenging: registration, and every INVITE and BYE is challenged.
         @param helper: may packets be relayed by the compiled helper?
         @param wrapper: a command that runs another one: a profiler.
+        @param media: more settings of C{[media]}.
         """
         self._scratch = tempfile.TemporaryDirectory(prefix="skypetrunk-bench-")
         directory = Path(self._scratch.name)
@@ -106,6 +109,7 @@ class Trunk:
                 pbxPort=port,
                 first=first,
                 last=last,
+                media=media,
                 helper=str(helper).lower(),
             )
         )

@@ -19,7 +19,12 @@ from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.reporting import ReportClock
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 
-ORDERS = frozenset({"setClear", "setLocalKey", "setPayloadTypes", "setRemote", "setRemoteKey", "setSending"})
+ORDERS = frozenset(
+    {
+        *("setClear", "setLocalKey", "setPacketTime", "setPayloadTypes"),
+        *("setRemote", "setRemoteKey", "setSending"),
+    }
+)
 """What a leg is told by name: methods of L{skypetrunk.interfaces.IMediaLeg} that give nothing back."""
 
 
@@ -160,6 +165,17 @@ class LocalKeeper:
         """Exactly."""
         leg = self._legs.get(number)
         return None if leg is None else leg.statistics()
+
+    def packets(self, number: int) -> tuple[int, ...]:
+        """What has come and gone on a leg, of which the rest is made; empty if there is no such leg."""
+        leg = self._legs.get(number)
+        if leg is None:
+            return ()
+        leg.sync()
+        return (
+            *(leg.received.packets, leg.received.rtcpPackets, leg.received.refused),
+            *(leg.sent.packets, leg.sent.rtcpPackets, leg.sent.refused),
+        )
 
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """Fires at once."""

@@ -168,6 +168,10 @@ class KeptLeg(MediaLeg):
         """See L{MediaLeg}."""
         self._order("setPayloadTypes", dict(ours), dict(theirs))
 
+    def setPacketTime(self, milliseconds: int | None) -> None:
+        """See L{MediaLeg}."""
+        self._order("setPacketTime", milliseconds)
+
     def setClear(self) -> None:
         """See L{MediaLeg}."""
         if self._kind is SecureLeg:
@@ -188,7 +192,10 @@ class KeptLeg(MediaLeg):
         if not self.secure:
             raise LocalError(f"{self.name} is a plain leg")
         identity = sha256(suite.encode("ascii") + key.key + key.salt).digest()
-        if identity == self._localKey or identity in self._spent:
+        if identity in self._spent:
+            self.lost = True
+            return
+        if identity == self._localKey:
             return
         if identity != self._resting and (identity in self._used or self._released):
             raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")

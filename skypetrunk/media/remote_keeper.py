@@ -100,10 +100,11 @@ class RemoteKeeper(AMP):
         return {}
 
     @Counted.responder
-    def counted(self, number: int, counted: bytes) -> dict[str, object]:
+    def counted(self, counted: bytes) -> dict[str, object]:
         """See L{Counted}."""
-        if number in self._known:
-            self._known[number] = unpacked(counted)
+        for number, each in unpacked(counted).items():
+            if number in self._known:
+                self._known[number] = each
         return {}
 
 

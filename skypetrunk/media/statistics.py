@@ -353,6 +353,11 @@ class Counters:
         """Packets that were not let through because of C{reason}."""
         return 0 if self._refused is None else self._refused.get(reason, 0)
 
+    @property
+    def refused(self) -> int:
+        """Packets that were not let through."""
+        return sum((self._refused or {}).values())
+
     def snapshot(self) -> DirectionStatistics:
         """The counters as a value."""
         codec, lost = self.reception.codec, self.reception.lost

@@ -31,11 +31,14 @@ from skypetrunk.media.worker_commands import Counted, Join, Open, Order, Ready, 
 CHANNEL = 3
 """The descriptor of our end of the pair."""
 
-COUNTING_SECONDS = 2.0
-"""In which the trunk is told the counters of every leg that has new ones."""
+COUNTING_SECONDS = 5.0
+"""In which the trunk is told the counters of every leg that has new ones; with few legs it is sooner."""
 
-_TURNS = 100
+_TURNS = 50
 """Parts of that time: all legs at once would keep packets waiting."""
+
+_TOGETHER = 50
+"""Legs told of in one message at most: it holds 65,535 octets."""
 
 
 class WorkerProtocol(AMP):
@@ -52,7 +55,7 @@ class WorkerProtocol(AMP):
         poller = mediaReactor(reactor, reactor.seconds, findHelper() if helped else None)
         self._keeper = LocalKeeper(poller, reactor, os.urandom, reactor)
         self._ended = ended
-        self._told: dict[int, LegStatistics] = {}
+        self._told: dict[int, tuple[int, ...]] = {}
         self._waiting: list[int] = []
         self._counting = LoopingCall(self._count)
         self._counting.clock = reactor
@@ -110,13 +113,16 @@ class WorkerProtocol(AMP):
         """Tell what is new of some of the legs."""
         if not self._waiting:
             self._waiting = list(self._keeper.numbers())
-        some = -(-self._keeper.legs // _TURNS)
+        some = min(-(-self._keeper.legs // _TURNS), _TOGETHER)
         now, self._waiting = self._waiting[:some], self._waiting[some:]
+        counted: dict[int, LegStatistics | None] = {}
         for number in now:
-            counted = self._keeper.statistics(number)
-            if counted is not None and counted != self._told.get(number):
-                self._told[number] = counted
-                self.callRemote(Counted, number=number, counted=packed(counted))
+            packets = self._keeper.packets(number)
+            if packets != self._told.get(number):
+                self._told[number] = packets
+                counted[number] = self._keeper.statistics(number)
+        if counted:
+            self.callRemote(Counted, counted=packed(counted))
 
 
 def main() -> None:

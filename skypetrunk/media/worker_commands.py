@@ -52,9 +52,9 @@ class Ready(_Told):
 
 
 class Counted(_Told):
-    """Worker: a leg's counters by now."""
+    """Worker: the counters of some legs by now, by their numbers."""
 
-    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"counted", String())]
+    arguments: ClassVar[Arguments] = [(b"counted", String())]
 
 
 __all__ = ["Counted", "Join", "Open", "Order", "Ready", "Release"]

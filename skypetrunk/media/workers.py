@@ -90,7 +90,7 @@ class MediaWorker(ProcessProtocol):
         self._began = self._reactor.seconds()
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            keeper = self.keeper = RemoteKeeper(self._reactor, self._changed, self._lost)
+            keeper = self.keeper = RemoteKeeper(self._reactor, self._ready, self._lost)
             factory = Factory.forProtocol(lambda: keeper)
             factory.noisy = False
             ours.setblocking(False)
@@ -130,6 +130,10 @@ class MediaWorker(ProcessProtocol):
                 self._process.signalProcess("KILL")
             except ProcessExitedAlready:
                 pass
+
+    def _ready(self, keeper: RemoteKeeper) -> None:
+        self._log.info("media worker {number} is ready, process {pid}", number=self.number, pid=self.pid)
+        self._changed(keeper)
 
     def _lost(self, keeper: RemoteKeeper) -> None:
         """Without its connection it is no use, even if it lives."""

@@ -22,6 +22,7 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, MalformedSDP, StreamLost
 from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, IMediaPlane, LegStatistics, MediaAddress
+from skypetrunk.media.keeping import ORDERS
 from skypetrunk.media.kept_leg import KeptLeg, PendingStatistics
 from skypetrunk.media.relay import Show
 from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
@@ -103,6 +104,11 @@ class WorkerTests(LoopbackTests):
             self.assertTrue(verifyObject(IMediaLeg, leg))
             self.assertIs(self.kept(leg).keeper, self.made.workers.all[0].keeper)
         self.assertEqual([each["legs"] for each in self.made.workers.status()], [2])
+
+    def test_everyOrder(self) -> None:
+        """What a leg is told is told to its keeper: a leg that does it here does nothing."""
+        self.assertEqual({name for name in IMediaLeg if name.startswith("set")}, ORDERS)
+        self.assertEqual({name for name in ORDERS if name not in vars(KeptLeg)}, set())
 
     def test_refusedAtOnce(self) -> None:
         """What a leg refuses is refused here, as by a leg of this process."""
