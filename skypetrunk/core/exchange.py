@@ -44,6 +44,7 @@ class Exchange:
     _offer: AudioStream | None = None
     _answer: AudioStream | None = None
     _branches: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _secured: set[str] = field(default_factory=set)
     _shown: tuple[AudioStream, bytes] | None = field(default=None, repr=False)
     _reoffered: bool = False
     _settledBy: str | None = None
@@ -71,6 +72,7 @@ class Exchange:
         self._answer = self._settledBy = None
         self._reoffered = False
         self._branches.clear()
+        self._secured.clear()
         return b"" if self._offer is None else answering.session.makeOffer(self._offer)
 
     def progress(self, response: Response) -> bytes:
@@ -81,8 +83,8 @@ class Exchange:
         body = description(response)
         if not body or self.late or self.answering is None or self._settledBy is not None:
             return b""
-        self._answer = self.answering.session.answerReceived(body)
-        self._branches[response.toAddress.tag or ""] = body
+        self._hear(response.toAddress.tag or "", body)
+        assert self._answer is not None
         if self._shown is None:
             self._shown = self._answer, self.asking.session.makeAnswer(self._answer)
         return self._shown[1]
@@ -127,6 +129,15 @@ class Exchange:
         leg.session.answerSent()
         return answer, self._toAsking(offered)
 
+    def _hear(self, tag: str, body: bytes) -> None:
+        """The answer of one branch.  One that has agreed on SRTP is held to it."""
+        assert self.answering is not None
+        session = self.answering.session
+        self._answer = session.answerReceived(body, tag in self._secured)
+        self._branches[tag] = body
+        if session.secure:
+            self._secured.add(tag)
+
     def _answered(self, response: Response) -> AudioStream:
         """
         What the 2xx answers, or its branch has answered before.
@@ -137,8 +148,7 @@ class Exchange:
         tag = response.toAddress.tag or ""
         body = description(response) or self._branches.get(tag, b"")
         if body and tag != self._settledBy:
-            self._answer = self.answering.session.answerReceived(body)
-            self._branches[tag] = body
+            self._hear(tag, body)
         if self._answer is None:
             raise RemoteError("the 2xx holds no answer", 502)
         forked = self.answering.session.secure and len(self._branches) > 1

@@ -114,10 +114,13 @@ class Protection:
             return audio.attributes
         return self._keys.repeat(audio.attributes)
 
-    def answered(self, offered: MediaDescription, answer: SessionDescription, audio: int) -> KeyPair | None:
+    def answered(
+        self, offered: MediaDescription, answer: SessionDescription, audio: int, secured: bool
+    ) -> KeyPair | None:
         """
         What the peer made of our offer; C{None}: RTP in clear.
 
+        @param secured: it must be SRTP, whatever the mode.
         @raise KeyAgreementFailed: that is not allowed, or its keys do not go with the offer.
         """
         if self._keys is None or not carriesKeys(offered):
@@ -125,7 +128,7 @@ class Protection:
         line = answer.media[audio]
         # Those of MIKEY may stand before the streams (RFC 4567 section 3.1).
         keyed = carriesKeys(line) or bool(answer.all("key-mgmt"))
-        if not keyed and self._mayBeClear(line):
+        if not keyed and not secured and self._mayBeClear(line):
             return None
         return self._keys.answered(answer, audio)
 

@@ -147,11 +147,12 @@ class Session:
         self._offered = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
         return self._offered.encode()
 
-    def answerReceived(self, body: bytes) -> AudioStream:
+    def answerReceived(self, body: bytes, secured: bool = False) -> AudioStream:
         """
         The answer to our last offer, from a provisional or final response or an ACK.  It may come
         again; a second, different one replaces the first.
 
+        @param secured: who answers has agreed on SRTP before.
         @raise MalformedSDP: it breaks RFC 3264; the text names the rules.
         @raise KeyAgreementFailed: no key, or not from our offer: clear media to a secure offer.
         """
@@ -171,7 +172,7 @@ class Session:
             if not any(rule.startswith("crypto") for rule in broken):
                 raise MalformedSDP(text)
             raise _toldMore(KeyAgreementFailed(text), troubles(audio.crypto, weakening=True))
-        pair = self.protection.answered(offered, answer, self._audio)
+        pair = self.protection.answered(offered, answer, self._audio, secured)
         stream = common(streamOf(audio), streamOf(offered))
         direction = limited(stream.direction, offered.direction)
         together = offered.multiplexesRTCP and audio.multiplexesRTCP

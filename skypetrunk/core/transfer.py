@@ -102,8 +102,7 @@ class ReferredExchange(Exchange):
         """Early media of the target."""
         body = description(response)
         if body and self.answering is not None:
-            self._answer = self.answering.session.answerReceived(body)
-            self._branches[response.toAddress.tag or ""] = body
+            self._hear(response.toAddress.tag or "", body)
             self.transfer.earlyMedia()
         return b""
 

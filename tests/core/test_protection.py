@@ -434,6 +434,27 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(self.net.carrier.got(), ["INVITE", "ACK"])
         self.net.pbx.ackRefusal(488)
 
+    def test_early(self) -> None:
+        """
+        A branch that had early media with SRTP is held to it, be it in another provisional answer or in the
+        final one; another branch may have none.
+        """
+        for status, tag, secure in ((183, "far", True), (200, "far", None), (200, "other", False)):
+            self.mode(OPPORTUNISTIC)
+            near = self.net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+            far = self.net.carrier.request("INVITE")
+            self.net.carrier.answers(far, 183, sdp(AVP, "203.0.113.9"))
+            self.net.carrier.answers(far, status, sdp(PCMA, "203.0.113.9"), tag=tag)
+            if secure is None:
+                self.net.pbx.ackRefusal(488)
+                self.assertEqual(self.net.carrier.got()[-2:], ["ACK", "BYE"])
+                continue
+            if status == 183:
+                self.assertTrue(self.legs()[1].session.secure)
+                self.net.carrier.answers(far, 200, sdp(AVP, "203.0.113.9"))
+            self.net.pbx.ack(near, self.net.pbx.response(200))
+            self.assertEqual(self.legs()[1].session.secure, secure)
+
     def test_refusedWithin(self) -> None:
         """A re-INVITE that is refused is not tried in another form: what stands stands."""
         self.mode(OPPORTUNISTIC)
