@@ -90,7 +90,7 @@ class RTPEngine(Peer):
         found = self._ask({**call, **answer})
         media, crypto = _MEDIA.search(found), _CRYPTO.search(found)
         assert offered and media and crypto and crypto[2] == suite.encode(), found
-        return int(media[1]), base64.b64decode(crypto[3]), int(offered[1])
+        return int(media[1]), base64.b64decode(crypto[3] + b"==="), int(offered[1])
 
 
 def _description(place: tuple[str, int], crypto: str = "") -> str:

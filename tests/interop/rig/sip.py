@@ -73,7 +73,8 @@ class Message:
         """All C{a=crypto} lines of the body."""
         pattern = r"(\d+) (\S+) inline:([A-Za-z0-9+/=]+)"
         found = (re.match(pattern, line) for line in self.lines("a=crypto:"))
-        return [CryptoLine(int(m[1]), m[2], base64.b64decode(m[3])) for m in found if m]
+        # rtpengine leaves out what fills up the last four characters.
+        return [CryptoLine(int(m[1]), m[2], base64.b64decode(m[3] + "===")) for m in found if m]
 
     def mediaAddress(self) -> tuple[str, int]:
         """Host and port of the first m= line."""

@@ -1,0 +1,289 @@
+"""Calls of one suite each: a PBX with RTP, and a carrier whose SRTP is a foreign program's."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from skypetrunk.wire.sdes import SUITES
+from tests.interop.rig.agent import Dialog
+from tests.interop.rig.audio import sineALaw
+from tests.interop.rig.calls import CARRIER_TONE, PBX_TONE
+from tests.interop.rig.ports import host
+from tests.interop.rig.processes import waitUntil
+from tests.interop.rig.rtp import packetOf
+from tests.interop.rig.rtpengine import RTPEngine
+from tests.interop.rig.scenarios import sdp
+from tests.interop.rig.srtp import headerLength
+from tests.interop.rig.srtp_filters import drained, ear
+
+#: Where the end of the sequence numbers is near; and packets that are said in a call, before and after hold.
+NEAR, BEFORE, AFTER = 65_490, 80, 50
+_JUMP = 100  # the longest step that the trunk takes for loss
+_SILENCE = bytes([0xD5]) * 160
+
+_PBX_AUDIO = sineALaw(PBX_TONE, 1)
+_CARRIER_AUDIO = sineALaw(CARRIER_TONE, 1)
+
+
+def newKey(suite: str) -> bytes:
+    """A random master key with its salt."""
+    one = SUITES[suite]
+    return os.urandom(one.keyOctets + one.saltOctets)
+
+
+def clearVoice() -> list[bytes]:
+    """What the carrier's side says in a call, as RTP that goes over the end of the sequence numbers."""
+    return [packetOf(_CARRIER_AUDIO, NEAR + number, 0x43415252) for number in range(BEFORE + AFTER)]
+
+
+def _octets(packets: Sequence[bytes]) -> bytes:
+    """Sound of RTP packets, in the order given, without what only fills and keeps alive."""
+    payloads = (packet[headerLength(packet) :] for packet in packets)
+    return b"".join(payload for payload in payloads if payload != _SILENCE)
+
+
+class Far:
+    """
+    The carrier's end of a stream.
+
+    @ivar place: where it receives; C{key} is what it protects with.
+    @ivar own: its socket.
+    """
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self.own = ear(host(74))
+        self.place: tuple[str, int] = self.own.getsockname()
+        self.key = b""
+        self._heard: list[bytes] = []
+
+    @property
+    def inline(self) -> str:
+        """Its key as it stands in a description."""
+        return base64.b64encode(self.key).decode()
+
+    def connect(self, trunk: tuple[str, int], key: bytes) -> None:
+        """
+        The trunk's description is known.
+
+        @param key: the trunk's.
+        """
+        raise NotImplementedError
+
+    def ready(self) -> None:
+        """Sound begins, after what only filled the numbers."""
+
+    def say(self, number: int) -> None:
+        """Send the packet of that number, from 0."""
+        raise NotImplementedError
+
+    def hear(self) -> int:
+        """
+        Take what has come.
+
+        @return: the sequence number of the last packet; -1: nothing came at all.
+        """
+        self._heard += drained(self.own)
+        return int.from_bytes(self._heard[-1][2:4], "big") if self._heard else -1
+
+    def said(self) -> bytes:
+        """All its sound."""
+        raise NotImplementedError
+
+    def heard(self) -> bytes:
+        """All sound that it got."""
+        raise NotImplementedError
+
+
+class EngineFar(Far):
+    """rtpengine is the end: it gets our clear voice, and passes on what it has read."""
+
+    def __init__(self, engine: RTPEngine, suite: str) -> None:
+        super().__init__(suite)
+        self._engine = engine
+        self._voice = clearVoice()
+        self._door = ("", 0)
+
+    @property
+    def inline(self) -> str:
+        """As rtpengine writes it, without filling."""
+        return super().inline.rstrip("=")
+
+    def connect(self, trunk: tuple[str, int], key: bytes) -> None:
+        """See L{Far.connect}."""
+        plain = self.own.getsockname()
+        port, self.key, back = self._engine.end(f"{self.suite}-{plain[1]}", trunk, self.suite, key, plain)
+        self.place, self._door = (self._engine.address, port), (self._engine.address, back)
+
+    def say(self, number: int) -> None:
+        """See L{Far.say}."""
+        self.own.sendto(self._voice[number], self._door)
+
+    def said(self) -> bytes:
+        """See L{Far.said}."""
+        return _octets(self._voice)
+
+    def heard(self) -> bytes:
+        """See L{Far.heard}."""
+        return _octets(self._heard)
+
+
+class FilterFar(Far):
+    """
+    A program has made the packets that are sent, and is given those that came when the call is over.
+
+    @ivar received: these, without keep-alives.
+    @ivar trunkKey: the key that they were made with.
+    @ivar wound: how many of them had come before sound began.
+    """
+
+    def __init__(self, suite: str, key: bytes, packets: Sequence[bytes], sound: bytes) -> None:
+        """
+        @param packets: SRTP of C{sound}.
+        """
+        super().__init__(suite)
+        self.key = key
+        self.trunkKey = b""
+        self.wound = 0
+        self._packets, self._sound = packets, sound
+        self._trunk = ("", 0)
+        self._read: Sequence[bytes] | None = None
+
+    def connect(self, trunk: tuple[str, int], key: bytes) -> None:
+        """See L{Far.connect}."""
+        self._trunk, self.trunkKey = trunk, key
+
+    def ready(self) -> None:
+        """See L{Far.ready}."""
+        self.hear()
+        self.wound = len(self.received)
+
+    def say(self, number: int) -> None:
+        """See L{Far.say}."""
+        if number < len(self._packets):
+            self.own.sendto(self._packets[number], self._trunk)
+
+    def said(self) -> bytes:
+        """See L{Far.said}."""
+        return self._sound
+
+    @property
+    def received(self) -> list[bytes]:
+        """See L{FilterFar}."""
+        return [packet for packet in self._heard if packet[1] & 0x7F == 8]
+
+    def isRead(self, packets: Sequence[bytes]) -> None:
+        """The program has read these, RTP, in what came."""
+        self._read = packets
+
+    def heard(self) -> bytes:
+        """See L{Far.heard}."""
+        assert self._read is not None, "nobody has read what came"
+        return _octets(self._read)
+
+
+@dataclass
+class Call:
+    """
+    A call that stands.
+
+    @ivar pbx: the PBX's end, C{carrier} the carrier's.
+    @ivar ear: the PBX's socket; C{door}: where the trunk receives its RTP.
+    @ivar key: the trunk's.
+    """
+
+    far: Far
+    ear: socket.socket
+    pbx: Dialog
+    carrier: Dialog
+    door: tuple[str, int]
+    key: bytes
+    _number: int = 1000
+    _said: list[bytes] = field(default_factory=list)
+    _heard: list[bytes] = field(default_factory=list)
+
+    def say(self, jump: int = 0) -> None:
+        """
+        The PBX sends its next packet.
+
+        @param jump: silence, that many numbers after the last; 0: sound.
+        """
+        self._number += jump or 1
+        packet = packetOf(_PBX_AUDIO, self._number, 0x50425831)
+        if jump:
+            packet = packet[:12] + _SILENCE
+        self._said.append(packet)
+        self.ear.sendto(packet, self.door)
+
+    def hear(self) -> None:
+        """Both ends take what has come."""
+        self._heard += drained(self.ear)
+        self.far.hear()
+
+    def said(self) -> bytes:
+        """All sound of the PBX."""
+        return _octets(self._said)
+
+    def heard(self) -> bytes:
+        """All sound that the PBX got."""
+        return _octets(self._heard)
+
+
+def wind(calls: Sequence[Call]) -> None:
+    """
+    The PBX's streams go on until the trunk's, which begin anywhere in the lower half of the sequence numbers,
+    are near their end.
+    """
+    for _ in range(2):
+        for call in calls:
+            call.say(1)
+    waitUntil(lambda: all(call.far.hear() >= 0 for call in calls), 5, "the first packet comes")
+    time.sleep(0.1)
+    left = [(NEAR - call.far.hear()) for call in calls]
+    while any(left):
+        for number, call in enumerate(calls):
+            step = min(_JUMP, left[number])
+            if step:
+                call.say(step)
+                left[number] -= step
+            call.hear()
+        time.sleep(0.002)
+    time.sleep(0.1)
+
+
+def talk(calls: Sequence[Call], first: int, count: int) -> None:
+    """Both sides of all calls speak, a packet every 20 ms."""
+    begun = time.monotonic()
+    for number in range(count):
+        for call in calls:
+            call.say()
+            call.far.say(first + number)
+            call.hear()
+        time.sleep(max(0.0, begun + (number + 1) * 0.02 - time.monotonic()))
+    time.sleep(0.1)
+    for call in calls:
+        call.hear()
+
+
+def description(
+    place: tuple[str, int], *, crypto: str = "", direction: str = "sendrecv", version: int = 1
+) -> str:
+    """
+    One audio stream.
+
+    @param crypto: the value of C{a=crypto}; empty: RTP.
+    """
+    address, port = place
+    body = sdp(
+        connection=address,
+        port=str(port),
+        version=version,
+        attributes=[direction],
+        secure=[crypto] if crypto else [],
+    )
+    return body.replace("[local_ip]", address)
