@@ -14,7 +14,7 @@ from bench import messages
 from bench.carrier import KEY
 from bench.media import Load
 from bench.processes import Failed, Program, find, takePorts
-from bench.trunk import HOST
+from bench.trunk import HOST, mediaPorts
 
 _SUITE = re.compile(rb"a=crypto:(\d+) AES_CM_128_HMAC_SHA1_80 ")
 
@@ -73,13 +73,15 @@ def rtpengine(calls: int) -> Iterator[tuple[Program, Load]]:
     @raise Missing: it is not installed.
     """
     command = find("rtpengine", "apt-get install rtpengine-daemon")
-    port, first = takePorts(HOST), takePorts(HOST, calls * 4 + 8)
+    port, (first, last) = takePorts(HOST), mediaPorts(calls)
     load = Load(calls)
     control = _Control(port)
     with tempfile.TemporaryDirectory(prefix="skypetrunk-bench-") as directory:
-        options = ["--foreground", "--log-stderr", "--table=-1", "--num-threads=1", "--log-level=3"]
+        # Several at once: none of the ports of its configuration file.
+        options = ["--config-file=none", "--foreground", "--log-stderr", "--table=-1"]
+        options += ["--num-threads=1", "--log-level=3"]
         options += [f"--interface={HOST}", f"--listen-ng={HOST}:{port}", f"--pidfile={directory}/pid"]
-        options += [f"--port-min={first}", f"--port-max={first + calls * 4 + 7}"]
+        options += [f"--port-min={first}", f"--port-max={last}"]
         program = Program([command, *options], Path(directory), "rtpengine")
         try:
             program.waitUntil(control.isReady, 5)

@@ -21,7 +21,16 @@ MANY = 400
 """Calls whose media ports are looked for in one row."""
 
 WIDE = (33000, 60999)
-"""Media ports of more calls: the trunk passes over those that are taken."""
+"""Media ports of more calls: those that are taken are passed over."""
+
+
+def mediaPorts(calls: int) -> tuple[int, int]:
+    """The first and the last of ports that are enough for so many calls."""
+    if calls > MANY:
+        return WIDE
+    first = takePorts(HOST, calls * 4 + 8)
+    return first, first + calls * 4 + 7
+
 
 _CONFIGURATION = """
 [[trunk]]
@@ -88,11 +97,7 @@ class Trunk:
         self.carrier = Carrier(HOST, takePorts(HOST), carrierPorts or sink, challenging)
         caFile = self.carrier.startTLS(directory)
         port = takePorts(HOST)
-        if calls <= MANY:
-            first = takePorts(HOST, calls * 4 + 8)
-            last = first + calls * 4 + 7
-        else:
-            first, last = WIDE
+        first, last = mediaPorts(calls)
         (directory / "secret").write_text("of the benchmark\n")
         (directory / "secret").chmod(0o600)
         profile = (resources.files("skypetrunk.profiles") / "generic.toml").read_text()
