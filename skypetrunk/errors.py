@@ -138,7 +138,8 @@ class PacketRefused(RemoteError):
     A media packet that is not let through.
 
     @ivar reason: one of C{"malformed"}, C{"authentication"}, C{"replay"}, C{"size"},
-        C{"source"}, C{"no-key"}, C{"ssrc"}, C{"sequence"}: the name of the counter it goes under.
+        C{"source"}, C{"no-key"}, C{"ssrc"}, C{"sequence"},
+        C{"rate"}: the name of the counter it goes under.
     """
 
     status = None

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _RTP_HEADER = 12
 """Octets of a header without CSRCs and extensions, as nearly all are."""
 
+RTCP_RATE = 20
+"""Compounds taken in a second; there is one in five of them (RFC 3550 section 6.2)."""
+
 STRANGE = 10
 """Packets of a stranger that are worth a line in the log: fewer are left over from another call."""
 
@@ -55,6 +58,9 @@ class PlainLeg(MediaLeg):
         self._rtp: SignalledSource = SignalledSource(path)
         self._rtcp: SignalledSource = SignalledSource(path)
         self._strange = 0
+        # Since when compounds are counted, and how many came.
+        self._second = 0.0
+        self._compounds = 0
         self._probation = Probation()
         self.group = path.group
         self._membership: Membership | None = None
@@ -73,6 +79,7 @@ class PlainLeg(MediaLeg):
         if not self._rtp.accepts(address, now):
             raise PacketRefused("source")
         if self.received.reception.follows(header):
+            self._probation.taken = now
             self._taken(packet, header, now)
             return
         for each in self._probation.proven(packet, header, now, self.received):
@@ -94,6 +101,11 @@ class PlainLeg(MediaLeg):
         packets, now = parseRTCP(packet), self._seconds()
         if not self._rtcp.accepts(address, now):
             raise PacketRefused("source")
+        if now - self._second >= 1.0:
+            self._second, self._compounds = now, 0
+        self._compounds += 1
+        if self._compounds > RTCP_RATE:
+            raise PacketRefused("rate")
         self._heardReports(packets, now)
         if self._onward is not None:
             self._onward.sendRTCP(self.feedback.crossing(packet, packets))
@@ -163,6 +175,7 @@ class PlainLeg(MediaLeg):
     def heard(self, now: float) -> None:
         """Packets came from there, the last one at C{now} (seconds)."""
         self._rtp.went(now)
+        self._probation.taken = now
 
     def _takePart(self, address: MediaAddress) -> None:
         group: Group | None = None
@@ -186,7 +199,7 @@ class PlainLeg(MediaLeg):
         membership, self._membership, self.joinGroup = self._membership, None, None
         if membership is not None:
             membership.leave()
-        self._probation.end(self.received)
+        self._probation.end(self._seconds(), self.received)
 
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         self._rtp.signal(rtp)

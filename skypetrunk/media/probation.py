@@ -5,6 +5,8 @@ like RTP, and each such packet would turn the stream that the carrier hears.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from skypetrunk.media.statistics import SOURCES, Counters
@@ -12,57 +14,77 @@ from skypetrunk.wire.rtp import RTPHeader
 
 
 class _Held(NamedTuple):
-    """A packet that the next one has to prove."""
+    """A packet that those after it have to prove."""
 
     packet: bytes
     header: RTPHeader
     time: float
 
 
+MOST = 10
+"""Packets of one source that wait, at most."""
+
+STRAYS = 5
+"""So many packets that nothing followed, in a second: no source is taken as new while another is heard."""
+
+SILENCE = 0.1
+"""Seconds after which it is heard no more."""
+
+
 class Probation:
     """
     Packets of new sources, and of known ones that jump, wait for the next one in sequence, and are taken
     together with it: nothing of a source that goes on is lost.
+
+    @ivar taken: when the last packet was that needed no proof, in seconds.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_held", "_strays", "taken")
 
     def __init__(self) -> None:
-        self._held: dict[int, _Held] = {}
+        self.taken = 0.0
+        self._held: dict[int, list[_Held]] = {}
+        # When the last ones were.
+        self._strays: deque[float] = deque(maxlen=STRAYS)
 
-    def proven(
-        self, packet: bytes, header: RTPHeader, now: float, received: Counters
-    ) -> tuple[_Held, ...]:
+    def proven(self, packet: bytes, header: RTPHeader, now: float, received: Counters) -> Sequence[_Held]:
         """
         A packet came that does not follow what its source sent before.
 
-        @param received: where one that nothing followed is counted as refused: C{ssrc}, of a new source, or
-            C{sequence}, of a known one.
+        @param received: where those that nothing followed are counted as refused: C{ssrc}, of a new source,
+            or C{sequence}, of a known one.
         @return: what may be taken now, in order.
         """
         sequence, source = header[4], header[6]
-        came = _Held(packet, header, now)
-        before = self._held.pop(source, None)
-        if before is not None and (sequence - before.header[4]) & 0xFFFF == 1:
-            return before, came
-        if before is not None:
-            _drop(source, received)
-        elif len(self._held) >= SOURCES:
+        waiting = self._held.pop(source, [])
+        if waiting and (sequence - waiting[-1].header[4]) & 0xFFFF != 1:
+            self._drop(source, waiting, now, received)
+            waiting = []
+        elif not waiting and len(self._held) >= SOURCES:
             oldest = next(iter(self._held))
-            del self._held[oldest]
-            _drop(oldest, received)
-        self._held[source] = came
+            self._drop(oldest, self._held.pop(oldest), now, received)
+        waiting.append(_Held(packet, header, now))
+        if len(waiting) > 1 and (now - self.taken >= SILENCE or not self._flooded(now)):
+            return waiting
+        if len(waiting) > MOST:
+            self._drop(source, waiting[:1], now, received)
+            del waiting[0]
+        self._held[source] = waiting
         return ()
 
-    def end(self, received: Counters) -> None:
+    def _flooded(self, now: float) -> bool:
+        return len(self._strays) == STRAYS and now - self._strays[0] < 1.0
+
+    def _drop(self, source: int, packets: Sequence[_Held], now: float, received: Counters) -> None:
+        for _ in packets:
+            received.refuse("sequence" if received.reception.knows(source) else "ssrc")
+            self._strays.append(now)
+
+    def end(self, now: float, received: Counters) -> None:
         """Nothing follows any more; C{received} as for L{proven}."""
-        for source in self._held:
-            _drop(source, received)
+        for source, waiting in self._held.items():
+            self._drop(source, waiting, now, received)
         self._held.clear()
-
-
-def _drop(source: int, received: Counters) -> None:
-    received.refuse("sequence" if received.reception.knows(source) else "ssrc")
 
 
 __all__ = ["Probation"]

@@ -15,6 +15,7 @@ class ProbationTests(SynchronousTestCase):
         self.call = Call()
         for sequence in range(1, 4):
             self.call.fromPBX(rtp(sequence, ssrc=1, payload=b"talk"))
+            self.call.clock.advance(0.02)
         self.call.receiveAll()
         self.before = len(self.call.peer.plain)
 
@@ -40,7 +41,9 @@ class ProbationTests(SynchronousTestCase):
 
     def test_goesOn(self) -> None:
         """Two in sequence are a source: nothing of it is lost, and the first goes first."""
-        for sequence in range(10, 13):
+        self.call.fromPBX(rtp(10, ssrc=2, payload=b"10"))
+        self.assertEqual(self.heard(), [])
+        for sequence in (11, 12):
             self.call.fromPBX(rtp(sequence, ssrc=2, payload=b"%d" % sequence))
         self.assertEqual(self.heard(), [b"10", b"11", b"12"])
         self.assertEqual(self.refused(), {})
@@ -52,13 +55,29 @@ class ProbationTests(SynchronousTestCase):
         self.assertEqual(self.heard(), [b"40003", b"40004", b"5", b"6"])
 
     def test_between(self) -> None:
-        """What is heard goes on while others are on probation, and what two sources send is told apart."""
+        """Two sources at a time are both heard."""
         for sequence in range(4, 8):
             self.call.fromPBX(rtp(sequence, ssrc=1, payload=b"one"))
             self.call.fromPBX(rtp(sequence, ssrc=2, payload=b"two"))
-        self.assertEqual(self.heard(), [
-            b"one", b"one", b"two", b"two", b"one", b"two", b"one", b"two"
-        ])
+        one, two = b"one", b"two"
+        self.assertEqual(self.heard(), [one, one, two, two, one, two, one, two])
+
+    def test_flood(self) -> None:
+        """After some strays what is sent again in order turns nothing while the source is heard."""
+        for sequence in range(4, 400):
+            self.call.clock.advance(0.02)
+            self.call.fromPBX(rtp(sequence, ssrc=1, payload=b"talk"))
+            if sequence > 300:
+                self.call.fromPBX(rtp(sequence, ssrc=sequence, payload=b"noise"))
+            if sequence > 330:
+                for old in (100, 101, 102):
+                    self.call.fromPBX(rtp(old, ssrc=1, payload=b"talk again"))
+        self.assertEqual(self.heard(), 396 * [b"talk"])
+        # As soon as it is silent, another one is heard.
+        for sequence in range(10, 30):
+            self.call.clock.advance(0.02)
+            self.call.fromPBX(rtp(sequence, ssrc=2, payload=b"%d" % sequence))
+        self.assertEqual(self.heard()[-20:], [b"%d" % each for each in range(10, 30)])
 
     def test_many(self) -> None:
         """Thousands of sources take no room, and each packet is counted once."""
