@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _RTP_HEADER = 12
 """Octets of a header without CSRCs and extensions, as nearly all are."""
 
-RTCP_RATE = 20
+RTCP_RATE = 50
 """Compounds taken in a second; there is one in five of them (RFC 3550 section 6.2)."""
 
 STRANGE = 10
