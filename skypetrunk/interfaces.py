@@ -491,6 +491,8 @@ class DirectionStatistics:
     @ivar longestLoss: packets lost one after the other, at most.
     @ivar bursts: times in which packets were lost closely together: from loss to loss, with never 16 received
         in a row between (RFC 3611 section 4.7.2).  C{burstLost}: those lost in them, of C{burstLength}.
+    @ivar silent: was there nothing but digital silence in what was received?  C{clipped}: was it so loud that
+        its tops were cut off?  By looks at some packets of G.711; C{None}: not known.
     @ivar reports: of its receiver, which came about what was sent; 0 for received.  With them C{lost},
         C{fractionLost} (of the packets between the last two reports, 0 to 1), C{jitter}, C{worstJitter} and
         C{opinion} of what was sent are as the receiver saw it: what never came to us is among the lost.
@@ -521,6 +523,8 @@ class DirectionStatistics:
     worstJitter: float | None = None
     codec: str | None = None
     opinion: float | None = None
+    silent: bool | None = None
+    clipped: bool | None = None
     reports: int = 0
     fractionLost: float | None = None
     conversation: float | None = None

@@ -170,6 +170,16 @@ def _stopped(side: Side, other: Side, seconds: float) -> str | None:
     return f"{side.name} has sent nothing for {quiet:.0f} s"
 
 
+def _silent(side: Side, other: Side, seconds: float) -> str | None:
+    if not side.leg.received.silent or other.leg.received.silent or not other.leg.received.packets:
+        return None
+    return f"{side.name} sends nothing but digital silence"
+
+
+def _clipped(side: Side, other: Side, seconds: float) -> str | None:
+    return f"the sound of {side.name} is too loud, and clipped" if side.leg.received.clipped else None
+
+
 def _lost(side: Side, other: Side, seconds: float) -> str | None:
     received = side.leg.received
     share = _share(received.lost, received.packets)
@@ -216,10 +226,12 @@ _RULES: tuple[_Rule, ...] = (
     _unheard,
     _unsent,
     _stopped,
+    _silent,
     _lost,
     _lostBehind,
     _uneven,
     _late,
+    _clipped,
 )
 
 

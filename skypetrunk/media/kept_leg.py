@@ -297,6 +297,8 @@ def _added(before: DirectionStatistics, after: DirectionStatistics) -> Direction
             sums[each.name] = max(one, other)
         elif each.name in ("conversation", "opinion"):
             sums[each.name] = min(one, other)
+        elif isinstance(other, bool):
+            sums[each.name] = (one and other) if each.name == "silent" else (one or other)
         elif isinstance(other, int):
             sums[each.name] = one + other
         elif isinstance(other, tuple):

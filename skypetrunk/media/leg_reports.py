@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skypetrunk.media.feedback import Feedback, Stream
+from skypetrunk.media.glance import Glance, Looks
 from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.reporting import ReportMaker
 from skypetrunk.media.way import Way
@@ -19,6 +20,7 @@ from skypetrunk.wire.rtp import parseRTCP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import LegStatistics, MediaAddress
+    from skypetrunk.media.relay import Lent, Onward
     from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import AuthenticatedSource, SignalledSource
     from skypetrunk.media.statistics import Counters
@@ -43,12 +45,15 @@ class ReportingLeg(ABC):
     _packetTime: int | None
     _rtp: SignalledSource | AuthenticatedSource
     _seconds: Callable[[], float]
+    _onward: Onward | None
+    heardBy: Lent | None
 
     def _beginReports(self, cname: bytes) -> None:
         """@param cname: names us in RTCP."""
         self._cname = cname
         self.feedback = Feedback()
         self.way = Way()
+        self._looks = Looks()
         self._reports = ReportMaker(cname)
 
     def statistics(self) -> LegStatistics:
@@ -62,7 +67,9 @@ class ReportingLeg(ABC):
         host = None if source is None else source[0]
         way = self.way.value(self.address.host, host, self.received, self._seconds())
         counted = legStatistics(self.name, secure, suite, self.received, self.sent, self.feedback, way)
-        return replace(counted, packetTime=self._packetTime)
+        looks = self._looks
+        received = replace(counted.received, silent=looks.silent, clipped=looks.clipped)
+        return replace(counted, received=received, packetTime=self._packetTime)
 
     def _described(self, host: str | None) -> None:
         """The peer's SDP is taken; C{host} as for L{Way.described}."""
@@ -72,7 +79,10 @@ class ReportingLeg(ABC):
     def report(self, now: float) -> None:
         """An interval is over: a report of our own, where there is something to say and nobody else does."""
         self.sync()
+        before = self.way.quietSince
         self.way.look(self.received, now)
+        if before != self.way.quietSince and self._looks.isDue():
+            self._glance()
         others = self._other.received.packets if self._other is not None and self._sending else 0
         if not self._reports.isDue(self.received.packets, others, self.sent.packets, now):
             return
@@ -80,6 +90,14 @@ class ReportingLeg(ABC):
         if ssrc is not None:
             reception = self.received.reception
             self._sendReport(self._reports.make(ssrc, self._sentSoFar(now), reception, self.feedback, now))
+
+    def _glance(self) -> None:
+        """At the next packet of the peer."""
+        if self.heardBy is not None:
+            self.heardBy.pause()
+        onward = self._onward
+        if onward is not None and not isinstance(onward, Glance):
+            self._onward = Glance(self, onward, self._looks)
 
     def _heardReports(self, packets: Sequence[RTCPPacket], now: float) -> None:
         """A compound of the peer came."""

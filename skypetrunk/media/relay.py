@@ -60,6 +60,9 @@ class Lent(Protocol):
     def takeBack(self) -> None:
         """The legs do it themselves again, and their counters and numbers are true."""
 
+    def pause(self) -> None:
+        """The same for one packet."""
+
 
 class Tapped:
     """

@@ -157,6 +157,11 @@ class SettlingPoller(Poller):
             self._lent[descriptor] = settled
             leg.heardBy = sending.sentBy = settled
 
+    def lendSoon(self, descriptor: int) -> None:
+        """After the next packet."""
+        if descriptor in self._calm:
+            self._calm[descriptor] = 0
+
     def takeBack(self, settled: Settled) -> None:
         """Python reads what comes there."""
         descriptor: int = settled.path.arrival
@@ -225,6 +230,12 @@ class Settled:
             sent.refuse(UNSENT)
         self._went(path)
         path.packets = path.octets = path.payload = path.sent = path.sent_octets = path.unsent = 0
+
+    def pause(self) -> None:
+        """See L{skypetrunk.media.relay.Lent}."""
+        descriptor: int = self.path.arrival
+        self.takeBack()
+        self._poller.lendSoon(descriptor)
 
     def takeBack(self) -> None:
         """See L{skypetrunk.media.relay.Lent}."""

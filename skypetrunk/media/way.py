@@ -39,6 +39,11 @@ class Way:
         self._described = now
         self._marks = _counts(received)
 
+    @property
+    def quietSince(self) -> float | None:
+        """When something had come at the last look."""
+        return self._heardAt
+
     def look(self, received: Counters, now: float) -> None:
         """From time to time: does anything come?"""
         if received.packets != self._heard:

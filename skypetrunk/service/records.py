@@ -157,6 +157,9 @@ def _order(received: Mapping[str, Any]) -> str:
     if received["jitter"] is not None:
         parts.append(f"jitter {received['jitter']:.1f} ms, {received['worstJitter']:.1f} at worst")
     parts += _opinions(received)
+    for name, words in (("silent", "nothing but digital silence"), ("clipped", "clipped")):
+        if received[name]:
+            parts.append(words)
     return ", ".join(parts)
 
 

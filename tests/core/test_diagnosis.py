@@ -140,6 +140,16 @@ class DiagnosisTests(SynchronousTestCase):
                 carrier(),
                 "packets come unevenly from office: jitter 55 ms",
             ),
+            (
+                office(DirectionStatistics(packets=3000, silent=True)),
+                carrier(),
+                "office sends nothing but digital silence",
+            ),
+            (
+                office(DirectionStatistics(packets=3000, clipped=True)),
+                carrier(),
+                "the sound of office is too loud, and clipped",
+            ),
             (office(), carrier(roundTrip=700.0), "the way to carrier and back takes 700 ms"),
         ):
             self.assertEqual(self.found(near, far), sentence)

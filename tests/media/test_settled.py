@@ -399,6 +399,9 @@ class LendingTests(SynchronousTestCase):
         if findHelper() is None or not hasattr(select, "epoll"):
             raise SkipTest("skypetrunk was installed without a compiler")
         self.rig = Rig(self, True, 29000)
+        for leg in (self.rig.plain, self.rig.secure):
+            # Whoever looks at a packet interrupts.
+            self.rig.plane._reports.remove(leg)
         self.play = Play(self.rig)
         self.play.run(FIRST._replace(frames=CALM + 1))
         self.play.run(FIRST._replace(frames=CALM, carrier=True))
@@ -421,6 +424,17 @@ class LendingTests(SynchronousTestCase):
         self.assertEqual(self.directions(), (True, False))
         self.play.run(FIRST._replace(frames=1, carrier=True))
         self.assertEqual(self.directions(), (True, True))
+
+    def test_glance(self) -> None:
+        """Who looks at a packet takes the direction back for that one; it is relayed, and counted once."""
+        self.both()
+        before = self.rig.plain.statistics().received.packets
+        self.rig.plain._glance()
+        self.assertEqual(self.directions(), (False, True))
+        self.play.run(FIRST._replace(frames=1))
+        self.assertEqual(self.directions(), (True, True))
+        self.play.run(FIRST._replace(frames=4))
+        self.assertEqual(self.rig.plain.statistics().received.packets, before + 5)
 
     def both(self) -> None:
         """Both are lent, and some packets were relayed so."""
