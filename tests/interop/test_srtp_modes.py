@@ -5,7 +5,10 @@ from __future__ import annotations
 from tests.interop.rig.calls import CARRIER_TONE, PBX_TONE, CallCase, listen
 from tests.interop.rig.capture import Capture, media
 from tests.interop.rig.evidence import judgeRTP
+from tests.interop.rig.party import CARRIER, PBX, registrar
+from tests.interop.rig.scenarios import Scenario
 from tests.interop.rig.sip import AgreedKeys, agreed, requests, responses
+from tests.interop.rig.switchboard import Exchange, ScriptCase
 
 CLEAR, SECURE = "m=audio # RTP/AVP", "m=audio # RTP/SAVP"
 
@@ -94,3 +97,47 @@ class ModeTests(CallCase):
         self.prepared("off", "")
         self.clearBoth()
         self.assertEqual(self.offers(), [f"{CLEAR} 0"])
+
+
+class LoweringTests(ScriptCase):
+    """A carrier that has agreed on SRTP and thinks better of it."""
+
+    opportunistic = ("[trunk.media]", 'srtp = "opportunistic"')
+
+    def lowering(self, *, inbound: bool, changed: str) -> Exchange:
+        """
+        The call is answered with SRTP under C{RTP/AVP}.  Then the carrier sends a re-INVITE that is refused.
+
+        @param changed: the description in it.
+        """
+        secure = CARRIER.sdp().replace("RTP/SAVP", "RTP/AVP")
+        pbx, carrier = Scenario("lower pbx"), Scenario("lower carrier")
+        if inbound:
+            CARRIER.connected(CARRIER.calls(registrar(carrier), CARRIER.invite(secure)))
+            PBX.answers(PBX.isCalled(pbx))
+        else:
+            PBX.connected(PBX.calls(pbx, PBX.invite(PBX.sdp())))
+            CARRIER.answers(CARRIER.isCalled(carrier), secure)
+        number = 2 if inbound else 1
+        carrier.pause(200).send(CARRIER.inside(not inbound)("INVITE", number, changed))
+        carrier.response(100, optional=True).response(488)
+        carrier.send(CARRIER.refusalTaken(number, inside=True), retransmit=False)
+        CARRIER.hangsUp(carrier.pause(200), number + 1, called=not inbound)
+        PBX.hungUp(pbx)
+        name = f"lower-{'in' if inbound else 'out'}-{'bad' if 'crypto' in changed else 'clear'}"
+        return Exchange(name, pbx, carrier, inbound, trunkLines=self.opportunistic)
+
+    def test_lowered(self) -> None:
+        """
+        A re-INVITE without keys, or with none that can be used, is refused with 488, whoever called; the PBX
+        hears nothing of it, and the call goes on.
+        """
+        clear = PBX.sdp(2)
+        bad = CARRIER.sdp(2).replace("RTP/SAVP", "RTP/AVP").replace("inline:", "other:")
+        played = self.playAll(
+            *(self.lowering(inbound=each, changed=body) for each in (False, True) for body in (clear, bad))
+        )
+        for one in played:
+            self.assertEqual(len(requests(one.pbxMessages, "INVITE")), 1)
+            (refused,) = responses(one.carrierMessages, "INVITE", 488, sent=False)
+            self.assertIn("Warning", refused.text)
