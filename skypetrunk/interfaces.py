@@ -619,6 +619,22 @@ class IMediaLeg(Interface):
         @param theirs: the same of the peer's description.
         """
 
+    def hearKeys(heard: Callable[[str], None] | None) -> None:
+        """
+        Tell of keys in events of the peer (RFC 4733) where the other leg's peer has agreed to none; they go
+        no further then.  Counts from the next L{IMediaPlane.join} on.
+
+        @param heard: told of each key when it ends; C{None}: nobody.
+        """
+
+    def sendKey(key: str, milliseconds: int) -> None:
+        """
+        Send a key to the peer as an event (RFC 4733), in place of the audio that comes meanwhile, where it
+        has agreed to that.
+
+        @param key: C{0-9 * # A-D}.
+        """
+
     def setPacketTime(milliseconds: int | None) -> None:
         """What the peer wants in a packet, for the statistics; C{None} if it does not say."""
 

@@ -135,7 +135,7 @@ class Bridge(Transferable):
         keys = None if side.srtp == OFF else side.keyAgreement(self._entropy)
         optional = side.srtp == OPPORTUNISTIC
         asked, group = side.offerAttributes, side.mediaPath.group
-        session = Session(media, keys, self._entropy, asked, optional, form, side.codecs, group)
+        session = Session(media, keys, self._entropy, asked, optional, form, side.choice, group)
         leg = Leg(self.request.call, side, session, self, self._workshop)
         # A PBX that sends the call on has one call as long as that is up.
         self._legs[leg] = (side,) if forwarder is None else (side, forwarder)

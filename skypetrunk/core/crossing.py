@@ -16,6 +16,7 @@ from skypetrunk.core.answers import Answer, across, acrossStatus
 from skypetrunk.core.bridge_owner import RINGING_SECONDS
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.keys_pressed import passOn
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
@@ -318,4 +319,4 @@ class Crossing:
             done(480)
         else:
             toPBX = isinstance(leg.side, PBXSide)
-            other.inform(kind, body, lambda got: done(got if got < 300 else acrossStatus(got, toPBX)))
+            passOn(leg, other, kind, body, lambda got: done(got if got < 300 else acrossStatus(got, toPBX)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from skypetrunk.core.audio_stream import AudioStream, alike, allowed, within
+from skypetrunk.core.audio_stream import AudioStream, alike, within
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.session import description
@@ -64,7 +64,7 @@ class Exchange:
         @raise MalformedSDP: none of its codecs.
         """
         if self._offer is not None:
-            allowed(self._offer, side.codecs)
+            side.choice.toPeer(self._offer)
 
     def sendTo(self, answering: Leg) -> bytes:
         """C{answering} is to send the INVITE on; what was answered by another one counts no more."""

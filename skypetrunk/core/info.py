@@ -15,6 +15,9 @@ from skypetrunk.wire.telephone_event import KEYS
 RELAY = "application/dtmf-relay"
 PLAIN = "application/dtmf"
 
+DEFAULT_DURATION = 100
+"""Milliseconds of a key whose duration is not told."""
+
 ACCEPT_INFO = Header("Accept", f"{RELAY}, {PLAIN}")
 
 _KEY = r"[0-9A-Da-d*#]|1[0-6]"
@@ -43,7 +46,7 @@ def keyIn(request: Request) -> tuple[str, bytes] | None:
         signal, duration = _signal(text), _duration(text)
         if signal is None:
             raise InfoRefused("no key in INFO", 400)
-        milliseconds = int(duration[1]) if duration is not None else 100
+        milliseconds = int(duration[1]) if duration is not None else DEFAULT_DURATION
         return RELAY, f"Signal={signal[1].upper()}\r\nDuration={milliseconds}\r\n".encode()
     if kind == PLAIN:
         plain = _plain(text)
@@ -51,6 +54,12 @@ def keyIn(request: Request) -> tuple[str, bytes] | None:
             raise InfoRefused("no key in INFO", 400)
         return PLAIN, plain[1].upper().encode()
     raise InfoRefused("INFO of a kind that does not cross")
+
+
+def durationOf(body: bytes) -> int:
+    """Milliseconds of the key in a body that L{keyIn} has written."""
+    found = _duration(body.decode("ascii"))
+    return int(found[1]) if found is not None else DEFAULT_DURATION
 
 
 def writtenKey(body: bytes) -> str:

@@ -14,7 +14,6 @@ from skypetrunk.core.audio_stream import (
     RECEIVES,
     SENDS,
     AudioStream,
-    allowed,
     common,
     completed,
     groupOf,
@@ -23,6 +22,7 @@ from skypetrunk.core.audio_stream import (
     renumbered,
     streamOf,
 )
+from skypetrunk.core.codec_choice import ANY, CodecChoice
 from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
 from skypetrunk.core.keys import KeyUses, troubles
 from skypetrunk.core.packet_time import wish
@@ -76,12 +76,12 @@ class Session:
         asked: Sequence[tuple[str, str | None]] = (),
         optional: bool = False,
         form: Form | None = None,
-        codecs: Sequence[str] = (),
+        choice: CodecChoice = ANY,
         group: str | None = None,
     ) -> None:
         """
         @param asked: attributes of the audio stream in our offers that have keys, beside those that make it.
-        @param codecs: names of those that the peer may have, in order of preference; empty: any.
+        @param choice: what may cross.
         @param keys: the key agreement of a leg whose media is SRTP, C{None} for plain RTP.
         @param optional: it may be plain RTP all the same.
         @param form: of the first offer.
@@ -92,7 +92,7 @@ class Session:
         self._types = PayloadTypes()
         self.protection = Protection(keys, optional, form)
         self._asked = tuple(asked)
-        self._codecs = tuple(codecs)
+        self._choice = choice
         self._together: tuple[Attribute, ...] = ()
         self._group = group
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
@@ -136,7 +136,7 @@ class Session:
 
         @param freshKey: with a new key of ours, where the media is SRTP.
         """
-        stream = allowed(stream, self._codecs)
+        stream = self._choice.toPeer(stream)
         stream = renumbered(stream, self._types.offered(stream))
         keys = self.protection.offer(freshKey)
         protocol = self.protection.form.protocol
@@ -178,7 +178,7 @@ class Session:
         together = offered.multiplexesRTCP and audio.multiplexesRTCP
         self._settle(audio, pair, direction in RECEIVES, streamOf(offered), together)
         self._heard, self._ours = answer, True
-        return replace(stream, direction=direction)
+        return replace(self._choice.shown(stream), direction=direction)
 
     def answered(self) -> None:
         """The final answer is in; later ones are out of place."""
@@ -199,7 +199,7 @@ class Session:
         self._offer = offer
         self._audio = index
         self._slots = tuple(_Slot(line.kind, line.protocol, line.formats) for line in offer.media)
-        return allowed(streamOf(offer.media[index]), self._codecs)
+        return self._choice.fromPeer(streamOf(offer.media[index]))
 
     def _choose(self, offer: SessionDescription) -> int:
         """The first line of those that can be taken; the one in use before all others."""
@@ -214,7 +214,7 @@ class Session:
             try:
                 remoteOf(line, self.media.address.host, allowedGroup=self._group)
                 self.protection.take(offer, index)
-                allowed(streamOf(line), self._codecs)
+                self._choice.toPeer(streamOf(line))
             except (KeyAgreementFailed, MalformedSDP) as failure:
                 trouble = trouble or failure
                 continue
@@ -237,7 +237,7 @@ class Session:
         line = offer.media[self._audio]
         keys, pair = self.protection.take(offer, self._audio)
         offered = streamOf(line)
-        stream = common(stream, allowed(offered, self._codecs))
+        stream = common(stream, self._choice.toPeer(offered))
         direction = limited(stream.direction, offered.direction)
         self._settle(line, pair, direction in SENDS, stream, line.multiplexesRTCP and groupOf(line) is None)
         self._types.answered(stream)
@@ -274,7 +274,7 @@ class Session:
         """The stream that the peer told us last."""
         if self._standing is None:
             return None
-        return streamOf(self._standing.heard.media[self._audio])
+        return self._choice.shown(streamOf(self._standing.heard.media[self._audio]))
 
     def _stand(self) -> None:
         self.protection.stands()

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from skypetrunk.core.audio_stream import offeredVersion
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.codec_choice import CodecChoice
 from skypetrunk.core.crypto_attributes import CryptoAttributes
 from skypetrunk.core.identity import (
     ANONYMOUS,
@@ -114,6 +115,7 @@ class Side:
     @ivar silence: seconds without a packet from it that end a call, if it has to send; 0 for none.
     @ivar mediaPath: how media travels between it and us.
     @ivar codecs: names of those that it is offered and that are taken of its offers, in order; empty: any.
+    @ivar keys: how it has keys pressed, of L{skypetrunk.core.keys_pressed.KEY_FORMS}.
     @ivar servers: where it has several; else C{finder} leads to it.
     @ivar mikey: keys are agreed with it by MIKEY; C{None}: by SDES.
     """
@@ -140,8 +142,14 @@ class Side:
     silence = 0.0
     mediaPath = ANY_PATH
     codecs: Sequence[str] = ()
+    keys = "auto"
     servers: Servers | None = None
     mikey: MIKEYPeer | None = None
+
+    @property
+    def choice(self) -> CodecChoice:
+        """What of audio may cross to and from it."""
+        return CodecChoice(self.codecs, events=self.keys != "info")
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """

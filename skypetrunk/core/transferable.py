@@ -13,6 +13,7 @@ from skypetrunk.core.diagnosis import Side as Seen
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.identity import Caller
 from skypetrunk.core.invite_server import InviteServer
+from skypetrunk.core.keys_pressed import listen
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import LegOwner, Workshop
@@ -152,6 +153,8 @@ class Transferable(Crossing):
     def joinMedia(self, leg: Leg) -> None:
         """C{leg} and the called one hear each other."""
         if self._far is not None:
+            listen(leg, self._far)
+            listen(self._far, leg)
             self._plane.join(leg.session.media, self._far.session.media, self.request.call)
 
     def _joinBoth(self) -> None:

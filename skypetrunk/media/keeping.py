@@ -21,7 +21,7 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 
 ORDERS = frozenset(
     {
-        *("setClear", "setLocalKey", "setPacketTime", "setPayloadTypes"),
+        *("hearKeys", "sendKey", "setClear", "setLocalKey", "setPacketTime", "setPayloadTypes"),
         *("setRemote", "setRemoteKey", "setSending"),
     }
 )

@@ -172,6 +172,20 @@ class KeptLeg(MediaLeg):
         """See L{MediaLeg}."""
         self._order("setPacketTime", milliseconds)
 
+    def hearKeys(self, heard: Callable[[str], None] | None) -> None:
+        """See L{MediaLeg}; who hears does so in this process, so that counts when the leg is joined."""
+        self._keysHeard = heard
+
+    @property
+    def keysHeard(self) -> Callable[[str], None] | None:
+        """Who is told of keys."""
+        return self._keysHeard
+
+    def sendKey(self, key: str, milliseconds: int) -> None:
+        """See L{MediaLeg}; not repeated to another keeper."""
+        if not self._released:
+            self.keeper.order(self.number, "sendKey", key, milliseconds)
+
     def setClear(self) -> None:
         """See L{MediaLeg}."""
         if self._kind is SecureLeg:
@@ -230,6 +244,7 @@ class KeptLeg(MediaLeg):
             self._released = True
             self.pairing = None
             self.lost = False
+            self._keysHeard = None
             self._orders.clear()
             self._giveBack()
             self.rtpPort.forget()

@@ -18,34 +18,26 @@ from zope.interface import implementer
 
 from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.media.key_events import KeySender, KeysHeard, eventTypes
 from skypetrunk.media.leg_reports import ReportingLeg
+from skypetrunk.media.onward import Onward, Show, Tapped
 from skypetrunk.media.port import MediaPort
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
+from skypetrunk.wire.codec import clockRate
 from skypetrunk.wire.rtp import isRTCP
+from skypetrunk.wire.telephone_event import KeyReader
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
     from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
-
-Show = Callable[[bytes, float], bool]
-"""Gets each plain RTP packet of a leg's peer, and its time; false: it wants no more.  Never raises."""
+__all__ = ["UNSENT", "MediaLeg", "MediaPort", "Onward", "Show", "Tapped"]
 
 UNSENT = "unsent"
 """The counter of packets that the system did not take: no route, buffer full, peer's port closed."""
-
-
-class Onward(Protocol):
-    """Where a leg hands what its peer sent: the other leg, or what stands before it."""
-
-    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
-        """See L{MediaLeg.sendRTP}."""
-
-    def sendRTCP(self, compound: bytes) -> None:
-        """See L{MediaLeg.sendRTCP}."""
 
 
 class Lent(Protocol):
@@ -62,34 +54,6 @@ class Lent(Protocol):
 
     def pause(self) -> None:
         """The same for one packet."""
-
-
-class Tapped:
-    """
-    Stands between two legs of a call that somebody looks at, in one direction.  Calls without one have
-    nothing of it, not even a question for each packet.
-    """
-
-    __slots__ = ("_leg", "_other", "_show")
-
-    def __init__(self, leg: MediaLeg, other: Onward, show: Show) -> None:
-        """
-        @param leg: whose peer's packets are shown.
-        @param other: where they go.
-        """
-        self._leg = leg
-        self._other = other
-        self._show = show
-
-    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
-        """The call comes first."""
-        self._other.sendRTP(packet, header, now)
-        if not self._show(packet, now):
-            self._leg.untap(self)
-
-    def sendRTCP(self, compound: bytes) -> None:
-        """It is not shown."""
-        self._other.sendRTCP(compound)
 
 
 @implementer(IMediaLeg)
@@ -133,6 +97,10 @@ class MediaLeg(ReportingLeg):
         self._show: Show | None = None
         self._numbers = NOTHING
         self._packetTime: int | None = None
+        self._clock, self._entropy = clock, entropy
+        self._keySender: KeySender | None = None
+        self._keyReader = KeyReader()
+        self._keysHeard: Callable[[str], None] | None = None
         # RTP and RTCP over one port (RFC 5761).
         self._together = False
         self._sending = True
@@ -176,10 +144,12 @@ class MediaLeg(ReportingLeg):
             self._onward = None
             return
         other.takeBack()
-        onward: Onward = other
+        onward: Onward = other if other._keySender is None else other._keySender
         numbers = self._numbers.towards(other._numbers)
         if numbers:
             onward = Renumbered(self, onward, numbers)
+        if self._keysHeard is not None and self._numbers.events and not other._numbers.agreedEvents:
+            onward = KeysHeard(onward, self._numbers.events, self._keyReader, self._keysHeard)
         self._onward = onward if self._show is None else Tapped(self, onward, self._show)
 
     def sync(self) -> None:
@@ -266,6 +236,26 @@ class MediaLeg(ReportingLeg):
         if self._other is not None and self._other._other is self:
             self._other._arrange()
 
+    def hearKeys(self, heard: Callable[[str], None] | None) -> None:
+        """See L{IMediaLeg}."""
+        self._keysHeard = heard
+        self._arrange()
+
+    def sendKey(self, key: str, milliseconds: int) -> None:
+        """See L{IMediaLeg}."""
+        if self._released or not self._sending or not self._numbers.agreedEvents:
+            return
+        if self._keySender is None:
+            self._keySender = KeySender(self, self._clock, self._entropy, self._eventTypes)
+            if self._other is not None:
+                self._other._arrange()
+        self._keySender.press(key, milliseconds)
+
+    def _eventTypes(self, payloadType: int) -> tuple[int, int] | None:
+        """See L{KeySender}."""
+        rate = clockRate(self._numbers.theirs.get(payloadType, ""))
+        return eventTypes(self._numbers.agreedEvents, rate) if self._sending else None
+
     def setPacketTime(self, milliseconds: int | None) -> None:
         """What the peer wants in a packet."""
         self._packetTime = milliseconds
@@ -275,6 +265,9 @@ class MediaLeg(ReportingLeg):
         if not self._released:
             self._released = True
             self.join(None)
+            self._keysHeard = None
+            if self._keySender is not None:
+                self._keySender.stop()
             self._ended()
             self._giveBack()
             self.rtpPort.forget()

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from skypetrunk.wire.codec import encodingOf
+from skypetrunk.wire.codec import EVENTS, clockRate, encodingOf, nameOf
 from skypetrunk.wire.rtp import RTPHeader
 
 if TYPE_CHECKING:
-    from skypetrunk.media.relay import MediaLeg, Onward
+    from skypetrunk.media.onward import Onward
+    from skypetrunk.media.relay import MediaLeg
 
 MEANINGLESS = "payload-type"
 """The counter of packets whose number means another codec to who would get them."""
@@ -31,6 +32,21 @@ class Numbers:
 
     ours: Mapping[int, str]
     theirs: Mapping[int, str]
+
+    @property
+    def events(self) -> dict[int, int]:
+        """Clock rates of the events that the peer may send, by number."""
+        return {
+            n: clockRate(codec)
+            for n, codec in {**self.theirs, **self.ours}.items()
+            if nameOf(codec) == EVENTS
+        }
+
+    @property
+    def agreedEvents(self) -> dict[int, int]:
+        """Clock rates of those that the peer may be sent: both descriptions have them."""
+        agreed = {codec for codec in self.ours.values() if nameOf(codec) == EVENTS}
+        return {n: clockRate(codec) for n, codec in self.theirs.items() if codec in agreed}
 
     @classmethod
     def of(cls, ours: Mapping[int, str], theirs: Mapping[int, str]) -> Numbers:

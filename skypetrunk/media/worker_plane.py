@@ -136,7 +136,8 @@ class WorkerPlane(MediaPlane):
             super().join(caller, called, call)
             return
         shows = self._taps(call) if self._taps is not None else None
-        if shows is not None:
+        hears = caller.keysHeard is not None or called.keysHeard is not None
+        if shows is not None or hears:
             self._carry((caller, called), self._local)
         elif caller.keeper is not called.keeper:
             # After a transfer.  Without an outbound context nothing is lost.
@@ -147,6 +148,9 @@ class WorkerPlane(MediaPlane):
                 for before in leg.pairing[:2]:
                     before.pairing = None
         caller.pairing = called.pairing = (caller, called, call)
+        if caller.keeper is self._local:
+            for leg in (caller, called):
+                self._local.order(leg.number, "hearKeys", leg.keysHeard)
         caller.keeper.join(caller.number, called.number, shows)
 
     def _carry(self, legs: tuple[KeptLeg, ...], keeper: Keeper) -> None:

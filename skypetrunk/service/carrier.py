@@ -115,6 +115,7 @@ class Carrier:
         self.side.mediaPath = configuration.media.path
         self.side.silence = configuration.media.silence
         self.side.codecs = configuration.media.codecs
+        self.side.keys = configuration.dtmf
         self.side.transfer = configuration.transfer
         self.side.ownTransfer = configuration.carrierTransfer
         self._address = publicAddress(configuration)

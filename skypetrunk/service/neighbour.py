@@ -115,6 +115,7 @@ class PBX:
         self.side.hosts = self._hosts
         self.side.redirect = configuration.redirect
         self.side.redirectAllow = configuration.redirectAllow
+        self.side.keys = configuration.dtmf
         self.side.mediaPath = configuration.mediaPath
         self.side.silence = configuration.mediaSilence
         self.side.ways = max(len(configuration.addresses), 1)

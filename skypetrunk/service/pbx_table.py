@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from skypetrunk.core.identity import CALLER_PLACES, FROM
+from skypetrunk.core.keys_pressed import AUTO, KEY_FORMS
 from skypetrunk.core.number_form import AS_GIVEN, FORMS
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.profiles.tables import Table, didYouMean
@@ -41,6 +42,7 @@ _SIP_KEYS = (
     "media_allow",
     "multicast",
     "symmetric_rtp",
+    "dtmf",
     "media_silence",
 )
 
@@ -104,6 +106,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         redirect=redirect,
         redirectAllow=redirectAllow,
         mediaSilence=table.integer("media_silence", 0, 86400, 0),
+        dtmf=table.choice("dtmf", KEY_FORMS, AUTO),
         mediaPath=MediaPath(
             hosts=readHosts(table, "media_address"),
             # A group has no host that SDP could name.

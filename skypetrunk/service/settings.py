@@ -162,6 +162,7 @@ class TrunkConfiguration:
     @ivar redirect: what becomes of its redirections.
     @ivar redirectAllow: hosts that one to be followed may name beside C{domain}, folded.
     @ivar transfer: what becomes of a REFER of the PBX in its calls.
+    @ivar dtmf: how it has keys pressed.
     @ivar carrierTransfer: what becomes of one of the carrier.
     @ivar dns: where its records are.
     @ivar inbound: where the carrier calls in, beside the connection that we keep.
@@ -180,6 +181,7 @@ class TrunkConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     transfer: str = "take-over"
+    dtmf: str = "auto"
     carrierTransfer: str = "refuse"
     passwordFile: Path | None = None
     contact: tuple[str, int] | None = None
@@ -206,6 +208,7 @@ class PBXConfiguration:
     @ivar callerFrom: which of its headers says who calls.
     @ivar numberForm: how it wants the numbers of calls to it.
     @ivar mediaPath: how its media travels.
+    @ivar dtmf: how it has keys pressed.
     @ivar mediaSilence: seconds without a packet from it that end a call; 0 for none.
     @ivar plugin: the plugin that is this PBX, in this process; C{None} for one with SIP and addresses.
     @ivar tls: set where C{listen} has a TLS address.
@@ -231,6 +234,7 @@ class PBXConfiguration:
     redirect: str = "refuse"
     redirectAllow: frozenset[str] = frozenset()
     mediaPath: MediaPath = ANY_PATH
+    dtmf: str = "auto"
     mediaSilence: int = 0
     plugin: str | None = None
     tls: PBXTLSConfiguration | None = None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from skypetrunk.core.keys_pressed import AUTO, KEY_FORMS
 from skypetrunk.core.protection import MODES, OFF, OPPORTUNISTIC
 from skypetrunk.core.sides import REFUSE, TAKE_OVER, TRANSFERS
 from skypetrunk.errors import ConfigurationError
@@ -85,6 +86,7 @@ def readTrunk(
         redirect=redirect,
         redirectAllow=redirectAllow,
         inbound=inbound,
+        dtmf=table.choice("dtmf", KEY_FORMS, AUTO),
         transfer=table.choice("transfer", TRANSFERS, TAKE_OVER),
         carrierTransfer=table.choice("carrier_transfer", TRANSFERS, REFUSE),
         balance=table.boolean("balance", False),

@@ -71,6 +71,7 @@ class RecordingMediaLeg:
         self.path = ANY_PATH
         self.released = False
         self.lost = False
+        self.keysHeard: Callable[[str], None] | None = None
 
     def setRemote(self, address: MediaAddress | None) -> None:
         """Record it."""
@@ -84,6 +85,14 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("payload types", frozenset({**theirs, **ours})))
         self.events.append(("numbers", (tuple(ours.items()), tuple(theirs.items()))))
+
+    def hearKeys(self, heard: Callable[[str], None] | None) -> None:
+        """Keep it."""
+        self.keysHeard = heard
+
+    def sendKey(self, key: str, milliseconds: int) -> None:
+        """Record it."""
+        self.events.append(("key", (key, milliseconds)))
 
     def setPacketTime(self, milliseconds: int | None) -> None:
         """Record it."""

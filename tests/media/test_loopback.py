@@ -17,6 +17,7 @@ from twisted.trial.unittest import TestCase
 from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, LegStatistics, MediaAddress, MediaPath
 from skypetrunk.media import MediaPlane, plane
 from skypetrunk.wire.rtp import parseRTP
+from skypetrunk.wire.telephone_event import KeyReader
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
 
 reactor: object = globalReactor
@@ -204,6 +205,23 @@ class LoopbackTests(TestCase):
         await deferLater(reactor, 0)  # type: ignore[arg-type]
         with socket.socket(family, socket.SOCK_DGRAM) as other:
             other.bind((self.host, first))
+
+    async def test_key(self) -> None:
+        """A key that is sent as an event comes to the carrier."""
+        types = {0: "", 101: "telephone-event/8000"}
+        for leg in (self.plain, self.secure):
+            leg.setPayloadTypes(types, types)
+        self.secure.sendKey("5", 80)
+        # Three keep-alives, and four packets, of which the last comes three times.
+        await self.carrier.wait(3 + 6)
+        for packet, _ in self.carrier.heard[3:]:
+            self.srtp.receive(packet)
+        reader = KeyReader()
+        events = [each for each in map(parseRTP, self.srtp.plain) if each.payloadType == 101]
+        self.assertEqual(len(events), 6)
+        pairs = zip(events, self.srtp.plain, strict=True)
+        read = [reader.received(1, each.timestamp, packet[12:]) for each, packet in pairs]
+        self.assertEqual("".join(read), "5")
 
     async def test_large(self) -> None:
         """A packet longer than any of media is refused as such, not cut off."""

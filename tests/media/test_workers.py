@@ -107,7 +107,8 @@ class WorkerTests(LoopbackTests):
 
     def test_everyOrder(self) -> None:
         """What a leg is told is told to its keeper: a leg that does it here does nothing."""
-        self.assertEqual({name for name in IMediaLeg if name.startswith("set")}, ORDERS)
+        told = {name for name in IMediaLeg if name.startswith("set")} | {"hearKeys", "sendKey"}
+        self.assertEqual(told, ORDERS)
         self.assertEqual({name for name in ORDERS if name not in vars(KeptLeg)}, set())
 
     def test_refusedAtOnce(self) -> None:
@@ -208,6 +209,23 @@ class WorkerTests(LoopbackTests):
         tapped = self.kept(self.leg(True))
         self.assertIs(tapped.keeper.alive, True)
         self.assertNotIn(tapped.keeper, self.made.workers.ready)
+
+    async def test_keysHeard(self) -> None:
+        """A call in which keys are to be heard is carried here, too, and tells of them."""
+        heard: list[str] = []
+        await self.talk()
+        self.plain.setPayloadTypes({0: ""}, {0: ""})
+        self.secure.setPayloadTypes(
+            {0: "", 101: "telephone-event/8000"}, {0: "", 101: "telephone-event/8000"}
+        )
+        self.secure.hearKeys(heard.append)
+        self.plane.join(self.plain, self.secure, "another")
+        await self.made.workers.ready[0].release(0)
+        packet = bytearray(rtp(3000, payload=b"\x05\x8a\x03\x20"))
+        packet[1] = 101
+        self.send(self.carrier, self.secure, self.srtp.protect(bytes(packet)))
+        await until(self, lambda: heard, "it is told")
+        self.assertEqual(heard, ["5"])
 
     async def end(self, leg: IMediaLeg) -> LegStatistics:
         """The counters of C{leg} in the end, whoever kept it."""

@@ -1,0 +1,73 @@
+"""What of a stream may cross to and from one side: its codecs, and whether it has keys in RTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skypetrunk.core.audio_stream import AudioStream, allowed, renumbered
+from skypetrunk.wire.codec import EVENTS, clockRate, nameOf
+
+
+class CodecChoice:
+    """
+    The choice for one side.
+
+    A side without telephone-event in its descriptions has keys in INFO.  For the other one it is as if it had
+    events: they are offered there, and what crosses is translated.
+    """
+
+    __slots__ = ("_events", "_names")
+
+    def __init__(self, names: Sequence[str] = (), events: bool = True) -> None:
+        """
+        @param names: of codecs that may cross, in order of preference; empty: any.
+        @param events: telephone-event may stand in its descriptions.
+        """
+        self._names = tuple(names)
+        self._events = events
+
+    def toPeer(self, stream: AudioStream) -> AudioStream:
+        """
+        What our description may have of C{stream}.
+
+        @raise MalformedSDP: there is no codec for it.
+        """
+        stream = allowed(stream, self._names)
+        return stream if self._events else _withoutEvents(stream)
+
+    def fromPeer(self, stream: AudioStream) -> AudioStream:
+        """What the other side is told of the peer's C{stream}.  Raises as L{toPeer}."""
+        return self.shown(allowed(stream, self._names))
+
+    def shown(self, stream: AudioStream) -> AudioStream:
+        """C{stream} with the events that the peer is told of in another way."""
+        return stream if self._events else _withEvents(stream)
+
+
+def _withoutEvents(stream: AudioStream) -> AudioStream:
+    return renumbered(stream, {n: n for n, codec in stream.codecs.items() if nameOf(codec) != EVENTS})
+
+
+def _withEvents(stream: AudioStream) -> AudioStream:
+    """Of each clock rate of its codecs, and of no other."""
+    stream = _withoutEvents(stream)
+    formats, attributes = list(stream.formats), list(stream.attributes)
+    numbers = map(str, (101, *range(100, 95, -1), *range(102, 128)))
+    free = [number for number in numbers if number not in formats]
+    rates = dict.fromkeys(rate for rate in map(clockRate, stream.codecs.values()) if rate)
+    for number, rate in zip(free, rates, strict=False):
+        formats.append(number)
+        attributes += [("rtpmap", f"{number} {EVENTS}/{rate}"), ("fmtp", f"{number} 0-15")]
+    return AudioStream(tuple(formats), tuple(attributes), stream.direction)
+
+
+def hasEvents(one: AudioStream, other: AudioStream) -> bool:
+    """Do both descriptions have the same events?"""
+    both = set(one.codecs.values()) & set(other.codecs.values())
+    return any(nameOf(codec) == EVENTS for codec in both)
+
+
+ANY = CodecChoice()
+"""Everything may cross."""
+
+__all__ = ["ANY", "CodecChoice", "hasEvents"]

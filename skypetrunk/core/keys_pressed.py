@@ -1,0 +1,65 @@
+"""
+How keys cross between two sides of a call: as events in RTP (RFC 4733), or in INFO.
+
+A side that has keys in INFO only has no telephone-event in its descriptions; the other one is offered it
+all the same, and what crosses is translated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skypetrunk.core.codec_choice import hasEvents
+from skypetrunk.core.info import RELAY, durationOf, writtenKey
+from skypetrunk.core.leg import Leg
+
+AUTO, RFC4733, INFO = KEY_FORMS = ("auto", "rfc4733", "info")
+"""
+How a side has keys: events where they are agreed, and INFO as it comes; events only; INFO only.
+"""
+
+DURATION = 160
+"""Milliseconds, told in INFO for a key that was an event."""
+
+
+def listen(leg: Leg, other: Leg) -> None:
+    """Have keys of C{leg} told where C{other} wants them in INFO; before their media is joined."""
+    wanted = other.side.keys == INFO
+
+    def heard(key: str) -> None:
+        if other.dialog is not None:
+            other.inform(RELAY, f"Signal={key}\r\nDuration={DURATION}\r\n".encode(), _ignore)
+
+    leg.session.media.hearKeys(heard if wanted else None)
+
+
+def passOn(leg: Leg, other: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+    """
+    A key came in INFO on C{leg}.
+
+    @param kind: its type, C{body} as L{skypetrunk.core.info.keyIn} has written it.
+    @param done: takes the status of the INFO.
+    """
+    key, side = writtenKey(body), other.side
+    # Who has agreed to events and sends INFO may do both; a side that takes INFO is left to tell them apart.
+    needed = side.keys == RFC4733 or not _hasEvents(leg) or not other.allows("INFO")
+    if key and _hasEvents(other) and needed:
+        other.session.media.sendKey(key, durationOf(body))
+        done(200)
+    elif side.keys == RFC4733:
+        done(480)
+    else:
+        other.inform(kind, body, done)
+
+
+def _hasEvents(leg: Leg) -> bool:
+    """Are keys agreed to be events in RTP (RFC 4733)?"""
+    said, heard = leg.session.said, leg.session.heard
+    return said is not None and heard is not None and hasEvents(said, heard)
+
+
+def _ignore(status: int) -> None:
+    """Whatever the answer is, nothing follows from it."""
+
+
+__all__ = ["AUTO", "INFO", "KEY_FORMS", "RFC4733", "listen", "passOn"]

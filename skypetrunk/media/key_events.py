@@ -1,0 +1,228 @@
+"""
+Keys pressed between signalling and RTP (RFC 4733): events made for a peer that is told of keys in INFO, and
+events heard for one that wants them there.
+
+Each stands before a leg only where it is needed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from skypetrunk.wire.rtp import RTPHeader, rewriteHeader
+from skypetrunk.wire.telephone_event import KEYS, KeyReader
+
+if TYPE_CHECKING:
+    from skypetrunk.media.onward import Onward
+
+INTERVAL = 0.02
+"""Seconds between the packets of an event (RFC 4733 section 2.5.1.2: as those of the audio, or 50 ms)."""
+
+PATIENCE = 0.05
+"""Seconds that the first key waits for a packet of the source, whose stream it is to go on with."""
+
+GAP = 0.06
+"""Seconds of audio between two keys: some receivers need a pause to tell them apart."""
+
+SHORTEST, LONGEST = 80, 1000
+"""Milliseconds.  Shorter ones are not heard as keys everywhere; the field has 16 bits, 1.3 s at 48 kHz."""
+
+MOST_KEYS = 32
+"""Waiting: more than a card number, and no flood."""
+
+REPEATS = 3
+"""How often the end of an event is sent (section 2.5.1.4)."""
+
+MAX_MISORDER = 100
+"""Packets: one this far behind is of a source that has begun again."""
+
+_EVENT = Struct("!BBH")
+_END, _VOLUME = 0x80, 10
+_HEADER = Struct("!BBHII")
+
+
+class KeySender:
+    """
+    Puts events into the stream that a leg sends, in place of the audio that comes meanwhile: one stream whose
+    numbers have no gaps (section 2.6.1).  From the first key on it stands before the leg, as the source's
+    numbers are not those of the stream any more.
+    """
+
+    def __init__(
+        self,
+        onward: Onward,
+        clock: IReactorTime,
+        entropy: Callable[[int], bytes],
+        types: Callable[[int], tuple[int, int] | None],
+    ) -> None:
+        """
+        @param onward: the leg.
+        @param types: by the payload type of the audio sent last, -1 for none: number and clock rate of the
+            events that go with it; C{None}: there is none.
+        """
+        self._onward = onward
+        self._clock = clock
+        self._types = types
+        # Of a stream of our own, as long as there is no source.
+        self._ssrc = int.from_bytes(entropy(4), "big")
+        self._in = self._out = int.from_bytes(entropy(2), "big") & 0x7FFF
+        self._timestamp = int.from_bytes(entropy(4), "big")
+        self._time = clock.seconds()
+        self._payloadType = -1
+        # Before it the numbers were shifted otherwise.
+        self._since = 0
+        self._followed = False
+        self._waiting: deque[tuple[int, float]] = deque()
+        self._call: IDelayedCall | None = None
+        # Of the key that is being sent.
+        self._pressed: tuple[int, float] | None = None
+        self._event = (0, 8000, 0)
+        self._began = 0.0
+        self._ends = 0
+
+    def press(self, key: str, milliseconds: int) -> None:
+        """Send C{key}, one of L{KEYS}, after those that wait; more than L{MOST_KEYS} are left out."""
+        if len(self._waiting) < MOST_KEYS:
+            length = min(max(milliseconds, SHORTEST), LONGEST) / 1000
+            self._waiting.append((KEYS.index(key), length))
+            if self._call is None:
+                self._call = self._clock.callLater(0.0 if self._followed else PATIENCE, self._begin)
+
+    def stop(self) -> None:
+        """The leg is over."""
+        self._waiting.clear()
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """Audio: with the number that comes next, or not at all while a key is sent."""
+        ahead = (header.sequence - self._in) & 0xFFFF
+        new = not self._followed or header.ssrc != self._ssrc
+        if new:
+            if self._pressed is not None:
+                return
+            self._follow(header.ssrc, header.sequence, header.sequence)
+        elif ahead >= 0x8000 or not ahead:
+            if self._pressed is not None:
+                return
+            if -ahead & 0xFFFF > MAX_MISORDER:
+                self._follow(header.ssrc, header.sequence, self._out + 1)
+            elif (header.sequence - self._since) & 0xFFFF >= 0x8000:
+                return  # its place is taken
+        else:
+            self._in = header.sequence
+            if self._pressed is None:
+                self._out = (self._out + ahead) & 0xFFFF
+        if new or ahead < 0x8000:
+            self._timestamp, self._time, self._payloadType = header.timestamp, now, header.payloadType
+        if self._pressed is not None:
+            return
+        sequence = (header.sequence - self._in + self._out) & 0xFFFF
+        if sequence != header.sequence:
+            packet = rewriteHeader(
+                packet,
+                marker=header.marker,
+                sequence=sequence,
+                timestamp=header.timestamp,
+                ssrc=header.ssrc,
+            )
+            header = header._replace(sequence=sequence)
+        self._onward.sendRTP(packet, header, now)
+        if new and self._call is not None:
+            self._call.reset(0.0)
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """As it is: a few packets more or less are no matter of its reports."""
+        self._onward.sendRTCP(compound)
+
+    def _follow(self, ssrc: int, sequence: int, out: int) -> None:
+        self._ssrc, self._in, self._out, self._since = ssrc, sequence, out & 0xFFFF, sequence
+        self._followed = True
+
+    def _begin(self) -> None:
+        """The next key, if there is one."""
+        self._call = None
+        types = self._types(self._payloadType)
+        if types is None:
+            self._waiting.clear()
+        if not self._waiting:
+            return
+        assert types is not None
+        number, rate = types
+        now = self._clock.seconds()
+        passed = max(now - self._time, INTERVAL)
+        self._event = number, rate, (self._timestamp + round(passed * rate)) & 0xFFFFFFFF
+        self._pressed, self._began, self._ends = self._waiting.popleft(), now, 0
+        self._send(marker=True)
+
+    def _send(self, marker: bool = False) -> None:
+        """One packet of the key: all have the time stamp of its beginning (section 2.5.1.2)."""
+        assert self._pressed is not None
+        code, length = self._pressed
+        number, rate, timestamp = self._event
+        now = self._clock.seconds()
+        lasted = min(now - self._began + INTERVAL, length)
+        if lasted > length - 0.001:  # a clock's sums are not exact
+            lasted, self._ends = length, self._ends + 1
+        self._out = (self._out + 1) & 0xFFFF
+        header = RTPHeader(2, False, marker, number, self._out, timestamp, self._ssrc, 12)
+        flags = _VOLUME | (_END if self._ends else 0)
+        packet = _HEADER.pack(0x80, number | marker << 7, self._out, timestamp, self._ssrc)
+        packet += _EVENT.pack(code, flags, round(lasted * rate))
+        last = self._ends >= REPEATS
+        if last:
+            self._pressed = None
+            self._since = (self._in + 1) & 0xFFFF
+        self._call = self._clock.callLater(GAP if last else INTERVAL, self._begin if last else self._send)
+        self._onward.sendRTP(packet, header, now)
+
+
+class KeysHeard:
+    """Stands before a leg whose peer has no events: those that come are told, and go no further."""
+
+    __slots__ = ("_heard", "_numbers", "_onward", "_reader")
+
+    def __init__(
+        self, onward: Onward, numbers: Collection[int], reader: KeyReader, heard: Callable[[str], None]
+    ) -> None:
+        """
+        @param numbers: the payload types of events.
+        @param reader: of the leg where they come in.
+        @param heard: told of each key.
+        """
+        self._onward = onward
+        self._numbers = frozenset(numbers)
+        self._reader = reader
+        self._heard = heard
+
+    def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
+        """A key is told when it ends; all else goes on."""
+        if header.payloadType not in self._numbers:
+            self._onward.sendRTP(packet, header, now)
+            return
+        for key in self._reader.received(header.ssrc, header.timestamp, packet[header.headerLength :]):
+            self._heard(key)
+
+    def sendRTCP(self, compound: bytes) -> None:
+        """It goes on."""
+        self._onward.sendRTCP(compound)
+
+
+def eventTypes(types: Mapping[int, int], rate: int) -> tuple[int, int] | None:
+    """
+    Which of several goes with audio.
+
+    @param types: clock rates of events, by number.
+    @param rate: that of the audio, 0 where it is not known.
+    """
+    found = [(number, each) for number, each in types.items() if each == rate] or [*types.items()]
+    return found[0] if found else None
+
+
+__all__ = ["GAP", "INTERVAL", "LONGEST", "MOST_KEYS", "SHORTEST", "KeySender", "KeysHeard", "eventTypes"]
