@@ -33,6 +33,7 @@ from tests.interop.rig.suites import (
     EngineFar,
     Far,
     FilterFar,
+    PBXEnd,
     clearVoice,
     description,
     newKey,
@@ -92,7 +93,7 @@ class SuiteTests(CallCase):
         chosen = description(far.place, crypto=_crypto(far, offered.tag))
         carrier = accept(self.carrierAgent, request, chosen)
         pbx, answer = answered(self.pbxAgent, *begun)
-        return Call(far, own, pbx, carrier, answer.mediaAddress(), offered.key)
+        return Call(far, PBXEnd(own, pbx, answer.mediaAddress()), carrier, offered.key)
 
     def callIn(self, far: Far) -> Call:
         """The carrier calls, with one suite."""
@@ -106,27 +107,29 @@ class SuiteTests(CallCase):
         carrier, answer = answered(self.carrierAgent, *begun)
         line = _line(answer, far.suite)
         far.connect(answer.mediaAddress(), line.key)
-        return Call(far, own, pbx, carrier, request.mediaAddress(), line.key)
+        return Call(far, PBXEnd(own, pbx, request.mediaAddress()), carrier, line.key)
 
     def changed(self, call: Call, byPBX: bool, version: int, offered: str, agreed: str) -> None:
         """One side asks for another direction; each key stays what it is."""
-        plain = description(call.ear.getsockname(), direction=offered if byPBX else agreed, version=version)
+        plain = description(
+            call.pbx.ear.getsockname(), direction=offered if byPBX else agreed, version=version
+        )
         secure = description(
             call.far.place, crypto=_crypto(call.far), direction=agreed if byPBX else offered, version=version
         )
         if byPBX:
-            call.pbx.change(plain)
+            call.pbx.dialog.change(plain)
             request = call.carrier.wait("INVITE ")
             line = _line(request, call.far.suite)
             secure = secure.replace("a=crypto:1 ", f"a=crypto:{line.tag} ")
             call.carrier.agent.answer(request, "200 OK", secure)
             call.carrier.wait("ACK ")
-            call.pbx.changed()
+            call.pbx.dialog.changed()
         else:
             call.carrier.change(secure)
-            request = call.pbx.wait("INVITE ")
-            call.pbx.agent.answer(request, "200 OK", plain)
-            call.pbx.wait("ACK ")
+            request = call.pbx.dialog.wait("INVITE ")
+            call.pbx.dialog.agent.answer(request, "200 OK", plain)
+            call.pbx.dialog.wait("ACK ")
             line = _line(call.carrier.changed(), call.far.suite)
         self.assertEqual(line.key, call.key)
         self.assertIn(f"a={offered}", request.body)
@@ -145,16 +148,16 @@ class SuiteTests(CallCase):
         talk(calls, BEFORE, AFTER)
         for call in calls:
             self.assertLess(call.far.hear(), NEAR, "the trunk's numbers have begun anew")
-            call.pbx.request("BYE")
+            call.pbx.dialog.request("BYE")
             call.carrier.agent.answer(call.carrier.wait("BYE "), "200 OK")
-            call.pbx.wait("SIP/2.0 200")
+            call.pbx.dialog.wait("SIP/2.0 200")
 
     def judged(self, calls: Sequence[Call]) -> None:
         """Everything that was said was heard, octet by octet, and is the right tone."""
         for call in calls:
             for name, said, heard, tone in (
-                ("carrier", call.said(), call.far.heard(), PBX_TONE),
-                ("PBX", call.far.said(), call.heard(), CARRIER_TONE),
+                ("carrier", call.pbx.said(), call.far.heard(), PBX_TONE),
+                ("PBX", call.far.said(), call.pbx.heard(), CARRIER_TONE),
             ):
                 where = f"{name}, {call.far.suite}"
                 self.assertEqual(len(heard), len(said), where)

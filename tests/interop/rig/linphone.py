@@ -136,11 +136,13 @@ class Linphone(Peer):
         found = re.finditer(start + message, text, re.DOTALL)
         return [Message(each[2].rstrip("\n"), sent=each[1] == "message sent to") for each in found]
 
-    def waitTalking(self) -> None:
-        """Wait until its call is answered, and speak."""
-        self.waitFor(lambda: "StreamsRunning" in self.states(), 10, f"talk: {self.states()}")
+    def waitTalking(self, number: int = 1) -> None:
+        """Wait until its call of that number is answered, and speak."""
+        self.waitFor(lambda: self.states().count("StreamsRunning") >= number, 10, f"talk: {self.states()}")
         self.command(f"play {self._voice}")
 
-    def waitEndOfCall(self) -> None:
-        """Wait until its call is over."""
-        self.waitFor(lambda: "Released" in self.states(), 10, f"end of the call: {self.states()}")
+    def waitEndOfCall(self, number: int = 1) -> None:
+        """Wait until its call of that number is over."""
+        self.waitFor(
+            lambda: self.states().count("Released") >= number, 10, f"end of the call: {self.states()}"
+        )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from skypetrunk.wire.sdes import SUITES
 from tests.interop.rig.agent import Dialog
@@ -24,7 +25,7 @@ from tests.interop.rig.srtp_filters import drained, ear
 #: Where the end of the sequence numbers is near; and packets that are said in a call, before and after hold.
 NEAR, BEFORE, AFTER = 65_490, 80, 50
 _JUMP = 100  # the longest step that the trunk takes for loss
-_SILENCE = bytes([0xD5]) * 160
+_SILENCE = bytes([0xD5]) * 16  # two milliseconds, the pace at which the numbers are wound on
 
 _PBX_AUDIO = sineALaw(PBX_TONE, 1)
 _CARRIER_AUDIO = sineALaw(CARRIER_TONE, 1)
@@ -187,51 +188,76 @@ class FilterFar(Far):
         return _octets(self._read)
 
 
+class PBXEnd:
+    """
+    The PBX's end of a call.
+
+    @ivar ear: its socket; C{dialog}: its end of the signalling.
+    """
+
+    def __init__(self, own: socket.socket, dialog: Dialog, door: tuple[str, int]) -> None:
+        """
+        @param door: where the trunk receives its RTP.
+        """
+        self.ear, self.dialog = own, dialog
+        self._door = door
+        self._number, self._timestamp, self._frames = 1000, 0, 0
+        self._said: list[bytes] = []
+        self._heard: list[bytes] = []
+
+    def say(self, jump: int = 0) -> None:
+        """
+        Send the next packet.
+
+        @param jump: silence, that many numbers after the last; 0: sound.
+        """
+        self._number = self._number + (jump or 1) & 0xFFFF
+        if jump:
+            sound = _SILENCE
+        else:
+            self._frames += 1
+            sound = packetOf(_PBX_AUDIO, self._frames, 0)[12:]
+        packet = struct.pack("!BBHII", 0x80, 8, self._number, self._timestamp, 0x50425831) + sound
+        self._timestamp += len(sound)
+        self._said.append(packet)
+        self.ear.sendto(packet, self._door)
+
+    def hear(self) -> None:
+        """Take what has come."""
+        self._heard += drained(self.ear)
+
+    def said(self) -> bytes:
+        """All its sound."""
+        return _octets(self._said)
+
+    def heard(self) -> bytes:
+        """All sound that it got, or got since L{forget}."""
+        return _octets(self._heard)
+
+    def forget(self) -> None:
+        """What has come by now does not count."""
+        self.hear()
+        self._heard.clear()
+
+
 @dataclass
 class Call:
     """
     A call that stands.
 
-    @ivar pbx: the PBX's end, C{carrier} the carrier's.
-    @ivar ear: the PBX's socket; C{door}: where the trunk receives its RTP.
+    @ivar pbx: the PBX's end, C{carrier} the carrier's, whose media is C{far}'s.
     @ivar key: the trunk's.
     """
 
     far: Far
-    ear: socket.socket
-    pbx: Dialog
+    pbx: PBXEnd
     carrier: Dialog
-    door: tuple[str, int]
     key: bytes
-    _number: int = 1000
-    _said: list[bytes] = field(default_factory=list)
-    _heard: list[bytes] = field(default_factory=list)
-
-    def say(self, jump: int = 0) -> None:
-        """
-        The PBX sends its next packet.
-
-        @param jump: silence, that many numbers after the last; 0: sound.
-        """
-        self._number += jump or 1
-        packet = packetOf(_PBX_AUDIO, self._number, 0x50425831)
-        if jump:
-            packet = packet[:12] + _SILENCE
-        self._said.append(packet)
-        self.ear.sendto(packet, self.door)
 
     def hear(self) -> None:
         """Both ends take what has come."""
-        self._heard += drained(self.ear)
+        self.pbx.hear()
         self.far.hear()
-
-    def said(self) -> bytes:
-        """All sound of the PBX."""
-        return _octets(self._said)
-
-    def heard(self) -> bytes:
-        """All sound that the PBX got."""
-        return _octets(self._heard)
 
 
 def wind(calls: Sequence[Call]) -> None:
@@ -241,7 +267,7 @@ def wind(calls: Sequence[Call]) -> None:
     """
     for _ in range(2):
         for call in calls:
-            call.say(1)
+            call.pbx.say(1)
     waitUntil(lambda: all(call.far.hear() >= 0 for call in calls), 5, "the first packet comes")
     time.sleep(0.1)
     left = [(NEAR - call.far.hear()) for call in calls]
@@ -249,7 +275,7 @@ def wind(calls: Sequence[Call]) -> None:
         for number, call in enumerate(calls):
             step = min(_JUMP, left[number])
             if step:
-                call.say(step)
+                call.pbx.say(step)
                 left[number] -= step
             call.hear()
         time.sleep(0.002)
@@ -261,7 +287,7 @@ def talk(calls: Sequence[Call], first: int, count: int) -> None:
     begun = time.monotonic()
     for number in range(count):
         for call in calls:
-            call.say()
+            call.pbx.say()
             call.far.say(first + number)
             call.hear()
         time.sleep(max(0.0, begun + (number + 1) * 0.02 - time.monotonic()))
