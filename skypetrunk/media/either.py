@@ -57,6 +57,7 @@ class EitherLeg(SecureLeg):
             return
         self.takeBack()
         self._clear = True
+        self._forgetRefused()
         self._takeEarly()
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:

@@ -333,6 +333,11 @@ class SecureLeg(MediaLeg):
         if refusal.reason == "authentication" and self._arrived is None:
             self._keepEarly(receive, packet, address, refusal.reason)
 
+    def _forgetRefused(self) -> None:
+        """What was refused as SRTP is not to be heard as anything else."""
+        if self._context is not None:
+            self._early = None
+
     def _tooEarly(self, kept: _Early) -> None:
         if kept.refusal is None:
             self.received.refuse("no-key")

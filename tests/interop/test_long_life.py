@@ -21,6 +21,7 @@ from skypetrunk.media import MediaPlane
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.stream import MAX_FORWARD
+from skypetrunk.wire.rtp import SR, parseRTCP
 from skypetrunk.wire.sdes import MasterKey
 from tests.interop.rig.case import InteropCase
 from tests.interop.rig.ports import host, takePorts
@@ -59,7 +60,7 @@ class Trunk:
         self.plain, self.secure = plain, secure
         self._plane.join(plain, secure, "call")
         pbxHost, pbxPort = self.pbx.getsockname()
-        plain.setRemote(MediaAddress(pbxHost, pbxPort, 0))
+        plain.setRemote(MediaAddress(pbxHost, pbxPort, pbxPort + 1))
         secure.setPayloadTypes({8: ""}, {8: ""})
         secure.setLocalKey(suite, MasterKey(self.key[:16], self.key[16:]))
         self.place = address, secure.address.port
@@ -70,10 +71,10 @@ class Trunk:
         """All ones: the stream begins at sequence 32,767, as near to the end as it ever may."""
         return b"\xff" * count if count == 2 else os.urandom(count)
 
-    def connect(self, address: tuple[str, int], key: bytes) -> None:
+    def connect(self, address: tuple[str, int], key: bytes, together: bool = False) -> None:
         """The carrier has answered."""
         name, port = address
-        self.secure.setRemote(MediaAddress(name, port, port + 1))
+        self.secure.setRemote(MediaAddress(name, port, port if together else port + 1))
         self.secure.setRemoteKey(self.suite, MasterKey(key[:16], key[16:]))
 
     def say(self, sequences: Iterable[int], ssrc: int = A, skew: int = 0, pause: float = 0.02) -> None:
@@ -178,6 +179,32 @@ class LongLifeTests(InteropCase):
             trunk.turn(200)
             received = trunk.secure.statistics().received
             self.assertEqual((received.authenticated, received.lost, received.refused), (100, 0, ()))
+
+    def test_onePort(self) -> None:
+        """RTP and RTCP over one port towards rtpengine, in both directions."""
+        engine = self.started(RTPEngine(self.scratch))
+        trunk, receiver = self.called(SUITES[0]), self.receiver()
+        control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(control.close)
+        name, number = receiver.getsockname()
+        control.bind((name, number + 1))
+        control.settimeout(2)
+        port, key, back = engine.end("mux", trunk.place, SUITES[0], trunk.key, (name, number), True)
+        trunk.connect((engine.address, port), key, together=True)
+        trunk.say(range(100))
+        self.assertEqual(self.heard(receiver, 100), trunk.said)
+        report = bytes.fromhex("80c80006") + A.to_bytes(4, "big") + bytes(20)
+        trunk.pbx.sendto(report, (trunk.plain.address.host, trunk.plain.address.rtcpPort))
+        trunk.turn(3)
+        self.assertEqual([each.packetType for each in parseRTCP(control.recv(4096))][0], SR)
+        before = trunk.secure.statistics().received
+        control.sendto(bytes.fromhex("80c900010000cafe"), (engine.address, back + 1))
+        receiver.sendto(rtp(1, payload=b"x" * 160), (engine.address, back))
+        time.sleep(0.1)
+        trunk.turn(10)
+        received = trunk.secure.statistics().received
+        self.assertEqual((received.packets, received.refused), (before.packets + 1, ()))
+        self.assertGreater(received.rtcpPackets, before.rtcpPackets)
 
     def test_ffmpeg(self) -> None:
         """The same for ffmpeg, which joins shortly before the end of the sequence."""

@@ -206,6 +206,15 @@ class EitherLegTests(SynchronousTestCase):
         self.assertEqual(self.said(rtp(2)), [])
         self.assertEqual(self.heard(rtp(1)), [rtp(1)])
 
+    def test_refusedStaysRefused(self) -> None:
+        """What was no SRTP while that was agreed is not heard when clear media is agreed a moment later."""
+        self.secured()
+        self.network.take()
+        self.assertEqual(self.heard(rtp(1, payload=bytes(30))), [])
+        self.clear()
+        self.assertEqual([each for each in self.network.take() if each.port == self.pbx.address.port], [])
+        self.assertEqual(self.refused(), {"authentication": 1})
+
     def test_released(self) -> None:
         """After the end nothing is agreed, heard or sent."""
         for agree in (self.clear, self.secured):

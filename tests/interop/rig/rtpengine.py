@@ -72,23 +72,35 @@ class RTPEngine(Peer):
         return answer
 
     def end(
-        self, name: str, secure: tuple[str, int], suite: str, key: bytes, plain: tuple[str, int]
+        self,
+        name: str,
+        secure: tuple[str, int],
+        suite: str,
+        key: bytes,
+        plain: tuple[str, int],
+        together: bool = False,
     ) -> tuple[int, bytes, int]:
         """
         A call between somebody with SRTP, and somebody with RTP who gets what it decrypts.
 
         @param secure: where the first one receives; C{key}, what it sends with.
         @param plain: where the second one receives.
+        @param together: the first one has RTCP on the port of RTP (RFC 5761).
         @return: the port that the first one sends to, the key of the SRTP that it gets, and the port that the
             second one sends to.
         """
-        call = {"call-id": name, "from-tag": "a", "ICE": "remove", "DTLS": "off"}
+        call: dict[str, Value] = {"call-id": name, "from-tag": "a", "ICE": "remove", "DTLS": "off"}
+        if together:
+            call["rtcp-mux"] = ["accept"]
         line = f"a=crypto:1 {suite} inline:{base64.b64encode(key).decode()}\r\n"
+        if together:
+            line += "a=rtcp-mux\r\n"
         offer = {"command": "offer", "transport-protocol": "RTP/AVP", "sdp": _description(secure, line)}
         offered = _MEDIA.search(self._ask({**call, **offer}))
         answer = {"command": "answer", "to-tag": "b", "sdp": _description(plain)}
         found = self._ask({**call, **answer})
         media, crypto = _MEDIA.search(found), _CRYPTO.search(found)
+        assert (b"a=rtcp-mux" in found) == together, found
         assert offered and media and crypto and crypto[2] == suite.encode(), found
         return int(media[1]), base64.b64decode(crypto[3] + b"==="), int(offered[1])
 
