@@ -69,6 +69,8 @@ class PlainLeg(MediaLeg):
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
+        if self.heardBy is not None:
+            self.heardBy.takeBack()  # it came by another socket: that of a group
         if address[0] != self._rtp.host and not self._rtp.allows(address[0]):
             raise self._stranger(address)
         if len(packet) > DATAGRAM_LIMIT:

@@ -135,6 +135,8 @@ class SecureLeg(MediaLeg):
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
+        if self.heardBy is not None:
+            self.heardBy.takeBack()
         context = self._context
         if context is None:
             self._keepEarly(self.rtpReceived, packet, address)
@@ -201,6 +203,8 @@ class SecureLeg(MediaLeg):
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """Send a packet of the other side in our own stream."""
+        if self.sentBy is not None:
+            self.sentBy.takeBack()  # it is of another leg: only one of us may give the next number
         destination = self._rtp.destination
         if destination is None or not self._sending:
             return

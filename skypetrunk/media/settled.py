@@ -140,7 +140,7 @@ class SettlingPoller(Poller):
             return
         sending, number = joined
         out = sending.rtpPort.transport
-        if not isinstance(out, PolledPort):
+        if not isinstance(out, PolledPort) or sending.sentBy is not None:
             return
         path = self.helper.ffi.new("struct settled_path *")
         path.arrival, path.departure = descriptor, out.getHandle().fileno()

@@ -518,6 +518,51 @@ class LendingTests(SynchronousTestCase):
         self.play.run(FIRST._replace(frames=CALM * 3))
         self.assertEqual(self.directions(), (False, False))
 
+    def test_otherSocket(self) -> None:
+        """A packet that came by a socket that the helper does not read: the stream goes on after it."""
+        self.both()
+        rig = self.rig
+        rig.take()
+        sequence, timestamp = self.play.last[False]
+        data = packet(sequence + 1, timestamp + 160, 0, False, 0x11111111, b"from a group")
+        rig.plain.rtpReceived(data, rig.sockets[0].getsockname())
+        self.assertEqual(self.directions(), (False, True))
+        self.play.last[False] = sequence + 1, timestamp + 160
+        self.play.run(FIRST._replace(frames=1))
+        sent = [int.from_bytes(data[2:4], "big") for data, _ in rig.take()[1]]
+        self.assertEqual(sent[1], sent[0] + 1)
+        self.assertEqual(rig.statistics()[1].sent.refused, ())
+        rig.deliver(rig.peer.protect(packet(9000, 5, 0, False, 7, b"")), 1, rig.secure)
+        self.assertEqual(self.directions(), (False, False))
+
+    def test_otherLeg(self) -> None:
+        """Two legs whose packets leave in one stream, as in a transfer: never both by the helper."""
+        self.both()
+        rig = self.rig
+        other = rig.plane.allocate("other", False)
+        assert isinstance(other, PlainLeg)
+        self.addCleanup(other.release)
+        other.setRemote(rig.addressOf(2))
+        other.join(rig.secure)
+        self.assertEqual(self.directions(), (False, False))
+        self.both()
+        rig.take()
+        for number in range(CALM * 3):
+            rig.clock.advance(0.02)
+            rig.deliver(packet(number, number * 160, 0, False, 9, b"other"), 2, other)
+            if number < CALM:
+                self.assertIsNone(rig.plain.heardBy)
+            if number == CALM:
+                self.play.run(FIRST._replace(frames=2))
+                self.assertIsNone(other.heardBy)
+        self.assertIsNotNone(other.heardBy)
+        self.assertIs(other.heardBy, rig.secure.sentBy)
+        self.play.run(FIRST._replace(frames=CALM * 2))
+        self.assertIsNone(other.heardBy)
+        self.assertIs(rig.plain.heardBy, rig.secure.sentBy)
+        sent = [int.from_bytes(data[2:4], "big") for data, _ in rig.take()[1]]
+        self.assertEqual(sent, list(range(sent[0], sent[0] + CALM * 5 + 2)))
+
     def test_keepAlive(self) -> None:
         """Packets that the helper sent count: no keep-alive leaves until 15 s after the last."""
         self.both()
