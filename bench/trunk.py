@@ -86,7 +86,7 @@ class Trunk:
         @param challenging: registration, and every INVITE and BYE is challenged.
         @param helper: may packets be relayed by the compiled helper?
         @param wrapper: a command that runs another one: a profiler.
-        @param media: more settings of C{[media]}.
+        @param media: more settings of C{[media]}; without any all is in one process, without media workers.
         """
         self._scratch = tempfile.TemporaryDirectory(prefix="skypetrunk-bench-")
         directory = Path(self._scratch.name)
@@ -114,7 +114,7 @@ class Trunk:
                 pbxPort=port,
                 first=first,
                 last=last,
-                media=media,
+                media=media or "workers = 0",
                 helper=str(helper).lower(),
             )
         )

@@ -166,6 +166,10 @@ class LocalKeeper:
         leg = self._legs.get(number)
         return None if leg is None else leg.statistics()
 
+    def leg(self, number: int) -> MediaLeg:
+        """The one of this number."""
+        return self._legs[number]
+
     def packets(self, number: int) -> tuple[int, ...]:
         """What has come and gone on a leg, of which the rest is made; empty if there is no such leg."""
         leg = self._legs.get(number)

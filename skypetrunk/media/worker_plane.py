@@ -73,6 +73,8 @@ class WorkerPlane(MediaPlane):
         self._binder = Binder()
         self._legs: dict[KeptLeg, tuple[Lease, MediaHost]] = {}
         self._calls: dict[str, list[KeptLeg]] = {}
+        # Legs without a keeper, and their calls.
+        self._own: dict[object, str] = {}
 
     def start(self) -> None:
         """Processes may be started from now on."""
@@ -85,7 +87,7 @@ class WorkerPlane(MediaPlane):
         return self.workers.stop()
 
     def _grow(self) -> None:
-        if self._running and len(self._legs) >= self._ownLegs:
+        if self._running and len(self._legs) + len(self._own) >= self._ownLegs:
             self.workers.start()
 
     def allocate(self, name: str, secure: bool, path: MediaPath = ANY_PATH) -> IMediaLeg:
@@ -94,17 +96,33 @@ class WorkerPlane(MediaPlane):
 
         @raise PortsExhausted: none is left.
         """
+        if self._isOwn(name):
+            # A leg without a keeper, as on a plane without workers.
+            own = super().allocate(name, secure, path)
+            self._own[own] = _callOf(name)
+            return own
         lease = Lease(self._returned)
         leg = KeptLeg(name, self._clock, self._entropy, lambda: self._ended(leg), secure, path)
         host = path.hosts[0] if path.hosts else self._host
         self._take(lease, leg, host, secure)
         self._grow()
-        call = _callOf(leg)
+        call = _callOf(leg.name)
         keeper = self._keeper(call)
         self._legs[leg] = lease, host
         self._calls.setdefault(call, []).append(leg)
         leg.carry(keeper, self._rebind)
         return leg
+
+    def _isOwn(self, name: str) -> bool:
+        """Does a new leg of this name belong to one of the few calls that this process carries?"""
+        call = _callOf(name)
+        if call in self._calls:
+            return False
+        return call in self._own.values() or len(self._legs) + len(self._own) < self._ownLegs
+
+    def _returned(self, lease: Lease) -> None:
+        self._own.pop(lease.reporter, None)
+        super()._returned(lease)
 
     def _opener(self, leg: MediaLeg) -> IReactorUDP:
         return self._binder if isinstance(leg, KeptLeg) else self._reactor
@@ -118,13 +136,13 @@ class WorkerPlane(MediaPlane):
             # Who listens does so here.
             return self._local
         ready = self.workers.ready
-        if not ready or len(self._legs) < self._ownLegs:
+        if not ready:
             return self._local
         return min(ready, key=lambda keeper: keeper.legs)
 
     def _ended(self, leg: KeptLeg) -> None:
         lease, _ = self._legs.pop(leg)
-        call = _callOf(leg)
+        call = _callOf(leg.name)
         self._calls[call].remove(leg)
         if not self._calls[call]:
             del self._calls[call]
@@ -133,7 +151,7 @@ class WorkerPlane(MediaPlane):
     def join(self, caller: IMediaLeg, called: IMediaLeg, call: str) -> None:
         """Relay between two legs from now on."""
         if not isinstance(caller, KeptLeg) or not isinstance(called, KeptLeg):
-            super().join(caller, called, call)
+            super().join(self._here(caller), self._here(called), call)
             return
         shows = self._taps(call) if self._taps is not None else None
         hears = caller.keysHeard is not None or called.keysHeard is not None
@@ -144,14 +162,25 @@ class WorkerPlane(MediaPlane):
             stays, moves = (caller, called) if caller.keyed or not called.keyed else (called, caller)
             self._carry((moves,), stays.keeper)
         for leg in (caller, called):
-            if leg.pairing is not None:
-                for before in leg.pairing[:2]:
-                    before.pairing = None
+            self._part(leg)
         caller.pairing = called.pairing = (caller, called, call)
         if caller.keeper is self._local:
             for leg in (caller, called):
                 self._local.order(leg.number, "hearKeys", leg.keysHeard)
         caller.keeper.join(caller.number, called.number, shows)
+
+    def _here(self, leg: IMediaLeg) -> IMediaLeg:
+        """C{leg} as one of this process, to be joined to one without a keeper: after a transfer."""
+        if not isinstance(leg, KeptLeg):
+            return leg
+        self._part(leg)
+        self._carry((leg,), self._local)
+        return self._local.leg(leg.number)
+
+    def _part(self, leg: KeptLeg) -> None:
+        if leg.pairing is not None:
+            for before in leg.pairing[:2]:
+                before.pairing = None
 
     def _carry(self, legs: tuple[KeptLeg, ...], keeper: Keeper) -> None:
         for leg in legs:
@@ -181,15 +210,16 @@ class WorkerPlane(MediaPlane):
         for leg in moved:
             keepers = [each.keeper for each in (leg.pairing or ())[:2] if isinstance(each, KeptLeg)]
             alive = [each for each in keepers if each.alive]
-            leg.carry(alive[0] if alive else self._keeper(_callOf(leg)), self._rebind)
+            leg.carry(alive[0] if alive else self._keeper(_callOf(leg.name)), self._rebind)
         for pairing in {leg.pairing: None for leg in moved if leg.pairing is not None}:
             caller, called, call = pairing
             caller.keeper.join(caller.number, called.number)
         self.lost()
 
 
-def _callOf(leg: KeptLeg) -> str:
-    return leg.name.partition("/")[0]
+def _callOf(name: str) -> str:
+    """The call of a leg of this name."""
+    return name.partition("/")[0]
 
 
 __all__ = ["POSSIBLE", "WorkerPlane"]

@@ -27,6 +27,7 @@ from skypetrunk.service.route_table import impliedRoutes, readRoutes, warnUnrout
 from skypetrunk.service.settings import (
     DNS,
     DSCP,
+    MOST_WORKERS,
     Configuration,
     Control,
     Limits,
@@ -135,6 +136,11 @@ def _checkNames(tables: Sequence[Table], names: Sequence[str]) -> None:
             seen[name] = table.where
 
 
+def _readWorkers(table: Table) -> int | None:
+    workers = table.integer("workers", 0, MOST_WORKERS, -1)
+    return None if workers < 0 else workers
+
+
 def _readMedia(table: Table) -> MediaConfiguration:
     return MediaConfiguration(
         # What was wrong was noted.
@@ -142,7 +148,7 @@ def _readMedia(table: Table) -> MediaConfiguration:
         ports=readPorts(table, "ports", PORTS),
         silence=table.integer("silence", 0, 86400, 600),
         helper=table.boolean("helper", True),
-        workers=table.integer("workers", 0, 64, 0),
+        workers=_readWorkers(table),
     )
 
 

@@ -17,15 +17,13 @@ from twisted.internet.interfaces import (
 from skypetrunk.media.plane import MediaPlane
 from skypetrunk.media.relay import Show
 from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
-from skypetrunk.service.settings import MediaConfiguration
+from skypetrunk.service.settings import MOST_WORKERS, MediaConfiguration
 
 OWN_CALLS = 20
 """
 Calls that the trunk's own process carries before it starts workers by itself: they are a few hundredths of a
 core, and each worker takes memory.
 """
-
-MOST_WORKERS = 64
 
 
 def workersByCores() -> int:
@@ -61,4 +59,4 @@ def makePlane(
     return WorkerPlane(*place, workers=workers, own=OWN_CALLS if media.workers is None else 0)
 
 
-__all__ = ["MOST_WORKERS", "OWN_CALLS", "makePlane", "workersByCores"]
+__all__ = ["OWN_CALLS", "makePlane", "workersByCores"]

@@ -260,6 +260,10 @@ class Route:
     called: tuple[str, ...] = ()
 
 
+MOST_WORKERS = 64
+"""Processes that carry media."""
+
+
 @frozen
 class MediaConfiguration:
     """
@@ -276,7 +280,7 @@ class MediaConfiguration:
     ports: tuple[int, int]
     silence: int = 600
     helper: bool = True
-    workers: int | None = 0
+    workers: int | None = None
 
     @property
     def address(self) -> str:

@@ -293,15 +293,29 @@ class SeveralWorkersTests(TestCase):
     async def test_grows(self) -> None:
         """Few calls are carried here, and no process is started for them."""
         plane = self.plane(1, own=1)
-        few = [self.leg(plane, f"few/{secure}", secure) for secure in (False, True)]
+        few = [plane.allocate(f"few/{secure}", secure) for secure in (False, True)]
+        for leg in few:
+            self.addCleanup(leg.release)
+            self.assertNotIsInstance(leg, KeptLeg)
         self.assertEqual([each["starts"] for each in plane.workers.status()], [0])
         first = self.leg(plane, "first/carrier", True)
         self.assertEqual([each["starts"] for each in plane.workers.status()], [1])
         await until(self, lambda: plane.workers.ready, "it is ready")
         second = self.leg(plane, "second/carrier", True)
         self.assertEqual([each["legs"] for each in plane.workers.status()], [1])
-        self.assertIs(first.keeper, few[0].keeper)
-        self.assertIsNot(second.keeper, few[0].keeper)
+        self.assertNotIn(first.keeper, plane.workers.ready)
+        self.assertIn(second.keeper, plane.workers.ready)
+        # Transfers join legs of either kind: here, with a new key where one is lost.
+        second.setLocalKey(SUITE, key(1))
+        plane.join(few[0], second, "few")
+        self.assertNotIn(second.keeper, plane.workers.ready)
+        self.assertTrue(second.lost)
+        plane.join(few[0], few[1], "few")
+        for leg in (*few, first, second):
+            leg.release()
+        again = plane.allocate("again/carrier", True)
+        self.addCleanup(again.release)
+        self.assertNotIsInstance(again, KeptLeg)
 
     async def test_cannotRun(self) -> None:
         """Where no process can be had, calls are carried here; the log says so, and it is tried again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -231,6 +232,28 @@ class RunTests(ProcessCase):
         self.assertFalse(self.control.exists())
         self.assertNotIn("Traceback", self.read("log"))
 
+    def test_mediaWorkers(self) -> None:
+        """Workers of a daemon are ready, and end with it: after its own end, and when it is killed."""
+        self.changed("trunk.toml", ("[media]\n", "[media]\nworkers = 1\n"))
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            log = f"log{number}"
+            self.assertEqual(
+                self.run_("twistd", "--pidfile=pid", f"--logfile={log}", "skypetrunk"), (0, "", "")
+            )
+            found: list[str] = []
+
+            def ready(log: str = log, found: list[str] = found) -> bool:
+                found[:] = re.findall(r"media worker 1 is ready, process (\d+)", self.read(log))
+                return bool(found)
+
+            self.until(ready, "the worker is ready")
+            pid, worker = int(self.read("pid")), int(found[0])
+            self.addCleanup(_kill, pid)
+            os.kill(pid, number)
+            self.until(lambda pid=pid, worker=worker: not (_runs(pid) or _runs(worker)), "both are gone")  # type: ignore[misc]
+            self.assertNotIn("has ended", self.read(log))
+            (self.directory / "pid").unlink(missing_ok=True)
+
     def test_status(self) -> None:
         """What is up in lines for people, or as JSON; 1 as long as a trunk is not up, or nothing answers."""
         self.running()
@@ -270,6 +293,14 @@ class RunTests(ProcessCase):
         self.running()
         self.options()
         self.assertNotIn("OPTIONS sip:", self.read("log"))
+
+
+def _runs(pid: int) -> bool:
+    """Is there such a process, and not only its remains?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _kill(pid: int) -> None:
