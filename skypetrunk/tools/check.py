@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skypetrunk.core.mikey import SDES_KEYS
+from skypetrunk.core.protection import OFF
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.pbx.numbers import NumberPlan
@@ -132,7 +133,8 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         parts.append(f"own certificate {tls.certificate}")
     if trunk.inbound is not None:
         parts.append(_inbound(trunk.inbound))
-    parts.append(f"SRTP {trunk.media.path.srtp} ({', '.join(trunk.media.suites)}){_keys(trunk.media)}")
+    suites = f" ({', '.join(trunk.media.suites)}){_keys(trunk.media)}"
+    parts.append(f"SRTP {trunk.media.path.srtp}{suites if trunk.media.path.srtp != OFF else ''}")
     parts.extend(_limits(trunk.limits))
     return "; ".join(parts)
 

@@ -168,6 +168,16 @@ class CheckTests(ToolTestCase):
         for arguments in ((), ("trunk.toml",), ("--config", "trunk.toml"), ("-c", "trunk.toml")):
             self.assertEqual(self.run_("check", *arguments), (0, expected, ""))
 
+    def test_clearMedia(self) -> None:
+        """Less than SRTP stands in the summary, and in a warning."""
+        for mode, text in (("opportunistic", "SRTP opportunistic (AES_CM_128"), ("off", "SRTP off\n")):
+            media = f'[trunk.media]\nsrtp = "{mode}"\n[[pbx]]'
+            Path("trunk.toml").write_text(SHORT.replace("[[pbx]]", media))
+            status, told, warned = self.run_("check")
+            self.assertEqual(status, 0)
+            self.assertIn(f"; {text}", told)
+            self.assertIn(f"trunk.carrier.media.srtp: is {mode}: calls", warned)
+
     def test_everything(self) -> None:
         """What a fuller configuration adds to the summary."""
         Path("ca.pem").write_bytes(makeCertificate("Root")[0])
