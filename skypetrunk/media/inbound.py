@@ -1,6 +1,6 @@
 """
 The contexts of what a peer sends: one for each of its keys, the one before the last for a while longer, and
-none that forgets what it has let in.
+none that forgets what it has let in while it is kept.
 """
 
 from __future__ import annotations
