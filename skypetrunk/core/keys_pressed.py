@@ -42,7 +42,7 @@ def passOn(leg: Leg, other: Leg, kind: str, body: bytes, done: Callable[[int], N
     """
     key, side = writtenKey(body), other.side
     # Who has agreed to events and sends INFO may do both; a side that takes INFO is left to tell them apart.
-    needed = side.keys == RFC4733 or not _hasEvents(leg) or not other.allows("INFO")
+    needed = side.keys == RFC4733 or not _hasEvents(leg) or other.rulesOut("INFO")
     if key and _hasEvents(other) and needed:
         other.session.media.sendKey(key, durationOf(body))
         done(200)

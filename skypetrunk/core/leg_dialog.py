@@ -87,6 +87,10 @@ class LegDialog:
         """Does the peer say that it takes C{method} (RFC 3261 section 20.5)?"""
         return method in [each.strip() for each in self._allow.split(",")]
 
+    def rulesOut(self, method: str) -> bool:
+        """Does the peer say what it takes, and C{method} is not there?"""
+        return bool(self._allow) and not self.allows(method)
+
     def _read(self, message: Request | Response) -> None:
         """Take over what the peer tells of itself; of several Allow lines the first will do."""
         self._allow = message.header("Allow") or self._allow

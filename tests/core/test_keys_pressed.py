@@ -35,7 +35,9 @@ class Pressing(Race):
         """
         near, far = self.call(self.media(self.caller, caller))
         self.far = far
-        self.callee.answers(far, 200, self.media(self.callee, callee), headers=[("Allow", allow)])
+        self.callee.answers(
+            far, 200, self.media(self.callee, callee), headers=[("Allow", allow)] if allow else []
+        )
         self.near, self.accepted = near, self.caller.response(200)
         self.caller.ack(near, self.accepted)
         self.caller.got()
@@ -70,6 +72,13 @@ class AutoTests(Pressing):
     def test_bothHaveEvents(self) -> None:
         """Who sends INFO all the same may do both: it crosses as it came."""
         self.stands(True, True)
+        self.press()
+        self.callee.answers(self.callee.request("INFO"), 200)
+        self.assertEqual((self.caller.got(), self.keysIn(1)), ([200], []))
+
+    def test_unknown(self) -> None:
+        """Nobody says whether it takes INFO: it crosses as it came."""
+        self.stands(True, True, "")
         self.press()
         self.callee.answers(self.callee.request("INFO"), 200)
         self.assertEqual((self.caller.got(), self.keysIn(1)), ([200], []))
