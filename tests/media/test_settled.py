@@ -292,6 +292,7 @@ class SameTests(SynchronousTestCase):
 def numbers(rig: Rig) -> list[Any]:
     """All that is remembered of the streams."""
     found: list[Any] = [rig.secure._keepAlive.last, rig.plain._rtp._heard, rig.plain.wayOut is None]
+    found.append(rig.plain._probation.taken)
     context = rig.secure._context
     if context is not None:
         found += [(line.index, line.newest, line.time, line.steady) for line in context._lines.values()]
