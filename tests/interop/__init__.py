@@ -9,6 +9,7 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
  - C{test_requests}: requests outside of calls, refusals and their answers, routes, C{maddr}, bodies, Identity
  - C{test_failover}: two nodes of a carrier, one of which dies or falls silent
  - C{test_redirection}, C{test_transfer}: 3xx; REFER and Replaces
+ - C{test_fax_and_numbers}: T.38 refused, payload types of each side
  - C{test_pbxes}, C{test_carriers}: habits of known PBXes and carriers, with their media
 
  - C{test_long_life}: what a PBX does to its stream, as rtpengine and ffmpeg hear it
