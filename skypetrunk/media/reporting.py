@@ -148,7 +148,8 @@ class ReportClock:
         """
         self._clock = clock
         self._entropy = entropy
-        self._slots: list[set[Reporter]] = [set() for _ in range(_SLOTS)]
+        # Dictionaries for their order: who is drawn for first does not depend on where it lies in memory.
+        self._slots: list[dict[Reporter, None]] = [{} for _ in range(_SLOTS)]
         self._places: dict[Reporter, int] = {}
         self._place = 0
         self._next: IDelayedCall | None = None
@@ -163,7 +164,7 @@ class ReportClock:
         """No more."""
         place = self._places.pop(reporter, None)
         if place is not None:
-            self._slots[place].discard(reporter)
+            self._slots[place].pop(reporter, None)
         if not self._places and self._next is not None:
             self._next.cancel()
             self._next = None
@@ -172,12 +173,12 @@ class ReportClock:
         """Section 6.3.1: between half and one and a half of the interval."""
         drawn = (0.5 + int.from_bytes(self._entropy(2), "big") / 0x10000) * interval / COMPENSATION
         self._places[reporter] = place = (self._place + max(1, round(drawn / SLOT))) % _SLOTS
-        self._slots[place].add(reporter)
+        self._slots[place][reporter] = None
 
     def _tick(self) -> None:
         self._next = self._clock.callLater(SLOT, self._tick)
         self._place = (self._place + 1) % _SLOTS
-        due, self._slots[self._place] = self._slots[self._place], set()
+        due, self._slots[self._place] = self._slots[self._place], {}
         now = self._clock.seconds()
         for reporter in due:
             self._put(reporter, INTERVAL)
