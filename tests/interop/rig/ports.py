@@ -43,16 +43,21 @@ def _free(address: str, port: int) -> bool:
 def takePorts(address: str, count: int = 1) -> int:
     """
     The first of C{count} consecutive ports that are free for UDP and TCP at C{address}; even, and not among
-    those that this process was given last, at whatever address.
+    those that this process was given last, at whatever address.  After thousands no long row of others is left:
+    then fewer of the last ones count.
     """
-    for _ in range(500):
-        first = random.randrange(LOWEST, HIGHEST - count) & ~1
-        wanted = range(first, first + count)
-        if _given.keys().isdisjoint(wanted) and all(_free(address, port) for port in wanted):
-            _given.update(dict.fromkeys(wanted))
-            for port in list(_given)[:-_MOST_GIVEN]:
-                del _given[port]
-            return first
+    for newest in (_MOST_GIVEN, _MOST_GIVEN // 4, _MOST_GIVEN // 16):
+        given = set(list(_given)[-newest:])
+        for _ in range(500):
+            first = random.randrange(LOWEST, HIGHEST - count) & ~1
+            wanted = range(first, first + count)
+            if given.isdisjoint(wanted) and all(_free(address, port) for port in wanted):
+                for port in wanted:
+                    _given.pop(port, None)
+                _given.update(dict.fromkeys(wanted))
+                for port in list(_given)[:-_MOST_GIVEN]:
+                    del _given[port]
+                return first
     raise RuntimeError(f"no {count} free ports at {address}")
 
 
