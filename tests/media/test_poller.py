@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from skypetrunk.media import poller
 from skypetrunk.media.poller import REST, Binder, Poller, boundSocket
 from skypetrunk.media.settled import mediaReactor
 from tests.media.doubles import MemoryNetwork
@@ -149,8 +150,16 @@ class PollerTests(SynchronousTestCase):
         self.clock.advance(0.0101)
         self.poller.doRead()
 
+    def test_flooded(self) -> None:
+        """Where many come to few sockets there is no rest: what piles up there would be lost."""
+        self.frame(100)
+        self.send((0, b"a"))
+        self.poller.doRead()
+        self.assertEqual(self.rests, [])
+
     def test_rests(self) -> None:
         """Where many come it lets them gather: BUSY of them in a second are 40 in 10 ms."""
+        self.patch(poller, "FLOOD", 10_000)
         self.frame(40)
         self.frame(40)
         self.send((0, b"a"))
@@ -163,6 +172,7 @@ class PollerTests(SynchronousTestCase):
 
     def test_gathered(self) -> None:
         """What came while it rested is read in the same turn."""
+        self.patch(poller, "FLOOD", 10_000)
         self.frame(41)
         before = len(self.protocols[0].datagrams)
         self.arriving = [(0, b"b"), (1, b"c")]
@@ -173,6 +183,7 @@ class PollerTests(SynchronousTestCase):
 
     def test_quietAgain(self) -> None:
         """No rest when nothing came, when few come, after a break, or after a change of the clock."""
+        self.patch(poller, "FLOOD", 10_000)
         self.frame(41)
         self.poller.doRead()
         self.assertEqual(self.rests, [])

@@ -43,8 +43,8 @@ def _free(address: str, port: int) -> bool:
 def takePorts(address: str, count: int = 1) -> int:
     """
     The first of C{count} consecutive ports that are free for UDP and TCP at C{address}; even, and not among
-    those that this process was given last, at whatever address.  After thousands no long row of others is left:
-    then fewer of the last ones count.
+    those that this process was given last, at whatever address.  After thousands no long row of others is
+    left: then fewer of the last ones count.
     """
     for newest in (_MOST_GIVEN, _MOST_GIVEN // 4, _MOST_GIVEN // 16):
         given = set(list(_given)[-newest:])
