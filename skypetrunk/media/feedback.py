@@ -8,7 +8,6 @@ whoever's clock is in it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
@@ -82,8 +81,9 @@ class Feedback:
         self.worstRoundTrip: float | None = None
         self.senderReport: tuple[int, int, float] | None = None
         self._lost = self._lostBefore = 0
-        self._leaving: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
-        self._ours: deque[int] = deque(maxlen=REMEMBERED)
+        # The newest REMEMBERED, last; a deque of each call would be larger than all it ever holds.
+        self._leaving: tuple[tuple[int, float], ...] = ()
+        self._ours: tuple[int, ...] = ()
 
     @property
     def lost(self) -> int:
@@ -97,9 +97,9 @@ class Feedback:
         @param time: the middle of its NTP time.
         @param own: we made it.
         """
-        self._leaving.append((time, now))
+        self._leaving = (*self._leaving, (time, now))[-REMEMBERED:]
         if own:
-            self._ours.append(time)
+            self._ours = (*self._ours, time)[-REMEMBERED:]
 
     def heard(self, packets: Sequence[RTCPPacket], stream: Stream | None, now: float) -> None:
         """

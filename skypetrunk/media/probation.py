@@ -5,7 +5,6 @@ like RTP, and each such packet would turn the stream that the carrier hears.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,7 +44,7 @@ class Probation:
         self.taken = 0.0
         self._held: dict[int, list[_Held]] = {}
         # When the last ones were.
-        self._strays: deque[float] = deque(maxlen=STRAYS)
+        self._strays: tuple[float, ...] = ()
 
     def proven(self, packet: bytes, header: RTPHeader, now: float, received: Counters) -> Sequence[_Held]:
         """
@@ -78,7 +77,7 @@ class Probation:
     def _drop(self, source: int, packets: Sequence[_Held], now: float, received: Counters) -> None:
         for _ in packets:
             received.refuse("sequence" if received.reception.knows(source) else "ssrc")
-            self._strays.append(now)
+            self._strays = (*self._strays, now)[-STRAYS:]
 
     def end(self, now: float, received: Counters) -> None:
         """Nothing follows any more; C{received} as for L{proven}."""
