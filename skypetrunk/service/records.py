@@ -14,8 +14,10 @@ from skypetrunk.core.diagnosis import CallMedia
 from skypetrunk.interfaces import (
     CallEnded,
     CallRequest,
+    DirectionStatistics,
     IDialogObserver,
     LegStatistics,
+    MediaWay,
 )
 
 KEPT = 100
@@ -164,9 +166,18 @@ def _order(received: Mapping[str, Any]) -> str:
 
 
 def _leg(leg: LegStatistics) -> dict[str, Any]:
-    """One leg's counters, refusals as a table."""
+    """One leg's counters, refusals as a table.  Made for each call: nothing is copied that need not be."""
     # Not what is waited for of a leg that is just closed.
-    described = asdict(LegStatistics(*(getattr(leg, each.name) for each in fields(LegStatistics))))
-    for direction in ("received", "sent"):
-        described[direction]["refused"] = dict(described[direction]["refused"])
+    described = _shown(leg, LegStatistics) | {"way": _shown(leg.way, MediaWay)}
+    for direction, counted in (("received", leg.received), ("sent", leg.sent)):
+        described[direction] = _shown(counted, DirectionStatistics) | {"refused": dict(counted.refused)}
     return described
+
+
+def _shown(value: object, kind: type) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in _NAMES[kind]}
+
+
+_NAMES: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(each.name for each in fields(kind)) for kind in (LegStatistics, DirectionStatistics, MediaWay)
+}
