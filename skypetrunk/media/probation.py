@@ -75,9 +75,8 @@ class Probation:
         return len(self._strays) == STRAYS and now - self._strays[0] < 1.0
 
     def _drop(self, source: int, packets: Sequence[_Held], now: float, received: Counters) -> None:
-        for _ in packets:
-            received.refuse("sequence" if received.reception.knows(source) else "ssrc")
-            self._strays = (*self._strays, now)[-STRAYS:]
+        received.refuse("sequence" if received.reception.knows(source) else "ssrc", len(packets))
+        self._strays = (*self._strays, *[now] * len(packets))[-STRAYS:]
 
     def end(self, now: float, received: Counters) -> None:
         """Nothing follows any more; C{received} as for L{proven}."""

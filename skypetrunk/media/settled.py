@@ -226,8 +226,8 @@ class Settled:
         received.reception.went(packets, usual)
         sent.packets += path.sent
         sent.octets += path.sent_octets
-        for _ in range(path.unsent):
-            sent.refuse(UNSENT)
+        if path.unsent:
+            sent.refuse(UNSENT, path.unsent)
         self._went(path)
         path.packets = path.octets = path.payload = path.sent = path.sent_octets = path.unsent = 0
 

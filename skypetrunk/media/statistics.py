@@ -336,11 +336,11 @@ class Counters:
         self.reception = Reception()
         self._refused: dict[str, int] | None = None
 
-    def refuse(self, reason: str) -> None:
-        """A packet was not let through, because of C{reason}."""
+    def refuse(self, reason: str, packets: int = 1) -> None:
+        """So many packets were not let through, because of C{reason}."""
         if self._refused is None:
             self._refused = {}
-        self._refused[reason] = self._refused.get(reason, 0) + 1
+        self._refused[reason] = self._refused.get(reason, 0) + packets
 
     def reconsider(self, reason: str) -> None:
         """A packet that was refused was let through after all."""

@@ -40,12 +40,14 @@ class Collector(Service):
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._last = 0.0
+        self._before = gc.get_threshold()
 
     def startService(self) -> None:
         """Everything that stays has been made."""
         super().startService()
         gc.collect()
         gc.freeze()
+        self._before = gc.get_threshold()
         gc.set_threshold(YOUNG, _NEVER, _NEVER)
         self._last = self._clock.seconds()
         self._loop.start(INTERVAL, now=False)
@@ -54,7 +56,7 @@ class Collector(Service):
         """Python may do as it likes again."""
         super().stopService()
         self._loop.stop()
-        gc.set_threshold(700, 10, 10)
+        gc.set_threshold(*self._before)
         gc.unfreeze()
 
     def _look(self) -> None:

@@ -30,17 +30,7 @@ from skypetrunk.wire.sdp import SessionDescription, parseSDP
 from skypetrunk.wire.secret import Secret
 from tests.interop.rig.case import InteropCase
 from tests.interop.rig.gstreamer import fromCaps, readMessage, writeMessage
-
-SUITES = {
-    "AES_CM_128_HMAC_SHA1_80": ("aes-128-icm", "hmac-sha1-80"),
-    "AES_CM_128_HMAC_SHA1_32": ("aes-128-icm", "hmac-sha1-32"),
-    "AES_256_CM_HMAC_SHA1_80": ("aes-256-icm", "hmac-sha1-80"),
-    "AES_256_CM_HMAC_SHA1_32": ("aes-256-icm", "hmac-sha1-32"),
-    "AEAD_AES_128_GCM": ("aes-128-gcm", "null"),
-    "AEAD_AES_256_GCM": ("aes-256-gcm", "null"),
-}
-"""Names of GStreamer, which knows none with AES-192."""
-
+from tests.interop.rig.srtp_filters import GSTREAMER
 
 _PORT = 2269
 """Of MIKEY itself (RFC 3830 section 10)."""
@@ -82,7 +72,7 @@ class GStreamerTests(InteropCase):
 
     def test_ours(self) -> None:
         """It reads our message of each suite as we mean it, and writes it again with the same octets."""
-        for suite, names in SUITES.items():
+        for suite, names in GSTREAMER.items():
             octets = offered(agreement(suite))
             ours = parseMIKEY(octets)
             seen = readMessage(octets)
@@ -111,7 +101,7 @@ class GStreamerTests(InteropCase):
 
     def test_theirStreams(self) -> None:
         """What it writes for a stream of its own, as an RTSP server: suite and key are read."""
-        for suite, (cipher, tag) in SUITES.items():
+        for suite, (cipher, tag) in GSTREAMER.items():
             if tag == "null":
                 continue
             octets = os.urandom(46 if "256" in suite else 30)
@@ -133,7 +123,7 @@ class WiresharkTests(InteropCase):
     def test_exchange(self) -> None:
         """Our offer and our response: each field is read as we mean it, and nothing is left over."""
         key = Secret("00112233445566778899aabbccddeeff")
-        offerer, answerer = agreement("AES_CM_128_HMAC_SHA1_80", key=key), agreement(*SUITES, key=key)
+        offerer, answerer = agreement("AES_CM_128_HMAC_SHA1_80", key=key), agreement(*GSTREAMER, key=key)
         offer = offered(offerer)
         attributes, _ = answerer.answer(described(offer), 0)
         answer = messageIn([attributes[0][1] or ""])
