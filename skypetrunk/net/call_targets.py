@@ -22,33 +22,44 @@ from skypetrunk.wire.uri import SIPURI
 #: Finds the way to a URI; where it cannot be reached, the channel given may be taken.
 Find = Callable[[SIPURI, IMessageChannel | None], Deferred[IMessageChannel]]
 
+#: A server, and the connection to it.
+Flow = tuple[Target, IMessageChannel]
+
 
 @implementer(ICallTargets)
 class CallTargets:
     """Those of one call."""
 
-    __slots__ = ("balance", "find", "flows", "tried")
+    __slots__ = ("_instead", "balance", "find", "flows", "tried")
 
-    def __init__(self, flows: TrunkFlows, find: Find, balance: bool) -> None:
+    def __init__(
+        self, flows: TrunkFlows, find: Find, balance: bool, instead: Callable[[], Flow | None]
+    ) -> None:
         """
         @param find: the way of all other requests of the trunk.
         @param balance: the server is drawn anew, else the call follows the registration.
+        @param instead: the flow that is registered while that of C{flows} is not, if there is one.
         """
         self.flows = flows
         self.find = find
         self.balance = balance
+        self._instead = instead
         self.tried: set[tuple[str, str, int]] = set()
 
     def attempt(self) -> ICallAttempt:
         """See L{ICallTargets.attempt}."""
         return CallAttempt(self)
 
-    def followed(self) -> Target | None:
-        """Where the trunk is connected, if that comes first."""
-        target = self.flows.target
-        if self.balance or target is None or self.flows.current() is None or target.address in self.tried:
+    def followed(self) -> Flow | None:
+        """Where the trunk is registered, if that comes first."""
+        flow = None if self.balance else self._instead() or self._first()
+        if flow is None or flow[0].address in self.tried or not self.flows.health.usable(flow[0]):
             return None
-        return target if self.flows.health.usable(target) else None
+        return flow
+
+    def _first(self) -> Flow | None:
+        target, current = self.flows.target, self.flows.current()
+        return None if target is None or current is None else (target, current)
 
     async def left(self) -> Sequence[Target]:
         """Those to try, in order."""
@@ -92,10 +103,10 @@ class CallAttempt:
         if not isDomain:
             self._bound = True
             return self._targets.find(uri, None)
-        target, current = self._targets.followed(), self._flows.current()
-        if target is not None and current is not None:
-            self._take(target, current)
-            return succeed(current)
+        followed = self._targets.followed()
+        if followed is not None:
+            self._take(*followed)
+            return succeed(followed[1])
         return Deferred.fromCoroutine(self._choose())
 
     async def _choose(self) -> IMessageChannel:

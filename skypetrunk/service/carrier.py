@@ -13,12 +13,10 @@ from zope.interface import implementer
 
 from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.media_security import MediaSecurity
-from skypetrunk.core.mikey import MIKEY_KEYS, MIKEYPeer
 from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
-from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import (
     IChannelFinder,
@@ -26,11 +24,13 @@ from skypetrunk.interfaces import (
     INumberPlan,
     IRegistrationObserver,
     ITargetLocator,
+    Target,
 )
 from skypetrunk.net.call_targets import CallTargets
 from skypetrunk.net.flows import TrunkFlows
 from skypetrunk.net.inbound import CarrierListener
 from skypetrunk.net.reception import MessageObserver
+from skypetrunk.service.carrier_side import trunkSide
 from skypetrunk.service.carrier_tls import CarrierTLS
 from skypetrunk.service.media_advice import MediaAdvice
 from skypetrunk.service.next_flow import NextFlow
@@ -93,31 +93,8 @@ class Carrier:
             configuration.passwordFile,
             self._passwordChanged,
         )
-        self.side = TrunkSide(
-            configuration.name,
-            self,
-            configuration.domain,
-            configuration.username,
-            configuration.profile,
-            numbers,
-            account,
-            configuration.media.suites,
-            configuration.limits.calls,
-        )
-        if configuration.media.keys == MIKEY_KEYS:
-            self.side.mikey = MIKEYPeer(configuration.media.mikeyKey, reactor.seconds)
+        self.side = trunkSide(configuration, self, numbers, account, reactor.seconds)
         self.limits = configuration.limits
-        self.side.burst = self.limits.burst
-        self.side.sessionExpires = configuration.profile.sessionExpires
-        self.side.leastExpires = configuration.profile.leastExpires
-        self.side.redirect = configuration.redirect
-        self.side.redirectAllow = configuration.redirectAllow
-        self.side.mediaPath = configuration.media.path
-        self.side.silence = configuration.media.silence
-        self.side.codecs = configuration.media.codecs
-        self.side.keys = configuration.dtmf
-        self.side.transfer = configuration.transfer
-        self.side.ownTransfer = configuration.carrierTransfer
         self._address = publicAddress(configuration)
         self.side.address = self._address
         self._advice = MediaAdvice(
@@ -156,7 +133,7 @@ class Carrier:
             self._tls.replaceInbound = self.inbound.replaceTLS
             self.side.local = inbound.contact
         self.side.servers = Servers(
-            lambda: CallTargets(self.flows, self.find, configuration.balance),
+            lambda: CallTargets(self.flows, self.find, configuration.balance, self._secondInstead),
             configuration.profile.inviteTimeout,
             configuration.profile.failover,
         )
@@ -204,7 +181,8 @@ class Carrier:
 
     async def stop(self) -> None:
         """Take the registration back, then close; bounded."""
-        self._notUp()
+        self._forgetGrant()
+        self.side.up = False
         self._passwordWatch.stop()
         self._instead.stop()
         self._tls.stop()
@@ -251,7 +229,6 @@ class Carrier:
 
     def _flowUp(self, channel: IMessageChannel) -> None:
         self._tls.connected()
-        self.side.address = self._address
         self._address.use(channel)
         if self.registration is not None:
             self.registration.start(channel)
@@ -276,7 +253,7 @@ class Carrier:
             self._instead.begin(channel)
 
     def _flowDown(self, reason: Exception) -> None:
-        self._notUp()
+        self._forgetGrant()
         self._instead.stop()
         if self._ping is not None:
             self._answering = False
@@ -290,30 +267,48 @@ class Carrier:
         return self.flows.current() or self._second.channel
 
     def _secondChanged(self) -> None:
-        """While the flow is down, the second one is what there is; else the flow, for calls left behind."""
-        if (flow := self.flows.current()) is not None:
-            if self._several and flow is self._told and self.side.manager is not None:
-                self.side.manager.sideMoved(self.side, flow)
-            return
+        """Calls go by another flow, or the same: those that stand, and those that come."""
         self._judge()
-        if (channel := self._second.channel) is not None:
-            self.side.address = self._second.address
-            self.side.serviceRoute = self._second.serviceRoute
-            self.transactions.channelFound(channel)
-            self._next.found(channel)
+        flow, second = self.flows.current(), self._second.channel
+        if flow is not None:
+            if self._several and flow is self._told and self.side.manager is not None:
+                # For those that were left behind.
+                self.side.manager.sideMoved(self.side, flow)
+        elif second is not None:
+            self.transactions.channelFound(second)
+            self._next.found(second)
             self._tellMoved()
+
+    @property
+    def _firstIsGood(self) -> bool:
+        """May new calls take the first flow?"""
+        registered = self.registration is None or self._expires is not None
+        return registered and self._answering and self.flows.current() is not None
+
+    def _secondInstead(self) -> tuple[Target, IMessageChannel] | None:
+        """The second flow, where new calls are to take it and not the first."""
+        return None if self._firstIsGood or self._refused else self._second.flow
+
+    def _judge(self) -> None:
+        """May new calls go by this trunk, and how?"""
+        side, second = self.side, self._secondInstead()
+        side.up = self._firstIsGood or second is not None
+        if second is not None:
+            side.address, side.serviceRoute = self._second.address, self._second.serviceRoute
+        else:
+            registration = None if self._expires is None else self.registration
+            side.address = self._address
+            side.serviceRoute = () if registration is None else registration.serviceRoute
 
     # IRegistrationObserver
 
     def registered(self, expires: int) -> None:
         """The carrier knows us: calls may go this way."""
-        self._notUp()
+        self._forgetGrant()
         self._passwordWatch.stop()
         self._problem, self._refused = None, False
         self._expires = expires
-        self._advice.compare(self.side.address.learned)
-        if self.registration is not None:
-            self.side.serviceRoute = self.registration.serviceRoute
+        self._advice.compare(self._address.learned)
         if self._security is not None:
             self.side.requestHeaders = self._security.requestHeaders()
         self._judge()
@@ -328,7 +323,7 @@ class Carrier:
     def refused(self, reason: str, status: int) -> None:
         """The carrier refuses us; what it granted before may hold a while."""
         if self.registration is None or not self.registration.registered:
-            self._notUp()
+            self._forgetGrant()
         self._problem = f"{status} {reason}"
         if status == 503:
             wanted = None if self.registration is None else self.registration.retryAfter
@@ -336,10 +331,12 @@ class Carrier:
         self._refused = status in REFUSED
         if self._refused:
             self._passwordWatch.begin()
+        self._judge()
 
     def lost(self, reason: str) -> None:
         """No answer: this connection is worth nothing."""
-        self._notUp()
+        self._forgetGrant()
+        self._judge()
         self._problem = reason
         self.flows.renew(reason)
 
@@ -352,8 +349,8 @@ class Carrier:
 
     def pingAnswered(self, response: Response) -> None:
         """The carrier lives; 503 says that it takes no calls (RFC 3261 section 21.5.4)."""
-        self.side.address.learn(response)
-        self._advice.compare(self.side.address.learned)
+        self._address.learn(response)
+        self._advice.compare(self._address.learned)
         before, self._answering = self._answering, response.status != 503
         if not self._answering:
             if self._problem != _UNWILLING:
@@ -372,16 +369,8 @@ class Carrier:
         """No answer: this connection is worth nothing."""
         self.lost("OPTIONS is not answered")
 
-    def _judge(self) -> None:
-        registered = self.registration is None or self._expires is not None
-        first = registered and self._answering and self.flows.current() is not None
-        second = self._second.channel is not None and not self._refused
-        self.side.up = first or second
-
-    def _notUp(self) -> None:
-        """No call goes this way from now on."""
-        self.side.up = False
-        self.side.serviceRoute = ()
+    def _forgetGrant(self) -> None:
+        """The first flow is not registered any more."""
         self._expires = None
         lapse, self._lapse = self._lapse, None
         if lapse is not None and lapse.active():
@@ -389,7 +378,8 @@ class Carrier:
 
     def _lapsed(self) -> None:
         """What the carrier granted has run out, and no refresh has come through."""
-        self._notUp()
+        self._forgetGrant()
+        self._judge()
         self._problem = f"the registration ran out: {self._problem or 'it was not refreshed in time'}"
         self._log.error("{trunk}: {problem}", trunk=self.name, problem=self._problem)
 

@@ -58,7 +58,7 @@ class SecondFlow:
         self._registration: Registration | None = None
         self._changed = changed
         self._channel: StreamSignalling | None = None
-        self._target: tuple[str, str, int] | None = None
+        self._target: Target | None = None
         self._opening: Deferred[None] | None = None
         self._retry: IDelayedCall | None = None
         self._registered = False
@@ -70,6 +70,12 @@ class SecondFlow:
         return self._channel if self._registered else None
 
     @property
+    def flow(self) -> tuple[Target, IMessageChannel] | None:
+        """L{channel}, and the server that it leads to."""
+        channel = self.channel
+        return None if channel is None or self._target is None else (self._target, channel)
+
+    @property
     def serviceRoute(self) -> tuple[NameAddr, ...]:
         """See L{Registration.serviceRoute}."""
         return () if self._registration is None else self._registration.serviceRoute
@@ -79,7 +85,9 @@ class SecondFlow:
         if self._stopped or self._opening is not None or self._retry is not None:
             return
         first = self._flows.target
-        if self._channel is not None and (first is None or self._target != first.address):
+        if self._channel is not None and (
+            first is None or self._target is None or self._target.address != first.address
+        ):
             return
         targets = self._others()
         if targets:
@@ -129,7 +137,7 @@ class SecondFlow:
             return
         assert isinstance(channel, StreamSignalling)
         # The first flow has moved to the server of this one: its binding is replaced.
-        before, self._channel, self._target = self._channel, channel, target.address
+        before, self._channel, self._target = self._channel, channel, target
         self._registered = False
         if before is not None:
             before.close()

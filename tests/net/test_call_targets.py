@@ -26,6 +26,7 @@ class CallTargetsTests(FlowsTestCase):
         self.serve("192.0.2.2", 5062)
         self.start()
         self.asked: list[tuple[str, IMessageChannel | None]] = []
+        self.second: tuple[Target, IMessageChannel] | None = None
 
     def others(self, asked: SIPURI, otherwise: IMessageChannel | None) -> Deferred[IMessageChannel]:
         """The way of all other requests, which finds nothing."""
@@ -34,7 +35,7 @@ class CallTargetsTests(FlowsTestCase):
 
     def targets(self, balance: bool = False) -> CallTargets:
         """Those of a new call."""
-        return CallTargets(self.flows, self.others, balance)
+        return CallTargets(self.flows, self.others, balance, lambda: self.second)
 
     def go(self, attempt: ICallAttempt, where: str = f"sip:+44@{DOMAIN}") -> Deferred[IMessageChannel]:
         """The way of an INVITE."""
@@ -67,6 +68,18 @@ class CallTargetsTests(FlowsTestCase):
         self.assertFalse(second.another())
         problem = self.failureResultOf(self.go(targets.attempt()), NoTarget).value
         self.assertEqual(str(problem), "no server is left to try")
+
+    def test_secondInstead(self) -> None:
+        """The second flow first where it is said to be the registered one, without a question to DNS."""
+        self.flows.channelTo(B)
+        self.network.flush()
+        channel = self.successResultOf(self.flows.channelTo(B))
+        self.second = B, channel
+        queries = len(self.resolver.queries)
+        targets = self.targets()
+        self.assertIs(self.successResultOf(self.go(targets.attempt())), channel)
+        self.assertEqual(len(self.resolver.queries), queries)
+        self.assertEqual(self.peer(targets.attempt()), "tls:192.0.2.1:5061")
 
     def test_passedOver(self) -> None:
         """A server that cannot be reached costs no attempt, and is known as such."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.service.second_flow import RETRY_SECONDS
+from skypetrunk.wire.message import Header, responseTo
+from skypetrunk.wire.uri import SIPURI
 from tests.core.callnet import sdp
 from tests.service.test_failover import A, B
 from tests.service.test_flow_loss import FlowLossCase
@@ -86,6 +89,59 @@ class SecondFlowTests(FlowLossCase):
         self.network.flush()
         self.assertEqual(self.at("INVITE"), [A])
         self.assertEqual(self.trunk.status()["secondPeer"], f"tls:{B}:5061")
+
+    def test_firstIsNotRegistered(self) -> None:
+        """While it is connected and no more, new calls go over the second, as what the carrier knows."""
+        self.network.advance(11)
+        self.reset(A)
+        self.network.advance(2)
+        self.assertEqual(self.flows()[2:], [(A, "1")])
+        register = self.carrier.transactions[-1]
+        self.assertTrue(self.trunk.side.up)
+        self.assertEqual(self.called(), (B, self.connection(B).peer.port))
+        self.assertEqual(self.trunk.side.serviceRoute, ())
+        self.carrier.transactions.append(register)
+        self.grants(OUTBOUND, ("Service-Route", "<sip:carrier.example;lr;at=first>"))
+        self.assertEqual(self.called(), (A, self.connection(A).peer.port))
+        self.assertEqual(self.requests("INVITE")[-1].header("Route"), "<sip:carrier.example;lr;at=first>")
+
+    def test_firstIsRefused(self) -> None:
+        """Its server takes nothing now: the trunk is up by the second, not down with the first."""
+        self.network.advance(11)
+        self.reset(A)
+        self.network.advance(2)
+        self.answers(500, ("Retry-After", "600"))
+        self.assertTrue(self.trunk.side.up)
+        self.assertEqual(self.called()[0], B)
+
+    def test_firstRunsOut(self) -> None:
+        """What the first was granted has run out, and no refresh came through: the second has calls."""
+
+        def answer(transaction: IServerTransaction) -> None:
+            self._received(transaction)
+            request = transaction.request
+            if request.method == "REGISTER":
+                good = transaction.channel.localAddress.host == B
+                lines = Header("Contact", f"{request.contacts[0]};expires=3600"), Header(*OUTBOUND)
+                transaction.respond(responseTo(request, 200 if good else 500, None, lines, toTag="carrier"))
+
+        self.carrier.onRequest = answer
+        for _ in range(80):
+            self.network.advance(50)
+        self.assertIsNone(self.trunk.status()["expires"])
+        self.assertIsNotNone(self.trunk.flows.current())
+        self.assertTrue(self.trunk.side.up)
+        self.assertEqual(self.called()[0], B)
+
+    def called(self) -> tuple[str, int | None]:
+        """The server that a new call goes to, and the port of ours that it is to be reached at."""
+        self.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        self.network.flush()
+        host, request = self.asked("INVITE")[-1]
+        [contact] = request.contacts
+        assert isinstance(contact.uri, SIPURI)
+        self.assertIn("ob", contact.uri.params)
+        return host, contact.uri.port
 
     def test_firstMoves(self) -> None:
         """It comes to the server of the second, which then goes to another."""
