@@ -11,6 +11,7 @@ from itertools import count
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
+from twisted.internet.task import LoopingCall
 from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 
@@ -18,10 +19,20 @@ from skypetrunk.interfaces import LegStatistics
 from skypetrunk.media.crossing_values import packed, unpacked
 from skypetrunk.media.keeping import ORDERS, Opening
 from skypetrunk.media.relay import Show
-from skypetrunk.media.worker_commands import Counted, Join, Open, Order, Ready, Release
+from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release
 
 RELEASE_SECONDS = 1.0
 """How long final counters are waited for: the worker answers between two packets."""
+
+ASKING_SECONDS = 1.0
+"""A worker is asked that often whether it is there."""
+
+PATIENCE = 5
+"""
+So many times it may have been due to be asked again before it counts as hung: a worker in a flood, on two
+cores with eight other busy processes, needs 0.16 s at most.  Times, not seconds: after a pause of the trunk's
+own one has passed, however long that was, and then the answer is read.
+"""
 
 
 class RemoteKeeper(AMP):
@@ -36,22 +47,30 @@ class RemoteKeeper(AMP):
         clock: IReactorTime,
         ready: Callable[[RemoteKeeper], None],
         lost: Callable[[RemoteKeeper], None],
+        hung: Callable[[RemoteKeeper], None],
     ) -> None:
         """
         @param ready: told when it may be given legs.
         @param lost: told when its connection is lost, and with it what it kept.
+        @param hung: told, once, when it no longer answers.
         """
         super().__init__()
         self.alive = False
         self._clock = clock
         self._ready = ready
         self._lost = lost
+        self._hung = hung
+        self._asking = LoopingCall(self._ask)
+        self._asking.clock = clock
+        self._unanswered = 0
         self._numbers = count(1)
         self._known: dict[int, LegStatistics | None] = {}
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The process is gone, or is to go: what it cannot be told it cannot do."""
         self.alive = False
+        if self._asking.running:
+            self._asking.stop()
         super().connectionLost(reason)
         self._lost(self)
 
@@ -96,8 +115,22 @@ class RemoteKeeper(AMP):
     def said(self) -> dict[str, object]:
         """See L{Ready}."""
         self.alive = True
+        # Not before: nobody knows how long a process takes to begin, and it has no legs yet.
+        self._asking.start(ASKING_SECONDS)
         self._ready(self)
         return {}
+
+    def _ask(self) -> None:
+        if self._unanswered == PATIENCE:
+            self._asking.stop()
+            self._hung(self)
+            return
+        self._unanswered += 1
+        if self._unanswered == 1:
+            self.callRemote(Ask).addCallbacks(self._answered, lambda _: None)
+
+    def _answered(self, _: object) -> None:
+        self._unanswered = 0
 
     @Counted.responder
     def counted(self, counted: bytes) -> dict[str, object]:
@@ -108,4 +141,4 @@ class RemoteKeeper(AMP):
         return {}
 
 
-__all__ = ["RELEASE_SECONDS", "RemoteKeeper"]
+__all__ = ["ASKING_SECONDS", "PATIENCE", "RELEASE_SECONDS", "RemoteKeeper"]

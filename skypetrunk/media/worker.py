@@ -26,7 +26,7 @@ from skypetrunk.media.crossing_values import packed, unpacked
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.keeping import LocalKeeper
 from skypetrunk.media.settled import mediaReactor
-from skypetrunk.media.worker_commands import Counted, Join, Open, Order, Ready, Release
+from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release
 
 CHANNEL = 3
 """The descriptor of our end of the pair."""
@@ -95,6 +95,11 @@ class WorkerProtocol(AMP):
         """See L{Join}."""
         with self._log.failuresHandled("legs {one} and {two} cannot be joined", one=caller, two=called):
             self._keeper.join(caller, called)
+        return {}
+
+    @Ask.responder
+    def asked(self) -> dict[str, object]:
+        """See L{Ask}."""
         return {}
 
     @Release.responder

@@ -45,6 +45,13 @@ class Release(Command):
     response: ClassVar[Arguments] = [(b"counted", String())]
 
 
+class Ask(Command):
+    """Trunk: is it there?  It answers in its turn."""
+
+    arguments: ClassVar[Arguments] = []
+    response: ClassVar[Arguments] = []
+
+
 class Ready(_Told):
     """Worker: it has begun."""
 
@@ -57,4 +64,4 @@ class Counted(_Told):
     arguments: ClassVar[Arguments] = [(b"counted", String())]
 
 
-__all__ = ["Counted", "Join", "Open", "Order", "Ready", "Release"]
+__all__ = ["Ask", "Counted", "Join", "Open", "Order", "Ready", "Release"]

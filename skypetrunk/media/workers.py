@@ -19,7 +19,7 @@ from twisted.logger import InvalidLogLevelError, Logger, LogLevel
 from twisted.python.failure import Failure
 
 import skypetrunk
-from skypetrunk.media.remote_keeper import RemoteKeeper
+from skypetrunk.media.remote_keeper import ASKING_SECONDS, PATIENCE, RemoteKeeper
 from skypetrunk.media.worker import CHANNEL
 
 FIRST_DELAY = 1.0
@@ -90,7 +90,7 @@ class MediaWorker(ProcessProtocol):
         self._began = self._reactor.seconds()
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            keeper = self.keeper = RemoteKeeper(self._reactor, self._ready, self._lost)
+            keeper = self.keeper = RemoteKeeper(self._reactor, self._ready, self._lost, self._hung)
             factory = Factory.forProtocol(lambda: keeper)
             factory.noisy = False
             ours.setblocking(False)
@@ -134,6 +134,18 @@ class MediaWorker(ProcessProtocol):
     def _ready(self, keeper: RemoteKeeper) -> None:
         self._log.info("media worker {number} is ready, process {pid}", number=self.number, pid=self.pid)
         self._changed(keeper)
+
+    def _hung(self, keeper: RemoteKeeper) -> None:
+        """It lives, and does nothing: stopped, or caught in a loop.  It is to be one that has died."""
+        self._log.error(
+            "media worker {number}, process {pid}, has not answered for {seconds:.0f} s: it is killed",
+            number=self.number,
+            pid=self.pid,
+            seconds=PATIENCE * ASKING_SECONDS,
+        )
+        self._kill()
+        # Not when the kernel has ended it, which may take longer: it never reads a packet again.
+        keeper.transport.abortConnection()  # type: ignore[union-attr]
 
     def _lost(self, keeper: RemoteKeeper) -> None:
         """Without its connection it is no use, even if it lives."""

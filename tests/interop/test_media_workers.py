@@ -1,4 +1,6 @@
-"""Calls whose media worker dies: both sides hear each other again, and no key is used in a second context."""
+"""
+Calls whose media worker dies, or hangs: both sides hear each other again, and no key is used in two contexts.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,9 @@ from tests.interop.rig.trunk import Trunk
 
 #: Seconds without a packet from the kill on: a re-INVITE is answered in much less.
 GAP = 1.0
+
+#: More of them until a worker that does not answer is killed.
+HUNG = 6.0
 
 
 class WorkingTrunk(Trunk):
@@ -47,8 +52,12 @@ class WorkerTests(CallCase):
         verdict = judge(samples[end - int(seconds * RATE) : end], tone)
         self.assertGreaterEqual(verdict.share, 0.95, f"{phone.name}: {verdict}")
 
-    def killed(self, bobCalls: bool) -> None:
-        """The worker is killed in a call."""
+    def killed(self, bobCalls: bool, hangs: bool) -> None:
+        """
+        The worker is killed in a call.
+
+        @param hangs: not by us: it does nothing any more.
+        """
         self.stage(configured=WorkingTrunk)
         waitUntil(lambda: self.trunk.worker()["ready"], 10, "the worker is ready", pause=0.2)
         with Capture() as capture:
@@ -60,15 +69,16 @@ class WorkerTests(CallCase):
             worker = self.trunk.worker()
             self.assertEqual(worker["legs"], 2)
             killed = time.time()
-            os.kill(worker["process"], signal.SIGKILL)
-            listen(3)
+            os.kill(worker["process"], signal.SIGSTOP if hangs else signal.SIGKILL)
+            hung = HUNG if hangs else 0.0
+            listen(hung + 3)
             self.pbx.hangUp()
             self.bothClosed()
         for phone in (self.pbx, self.bob):
             heard = media(capture.to(phone.mediaPorts))
             gaps = [after.time - before.time for before, after in zip(heard, heard[1:], strict=False)]
-            self.assertLess(max(gaps), GAP, phone.name)
-            self.assertGreater(heard[-1].time, killed + 2.5, phone.name)
+            self.assertLess(max(gaps), hung + GAP, phone.name)
+            self.assertGreater(heard[-1].time, killed + hung + 2.5, phone.name)
         self.heardLast(self.pbx, CARRIER_TONE, 1.5)
         self.heardLast(self.bob, PBX_TONE, 1.5)
         # The PBX is told nothing; the carrier gets one re-INVITE, with other ports and another key.
@@ -92,8 +102,9 @@ class WorkerTests(CallCase):
 
     def test_callOut(self) -> None:
         """The PBX had called."""
-        self.killed(bobCalls=False)
+        self.killed(bobCalls=False, hangs=False)
 
     def test_callIn(self) -> None:
-        """The carrier had called."""
-        self.killed(bobCalls=True)
+        """The carrier had called; the worker is stopped, and killed when it does not answer."""
+        self.killed(bobCalls=True, hangs=True)
+        self.assertIn("has not answered for 5 s: it is killed", self.trunk.text())

@@ -13,18 +13,23 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
+from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
+from twisted.test.iosim import connectedServerAndClient
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, MalformedSDP, StreamLost
 from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, IMediaPlane, LegStatistics, MediaAddress
+from skypetrunk.media import remote_keeper
 from skypetrunk.media.keeping import ORDERS
 from skypetrunk.media.kept_leg import KeptLeg, PendingStatistics
 from skypetrunk.media.relay import Show
+from skypetrunk.media.remote_keeper import PATIENCE, RemoteKeeper
+from skypetrunk.media.worker_commands import Ask, Ready
 from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
 from skypetrunk.media.workers import MediaWorker
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
@@ -317,6 +322,34 @@ class SeveralWorkersTests(TestCase):
         self.addCleanup(again.release)
         self.assertNotIsInstance(again, KeptLeg)
 
+    async def test_stopped(self) -> None:
+        """A worker that lives and does nothing is killed; its calls go on as those of one that has died."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.patch(remote_keeper, "ASKING_SECONDS", 0.4)
+        plane = self.plane(1)
+        await until(self, lambda: plane.workers.ready, "it is ready")
+        told: list[bool] = []
+        plane.lost = lambda: told.append(True)
+        plain, secure = (self.leg(plane, f"one/{each}", each) for each in (False, True))
+        secure.setLocalKey(SUITE, key(1))
+        plane.join(plain, secure, "one")
+        # One that answers is let alone.
+        await deferLater(clock, 0.4 * (PATIENCE + 1))
+        (worker,) = plane.workers.all
+        pid = worker.pid
+        assert pid is not None
+        self.assertEqual(worker.starts, 1)
+        os.kill(pid, signal.SIGSTOP)
+        await until(self, lambda: told, "the loss is told")
+        self.assertEqual((plain.lost, secure.lost), (False, True))
+        self.assertNotIn(plain.keeper, plane.workers.ready)
+        await until(self, lambda: worker.starts == 2 and plane.workers.ready, "there is another one")
+        self.assertFalse(_runs(pid))
+        texts = [formatEvent(event) for event in events]
+        (why,) = [text for text in texts if "has not answered" in text]
+        self.assertEqual(why, f"media worker 1, process {pid}, has not answered for 5 s: it is killed")
+        self.assertEqual(len([text for text in texts if "signal 9" in text and "in 1 s" in text]), 1)
+
     async def test_cannotRun(self) -> None:
         """Where no process can be had, calls are carried here; the log says so, and it is tried again."""
         events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
@@ -348,6 +381,78 @@ class SeveralWorkersTests(TestCase):
         trunk.transport.signalProcess("KILL")  # type: ignore[union-attr]
         await ended
         await until(self, lambda: not any(map(_runs, workers)), "its workers are gone")
+
+
+class AskingTests(SynchronousTestCase):
+    """When a worker counts as hung."""
+
+    def setUp(self) -> None:
+        """A worker that answers when it is told to."""
+        self.clock = Clock()
+        self.hung: list[RemoteKeeper] = []
+        made = RemoteKeeper(self.clock, lambda _: None, lambda _: None, self.hung.append)
+        self.worker, self.keeper, self.pump = connectedServerAndClient(lambda: made, _Slow)
+        self.worker.callRemote(Ready)
+        self.pump.flush()
+
+    def passes(self, seconds: float) -> None:
+        """So long a turn of the trunk's takes; then it reads."""
+        self.clock.advance(seconds)
+        self.pump.flush()
+
+    def test_slow(self) -> None:
+        """Who answers one question within the bound is well, however often that is late."""
+        for _ in range(10):
+            for _ in range(PATIENCE - 1):
+                self.passes(1)
+            self.worker.answer()
+            self.pump.flush()
+        self.assertEqual(self.hung, [])
+        # It was not asked again before it had answered.
+        self.assertLessEqual(self.worker.asked, 11)
+
+    def test_ourOwnPause(self) -> None:
+        """Whoever stops the trunk itself, or its machine, has not shown that the worker hangs."""
+        for _ in range(3):
+            self.passes(3600)
+        self.assertEqual(self.hung, [])
+        self.worker.answer()
+        self.passes(3600)
+        self.assertEqual(self.hung, [])
+
+    def test_hung(self) -> None:
+        """It is told once, after five seconds."""
+        for second in range(20):
+            self.assertEqual(self.hung, [self.keeper] * (second >= PATIENCE))
+            self.passes(1)
+
+    def test_gone(self) -> None:
+        """One whose connection is lost is not asked."""
+        self.worker.transport.loseConnection()  # type: ignore[union-attr]
+        self.pump.flush()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.hung, [])
+
+
+class _Slow(AMP):
+    """The worker's end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self._waiting: list[Deferred[dict[str, object]]] = []
+
+    @Ask.responder
+    def was(self) -> Deferred[dict[str, object]]:
+        """It will be answered."""
+        self.asked += 1
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
+
+    def answer(self) -> None:
+        """Now."""
+        while self._waiting:
+            self._waiting.pop().callback({})
 
 
 _TRUNK = """
