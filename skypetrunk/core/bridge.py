@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
+from skypetrunk.core.admission import askPolicy
 from skypetrunk.core.answers import Answer, refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
@@ -58,7 +58,8 @@ class Bridge(Transferable):
         super().__init__(request, caller, owner, workshop, plane)
         self._source = source
         ways = [Way(side, caller, request) for side in destinations]
-        self._destinations = Destinations(ways, lambda way: redirector.admit(way, source))
+        legs = self._legs
+        self._destinations = Destinations(ways, lambda way: redirector.admit(way, source, legs.values()))
         self._redirector = redirector
         self._way: Way | None = None
         self._policy = policy
@@ -105,7 +106,7 @@ class Bridge(Transferable):
 
     def _ask(self) -> None:
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
-        admitted = maybeDeferred(self._policy.admit, self.request)
+        admitted = askPolicy(self._policy, self.request)
         admitted.addCallbacks(self._admitted, self._notAdmitted)
         admitted.addErrback(self._broken)
 
@@ -115,12 +116,8 @@ class Bridge(Transferable):
 
     def _notAdmitted(self, failure: Failure) -> None:
         refusal = failure.value
-        if isinstance(refusal, CallRefused):
-            self._refuse(refusal.status or 403, "trunk", str(refusal), refusalHeaders(refusal))
-        else:
-            # Whatever went wrong in it: a policy that cannot say yes has said no.
-            self._log.failure("{call}: the call policy failed", failure, call=self.request.call)
-            self._refuse(500, "trunk", "the call policy failed")
+        assert isinstance(refusal, CallRefused)
+        self._refuse(refusal.status or 403, "trunk", str(refusal), refusalHeaders(refusal))
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("{call}: cannot be placed", failure, call=self.request.call)

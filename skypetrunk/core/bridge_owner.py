@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from skypetrunk.interfaces import CallEnded, LegStatistics
+from skypetrunk.errors import CallRefused
+from skypetrunk.interfaces import CallEnded, CallRequest, LegStatistics
 
 if TYPE_CHECKING:
     from skypetrunk.core.bridge import Bridge
     from skypetrunk.core.leg import Leg
     from skypetrunk.core.refer import ReferServer
+    from skypetrunk.core.sides import Side
     from skypetrunk.core.transferable import Transferable
 
 RINGING_SECONDS = 180.0
@@ -26,6 +28,9 @@ class BridgeOwner(Protocol):
 
     def bridgeEnded(self, bridge: Bridge, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
         """The call is over, media is given back."""
+
+    def refusal(self, side: Side, asked: CallRequest) -> CallRefused | None:
+        """Why there is no room for this call, before anything is taken for it."""
 
     def bridgeReferred(
         self, bridge: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer

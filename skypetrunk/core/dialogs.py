@@ -25,6 +25,7 @@ from skypetrunk.core.leg_table import LegTable
 from skypetrunk.core.lost_media import LostMedia
 from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.refer import ReferServer
+from skypetrunk.core.replacing import Replacing
 from skypetrunk.core.routes import Routes
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.silence import SilenceWatch
@@ -46,7 +47,6 @@ from skypetrunk.interfaces import (
     LegStatistics,
 )
 from skypetrunk.wire.message import Header, Request, Response, responseTo
-from skypetrunk.wire.replaces import parseReplaces
 
 
 @implementer(IDialogManager)
@@ -98,7 +98,8 @@ class DialogManager:
         self._redirector = Redirector(
             numbers, routes.destinations, policy, self.refusal, self._emergencyRefused
         )
-        self._transfers = Transfers(self, numbers, token)
+        self._replacing = Replacing(self, policy, clock)
+        self._transfers = Transfers(self, numbers, token, self._replacing)
         self.sides: dict[str, Side] = {}
         self._bridges: set[Bridge] = set()
         self._silence = SilenceWatch(clock, silence, lambda: self._bridges, self.sides.values)
@@ -120,9 +121,14 @@ class DialogManager:
             self._take(side, transaction)
         except RemoteError as error:
             # A header that only we read, such as P-Called-Party-ID, breaks its grammar.
-            request = transaction.request
-            self._log.info("{side} sent {request}: {error}", side=side.name, request=request, error=error)
-            transaction.respond(self._response(request, error.status or 400))
+            self.refuse(side, transaction, error)
+
+    def refuse(self, side: Side, transaction: IServerTransaction, error: RemoteError) -> None:
+        """Answer a request that cannot be carried out."""
+        request = transaction.request
+        self._log.info("{side} sent {request}: {error}", side=side.name, request=request, error=error)
+        headers = refusalHeaders(error) if isinstance(error, CallRefused) else ()
+        transaction.respond(self._response(request, error.status or 400, headers))
 
     def _take(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
@@ -172,6 +178,8 @@ class DialogManager:
         leg = self._legs.awaiting(transaction.request)
         if leg is not None:
             leg.cancelled()
+        elif self._replacing.withdrawn(transaction):
+            transaction.respond(self._response(transaction.request, 487))
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
         """An answer was lost, or has no way any more: nobody waits for that of an INVITE."""
@@ -181,6 +189,8 @@ class DialogManager:
         leg = self._legs.awaiting(transaction.request)
         if leg is not None:
             leg.connectionLost()
+        else:
+            self._replacing.withdrawn(transaction)
 
     def _options(self, side: Side, request: Request) -> Response:
         """200 only while a call could leave, so that a PBX's own probe finds its fallback."""
@@ -214,7 +224,7 @@ class DialogManager:
             transaction.respond(challenge)
             return
         if request.header("Replaces") is not None:
-            self._replacing(side, transaction)
+            self._replacing.invited(side, transaction)
             return
         caller = side.callerOf(request)
         destinations = self._routes.destinations(side.name, called) if called else ()
@@ -264,19 +274,6 @@ class DialogManager:
         self._keys.begin()
         self._tell(lambda observer: observer.callStarted(asked))
         return bridge
-
-    def _replacing(self, side: Side, transaction: IServerTransaction) -> None:
-        """An INVITE that takes over a call (RFC 3891)."""
-        request = transaction.request
-        values = request.values("Replaces")
-        if len(values) != 1:
-            transaction.respond(self._response(request, 400))
-            return
-        try:
-            bridge, leg = self._transfers.replaced(side, parseReplaces(values[0]))
-            bridge.replaced(leg, transaction)
-        except PortsExhausted:
-            transaction.respond(self._response(request, 503))
 
     def refusal(self, side: Side, asked: CallRequest) -> CallRefused | None:
         """Why there is no room for this call, before anything is taken for it."""
@@ -384,6 +381,7 @@ class DialogManager:
         """End every call; see L{IDialogManager}."""
         if self._draining is None:
             self._draining = Deferred()
+            self._replacing.stop()
             for bridge in tuple(self._bridges):
                 bridge.hangUp("the trunk is stopping")
             if not self._bridges:

@@ -8,14 +8,13 @@ its Contacts were searched for emergency numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from skypetrunk.core.admission import askPolicy
 from skypetrunk.core.answers import NO_CIRCUIT, Answer, across, reasonHeader, reasonsAcross
 from skypetrunk.core.destinations import Left, Redirected, Verdict, Way, leftAfter, unusable
 from skypetrunk.core.emergency import numberNamed, refersToEmergency
@@ -212,33 +211,23 @@ class Redirector:
 
     # Limits and policy
 
-    def admit(self, way: Way, near: Side) -> Deferred[None]:
+    def admit(self, way: Way, near: Side, legs: Collection[Sequence[Side]]) -> Deferred[None]:
         """
         Fires if a redirected call may go C{way}: what a new call is asked, it is asked too.  Fails with
         L{CallRefused}.
 
-        @param near: the side that wants the call, which has it among its own already.
+        @param near: the side that wants the call.
+        @param legs: of each leg of the call the sides that have it among their calls already.  The call of a
+            transfer may have none yet.
         """
-        request = way.request
         source = way.forwarder or near
-        counted = 1 if source is near else 0
+        counted = sum(side is source for sides in legs for side in sides)
         source.calls -= counted
         try:
-            refusal = self._refusal(source, request)
+            refusal = self._refusal(source, way.request)
         finally:
             source.calls += counted
-        if refusal is not None:
-            return fail(refusal)
-
-        def notAdmitted(failure: Failure) -> NoReturn:
-            if isinstance(failure.value, CallRefused):
-                raise failure.value
-            # Whatever went wrong in it: a policy that cannot say yes has said no.
-            self._log.failure("{call}: the call policy failed", failure, call=request.call)
-            raise CallRefused("the call policy failed", 500)
-
-        admit: Callable[[CallRequest], Deferred[None]] = self._policy.admit  # type: ignore[assignment]
-        return maybeDeferred(admit, request).addErrback(notAdmitted)
+        return fail(refusal) if refusal is not None else askPolicy(self._policy, way.request)
 
 
 def isOurs(host: str, port: int | None, leg: LegClient) -> bool:

@@ -4,6 +4,8 @@ What becomes of a call in a transfer: legs come from another call, leave for one
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.interfaces import IDelayedCall
 
 from skypetrunk.core.bridge_owner import BridgeOwner
@@ -185,22 +187,48 @@ class Transferable(Crossing):
         if other is not None:
             agree(new, other)
 
-    def takeOverRinging(self, transfer: Transfer, replaced: Leg) -> bool:
+    def asReplaced(self, leg: Leg, caller: Caller) -> CallRequest:
         """
-        The transferee takes the place of the referrer, who has called the target and has no answer yet.
+        This call as limits and policies see it, if C{caller} is to take the place of C{leg}: the number that
+        was called stays, and so does who pays.
+        """
+        other = self.other(leg)
+        if leg is not self._near or other is None:
+            return replace(self.request, destinations=(leg.side.name,))
+        return replace(self.request, caller=caller.user, destinations=(other.side.name,))
 
-        @param replaced: the referrer's leg here.
-        @return: false if that cannot be: the referrer is the one who is called, nothing rings yet, or the
-            offer was left to the target.
+    def refusal(self, leg: Leg, asked: CallRequest) -> CallRefused | None:
+        """Why there is no room for C{asked}, in the place of C{leg}; the call is counted already."""
+        counted = [side for sides in self._legs.values() for side in sides]
+        for side in counted:
+            side.calls -= 1
+        try:
+            return self._owner.refusal(leg.side, asked)
+        finally:
+            for side in counted:
+                side.calls += 1
+
+    def ringsFor(self, leg: Leg) -> bool:
         """
+        Can another one wait in the place of C{leg}?  Not if that is the one who is called, nothing rings yet,
+        or the offer was left to the target.
+        """
+        exchange = self._exchange
+        return (
+            exchange is not None
+            and leg is self._near
+            and exchange.answering is not None
+            and not exchange.late
+        )
+
+    def takeOverRinging(self, transfer: Transfer) -> None:
+        """The transferee takes the place of the referrer, who L{has called<ringsFor>} the target."""
         exchange, near = self._exchange, self._near
-        if exchange is None or near is not replaced or exchange.answering is None or exchange.late:
-            return False
+        assert exchange is not None and near is not None
         self._exchange = referredExchange(transfer, exchange)
         self._near = None
         self._statistics.append(near.session.media.release())
         exchange.refuse(487)
-        return True
 
     def replaced(self, leg: Leg, transaction: IServerTransaction) -> None:
         """

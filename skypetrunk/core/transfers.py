@@ -1,6 +1,6 @@
 """
-What becomes of a REFER and of an INVITE with Replaces: refused, passed to the other side, or carried out here
-(RFC 3515, RFC 3891, RFC 5589).  A transferred call is a new call: the same checks stand before it.
+What becomes of a REFER: refused, passed to the other side, or carried out here (RFC 3515, RFC 5589).  A
+transferred call is a new call: the same checks stand before it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from skypetrunk.core.identity import Caller
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.redirection import isOurs
 from skypetrunk.core.refer import ReferServer
+from skypetrunk.core.replacing import Replacing
 from skypetrunk.core.sides import PASS, REFUSE, PBXSide, Side
 from skypetrunk.core.transfer import Transfer, referredExchange
 from skypetrunk.core.transferable import Transferable
@@ -30,9 +31,6 @@ from skypetrunk.wire.uri import SIPURI, URI
 
 class Calls(Protocol):
     """What a transfer needs of the dialog manager."""
-
-    def findLeg(self, side: Side, callID: str, localTag: str, remoteTag: str) -> Leg | None:
-        """The leg of this dialog."""
 
     def destinations(self, source: Side, called: str) -> Sequence[Side]:
         """Where a call from C{source} may go."""
@@ -54,13 +52,16 @@ class Transfers:
 
     _log = Logger()
 
-    def __init__(self, calls: Calls, numbers: INumberPlan, token: Callable[[], str]) -> None:
+    def __init__(
+        self, calls: Calls, numbers: INumberPlan, token: Callable[[], str], replacing: Replacing
+    ) -> None:
         """
         @param token: makes random text for the names of calls.
         """
         self._calls = calls
         self._numbers = numbers
         self._token = token
+        self._replacing = replacing
 
     def referred(self, call: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer) -> None:
         """A REFER on one leg of C{call}."""
@@ -117,20 +118,13 @@ class Transfers:
         side, replaces = transferee.side, refer.referral.replaces
         if replaces is None:
             return NameAddr(None, side.addressOf(called)) if called else None
-        _, _, there = self._replaced(referrer.side, replaces)
+        _, _, there = self._replacing.named(referrer.side, replaces)
         if there is None or there.side is not side or there.dialog is None:
             return None
         dialog = there.dialog
         names = Replaces(dialog.callID, dialog.remote.tag or "", dialog.local.tag or "", replaces.earlyOnly)
         headers = (("Replaces", names.escaped()), ("Require", "replaces"))
         return NameAddr(None, dialog.remoteTarget.replace(headers=headers))
-
-    def _replaced(self, side: Side, replaces: Replaces) -> tuple[Transferable | None, Leg | None, Leg | None]:
-        """The call that C{side} names, its own leg in it, and the other one."""
-        leg = self._calls.findLeg(side, replaces.callID, replaces.toTag, replaces.fromTag)
-        if leg is None or not isinstance(leg.owner, Transferable):
-            return None, None, None
-        return leg.owner, leg, leg.owner.other(leg)
 
     # Take over
 
@@ -141,7 +135,7 @@ class Transfers:
         headers: tuple[Header, ...] = ()
         source, target = referrer.side, refer.referral.target.uri
         if replaces is not None:
-            other, replaced, _ = self._replaced(source, replaces)
+            other, replaced, _ = self._replacing.named(source, replaces)
             if other is not None and replaced is not None:
                 self._merge(call, transferee, other, replaced, refer)
                 return
@@ -175,41 +169,54 @@ class Transfers:
         self, call: Transferable, transferee: Leg, other: Transferable, replaced: Leg, refer: ReferServer
     ) -> None:
         """Two calls through this trunk become one, and nobody else has to do anything for it."""
-        if other is not call and not other.standing:
-            transfer = Transfer(call, other, transferee, refer)
-            if other.takeOverRinging(transfer, replaced):
-                refer.accept()
+        problem = _unmergeable(call, other, replaced, refer)
+        if problem:
+            refer.refuse(problem)
+            return
+
+        def admitted() -> None:
+            problem = _unmergeable(call, other, replaced, refer)
+            if not call.standing or call.other(transferee) is None:
+                problem = 481
+            elif not call.movable:
+                problem = 491
+            if problem:
+                # It was another call when the policy was asked.
+                refer.finish(problem)
+            elif not other.standing:
+                transfer = Transfer(call, other, transferee, refer)
+                other.takeOverRinging(transfer)
                 call.transferBegun(transfer)
-                return
-        if other is call or not other.standing or other.other(replaced) is None:
-            refer.refuse(481)
-            return
-        if not other.movable:
-            refer.refuse(491)
-            return
-        if refer.referral.replaces is not None and refer.referral.replaces.earlyOnly:
-            refer.refuse(486)
+            else:
+                refer.finish(200)
+                call.release(transferee, hangUp=True)
+                other.swap(replaced, transferee)
+                other.agree(transferee)
+
+        def refused(refusal: CallRefused) -> None:
+            refer.finish(refusal.status or 403)
+
+        try:
+            asked = self._replacing.check(other, replaced, call.callerOf(transferee))
+        except CallRefused as refusal:
+            refer.refuse(refusal.status or 403, refusalHeaders(refusal))
             return
         refer.accept()
-        refer.finish(200)
-        call.release(transferee, hangUp=True)
-        other.swap(replaced, transferee)
-        other.agree(transferee)
+        self._replacing.ask(other, asked, refer, admitted, refused)
 
-    # INVITE with Replaces
 
-    def replaced(self, side: Side, replaces: Replaces) -> tuple[Transferable, Leg]:
-        """
-        The call and the leg that an INVITE from C{side} is to take over (RFC 3891 section 3).
-
-        @raise CallRefused: none (481), one that ended (603) or was answered and may not be (486).
-        """
-        call, leg, _ = self._replaced(side, replaces)
-        if call is None or leg is None:
-            raise CallRefused("Replaces names no dialog", 481)
-        if replaces.earlyOnly and call.standing:
-            raise CallRefused("the call to be replaced was answered", 486)
-        return call, leg
+def _unmergeable(call: Transferable, other: Transferable, replaced: Leg, refer: ReferServer) -> int:
+    """The status that says why C{call} cannot become one with C{other}; 0 if it can."""
+    if other is call:
+        return 481
+    if not other.standing:
+        return 0 if other.ringsFor(replaced) else 481
+    if other.other(replaced) is None:
+        return 481
+    if not other.movable:
+        return 491
+    replaces = refer.referral.replaces
+    return 486 if replaces is not None and replaces.earlyOnly else 0
 
 
 def _isAt(referrer: Leg, target: URI) -> bool:

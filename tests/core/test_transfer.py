@@ -623,7 +623,7 @@ class SemiAttended(TransferCase):
     def test_answered(self) -> None:
         """The transferee waits for the target in the referrer's place, whose INVITE is over."""
         self.refer(self.replacing())
-        self.assertEqual(self.referrer.channel.summary(), [487, 202, "NOTIFY"])
+        self.assertEqual(self.referrer.channel.summary(), [202, "NOTIFY", 487])
         self.referrer.ackRefusal(487)
         self.assertEqual(self.transferee.got(), [])
         self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="carol")

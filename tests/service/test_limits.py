@@ -248,6 +248,57 @@ class CallLimitsTests(SynchronousTestCase):
             net.pbx.ackRefusal(status)
         self.assertEqual(self.limits.status("office")["refused"], {"destination": 1})
 
+    def test_replaced(self) -> None:
+        """
+        A call whose place another takes (RFC 3891) is asked like a new one, but has its place among the calls
+        already; what is refused leaves it as it was.
+        """
+        full = Limits(calls=1)
+        for limits, status in (
+            (full, 200),
+            (Limits(calls=1, callsPerSecond=1), 503),
+            (Limits(minutesPerDay=1), 403),
+        ):
+            for name in ("office", "carrier"):
+                net = self.build(office=limits) if name == "office" else self.build(carrier=limits)
+                near, far = net.outboundCall()
+                accepted = net.pbx.response(200)
+                net.clock.advance(0.5)
+                if status == 403:
+                    net.clock.advance(60)
+                tags = f"to-tag={accepted.toAddress.tag};from-tag={near.fromAddress.tag}"
+                net.pbx.got()
+                net.pbx.invite("sip:+4420@198.51.100.1", sdp(), [("Replaces", f"{near.callID};{tags}")])
+                if status == 200:
+                    again = net.carrier.request("INVITE")
+                    self.assertEqual(again.callID, far.callID)
+                    net.carrier.answers(again, 200, sdp(SAVP, "203.0.113.9", 2))
+                refused = net.pbx.response(status)
+                if status != 200:
+                    self.assertIn("Q.850;cause=", refused.header("Reason") or "", name)
+                self.assertEqual(net.manager.callCount(), 1)
+                self.assertEqual(self.limits.status("office")["minutes"], 1.0 if status == 403 else 0.0)
+
+    def test_redirectedTransfer(self) -> None:
+        """The call of a REFER is none of the referrer's when it is redirected: nothing makes room for it."""
+        for others, status in ((0, 486), (1, 503)):
+            net = self.build(office=Limits(calls=2))
+            net.carrier.side.redirect = "follow"
+            near, _ = net.outboundCall()
+            accepted = net.pbx.response(200)
+            target = [("Refer-To", "<sip:+4430@198.51.100.1>")]
+            net.pbx.within(near, accepted, "REFER", 2, b"", target)
+            invite = net.carrier.request("INVITE")
+            for _ in range(others):
+                net.inboundCall()
+            net.pbx.got()
+            moved = [("Contact", "<sip:+4940@carrier.example>")]
+            net.carrier.answers(invite, 302, headers=moved)
+            if not others:
+                net.carrier.answers(net.carrier.request("INVITE"), 486)
+            last = [each for each in net.pbx.channel.requests if each.method == "NOTIFY"][-1]
+            self.assertIn(b" %d " % status, last.body)
+
     def test_forwarded(self) -> None:
         """
         A call that the PBX sends on is the PBX's: its numbers, its minutes and those of the trunk, and one
