@@ -50,6 +50,7 @@ class Outcome:
 
     @ivar accepted: seconds from each INVITE to its 200.
     @ivar refused: seconds from each INVITE to its 503.
+    @ivar refusedIn: whole seconds since the first call in which any was refused so.
     @ivar failed: refused with another status.
     @ivar lost: never answered, or their BYE was not.
     @ivar bare: 503 without Retry-After.
@@ -57,6 +58,7 @@ class Outcome:
 
     accepted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    refusedIn: set[int] = field(default_factory=set)
     failed: int = 0
     lost: int = 0
     bare: int = 0
@@ -98,6 +100,7 @@ class Caller:
         self._numbers = itertools.count(1)
         self._run = os.urandom(4).hex().encode()
         self._outcome = Outcome()
+        self._begun = 0.0
         self.failed = 0
 
     def isReady(self) -> bool:
@@ -151,6 +154,7 @@ class Caller:
         outcome = self._outcome = Outcome()
         placed: deque[tuple[float, float, Call]] = deque()
         start, sent = time.monotonic(), 0
+        self._begun = start
         end = start + count / rate + _PATIENCE
         self._calls.clear()
         while (sent < count or self._calls) and (now := time.monotonic()) < end:
@@ -257,6 +261,7 @@ class Caller:
             self._outcome.failed += status != 503
             if status == 503:
                 self._outcome.refused.append(delay)
+                self._outcome.refusedIn.add(int(call.sent - self._begun))
                 self._outcome.bare += b"\r\nRetry-After:" not in message
             del self._calls[call.identifier]
         elif call.media is None:

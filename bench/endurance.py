@@ -30,7 +30,10 @@ def measure(long: bool = False) -> Figure:
         waited = trunk.program.waited() - idle
     failed = len(outcome.refused) + outcome.failed + outcome.lost
     delays = [each * 1000 for each in outcome.accepted]
-    note = f"{len(outcome.refused)} answered 503, {outcome.failed} otherwise, {outcome.lost} lost"
+    note = (
+        f"{len(outcome.refused)} answered 503, in {len(outcome.refusedIn)} of {seconds} s; "
+        f"{outcome.failed} otherwise, {outcome.lost} lost"
+    )
     rows = (
         Row("calls per second", (rate,), "/s", note=f"{SHARE:.0%} of {rate / SHARE:.0f}, the capacity here"),
         Row("calls that were answered and ended", (float(len(delays) - outcome.lost),), ""),

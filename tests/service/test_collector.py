@@ -61,13 +61,15 @@ class CollectorTests(TestCase):
 
     def test_many(self) -> None:
         """Else it waits, but not for ever; and again as long from then on."""
-        self.patch(collector, "FEW", 0)
+        kept = [[each] for each in range(10**4)]
+        self.patch(collector, "FEW", len(kept) // 2)
         for _ in range(2):
             old = _oldCycle()
             self.clock.pump([INTERVAL] * round(LONGEST / INTERVAL - 1))
             self.assertIsNotNone(old())
             self.clock.advance(INTERVAL)
             self.assertIsNone(old())
+        self.assertEqual(len(kept), 10**4)
 
     def test_frozen(self) -> None:
         """What was there at the start is never looked through, until the end."""
