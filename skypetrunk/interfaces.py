@@ -503,6 +503,7 @@ class DirectionStatistics:
     @ivar opinion: mean opinion score of listening, 1 to 4.5, by the E-model (ITU-T G.107) from codec,
         loss and its bursts; C{None} for codecs without figures: there are those of G.711 and G.729.
     @ivar conversation: the same with the delay that follows from the round trips; C{None} without one.
+    @ivar fax: datagrams of T.38; nothing else counts them.
     """
 
     packets: int = 0
@@ -528,6 +529,7 @@ class DirectionStatistics:
     reports: int = 0
     fractionLost: float | None = None
     conversation: float | None = None
+    fax: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,6 +568,7 @@ class LegStatistics:
         none did.
     @ivar worstRoundTrip: the longest.
     @ivar packetTime: milliseconds of sound that the peer wants in a packet; C{None} if it does not say.
+    @ivar fax: was T.38 agreed at any time?  It is in clear, also where C{secure} says that sound is not.
     """
 
     name: str
@@ -577,6 +580,7 @@ class LegStatistics:
     worstRoundTrip: float | None = None
     packetTime: int | None = None
     way: MediaWay = MediaWay()  # noqa: RUF009 (a frozen value)
+    fax: bool = False
 
 
 class IPacketGuard(Interface):
@@ -605,7 +609,16 @@ class IMediaLeg(Interface):
     lost: bool = Attribute("bool: our context is gone, and the address is another: the peer needs a new key")
 
     def setRemote(address: MediaAddress | None) -> None:
-        """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0."""
+        """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0.  Ends fax."""
+
+    def setFax(address: MediaAddress | None) -> None:
+        """
+        Fax by T.38 instead of sound, until L{setRemote}: UDPTL datagrams (ITU-T T.38) that come at the RTP
+        port go to the other leg as they are, if that has fax as well, in clear, whatever this leg is.  Keys
+        and all that is known of the sound stay as they are.  L{setSending} and the rest follow L{setRemote}.
+
+        @param address: where the peer's SDP says it receives them; C{None} on hold by C{0.0.0.0}.
+        """
 
     def setSending(sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer; RTCP and keep-alives go on."""

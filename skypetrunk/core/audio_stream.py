@@ -244,10 +244,10 @@ def _check(host: str, version: int) -> None:
 
 
 def offeredVersion(offer: bytes) -> int | None:
-    """The IP version of the audio in C{offer}; C{None} without any that can be read."""
+    """The IP version of the audio or fax in C{offer}; C{None} without any that can be read."""
     try:
         media = parseSDP(offer, keepLines=False).media
-        lines = [line for line in media if line.kind.lower() == "audio" and line.port]
+        lines = [line for line in media if line.kind.lower() in ("audio", "image") and line.port]
         theirs = literal(lines[0].address or "") if lines else None
     except (MalformedSDP, ValueError):
         # Whoever reads it next says what is wrong with it.

@@ -214,7 +214,7 @@ class Bridge(Transferable):
             self._place(way, way.addresses().anew(), again=True)
             return
         form = None
-        if response is not None and not exchange.late:
+        if response is not None and not exchange.late and not exchange.fax:
             tried = leg.session.protection.first
             form = formAfter(leg.side.srtp, tried, status, warningCodes(response))
         if form is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skypetrunk.core.audio_stream import AudioStream, allowed, renumbered
+from skypetrunk.core.fax_stream import FaxStream, refused
 from skypetrunk.wire.codec import EVENTS, clockRate, nameOf
 
 
@@ -16,32 +17,43 @@ class CodecChoice:
     events: they are offered there, and what crosses is translated.
     """
 
-    __slots__ = ("_events", "_names")
+    __slots__ = ("_events", "_fax", "_names")
 
-    def __init__(self, names: Sequence[str] = (), events: bool = True) -> None:
+    def __init__(self, names: Sequence[str] = (), events: bool = True, fax: bool = False) -> None:
         """
         @param names: of codecs that may cross, in order of preference; empty: any.
         @param events: telephone-event may stand in its descriptions.
+        @param fax: T.38 may take the place of sound.
         """
         self._names = tuple(names)
         self._events = events
+        self._fax = fax
 
     def toPeer(self, stream: AudioStream) -> AudioStream:
         """
         What our description may have of C{stream}.
 
-        @raise MalformedSDP: there is no codec for it.
+        @raise MalformedSDP: there is no codec for it, or it is T.38 and may not be.
         """
+        if isinstance(stream, FaxStream):
+            return self._admitted(stream)
         stream = allowed(stream, self._names)
         return stream if self._events else _withoutEvents(stream)
 
     def fromPeer(self, stream: AudioStream) -> AudioStream:
         """What the other side is told of the peer's C{stream}.  Raises as L{toPeer}."""
+        if isinstance(stream, FaxStream):
+            return self._admitted(stream)
         return self.shown(allowed(stream, self._names))
+
+    def _admitted(self, stream: FaxStream) -> FaxStream:
+        if not self._fax:
+            raise refused()
+        return stream
 
     def shown(self, stream: AudioStream) -> AudioStream:
         """C{stream} with the events that the peer is told of in another way."""
-        return stream if self._events else _withEvents(stream)
+        return stream if self._events or isinstance(stream, FaxStream) else _withEvents(stream)
 
 
 def _withoutEvents(stream: AudioStream) -> AudioStream:

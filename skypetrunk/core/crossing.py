@@ -49,6 +49,7 @@ class Crossing:
         self._ended = False
         self.silent: tuple[str, ...] = ()
         self._packetTimes = ""
+        self._faxed = False
 
     @property
     def standing(self) -> bool:
@@ -202,6 +203,14 @@ class Crossing:
             leg.warn("the answer", error)
             leg.acknowledge(response)
             self._exchange = None
+            if self._answeredAt is not None and exchange.fax:
+                # T.38 refused with port 0: sound goes on, on both legs.
+                exchange.refuse(488, warningsAcross([304]))
+                said = leg.session.said
+                leg.session.forget()
+                if said is not None:
+                    leg.refresh.restore(said)
+                return
             self._end("trunk", str(error), error.status or 488)
             exchange.refuse(error.status or 488, warningsAcross([error.warning]))
             self._hangUp()
@@ -217,10 +226,22 @@ class Crossing:
             exchange.asking.refresh.renew(exchange.renewal)
         if exchange.answeringRenewal is not None and exchange.answering is not None:
             exchange.answering.refresh.renew(exchange.answeringRenewal)
-        self._comparePacketTimes()
+        self._sessionsSettled()
         if self._answeredAt is None:
             self._answeredAt = self._workshop.clock.seconds()
             self._answered()
+
+    def _sessionsSettled(self) -> None:
+        """Both legs have agreed on something."""
+        self._comparePacketTimes()
+        if not self._faxed and len(self.legs) == 2 and all(leg.session.fax for leg in self.legs):
+            self._faxed = True
+            self._log.warn(
+                "{call}: fax by T.38 between {one} and {other}, in clear as trunk.media.t38 allows",
+                call=self.legs[0].call,
+                one=self.legs[0].side.name,
+                other=self.legs[1].side.name,
+            )
 
     def _comparePacketTimes(self) -> None:
         """Each side sends as it likes; where they like different things, that is told, once."""
@@ -252,7 +273,7 @@ class Crossing:
             self._hangUp()
             return
         answering.acknowledge(exchange.success, body)
-        self._comparePacketTimes()
+        self._sessionsSettled()
         answering.refresh.proceed()
 
     def legCancelled(self, leg: Leg, server: InviteServer, cause: str) -> None:

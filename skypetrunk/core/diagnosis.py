@@ -80,7 +80,8 @@ def diagnose(sides: tuple[Side, Side], seconds: float) -> str | None:
     @param sides: who calls, and who is called.
     @param seconds: since the call was answered.
     """
-    if seconds < LEAST_SECONDS:
+    if seconds < LEAST_SECONDS or any(side.leg.fax for side in sides):
+        # Where there was fax sound has ended, and may have begun again.
         return None
     pairs = (sides[1], sides[0]), (sides[0], sides[1])
     for rule in _RULES:

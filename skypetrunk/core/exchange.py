@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from skypetrunk.core.audio_stream import AudioStream, alike, within
+from skypetrunk.core.fax_stream import FaxStream
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.session import description
@@ -48,6 +49,11 @@ class Exchange:
     _shown: tuple[AudioStream, bytes] | None = field(default=None, repr=False)
     _reoffered: bool = False
     _settledBy: str | None = None
+
+    @property
+    def fax(self) -> bool:
+        """Does it offer T.38?"""
+        return isinstance(self._offer, FaxStream)
 
     def receiveOffer(self) -> None:
         """Read the INVITE's offer, if it has one."""

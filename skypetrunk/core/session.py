@@ -8,13 +8,12 @@ direction of one audio stream.  Addresses, ports, keys and the origin line are t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from skypetrunk.core.audio_stream import (
     RECEIVES,
     SENDS,
     AudioStream,
-    common,
     completed,
     groupOf,
     limited,
@@ -24,45 +23,24 @@ from skypetrunk.core.audio_stream import (
 )
 from skypetrunk.core.codec_choice import ANY, CodecChoice
 from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
-from skypetrunk.core.keys import KeyUses, troubles
+from skypetrunk.core.fax_stream import IMAGE, T38, UDPTL, FaxStream, commonStream, isFax, streamIn
+from skypetrunk.core.keys import KeyUses
+from skypetrunk.core.media_lines import Slot, Slots, Standing, checkAnswer, placed
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
-from skypetrunk.core.protection import Form, Protection, carriesKeys
+from skypetrunk.core.protection import Form, Protection
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
-from skypetrunk.wire.offer_answer import RULES, brokenRules
 from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
 from skypetrunk.wire.sdp_lines import Attribute
 
 __all__ = ["MULTIPART", "SDP_TYPE", "AudioStream", "Session", "description"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """
-    What was agreed last: our description, the stream it was made of, and the peer's description.
-
-    @ivar offered: ours was the offer.
-    """
-
-    written: SessionDescription
-    said: AudioStream
-    heard: SessionDescription
-    offered: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """One m= line of the session: its place stays the same over all offers (RFC 3264 section 8)."""
-
-    kind: str
-    protocol: str
-    formats: tuple[str, ...]
-
-
 class Session:
     """
-    One leg's offers and answers, and the media leg and keys they settle.
+    One leg's offers and answers, and the media leg and keys they settle.  In the place of sound there may be
+    fax by T.38, whose leg is in clear, until another exchange brings sound again.
 
     Methods come in pairs: C{makeOffer} then C{answerReceived}, or C{offerReceived} then
     C{makeAnswer}.  A refused exchange leaves ports, keys and remote as they were.
@@ -98,14 +76,14 @@ class Session:
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
         self._version = 0
         self._written: SessionDescription | None = None
-        self._slots: tuple[_Slot, ...] = ()
+        self._slots: Slots = ()
         self._audio = 0
-        self._agreed: tuple[tuple[_Slot, ...], int] | None = None
+        self._agreed: tuple[Slots, int] | None = None
         self._offered: SessionDescription | None = None
         self._offer: SessionDescription | None = None
         self._said: AudioStream | None = None
         self._heard: SessionDescription | None = None
-        self._standing: _Standing | None = None
+        self._standing: Standing | None = None
         self._ours = False
 
     def forget(self) -> None:
@@ -137,12 +115,15 @@ class Session:
         @param freshKey: with a new key of ours, where the media is SRTP.
         """
         stream = self._choice.toPeer(stream)
-        stream = renumbered(stream, self._types.offered(stream))
-        keys = self.protection.offer(freshKey)
-        protocol = self.protection.form.protocol
-        if not self._slots:
-            self._slots = (_Slot("audio", protocol, stream.formats),)
-            self._audio = 0
+        keys: tuple[Attribute, ...] = ()
+        if isinstance(stream, FaxStream):
+            protocol, wanted = UDPTL, Slot(IMAGE, UDPTL, (T38,))
+        else:
+            stream = renumbered(stream, self._types.offered(stream))
+            keys = self.protection.offer(freshKey)
+            protocol = self.protection.form.protocol
+            wanted = Slot("audio", protocol, stream.formats)
+        self._slots, self._audio = placed(self._slots, self._audio, wanted)
         self._said = stream
         self._offered = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
         return self._offered.encode()
@@ -159,24 +140,23 @@ class Session:
         if self._offered is None:
             raise MalformedSDP("an answer without an offer")
         answer = parseSDP(body, keepLines=False)
+        offered = self._offered.media[self._audio]
         if self._audio >= len(answer.media):
-            raise MalformedSDP("the answer has no audio line at its place")
+            raise MalformedSDP(f"the answer has no {offered.kind} line at its place")
         audio = answer.media[self._audio]
         if audio.port == 0:
-            raise MalformedSDP("the answer refuses the audio stream")
-        offered = self._offered.media[self._audio]
+            raise MalformedSDP(f"the answer refuses the {offered.kind} stream")
         self.protection.checkProtocol(offered, audio)
-        broken = [rule for rule in brokenRules(self._offered, answer) if not _tolerates(rule, offered)]
-        if broken:
-            text = f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}"
-            if not any(rule.startswith("crypto") for rule in broken):
-                raise MalformedSDP(text)
-            raise _toldMore(KeyAgreementFailed(text), troubles(audio.crypto, weakening=True))
-        pair = self.protection.answered(offered, answer, self._audio, secured)
-        stream = common(streamOf(audio), streamOf(offered))
+        checkAnswer(self._offered, answer, self._audio)
+        fax = isFax(offered)
+        pair = None if fax else self.protection.answered(offered, answer, self._audio, secured)
+        stream = commonStream(streamIn(audio), streamIn(offered))
         direction = limited(stream.direction, offered.direction)
-        together = offered.multiplexesRTCP and audio.multiplexesRTCP
-        self._settle(audio, pair, direction in RECEIVES, streamOf(offered), together)
+        if fax:
+            self._settleFax(audio)
+        else:
+            together = offered.multiplexesRTCP and audio.multiplexesRTCP
+            self._settle(audio, pair, direction in RECEIVES, streamOf(offered), together)
         self._heard, self._ours = answer, True
         return replace(self._choice.shown(stream), direction=direction)
 
@@ -198,11 +178,11 @@ class Session:
         index = self._choose(offer)
         self._offer = offer
         self._audio = index
-        self._slots = tuple(_Slot(line.kind, line.protocol, line.formats) for line in offer.media)
-        return self._choice.fromPeer(streamOf(offer.media[index]))
+        self._slots = tuple(Slot(line.kind, line.protocol, line.formats) for line in offer.media)
+        return self._choice.fromPeer(streamIn(offer.media[index]))
 
     def _choose(self, offer: SessionDescription) -> int:
-        """The first line of those that can be taken; the one in use before all others."""
+        """The first line of those that can be taken; the one in use before all others, sound before fax."""
         trouble: Exception | None = None
         known = None if self._agreed is None else self._audio
         places = sorted(
@@ -219,11 +199,15 @@ class Session:
                 trouble = trouble or failure
                 continue
             return index
+        if trouble is not None:
+            raise trouble
+        for index, line in enumerate(offer.media):
+            if isFax(line):
+                remoteOf(line, self.media.address.host)
+                self._choice.toPeer(streamIn(line))
+                return index
         text = f"the offer has no usable audio line, wanted {self.protection.wanted}"
-        if any(line.port and line.protocol.lower() == "udptl" for line in offer.media):
-            # RFC 7345 would need DTLS: what carries T.38 today is in clear.
-            text = "the offer is fax by T.38, which has no SRTP; fax over G.711 goes on"
-        raise trouble or MalformedSDP(text, warning=304)
+        raise MalformedSDP(text, warning=304)
 
     def makeAnswer(self, stream: AudioStream) -> bytes:
         """
@@ -235,12 +219,17 @@ class Session:
         if offer is None:
             raise MalformedSDP("an answer without an offer")
         line = offer.media[self._audio]
-        keys, pair = self.protection.take(offer, self._audio)
-        offered = streamOf(line)
-        stream = common(stream, self._choice.toPeer(offered))
+        fax = isFax(line)
+        keys, pair = ((), None) if fax else self.protection.take(offer, self._audio)
+        offered = streamIn(line)
+        stream = commonStream(stream, self._choice.toPeer(offered))
         direction = limited(stream.direction, offered.direction)
-        self._settle(line, pair, direction in SENDS, stream, line.multiplexesRTCP and groupOf(line) is None)
-        self._types.answered(stream)
+        if fax:
+            self._settleFax(line)
+        else:
+            together = line.multiplexesRTCP and groupOf(line) is None
+            self._settle(line, pair, direction in SENDS, stream, together)
+            self._types.answered(stream)
         self._said, self._heard, self._ours = stream, offer, False
         return self._write(replace(stream, direction=direction), line.protocol, keys).encode()
 
@@ -253,6 +242,11 @@ class Session:
     def secure(self) -> bool:
         """Is its media SRTP, or to be?"""
         return self.protection.secure
+
+    @property
+    def fax(self) -> bool:
+        """Is T.38 what stands?"""
+        return isinstance(self.said, FaxStream)
 
     @property
     def expectsMedia(self) -> bool:
@@ -274,12 +268,13 @@ class Session:
         """The stream that the peer told us last."""
         if self._standing is None:
             return None
-        return self._choice.shown(streamOf(self._standing.heard.media[self._audio]))
+        return self._choice.shown(streamIn(self._standing.heard.media[self._audio]))
 
     def _stand(self) -> None:
-        self.protection.stands()
+        if not isinstance(self._said, FaxStream):
+            self.protection.stands()
         if self._written is not None and self._said is not None and self._heard is not None:
-            self._standing = _Standing(self._written, self._said, self._heard, self._ours)
+            self._standing = Standing(self._written, self._said, self._heard, self._ours)
 
     def repeats(self, body: bytes, refresh: bool) -> bool:
         """
@@ -303,7 +298,7 @@ class Session:
         assert self._standing is not None
         offered = self.offerReceived(body)
         said = self._standing.said
-        answer = self.makeAnswer(common(said, offered) if self._standing.offered else said)
+        answer = self.makeAnswer(commonStream(said, offered) if self._standing.offered else said)
         self.answerSent()
         return answer
 
@@ -317,7 +312,8 @@ class Session:
         self._said = self._standing.said
         media = list(standing.media)
         audio = media[self._audio]
-        media[self._audio] = replace(audio, attributes=self.protection.repeat(audio))
+        if not isFax(audio):
+            media[self._audio] = replace(audio, attributes=self.protection.repeat(audio))
         standing = replace(standing, media=tuple(media))
         self._offered = self._versioned(
             replace(standing, origin=replace(standing.origin, version=str(self._version)))
@@ -347,6 +343,11 @@ class Session:
             self.media.setClear()
         self._agreed = (self._slots, self._audio)
 
+    def _settleFax(self, line: MediaDescription) -> None:
+        """Keys, and what else is known of the sound, stay as they are: it comes again after the fax."""
+        self.media.setFax(remoteOf(line, self.media.address.host))
+        self._agreed = (self._slots, self._audio)
+
     def _write(self, stream: AudioStream, protocol: str, more: Sequence[Attribute]) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
@@ -357,16 +358,19 @@ class Session:
             if index != self._audio:
                 media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
                 continue
-            attributes = [*stream.attributes, *more, *self._together]
-            if address.rtcpPort != address.port + 1 and group is None:
-                attributes.append(("rtcp", str(address.rtcpPort)))
+            fax = isinstance(stream, FaxStream)
+            attributes = [*stream.attributes, *more]
+            if not fax:
+                attributes += self._together
+                if address.rtcpPort != address.port + 1 and group is None:
+                    attributes.append(("rtcp", str(address.rtcpPort)))
             attributes.append((stream.direction, None))
             media.append(
                 MediaDescription(
-                    "audio",
+                    IMAGE if fax else "audio",
                     address.port if offered is None or group is None else offered.port,
                     protocol=protocol,
-                    formats=stream.formats,
+                    formats=slot.formats if fax else stream.formats,
                     connection=group,  # that was offered (RFC 3264 section 6.2)
                     attributes=tuple(attributes),
                 )
@@ -385,12 +389,3 @@ class Session:
             description = replace(description, origin=replace(description.origin, version=str(self._version)))
             self._written = description
         return description
-
-
-def _tolerates(rule: str, offered: MediaDescription) -> bool:
-    """A direction is put right by L{limited}; keys that nobody offered mean nothing."""
-    return rule == "direction" or (not carriesKeys(offered) and rule.startswith("crypto"))
-
-
-def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
-    return KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) if more else failure

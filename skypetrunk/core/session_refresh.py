@@ -150,6 +150,9 @@ class SessionRefresh:
         said = self._leg.session.said
         if said is None or self.active or self._waiting is not None or not self._leg.free:
             return False
+        if self._leg.session.fax:
+            # It has no key: sound gets the new one.
+            return False
         self.renew(Renewal(said, freshKey=True))
         return True
 

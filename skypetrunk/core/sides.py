@@ -116,6 +116,7 @@ class Side:
     @ivar mediaPath: how media travels between it and us.
     @ivar codecs: names of those that it is offered and that are taken of its offers, in order; empty: any.
     @ivar keys: how it has keys pressed, of L{skypetrunk.core.keys_pressed.KEY_FORMS}.
+    @ivar fax: T.38 may take the place of sound; the other side of the call has to allow it, too.
     @ivar servers: where it has several; else C{finder} leads to it.
     @ivar mikey: keys are agreed with it by MIKEY; C{None}: by SDES.
     """
@@ -143,13 +144,14 @@ class Side:
     mediaPath = ANY_PATH
     codecs: Sequence[str] = ()
     keys = "auto"
+    fax = False
     servers: Servers | None = None
     mikey: MIKEYPeer | None = None
 
     @property
     def choice(self) -> CodecChoice:
         """What of audio may cross to and from it."""
-        return CodecChoice(self.codecs, events=self.keys != "info")
+        return CodecChoice(self.codecs, events=self.keys != "info", fax=self.fax)
 
     def __init__(self, name: str, finder: IChannelFinder, limit: int | None = None) -> None:
         """
@@ -264,6 +266,8 @@ class PBXSide(Side):
     @ivar registered: tells whether its place is known, where it registers.
     @ivar hosts: tells its addresses, where there are others than the first.
     """
+
+    fax = True  # Its sound is in clear as well.
 
     def __init__(
         self,

@@ -94,7 +94,8 @@ class SilenceWatch:
             seen, since = before.get(leg, (-1, now))
             if count != seen:
                 since = watched.since = now
-            elif not leg.session.expectsMedia:
+            elif not leg.session.expectsMedia or leg.session.fax:
+                # Who gets a page by T.38 is silent meanwhile.
                 since = now
             watched.legs[leg] = count, since
         if not call.expectsMedia:
@@ -125,7 +126,8 @@ class SilenceWatch:
 
 def _packets(received: DirectionStatistics) -> int:
     """All that shows that somebody is there, also what was refused."""
-    return received.packets + received.rtcpPackets + sum(number for _, number in received.refused)
+    taken = received.packets + received.fax + received.rtcpPackets
+    return taken + sum(number for _, number in received.refused)
 
 
 __all__ = ["ONE_SIDED", "SilenceWatch"]

@@ -82,6 +82,9 @@ class Transfers:
         )
         if policy == REFUSE:
             refer.refuse(603)
+        elif transferee.session.fax:
+            # Whom it goes to would have to be a fax, too.
+            refer.refuse(488)
         elif policy == PASS:
             self._pass(referrer, transferee, refer, called)
         else:
@@ -215,6 +218,8 @@ def _unmergeable(call: Transferable, other: Transferable, replaced: Leg, refer: 
         return 481
     if not other.movable:
         return 491
+    if any(leg.session.fax for leg in (*call.legs, *other.legs)):
+        return 488
     replaces = refer.referral.replaces
     return 486 if replaces is not None and replaces.earlyOnly else 0
 

@@ -22,7 +22,7 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 ORDERS = frozenset(
     {
         *("hearKeys", "sendKey", "setClear", "setLocalKey", "setPacketTime", "setPayloadTypes"),
-        *("setRemote", "setRemoteKey", "setSending"),
+        *("setFax", "setRemote", "setRemoteKey", "setSending"),
     }
 )
 """What a leg is told by name: methods of L{skypetrunk.interfaces.IMediaLeg} that give nothing back."""
@@ -179,6 +179,7 @@ class LocalKeeper:
         return (
             *(leg.received.packets, leg.received.rtcpPackets, leg.received.refused),
             *(leg.sent.packets, leg.sent.rtcpPackets, leg.sent.refused),
+            *leg.faxed,
         )
 
     def release(self, number: int) -> Deferred[LegStatistics | None]:

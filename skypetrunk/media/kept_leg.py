@@ -112,7 +112,9 @@ class KeptLeg(MediaLeg):
             self._spent.add(self._localKey)
             self._localKey = None
             self.lost = True
-            rebind(self)
+            if not self.faxing:
+                # Fax has no context, and its peer hears of no other port before there is sound again.
+                rebind(self)
         if self._resting is not None:
             self._spent.add(self._resting)
             self._resting = None
@@ -155,7 +157,21 @@ class KeptLeg(MediaLeg):
     def setRemote(self, address: MediaAddress | None) -> None:
         """See L{MediaLeg}."""
         super().setRemote(address)
+        self._orders.pop("setFax", None)
         self._order("setRemote", address)
+
+    @property
+    def faxing(self) -> bool:
+        """As it was told last."""
+        return "setFax" in self._orders
+
+    def setFax(self, address: MediaAddress | None) -> None:
+        """See L{MediaLeg}."""
+        if address is not None:
+            self._reached(address.host)
+        # The last of all, whoever keeps the leg next.
+        self._orders.pop("setFax", None)
+        self._order("setFax", address)
 
     def _signal(self, rtp: Address | None, rtcp: Address | None) -> None:
         """It was looked at, and that is all."""
@@ -292,6 +308,7 @@ def added(before: LegStatistics, after: LegStatistics) -> LegStatistics:
     return replace(
         after,
         suite=after.suite or before.suite,
+        fax=after.fax or before.fax,
         roundTrip=before.roundTrip if after.roundTrip is None else after.roundTrip,
         worstRoundTrip=max((before.worstRoundTrip, after.worstRoundTrip), key=lambda each: each or 0.0),
         received=_added(before.received, after.received),

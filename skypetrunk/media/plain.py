@@ -55,6 +55,7 @@ class PlainLeg(MediaLeg):
         super().__init__(name, clock, entropy, giveBack)
         # Stands for us in reports while nothing is sent.
         self._ssrc = int.from_bytes(entropy(4), "big")
+        self._path = path
         self._rtp: SignalledSource = SignalledSource(path)
         self._rtcp: SignalledSource = SignalledSource(path)
         self._strange = 0

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Receive = Callable[[bytes, "Address"], None]
 
+UNSENT = "unsent"
+"""The counter of packets that the system did not take: no route, buffer full, peer's port closed."""
+
 
 class MediaPort(DatagramProtocol):
     """
@@ -74,4 +77,4 @@ def _unheard(datagram: bytes, addr: Address) -> None:
     """A datagram after the end."""
 
 
-__all__ = ["MediaPort", "Receive"]
+__all__ = ["UNSENT", "MediaPort", "Receive"]

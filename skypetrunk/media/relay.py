@@ -18,10 +18,10 @@ from zope.interface import implementer
 
 from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.media.fax import FaxLeg
 from skypetrunk.media.key_events import KeySender, KeysHeard, eventTypes
-from skypetrunk.media.leg_reports import ReportingLeg
 from skypetrunk.media.onward import Onward, Show, Tapped
-from skypetrunk.media.port import MediaPort
+from skypetrunk.media.port import UNSENT, MediaPort
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.statistics import Counters, names, ticks
 from skypetrunk.wire.address import literal
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
 __all__ = ["UNSENT", "MediaLeg", "MediaPort", "Onward", "Show", "Tapped"]
-
-UNSENT = "unsent"
-"""The counter of packets that the system did not take: no route, buffer full, peer's port closed."""
 
 
 class Lent(Protocol):
@@ -57,7 +54,7 @@ class Lent(Protocol):
 
 
 @implementer(IMediaLeg)
-class MediaLeg(ReportingLeg):
+class MediaLeg(FaxLeg):
     """
     What plain and secure legs have in common.
 
@@ -177,6 +174,7 @@ class MediaLeg(ReportingLeg):
         @raise MalformedSDP: not a literal address, or one of the other family.
         """
         self.takeBack()
+        self._soundAgain()
         if address is None or address.port == 0:
             self._described(None)
             self._signal(None, None)
@@ -191,8 +189,12 @@ class MediaLeg(ReportingLeg):
         rtcp = (rtcpHost, address.rtcpPort) if rtcpHost is not None and address.rtcpPort else None
         self._together = rtcp == (host, address.port)
         if not self._released:
-            self.rtpPort.receive = self._eitherReceived if self._together else self.rtpReceived
+            self._hearSound()
         self._signal((host, address.port), rtcp)
+
+    def _hearSound(self) -> None:
+        self.rtpPort.receive = self._eitherReceived if self._together else self.rtpReceived
+        self.rtcpPort.receive = self.rtcpReceived
 
     def _reached(self, host: str) -> str | None:
         """A host of the peer's SDP as packets come from it; C{None} for C{0.0.0.0}."""
@@ -317,6 +319,8 @@ class MediaLeg(ReportingLeg):
     def joined(self, payloadType: int) -> tuple[MediaLeg, int] | None:
         """The leg that gets such packets of the peer, and their number there; C{None}: none, or a tap."""
         other, onward, number = self._other, self._onward, None
+        if self.faxing:
+            return None
         if onward is other:
             number = payloadType
         elif isinstance(onward, Renumbered):

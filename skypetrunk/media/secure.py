@@ -69,7 +69,7 @@ class SecureLeg(MediaLeg):
         path: MediaPath = ANY_PATH,
     ) -> None:
         super().__init__(name, clock, entropy, giveBack)
-        self._entropy = entropy
+        self._entropy, self._path = entropy, path
         self._rtp: AuthenticatedSource = AuthenticatedSource(path)
         self._rtcp: AuthenticatedSource = AuthenticatedSource(path)
         self._stream: OutboundStream | None = None
@@ -290,7 +290,7 @@ class SecureLeg(MediaLeg):
     def _sendKeepAlive(self) -> bool:
         self.takeBack()
         destination = self._rtp.destination
-        if destination is None or self._stream is None:
+        if destination is None or self._stream is None or self.faxing:
             return False
         if not self._transmit(self._stream.keepAlive(self._keepAliveType, self._seconds()), destination):
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skypetrunk.core.fax_stream import PASS
 from skypetrunk.core.mikey import MIKEY_KEYS, MIKEYPeer
 from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.interfaces import IChannelFinder, ICredentials, INumberPlan
@@ -45,6 +46,7 @@ def trunkSide(
     side.mediaPath = media.path
     side.silence = media.silence
     side.codecs = media.codecs
+    side.fax = media.t38 == PASS
     side.keys = configuration.dtmf
     side.transfer = configuration.transfer
     side.ownTransfer = configuration.carrierTransfer

@@ -113,7 +113,7 @@ def legLine(leg: Mapping[str, Any]) -> str:
     return (
         f"{leg['name']}: {proof}{received['packets']} packets received, {_order(received)}{refused};"
         f" {sent['packets']} sent{_reported(sent)};"
-        f" RTCP {received['rtcpPackets']} received, {sent['rtcpPackets']} sent{_trip(leg)}"
+        f" RTCP {received['rtcpPackets']} received, {sent['rtcpPackets']} sent{_trip(leg)}{_fax(leg)}"
     )
 
 
@@ -126,6 +126,12 @@ def _reported(sent: Mapping[str, Any]) -> str:
         parts.append(f"jitter {sent['jitter']:.1f} ms, {sent['worstJitter']:.1f} at worst")
     parts += _opinions(sent)
     return f", as the receiver says: {', '.join(parts)}"
+
+
+def _fax(leg: Mapping[str, Any]) -> str:
+    if not leg["fax"]:
+        return ""
+    return f"; T.38 in clear: {leg['received']['fax']} datagrams received, {leg['sent']['fax']} sent"
 
 
 def _trip(leg: Mapping[str, Any]) -> str:

@@ -94,6 +94,7 @@ class TrunkMedia:
     @ivar mikeyKey: the pre-shared key of MIKEY in hexadecimal digits; C{None}: there is none.
     @ivar path: how it travels, and what of SRTP there is.
     @ivar silence: seconds without a packet from the carrier that end a call; 0 for none.
+    @ivar t38: what becomes of fax by T.38, of L{skypetrunk.core.fax_stream.POLICIES}.
     """
 
     suites: tuple[str, ...]
@@ -102,6 +103,7 @@ class TrunkMedia:
     keys: str = SDES_KEYS
     mikeyKey: Secret | None = None
     codecs: tuple[str, ...] = ()
+    t38: str = "refuse"
 
 
 @frozen

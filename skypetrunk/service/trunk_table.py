@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from skypetrunk.core.fax_stream import PASS, POLICIES
+from skypetrunk.core.fax_stream import REFUSE as REFUSE_FAX
 from skypetrunk.core.keys_pressed import AUTO, KEY_FORMS
 from skypetrunk.core.protection import MODES, OFF, OPPORTUNISTIC
 from skypetrunk.core.sides import REFUSE, TAKE_OVER, TRANSFERS
@@ -81,6 +83,7 @@ def readTrunk(
             ),
             keys=keys,
             mikeyKey=mikeyKey,
+            t38=_readT38(media),
         ),
         limits=readLimits(table.table("limits"), kept.calls, incoming=True),
         redirect=redirect,
@@ -134,6 +137,13 @@ def _readSRTP(media: Table, profile: CarrierProfile) -> str:
         if profile.mediasec:
             media.wrong("srtp", f"is off, but {profile.title} is told of SRTP", "required")
     return mode
+
+
+def _readT38(media: Table) -> str:
+    policy = media.choice("t38", POLICIES, REFUSE_FAX)
+    if policy == PASS:
+        media.problems.warn(media.key("t38"), "is pass: faxes by T.38 are in clear")
+    return policy
 
 
 def _readDomain(table: Table, profile: CarrierProfile | None) -> str:

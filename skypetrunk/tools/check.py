@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from skypetrunk.core.fax_stream import PASS
 from skypetrunk.core.mikey import SDES_KEYS
 from skypetrunk.core.protection import OFF
 from skypetrunk.errors import ConfigurationError
@@ -135,6 +136,8 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         parts.append(_inbound(trunk.inbound))
     suites = f" ({', '.join(trunk.media.suites)}){_keys(trunk.media)}"
     parts.append(f"SRTP {trunk.media.path.srtp}{suites if trunk.media.path.srtp != OFF else ''}")
+    if trunk.media.t38 == PASS:
+        parts.append("T.38 in clear")
     parts.extend(_limits(trunk.limits))
     return "; ".join(parts)
 

@@ -77,6 +77,10 @@ class RecordingMediaLeg:
         """Record it."""
         self.events.append(("remote", address))
 
+    def setFax(self, address: MediaAddress | None) -> None:
+        """Record it."""
+        self.events.append(("fax", address))
+
     def setSending(self, sending: bool) -> None:
         """Record it."""
         self.events.append(("sending", sending))

@@ -194,6 +194,14 @@ class DiagnosisTests(SynchronousTestCase):
         silent = self.found(office(), carrier(0, **private, **NONE))
         self.assertEqual(silent, "one-way audio: carrier never sent; 3000 packets went to 10.0.0.20")
 
+    def test_fax(self) -> None:
+        """A call that has become a fax has no sound any more, and that is no fault."""
+        quiet = {"packetsSince": 3, "quiet": 55.0}
+        near, far = office(**quiet), carrier(**quiet)
+        self.assertIsNotNone(diagnose((near, far), 60.0))
+        faxed = replace(far, leg=replace(far.leg, fax=True))
+        self.assertIsNone(diagnose((near, faxed), 60.0))
+
     def test_worstFirst(self) -> None:
         """No audio counts more than bad audio, on whichever side."""
         lossy = DirectionStatistics(packets=2900, lost=100)

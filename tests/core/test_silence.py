@@ -116,6 +116,27 @@ class SilenceTests(SynchronousTestCase):
             (ended.by, ended.cause, ended.silent), ("trunk", "no packet from carrier for 50 s", ("carrier",))
         )
 
+    def test_fax(self) -> None:
+        """Who gets a page by T.38 is silent meanwhile; a fax of which nothing comes from either side ends."""
+        net = self.net
+        net.manager.sides["carrier"].silence = 50.0
+        net.carrier.side.fax = True
+        near, far = net.outboundCall()
+        accepted = net.pbx.response(200)
+        self.net.pbx.within(self.near, self.accepted, "BYE", 2)
+        fax = "m=image 4900 udptl t38\r\n"
+        again = net.pbx.within(near, accepted, "INVITE", 2, sdp(fax, version=2))
+        net.carrier.answers(net.carrier.request("INVITE"), 200, sdp(fax, "203.0.113.9", 2))
+        net.pbx.ack(again, net.pbx.response(200))
+        for _ in range(500):
+            self.legs[2].heard = DirectionStatistics(fax=self.legs[2].heard.fax + 30)
+            self.clock.advance(1)
+        self.assertEqual((net.manager.callCount(), self.logged()), (1, []))
+        self.passes(99)
+        self.assertEqual(net.manager.callCount(), 1)
+        self.passes(21)
+        self.assertEqual(net.observer.ended[-1].cause, "no packet from either side for 100 s")
+
     def test_oneSideAlone(self) -> None:
         """The bound of a side holds without one for both, and has the time that it needs."""
         net = CallNet()

@@ -200,6 +200,7 @@ EVENTS = (
     "report of the PBX beside media",
     "report of the carrier beside media",
     "unreachable",
+    "fax",
 )
 
 FIRST = Run(False, 12, 0, 1, 0, 0, False, 0x11111111, 160, -1, 0.02)
@@ -344,6 +345,24 @@ class Play:
             rig.deliver(data, place, rig.secure if run.carrier else rig.plain)
         self.last[run.carrier] = sequence, timestamp
 
+    def fax(self, datagrams: int) -> None:
+        """T.38 instead of sound, in both directions."""
+        rig = self.rig
+        rig.plain.setFax(rig.addressOf(0))
+        rig.secure.setFax(rig.addressOf(1))
+        for number in range(datagrams):
+            data = number.to_bytes(2, "big") + b"\x01\x06\x00\x00"
+            rig.deliver(data, 0, rig.plain)
+            rig.deliver(data, 1, rig.secure)
+
+    def sound(self) -> None:
+        """Again, as it was in the beginning."""
+        rig = self.rig
+        rig.plain.setRemote(rig.addressOf(0))
+        rig.secure.setRemote(rig.addressOf(1))
+        for leg in (rig.plain, rig.secure):
+            leg.setSending(True)
+
     def event(self, event: str) -> None:
         """Signalling, time, or RTCP."""
         rig = self.rig
@@ -386,6 +405,9 @@ class Play:
             rig.deliver(REPORT, 0, rig.plain)
         elif event == "report of the carrier beside media":
             rig.deliver(rig.peer.protectRTCP(REPORT), 1, rig.secure)
+        elif event == "fax":
+            self.fax(3)
+            self.sound()
         else:
             assert event == "unreachable"
             rig.plain.setRemote(MediaAddress("255.255.255.255", 9, 9))
@@ -436,6 +458,17 @@ class LendingTests(SynchronousTestCase):
         self.assertEqual(self.directions(), (True, True))
         self.play.run(FIRST._replace(frames=4))
         self.assertEqual(self.rig.plain.statistics().received.packets, before + 5)
+
+    def test_fax(self) -> None:
+        """Of a fax nothing is lent, however calm it is; the sound that follows is lent as ever."""
+        self.both()
+        self.rig.take()
+        self.play.fax(3 * CALM)
+        self.assertEqual(self.directions(), (False, False))
+        self.assertEqual([len(each) for each in self.rig.take()], [3 * CALM, 3 * CALM, 0, 0, 0])
+        self.play.sound()
+        self.both()
+        self.assertEqual([leg.received.fax for leg in self.rig.statistics()], [3 * CALM] * 2)
 
     def both(self) -> None:
         """Both are lent, and some packets were relayed so."""

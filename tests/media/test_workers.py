@@ -165,6 +165,37 @@ class WorkerTests(LoopbackTests):
         self.assertEqual((await self.end(self.plain)).received.packets, 61)
         self.assertEqual(self.plane.openPorts, 2)
 
+    async def test_killedInFax(self) -> None:
+        """A fax goes on at once, at the same ports; sound after it needs a new key, as its own is lost."""
+        for leg, peer in ((self.plain, self.pbx), (self.secure, self.carrier)):
+            leg.setFax(self.address(peer))
+        await self.told(self.secure)
+        addresses = self.plain.address, self.secure.address
+        self.kill(self.made.workers.all[0])
+        await until(self, lambda: self.losses, "the loss is told")
+        self.assertEqual((self.plain.address, self.secure.address), addresses)
+        self.assertTrue(self.secure.lost)
+        self.send(self.pbx, self.plain, b"\0\1\1\6\0\0")
+        self.send(self.carrier, self.secure, b"\0\2\1\6\0\0")
+        # Three keep-alives came before the fax.
+        await self.carrier.wait(4)
+        await self.pbx.wait(1)
+        self.assertEqual(self.carrier.heard[3][0], b"\0\1\1\6\0\0")
+        self.assertEqual(self.pbx.heard[0][0], b"\0\2\1\6\0\0")
+        for leg, peer in ((self.plain, self.pbx), (self.secure, self.carrier)):
+            leg.setRemote(self.address(peer))
+            leg.setSending(True)
+        self.secure.setLocalKey(SUITE, key(1))
+        self.send(self.pbx, self.plain, rtp(1))
+        self.assertTrue(self.secure.lost)
+        self.secure.setLocalKey(SUITE, key(7))
+        self.assertFalse(self.secure.lost)
+        self.send(self.pbx, self.plain, rtp(2))
+        srtp = SecurePeer(key(2), key(7))
+        await self.carrier.wait(5)
+        srtp.receive(self.carrier.heard[-1][0])
+        self.assertEqual(srtp.refused, [])
+
     async def test_signals(self) -> None:
         """What ends the trunk by a terminal or a service manager does not end its workers before it."""
         pid = self.made.workers.all[0].pid

@@ -328,6 +328,23 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(configuration.media.ports, (20000, 29999))
         self.assertEqual((configuration.dns, configuration.control), (DNS(), Control()))
 
+    def test_t38(self) -> None:
+        """It is refused unless the trunk lets it pass, which is warned of."""
+        for key, policy, warned in (
+            ("", "refuse", False),
+            ('t38 = "refuse"', "refuse", False),
+            ('t38 = "pass"', "pass", True),
+        ):
+            configuration, warnings = self.load(SHORT.replace("[[pbx]]", f"[trunk.media]\n{key}\n[[pbx]]"))
+            self.assertEqual(configuration.trunks[0].media.t38, policy)
+            told = [each.partition("media.t38: ")[2] for each in warnings]
+            self.assertEqual(told, ["is pass: faxes by T.38 are in clear"] if warned else [])
+        self.assertProblem(
+            'srtp = "required"',
+            'srtp = "required"\nt38 = "passs"',
+            'trunk.skype.media.t38: is "passs"; did you mean "pass"?',
+        )
+
     def test_clearMedia(self) -> None:
         """Less than SRTP is warned of, whoever has said so, and is no match for what the carrier is told."""
         (self.directory / "other.toml").write_text('title = "Other"\nsrtp = "off"\n')

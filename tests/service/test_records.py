@@ -121,6 +121,16 @@ class CallBookTests(SynchronousTestCase):
             "1/office: plain RTP: 7 packets received, 0 lost; 10 sent; RTCP 0 received, 0 sent",
         )
 
+    def test_fax(self) -> None:
+        """T.38 is told of where there was some, and that it was in clear."""
+        directions = DirectionStatistics(fax=12), DirectionStatistics(fax=30)
+        line = evidence(replace(SECURE, fax=True, received=directions[0], sent=directions[1]))
+        self.assertIn("; T.38 in clear: 12 datagrams received, 30 sent", line)
+        self.assertNotIn("T.38", evidence(SECURE))
+        self.begin("a")
+        (call,) = self.book.up({"a": CallMedia((replace(SECURE, fax=True),))})
+        self.assertTrue(call["media"][0]["fax"])
+
     def test_way(self) -> None:
         """What the way did to the packets is said where it did anything."""
         received = DirectionStatistics(

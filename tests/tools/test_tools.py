@@ -178,6 +178,14 @@ class CheckTests(ToolTestCase):
             self.assertIn(f"; {text}", told)
             self.assertIn(f"trunk.carrier.media.srtp: is {mode}: calls", warned)
 
+    def test_t38(self) -> None:
+        """So does fax in clear."""
+        Path("trunk.toml").write_text(SHORT.replace("[[pbx]]", '[trunk.media]\nt38 = "pass"\n[[pbx]]'))
+        status, told, warned = self.run_("check")
+        self.assertEqual(status, 0)
+        self.assertIn("; T.38 in clear\n", told)
+        self.assertIn("trunk.carrier.media.t38: is pass", warned)
+
     def test_everything(self) -> None:
         """What a fuller configuration adds to the summary."""
         Path("ca.pem").write_bytes(makeCertificate("Root")[0])

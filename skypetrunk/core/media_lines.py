@@ -1,0 +1,87 @@
+"""
+The m= lines of one session, which keep their places over all offers; what was agreed of them, and answers
+that break RFC 3264.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skypetrunk.core.audio_stream import AudioStream
+from skypetrunk.core.keys import troubles
+from skypetrunk.core.protection import carriesKeys
+from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
+from skypetrunk.wire.offer_answer import RULES, brokenRules
+from skypetrunk.wire.sdp import MediaDescription, SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One m= line of the session: its place stays the same over all offers (RFC 3264 section 8)."""
+
+    kind: str
+    protocol: str
+    formats: tuple[str, ...]
+
+
+Slots = tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What was agreed last: our description, the stream it was made of, and the peer's description.
+
+    @ivar offered: ours was the offer.
+    """
+
+    written: SessionDescription
+    said: AudioStream
+    heard: SessionDescription
+    offered: bool
+
+
+def placed(slots: Slots, used: int, wanted: Slot) -> tuple[Slots, int]:
+    """
+    The lines of an offer, and the place of C{wanted} among them: that of the line in use, or of one that was
+    of this kind before.  The line in use may become one of another kind (RFC 3264 section 8.3.3).
+
+    @param used: place of the line in use.
+    """
+    if not slots:
+        return (wanted,), 0
+    if slots[used].kind.lower() == wanted.kind:
+        return slots, used
+    same = [place for place, slot in enumerate(slots) if slot.kind.lower() == wanted.kind]
+    place = same[0] if same else used
+    return (*slots[:place], wanted, *slots[place + 1 :]), place
+
+
+def checkAnswer(offer: SessionDescription, answer: SessionDescription, place: int) -> None:
+    """
+    Is C{answer} one that C{offer} allows?
+
+    @param place: of the line in use.
+    @raise MalformedSDP: it breaks RFC 3264; the text names the rules.
+    @raise KeyAgreementFailed: it breaks RFC 4568.
+    """
+    offered = offer.media[place]
+    broken = [rule for rule in brokenRules(offer, answer) if not _tolerates(rule, offered)]
+    if not broken:
+        return
+    text = f"the answer breaks: {', '.join(RULES[rule] for rule in broken)}"
+    if not any(rule.startswith("crypto") for rule in broken):
+        raise MalformedSDP(text)
+    raise _toldMore(KeyAgreementFailed(text), troubles(answer.media[place].crypto, weakening=True))
+
+
+def _tolerates(rule: str, offered: MediaDescription) -> bool:
+    """A direction is put right when it is read; keys that nobody offered mean nothing."""
+    return rule == "direction" or (not carriesKeys(offered) and rule.startswith("crypto"))
+
+
+def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
+    return KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) if more else failure
+
+
+__all__ = ["Slot", "Slots", "Standing", "checkAnswer", "placed"]

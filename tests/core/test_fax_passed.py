@@ -1,0 +1,418 @@
+"""T.38 where the trunk lets it pass: on both legs or on none, and sound is as before when it is over."""
+
+from __future__ import annotations
+
+from twisted.logger import capturedLogs, formatEvent
+
+from skypetrunk.core.leg import Leg
+from skypetrunk.interfaces import MediaAddress, MediaPath
+from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.sdp import SessionDescription, parseSDP
+from tests.core.callnet import PCMA, Neighbour, RecordingMediaLeg, sdp
+from tests.core.races import Race
+
+ASKED = (
+    "a=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxFillBitRemoval\r\n"
+    "a=T38FaxRateManagement:transferredTCF\r\n"
+    "a=T38FaxMaxBuffer:200\r\na=T38FaxMaxDatagram:72\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
+)
+TOLD = "a=T38FaxVersion:0\r\na=t38MaxBitrate:9600\r\na=T38FaxUdpEC:t38UDPFEC\r\na=T38VendorInfo:0 0 37\r\n"
+OFF = "m=audio 0 RTP/AVP 8\r\n"
+
+
+def image(attributes: str, port: int = 4900, host: str = "192.0.2.10", version: int = 2) -> bytes:
+    """A description with T.38 alone."""
+    return sdp(f"m=image {port} udptl t38\r\n{attributes}", host, version)
+
+
+class PassedCase(Race):
+    """A call that stands, over a trunk with C{t38 = "pass"}."""
+
+    def setUp(self) -> None:
+        """It is established."""
+        super().setUp()
+        self.net.carrier.side.fax = True
+        self.near, self.accepted, self.far = self.established()
+        self.before = [list(leg.events) for leg in self.net.plane.legs]
+
+    def leg(self, neighbour: Neighbour) -> RecordingMediaLeg:
+        """Towards it."""
+        caller, callee = self.net.plane.legs
+        return caller if neighbour is self.caller else callee
+
+    def asks(self, body: bytes, number: int = 2, method: str = "INVITE") -> Request:
+        """The caller's offer."""
+        return self.caller.within(self.near, self.accepted, method, number, body)
+
+    def answers(self, body: bytes, method: str = "INVITE") -> Request:
+        """The callee's 200; its request."""
+        offered = self.callee.request(method)
+        self.callee.answers(offered, 200, body)
+        return offered
+
+    def taken(self, asked: Request) -> SessionDescription:
+        """The caller's 200, acknowledged."""
+        accepted = self.caller.response(200)
+        if asked.method == "INVITE":
+            self.caller.ack(asked, accepted)
+        self.callee.got()
+        self.caller.got()
+        return parseSDP(accepted.body)
+
+    def assertFax(self) -> None:
+        """On both legs, to where their peers said."""
+        for leg, port in ((self.leg(self.caller), 4900), (self.leg(self.callee), 4950)):
+            self.assertEqual(leg.events[-1][0], "fax", leg.events[-3:])
+            address = leg.events[-1][1]
+            assert isinstance(address, MediaAddress)
+            self.assertEqual((address.port, address.rtcpPort), (port, 0))
+        self.assertEqual([leg.session.fax for leg in self.legs()], [True, True])
+
+    def assertSound(self) -> None:
+        """On both legs, with the keys and places of the beginning."""
+        for leg, before in zip(self.net.plane.legs, self.before, strict=True):
+            told = len(leg.events) - 1 - [each[0] for each in reversed(leg.events)].index("remote")
+            again = {each[0]: each[1:] for each in leg.events[told:]}
+            self.assertNotIn("fax", again)
+            for name, value in {each[0]: each[1:] for each in before}.items():
+                if name in ("remote", "sending", "local", "remote key"):
+                    self.assertEqual(again[name], value)
+        self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
+
+    def legs(self) -> tuple[Leg, ...]:
+        """Of the call."""
+        [call] = self.net.manager._bridges
+        return call.legs
+
+    def assertUntouched(self) -> None:
+        """Media is as it was, and the call stands."""
+        self.assertEqual([leg.events for leg in self.net.plane.legs], self.before)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def faxed(self) -> None:
+        """It is a fax."""
+        asked = self.asks(image(ASKED))
+        self.answers(image(TOLD, 4950))
+        self.taken(asked)
+
+
+class PassedTests(PassedCase):
+    """The caller asks."""
+
+    def test_crosses(self) -> None:
+        """An image line of our own in the place of audio, with the attributes as they were written."""
+        with capturedLogs() as events:
+            asked = self.asks(image(ASKED + "a=X-secret:1\r\na=label:7\r\n"))
+            offered = self.answers(image(TOLD, 4950, "203.0.113.9"))
+            answer = self.taken(asked)
+        [line] = parseSDP(offered.body).media
+        address = self.leg(self.callee).address
+        self.assertEqual(
+            (line.kind, line.port, line.protocol, line.formats, line.address),
+            ("image", address.port, "udptl", ("t38",), address.host),
+        )
+        self.assertIn(ASKED.encode() + b"a=sendrecv\r\n", offered.body)
+        for foreign in (b"secret", b"label", b"crypto", b"a=rtcp", b"192.0.2.10"):
+            self.assertNotIn(foreign, offered.body)
+        [line] = answer.media
+        address = self.leg(self.caller).address
+        self.assertEqual((line.kind, line.port, line.address), ("image", address.port, address.host))
+        self.assertEqual(
+            line.attributes[:-1],
+            (
+                *(("T38FaxVersion", "0"), ("t38MaxBitrate", "9600")),
+                *(("T38FaxUdpEC", "t38UDPFEC"), ("T38VendorInfo", "0 0 37")),
+            ),
+        )
+        self.assertFax()
+        [told] = [each for each in map(formatEvent, events) if "T.38" in each]
+        self.assertIn("in clear as trunk.media.t38 allows", told)
+
+    def test_audioOff(self) -> None:
+        """Beside audio with port 0, in either order: the answer has a line for each."""
+        for number, body in enumerate((OFF + "{}", "{}" + OFF), 2):
+            fax = f"m=image 4900 udptl t38\r\n{ASKED}"
+            asked = self.asks(sdp(body.format(fax), version=number), number)
+            offered = self.answers(image(TOLD, 4950, version=number))
+            self.assertEqual([line.kind for line in parseSDP(offered.body).media], ["image"])
+            kinds = [(line.kind, bool(line.port)) for line in self.taken(asked).media]
+            wanted = [("audio", False), ("image", True)]
+            self.assertEqual(kinds, wanted if number == 2 else wanted[::-1])
+            self.assertFax()
+
+    def test_beside(self) -> None:
+        """Beside audio that is on: sound is taken, and nobody hears of the fax."""
+        body = self.description(self.caller, 2, "a=sendonly\r\n") + b"m=image 4900 udptl t38\r\n"
+        asked = self.asks(body)
+        offered = self.answers(self.description(self.callee, 2, "a=recvonly\r\n"))
+        self.assertEqual([line.kind for line in parseSDP(offered.body).media], ["audio"])
+        kinds = [(line.kind, bool(line.port)) for line in self.taken(asked).media]
+        self.assertEqual(kinds, [("audio", True), ("image", False)])
+        self.assertNotIn("fax", [each[0] for leg in self.net.plane.legs for each in leg.events])
+
+    def test_refused(self) -> None:
+        """By the other side: no leg is touched, and sound may change as ever."""
+        self.asks(image(ASKED))
+        self.callee.answers(self.callee.request("INVITE"), 488)
+        self.caller.ackRefusal(488)
+        self.assertUntouched()
+        asked = self.asks(self.description(self.caller, 3), 3)
+        offered = self.answers(self.description(self.callee, 3))
+        self.assertEqual([line.kind for line in parseSDP(offered.body).media], ["audio"])
+        self.taken(asked)
+        self.assertSound()
+
+    def test_refusedWithPortZero(self) -> None:
+        """By an answer without it: the asking side gets 488, the other one is offered its sound again."""
+        self.asks(image(ASKED))
+        self.answers(image(TOLD, 0))
+        self.caller.ackRefusal(488)
+        self.assertUntouched()
+        back = self.callee.request("INVITE")
+        first = parseSDP(self.far.body)
+        again = parseSDP(back.body)
+        self.assertEqual([line.kind for line in again.media], ["audio"])
+        self.assertEqual(again.media[0].crypto, first.media[0].crypto[:1])
+        self.assertEqual(again.media[0].port, first.media[0].port)
+        self.callee.answers(back, 200, self.description(self.callee, 3))
+        self.assertNotIn("fax", [each[0] for leg in self.net.plane.legs for each in leg.events])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_badAnswers(self) -> None:
+        """Of another kind or protocol, or unreadable: as one with port 0."""
+        for number, body in enumerate(
+            (sdp("m=audio 4950 RTP/AVP 8\r\n"), sdp("m=image 4950 tcp t38\r\n"), b"v=0\r\n"), 2
+        ):
+            self.asks(image(ASKED, version=number), number)
+            self.answers(body)
+            self.caller.ackRefusal(488)
+            back = self.callee.request("INVITE")
+            self.callee.answers(back, 200, self.description(self.callee, number))
+            self.caller.got()
+            self.callee.got()
+            self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
+            self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_back(self) -> None:
+        """Sound again, by the side that asked: keys, places and direction of the beginning."""
+        self.faxed()
+        asked = self.asks(self.description(self.caller, 3), 3)
+        offered = self.answers(self.description(self.callee, 3))
+        [line] = parseSDP(offered.body).media
+        self.assertEqual((line.kind, line.protocol), ("audio", parseSDP(self.far.body).media[0].protocol))
+        self.assertEqual(line.crypto, parseSDP(self.far.body).media[0].crypto[:1])
+        [line] = self.taken(asked).media
+        first = parseSDP(self.accepted.body).media[0]
+        self.assertEqual((line.kind, line.port, line.crypto), ("audio", first.port, first.crypto))
+        self.assertSound()
+
+    def test_backByTheOther(self) -> None:
+        """By the other side."""
+        self.faxed()
+        again = self.callee.back(self.far, "INVITE", 1, body=self.description(self.callee, 3))
+        offered = self.caller.request("INVITE")
+        self.assertEqual([line.kind for line in parseSDP(offered.body).media], ["audio"])
+        self.caller.answers(offered, 200, self.description(self.caller, 3))
+        self.callee.ack(again, self.callee.response(200))
+        self.assertSound()
+
+    def test_backAfterTwoLines(self) -> None:
+        """Where the fax had a line of its own beside that of the sound, each keeps its place."""
+        fax = sdp(OFF + "m=image 4900 udptl t38\r\n" + ASKED, version=2)
+        asked = self.asks(fax)
+        self.answers(image(TOLD, 4950))
+        self.taken(asked)
+        again = self.callee.back(self.far, "INVITE", 1, body=self.description(self.callee, 3))
+        offered = self.caller.request("INVITE")
+        lines = [(line.kind, bool(line.port)) for line in parseSDP(offered.body).media]
+        self.assertEqual(lines, [("audio", True), ("image", False)])
+        sound = self.description(self.caller, 3) + b"m=image 0 udptl t38\r\n"
+        self.caller.answers(offered, 200, sound)
+        self.callee.ack(again, self.callee.response(200))
+        self.assertSound()
+
+    def test_backRefused(self) -> None:
+        """A refused return leaves the fax."""
+        self.faxed()
+        events = [list(leg.events) for leg in self.net.plane.legs]
+        self.asks(self.description(self.caller, 3), 3)
+        self.callee.answers(self.callee.request("INVITE"), 488)
+        self.caller.ackRefusal(488)
+        self.assertEqual([leg.events for leg in self.net.plane.legs], events)
+        self.assertFax()
+
+    def test_secondFax(self) -> None:
+        """Fax, sound, fax: it is told once."""
+        with capturedLogs() as events:
+            self.faxed()
+            asked = self.asks(self.description(self.caller, 3), 3)
+            self.answers(self.description(self.callee, 3))
+            self.taken(asked)
+            asked = self.asks(image(ASKED, version=4), 4)
+            self.answers(image(TOLD, 4950, version=4))
+            self.taken(asked)
+        self.assertFax()
+        self.assertEqual(len([each for each in map(formatEvent, events) if "T.38" in each]), 1)
+
+    def test_refreshes(self) -> None:
+        """The same offer again is answered on its leg, with the same answer."""
+        asked = self.asks(image(ASKED))
+        self.answers(image(TOLD, 4950))
+        first = self.caller.response(200).body
+        self.taken(asked)
+        again = self.asks(image(ASKED), 3)
+        self.assertEqual(self.caller.response(200).body, first)
+        self.assertEqual(self.callee.got(), [])
+        self.caller.ack(again, self.caller.response(200))
+        self.assertFax()
+
+    def test_ownRefresh(self) -> None:
+        """Our own refresh offers the fax again, without a key."""
+        self.faxed()
+        for leg in self.legs():
+            self.assertFalse(leg.refresh.rekey())
+            again = parseSDP(leg.session.repeatOffer())
+            leg.session.forget()
+            self.assertEqual([line.kind for line in again.media], ["image"])
+            self.assertEqual(again.media[0].crypto, ())
+
+    def test_update(self) -> None:
+        """By UPDATE, which becomes a re-INVITE for who does not say that it takes one."""
+        asked = self.asks(image(ASKED), 2, "UPDATE")
+        self.answers(image(TOLD, 4950))
+        self.taken(asked)
+        self.assertFax()
+
+    def test_withoutOffer(self) -> None:
+        """The callee offers it in its answer to a re-INVITE without an offer."""
+        asked = self.asks(b"")
+        self.callee.answers(self.callee.request("INVITE"), 200, image(TOLD, 4950))
+        offer: Response = self.caller.response(200)
+        self.assertEqual([line.kind for line in parseSDP(offer.body).media], ["image"])
+        self.caller.ack(asked, offer, image(ASKED))
+        answer = self.callee.request("ACK")
+        self.assertEqual([line.kind for line in parseSDP(answer.body).media], ["image"])
+        self.assertIn(ASKED.encode(), answer.body)
+        self.assertFax()
+
+    def test_takenBack(self) -> None:
+        """CANCEL, which the 200 has crossed: who is in the fax already is offered its sound again."""
+        asked = self.asks(image(ASKED))
+        offered = self.callee.request("INVITE")
+        self.callee.answers(offered, 180)
+        self.caller.cancel(asked)
+        self.callee.answers(offered, 200, image(TOLD, 4950))
+        back = self.callee.request("INVITE")
+        self.assertEqual([line.kind for line in parseSDP(back.body).media], ["audio"])
+        self.callee.answers(back, 200, self.description(self.callee, 3))
+        self.assertNotEqual(self.leg(self.callee).events[-1][0], "fax")
+        self.assertEqual(self.leg(self.caller).events, self.before[0])
+        self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
+
+    def test_noTransfer(self) -> None:
+        """While there is fax, nobody is transferred."""
+        self.net.carrier.side.ownTransfer = "take-over"
+        self.faxed()
+        self.caller.within(
+            self.near, self.accepted, "REFER", 3, headers=[("Refer-To", "<sip:+4430@198.51.100.1>")]
+        )
+        self.assertEqual(self.caller.got(), [488])
+
+    def test_badAddresses(self) -> None:
+        """A name, another family, a group: 488, and nothing changes."""
+        for number, host in enumerate(("fax.example", "224.0.1.7"), 2):
+            self.asks(image(ASKED, host=host, version=number), number)
+            self.caller.ackRefusal(488)
+            self.assertUntouched()
+
+    def test_otherTransports(self) -> None:
+        """TCP, DTLS, other formats: refused."""
+        for number, text in enumerate(("tcp t38", "UDP/TLS/UDPTL t38", "udptl t37"), 2):
+            self.asks(sdp(f"m=image 4900 {text}\r\n", version=number), number)
+            self.caller.ackRefusal(488)
+            self.assertUntouched()
+
+
+class InboundPassedTests(PassedTests):
+    """The same where the carrier calls."""
+
+    outbound = False
+
+
+class CalleeTests(PassedCase):
+    """The called side asks: a receiving fax machine does, as soon as it hears the tone."""
+
+    def test_crosses(self) -> None:
+        """The same."""
+        again = self.callee.back(self.far, "INVITE", 1, body=image(TOLD, 4950))
+        offered = self.caller.request("INVITE")
+        self.assertIn(TOLD.encode(), offered.body)
+        self.caller.answers(offered, 200, image(ASKED))
+        accepted = self.callee.response(200)
+        self.assertIn(ASKED.encode(), accepted.body)
+        self.callee.ack(again, accepted)
+        self.assertFax()
+
+    def test_notSecureAgain(self) -> None:
+        """Sound in clear is refused to the carrier after the fax as before it."""
+        again = self.callee.back(self.far, "INVITE", 1, body=image(TOLD, 4950))
+        self.caller.answers(self.caller.request("INVITE"), 200, image(ASKED))
+        self.callee.ack(again, self.callee.response(200))
+        carrier = self.net.carrier
+        carrier.got()
+        clear = sdp(PCMA, "203.0.113.9", 5)
+        if carrier is self.caller:
+            self.asks(clear, 2)
+        else:
+            self.callee.back(self.far, "INVITE", 2, body=clear)
+        carrier.ackRefusal(488)
+        self.assertFax()
+
+
+class InboundCalleeTests(CalleeTests):
+    """The same where the carrier calls."""
+
+    outbound = False
+
+
+class FirstTests(Race):
+    """A call that begins with T.38, and goes on with sound."""
+
+    def test_crosses(self) -> None:
+        """Keys are made for the sound, when it comes, and it has to be SRTP."""
+        self.net.carrier.side.fax = True
+        near = self.invite(image(ASKED, version=1))
+        offered = self.callee.request("INVITE")
+        self.assertEqual([line.kind for line in parseSDP(offered.body).media], ["image"])
+        self.callee.answers(offered, 200, image(TOLD, 4950, version=1))
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        names = [[each[0] for each in leg.events] for leg in self.net.plane.legs]
+        self.assertEqual(names, [["fax"], ["fax"]])
+        body = self.description(self.caller, 2)
+        again = self.caller.within(near, accepted, "INVITE", 2, body)
+        offered = self.callee.request("INVITE")
+        [line] = parseSDP(offered.body).media
+        self.assertEqual((line.kind, bool(line.crypto)), ("audio", self.callee is self.net.carrier))
+        self.callee.answers(offered, 200, self.description(self.callee, 2))
+        self.caller.ack(again, self.caller.response(200))
+        secure = [leg for leg in self.net.plane.legs if leg.secure]
+        self.assertEqual([leg.last("sending") for leg in secure], [True])
+        self.assertIn("local", [each[0] for each in secure[0].events])
+
+    def test_opportunistic(self) -> None:
+        """A refused fax is not offered again in other forms of SRTP: it has none."""
+        self.net.carrier.side.fax = True
+        self.net.carrier.side.mediaPath = MediaPath(srtp="opportunistic")
+        self.invite(image(ASKED, version=1))
+        self.callee.answers(self.callee.request("INVITE"), 488)
+        self.caller.ackRefusal(488)
+        self.assertEqual(self.net.manager.callCount(), 0)
+
+
+class InboundFirstTests(FirstTests):
+    """The same where the carrier calls."""
+
+    outbound = False
+
+
