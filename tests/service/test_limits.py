@@ -13,8 +13,8 @@ from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallEnded, CallRequest, ICallPolicy, IDialogObserver
 from skypetrunk.service.limits import CallLimits, DayMeter, TokenBucket
 from skypetrunk.service.settings import Limits
-from skypetrunk.wire.message import Response
-from tests.core.callnet import SAVP, CallNet, Plan, sdp
+from skypetrunk.wire.message import Request, Response
+from tests.core.callnet import SAVP, CallNet, Neighbour, Plan, sdp
 from tests.pbx.linenet import LineNet
 from tests.service.configurations import COMPLETE, SHORT, ConfigurationTestCase
 
@@ -298,6 +298,31 @@ class CallLimitsTests(SynchronousTestCase):
                 net.carrier.answers(net.carrier.request("INVITE"), 486)
             last = [each for each in net.pbx.channel.requests if each.method == "NOTIFY"][-1]
             self.assertIn(b" %d " % status, last.body)
+
+    def test_circle(self) -> None:
+        """
+        A carrier that begins Max-Forwards anew leads each call of the PBX back, which forwards it: the limit
+        ends the circle, and then everybody refuses what he was asked.
+        """
+        net = self.build(carrier=Limits(calls=6))
+        asked: list[tuple[Neighbour, Request]] = []
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        for _ in range(5):
+            for callee, uri, media in (
+                (net.carrier, "sip:account@198.51.100.2:40000", sdp(SAVP, "203.0.113.9")),
+                (net.pbx, "sip:+4420@198.51.100.1", sdp()),
+            ):
+                if "INVITE" in callee.channel.summary():
+                    asked.append((callee, callee.request("INVITE")))
+                    callee.got()
+                    callee.invite(uri, media)
+        self.assertEqual(len(asked), 6)
+        self.assertEqual(self.limits.status("carrier")["refused"], {"calls": 1})
+        for callee, invite in reversed(asked):
+            caller = net.pbx if callee is net.carrier else net.carrier
+            callee.answers(invite, 503)
+            self.assertIn(503, caller.got())
+        self.assertEqual(net.manager.callCount(), 0)
 
     def test_forwarded(self) -> None:
         """
