@@ -23,6 +23,9 @@ NO_CIRCUIT = 34
 OUT_OF_ORDER = 38
 """Q.850 cause: network out of order."""
 
+CONGESTION = 42
+"""Q.850 cause: switching equipment congestion."""
+
 LONGEST_PAUSE = 60
 """
 Seconds of Retry-After beside a 503.  Whoever gets one may send nothing at all until then (RFC 3261
@@ -199,6 +202,7 @@ def reasonHeader(cause: int, text: str) -> Header:
 
 
 __all__ = [
+    "CONGESTION",
     "LONGEST_PAUSE",
     "NO_CIRCUIT",
     "OUT_OF_ORDER",

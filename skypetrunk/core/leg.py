@@ -279,4 +279,3 @@ class Leg(LegClient):
             status = self.refers.notifyReceived(transaction.request)
             headers = [Header("Allow-Events", "refer")] if status == 489 else []
             transaction.respond(self._response(transaction.request, status, headers))
-            self._leave()

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
 from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.request_client import Done
@@ -22,7 +24,7 @@ from skypetrunk.wire.uri import SIPURI
 
 SIPFRAG = "message/sipfrag"
 SUBSCRIPTION_SECONDS = 240
-"""How long the subscription is said to live: longer than a call may ring."""
+"""How long a subscription lives, of theirs and of ours: longer than a call may ring."""
 
 _status = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9]{2})(?:[ \t\r\n]|$)", re.IGNORECASE).match
 
@@ -139,28 +141,42 @@ class ReferServer:
 
 
 class ReferClients:
-    """The REFERs sent in one dialog, whose subscriptions have not ended."""
+    """The REFERs sent in one dialog, whose subscriptions have not ended; their number is its length."""
 
-    __slots__ = ("_open",)
+    __slots__ = ("_clock", "_open")
 
-    def __init__(self) -> None:
-        self._open: dict[int, Callable[[int], None]] = {}
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._open: dict[int, tuple[Callable[[int], None], Callable[[], None], IDelayedCall]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
+    def __len__(self) -> int:
+        return len(self._open)
 
-    def sent(self, sequence: int, notified: Callable[[int], None]) -> None:
+    def sent(self, sequence: int, notified: Callable[[int], None], ended: Callable[[], None]) -> None:
         """
         A REFER goes out.
 
         @param sequence: its CSeq number, which is the id of its events.
-        @param notified: takes each status that is told; the first one from 200 on is the last.
+        @param notified: takes each status that is told; the first one from 200 on is the last.  408: nothing
+            was told in time.
+        @param ended: told of its end, whatever that was.
         """
-        self._open[sequence] = notified
+        expiry = self._clock.callLater(SUBSCRIPTION_SECONDS, self._expired, sequence)
+        self._open[sequence] = (notified, ended, expiry)
 
     def forget(self, sequence: int) -> None:
-        """It was refused, or nobody waits any more."""
-        self._open.pop(sequence, None)
+        """It was refused, or its outcome is known."""
+        found = self._open.pop(sequence, None)
+        if found is not None:
+            _, ended, expiry = found
+            if expiry.active():
+                expiry.cancel()
+            ended()
+
+    def _expired(self, sequence: int) -> None:
+        notified = self._open[sequence][0]
+        self.forget(sequence)
+        notified(408)
 
     def notifyReceived(self, request: Request) -> int:
         """
@@ -180,9 +196,9 @@ class ReferClients:
         if status < 200 and state.startswith("terminated"):
             # It ended without telling how.
             status = 487
-        notified = self._open[sequence]
+        notified = self._open[sequence][0]
         if status >= 200:
-            del self._open[sequence]
+            self.forget(sequence)
         notified(status)
         return 200
 

@@ -96,6 +96,7 @@ class Side:
     @ivar suites: SRTP suites allowed, in order; empty on a plain side.
     @ivar transactions: set once when the side is wired.
     @ivar calls: legs that exist now.
+    @ivar refers: REFERs to it whose outcome is not known.
     @ivar burst: calls from it above the limit of those at the same time.
     @ivar guard: keeps its other limits.
     @ivar doorkeeper: answers an INVITE from it that does not prove who sent it, and gives C{None} for others.
@@ -161,6 +162,7 @@ class Side:
         self.finder = finder
         self.limit = limit
         self.calls = 0
+        self.refers = 0
         self.manager: DialogManager | None = None
 
     def keyAgreement(self, entropy: Callable[[int], bytes]) -> IKeyAgreement:

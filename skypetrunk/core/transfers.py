@@ -97,6 +97,11 @@ class Transfers:
         if target is None:
             refer.refuse(481)
             return
+        refusal = transferee.refusalOfRefer()
+        if refusal is not None:
+            self._log.warn("{side}: {reason}", side=referrer.side.name, reason=str(refusal))
+            refer.refuse(refusal.status or 480, refusalHeaders(refusal))
+            return
         toPBX = isinstance(referrer.side, PBXSide)
 
         def answered(status: int, response: Response | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import define
 from zope.interface import implementer
 
-from skypetrunk.core.answers import NO_CIRCUIT
+from skypetrunk.core.answers import CONGESTION, NO_CIRCUIT
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
@@ -27,9 +27,6 @@ from skypetrunk.service.settings import Limits
 
 REJECTED = 21
 """Q.850 cause: call rejected."""
-
-CONGESTION = 42
-"""Q.850 cause: switching equipment congestion."""
 
 _DAY = 86400
 

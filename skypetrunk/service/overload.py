@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from skypetrunk.core.answers import CONGESTION
 from skypetrunk.errors import CallRefused
 
 TICK = 0.1
@@ -26,8 +27,6 @@ LASTING = 0.3
 
 CALM = 2.0
 """Seconds without a refusal after which it is over."""
-
-_CONGESTION = 42
 
 
 class LoadMeter:
@@ -122,4 +121,4 @@ class LoadMeter:
             self._logged = True
             late = max(self.lateness, self._waited)
             self._log.warn("overload: {late:.2f} s late, new calls are refused", late=late)
-        raise CallRefused("the trunk is overloaded", 503, _CONGESTION, retryAfter=2 + int(self._chance() * 6))
+        raise CallRefused("the trunk is overloaded", 503, CONGESTION, retryAfter=2 + int(self._chance() * 6))

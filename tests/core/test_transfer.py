@@ -7,6 +7,7 @@ from typing import ClassVar
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.leg_subscriptions import MOST_OF_SIDE, MOST_REFERS, RETRY_SECONDS
 from skypetrunk.core.sides import PASS, REFUSE, TAKE_OVER
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallRequest
@@ -818,8 +819,54 @@ class Passed(TransferCase):
         self.referrer.within(self.near, self.accepted, "BYE", self.number)
         self.transferee.answers(self.transferee.request("BYE"), 200)
         self.assertEqual(self.net.manager.dialogCount, 1)
+        self.referrer.got()
         self.net.clock.advance(240)
         self.assertEqual(self.net.manager.dialogCount, 0)
+        self.assertEqual(self.notified(), [("terminated", "SIP/2.0 408 Request Timeout")])
+
+    def test_tooMany(self) -> None:
+        """As many as one call may have are open: 491, until one ends, by NOTIFY, refusal or time."""
+        for count in range(MOST_REFERS):
+            self.refer(self.target())
+            self.transferee.answers(self.transferee.request("REFER"), 202)
+            self.assertEqual((self.referrer.got(), count), ([202], count))
+            self.clear()
+        for ends in (lambda: self.notify(1, "486 Busy Here"), lambda: self.net.clock.advance(240)):
+            self.refer(self.target())
+            self.assertEqual((self.referrer.got()[-1], self.transferee.got()), (491, []))
+            ends()
+            self.clear()
+            self.refer(self.target())
+            last = self.transferee.request("REFER")
+            self.transferee.answers(last, 202)
+            self.assertEqual(self.referrer.got()[-1], 202)
+            self.clear()
+        self.assertEqual(self.transferee.side.refers, 1)
+        self.refer(self.target())
+        self.transferee.answers(self.transferee.request("REFER"), 603)
+        self.assertEqual(self.transferee.side.refers, 1)
+
+    def test_tooManyOfTheSide(self) -> None:
+        """As many as the other side may have, over all calls: 480 with Retry-After, until one has ended."""
+        self.transferee.side.refers = MOST_OF_SIDE - 1
+        self.passed()
+        self.refer(self.target())
+        refusal = self.referrer.response(480)
+        self.assertEqual(refusal.header("Retry-After"), str(RETRY_SECONDS))
+        self.assertEqual(self.transferee.got(), [])
+        self.notify(1, "200 OK")
+        self.clear()
+        self.passed()
+        self.transferee.side.refers = 1
+
+    def test_lateAnswer(self) -> None:
+        """The outcome is told before the REFER is answered, which then is refused: counted once."""
+        self.refer(self.target())
+        refer = self.transferee.request("REFER")
+        self.notify(1, "200 OK")
+        self.transferee.answers(refer, 603)
+        self.assertEqual(self.transferee.side.refers, 0)
+        self.assertEqual(self.notified()[0], ("terminated", "SIP/2.0 200 OK"))
 
     def test_endsWithoutAnOutcome(self) -> None:
         """Terminated without a final status: 487 for the referrer; an unreadable one counts as progress."""
