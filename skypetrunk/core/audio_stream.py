@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
@@ -11,9 +13,22 @@ from skypetrunk.wire.address import literal
 from skypetrunk.wire.codec import COMPANIONS, STATIC, clockRate, encodingOf, isPayloadType, nameOf
 from skypetrunk.wire.sdp import MediaDescription, parseSDP
 
-_CROSSING = ("rtpmap", "fmtp", "ptime", "maxptime")
+_CROSSING = frozenset(("rtpmap", "fmtp", "ptime", "maxptime"))
+_NUMBERED = frozenset(("rtpmap", "fmtp"))
 SENDS = ("sendrecv", "sendonly")
 RECEIVES = ("sendrecv", "recvonly")
+_DIRECTIONS = {
+    (True, True): "sendrecv",
+    (True, False): "sendonly",
+    (False, True): "recvonly",
+    (False, False): "inactive",
+}
+
+REMEMBERED = 64
+"""
+Results kept of what follows from streams alone: the calls of a neighbour have the same few.  Nothing of a key
+or a port is in them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,54 +47,78 @@ class AudioStream:
     direction: str
 
     @property
-    def codecs(self) -> dict[str, str]:
+    def codecs(self) -> Mapping[str, str]:
         """What each payload type means, see L{encodingOf}, in order of preference."""
-        maps = self.rtpmaps
-        return {number: encodingOf(int(number), maps.get(number, "")) for number in self.formats}
+        return _meanings(self.formats, self.attributes).codecs
 
     @property
-    def rtpmaps(self) -> dict[str, str]:
+    def rtpmaps(self) -> Mapping[str, str]:
         """What C{a=rtpmap} says of those that have one."""
-        return self._values("rtpmap")
+        return _meanings(self.formats, self.attributes).rtpmaps
 
     @property
-    def encodings(self) -> dict[int, str]:
+    def encodings(self) -> Mapping[int, str]:
         """All payload types, with what C{a=rtpmap} says of them; empty without one."""
-        return {int(number): self.rtpmaps.get(number, "") for number in self.formats}
+        return _meanings(self.formats, self.attributes).encodings
 
     @property
-    def fmtps(self) -> dict[str, str]:
+    def fmtps(self) -> Mapping[str, str]:
         """The parameters of those that have some."""
-        return self._values("fmtp")
+        return _meanings(self.formats, self.attributes).fmtps
 
     @property
     def hasAudio(self) -> bool:
         """Is there a codec, not only what goes with one?"""
         return any(nameOf(codec) not in COMPANIONS for codec in self.codecs.values())
 
-    def _values(self, name: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for each, value in self.attributes:
-            if each == name:
-                number, _, rest = (value or "").strip().partition(" ")
-                found.setdefault(number, rest.strip())
-        return found
+    def directed(self, direction: str) -> AudioStream:
+        """The same in another direction."""
+        return self if direction == self.direction else replace(self, direction=direction)
+
+
+class _Meanings(NamedTuple):
+    """See the properties of L{AudioStream}."""
+
+    rtpmaps: Mapping[str, str]
+    fmtps: Mapping[str, str]
+    codecs: Mapping[str, str]
+    encodings: Mapping[int, str]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _meanings(formats: tuple[str, ...], attributes: tuple[tuple[str, str | None], ...]) -> _Meanings:
+    maps: dict[str, dict[str, str]] = {"rtpmap": {}, "fmtp": {}}
+    for name, value in attributes:
+        if name in maps:
+            number, _, rest = (value or "").strip().partition(" ")
+            maps[name].setdefault(number, rest.strip())
+    rtpmaps = maps["rtpmap"]
+    return _Meanings(
+        rtpmaps,
+        maps["fmtp"],
+        {number: encodingOf(int(number), rtpmaps.get(number, "")) for number in formats},
+        {int(number): rtpmaps.get(number, "") for number in formats},
+    )
 
 
 def streamOf(line: MediaDescription) -> AudioStream:
     """The allow-listed part of an audio line; payload types that were not offered lose their lines."""
-    formats = tuple(number for number in dict.fromkeys(line.formats) if isPayloadType(number))
-    attributes = []
-    for name, value in line.attributes:
-        if name not in _CROSSING:
-            continue
-        if name in ("rtpmap", "fmtp") and _number(value) not in formats:
-            continue
-        attributes.append((name, value))
     direction = line.direction
     if line.isHold:
         direction = "sendonly" if direction in SENDS else "inactive"
-    return AudioStream(formats, tuple(attributes), direction)
+    crossing = tuple([each for each in line.attributes if each[0] in _CROSSING])
+    return _stream(line.formats, crossing, direction)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _stream(
+    formats: tuple[str, ...], attributes: tuple[tuple[str, str | None], ...], direction: str
+) -> AudioStream:
+    formats = tuple(number for number in dict.fromkeys(formats) if isPayloadType(number))
+    known = [
+        (name, value) for name, value in attributes if name not in _NUMBERED or _number(value) in formats
+    ]
+    return AudioStream(formats, tuple(known), direction)
 
 
 def allowed(stream: AudioStream, names: Sequence[str]) -> AudioStream:
@@ -151,6 +190,8 @@ def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
     """
     codecs = stream.codecs
     changed = any(number != to for number, to in numbers.items())
+    if not changed and tuple(numbers) == stream.formats:
+        return stream
     kept = {
         number: to
         for number, to in numbers.items()
@@ -158,7 +199,7 @@ def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
     }
     attributes = []
     for name, value in stream.attributes:
-        if name in ("rtpmap", "fmtp"):
+        if name in _NUMBERED:
             number, space, rest = (value or "").partition(" ")
             if number not in kept:
                 continue
@@ -167,6 +208,7 @@ def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
     return AudioStream(tuple(kept.values()), tuple(attributes), stream.direction)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def within(stream: AudioStream, offer: AudioStream) -> AudioStream:
     """As L{common}, which may be nothing."""
     stream = completed(stream, offer)
@@ -222,14 +264,19 @@ def remoteOf(
 
 def groupOf(line: MediaDescription) -> str | None:
     """The IPv4 multicast group of a line, if it is one, with its TTL (RFC 8866 section 5.7)."""
-    host, slash, ttl = (line.address or "").partition("/")
+    return _group(line.address or "")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _group(address: str) -> str | None:
+    host, slash, ttl = address.partition("/")
     try:
         group = literal(host)
     except ValueError:
         return None
     if group.version != 4 or not group.is_multicast:
         return None
-    return line.address if not slash or (ttl.isdecimal() and len(ttl) < 4 and int(ttl) < 256) else None
+    return address if not slash or (ttl.isdecimal() and len(ttl) < 4 and int(ttl) < 256) else None
 
 
 def _check(host: str, version: int) -> None:
@@ -259,9 +306,7 @@ def limited(answer: str, offer: str) -> str:
     """The most of an answer's direction that its offer allows (RFC 3264 section 6.1)."""
     sends = answer in SENDS and offer in RECEIVES
     receives = answer in RECEIVES and offer in SENDS
-    return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
-        (sends, receives), "inactive"
-    )
+    return _DIRECTIONS[sends, receives]
 
 
 def _number(value: str | None) -> str:

@@ -5,7 +5,7 @@ that break RFC 3264.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from skypetrunk.core.audio_stream import AudioStream
 from skypetrunk.core.keys import troubles
@@ -15,8 +15,7 @@ from skypetrunk.wire.offer_answer import RULES, brokenRules
 from skypetrunk.wire.sdp import MediaDescription, SessionDescription
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One m= line of the session: its place stays the same over all offers (RFC 3264 section 8)."""
 
     kind: str
@@ -27,8 +26,14 @@ class Slot:
 Slots = tuple[Slot, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Described(NamedTuple):
+    """A description, and the stream of its line in use, which was read once."""
+
+    whole: SessionDescription
+    stream: AudioStream
+
+
+class Standing(NamedTuple):
     """
     What was agreed last: our description, the stream it was made of, and the peer's description.
 
@@ -37,7 +42,7 @@ class Standing:
 
     written: SessionDescription
     said: AudioStream
-    heard: SessionDescription
+    heard: Described
     offered: bool
 
 
@@ -84,4 +89,4 @@ def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
     return KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) if more else failure
 
 
-__all__ = ["Slot", "Slots", "Standing", "checkAnswer", "placed"]
+__all__ = ["Described", "Slot", "Slots", "Standing", "checkAnswer", "placed"]

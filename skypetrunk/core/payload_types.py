@@ -23,6 +23,9 @@ class PayloadTypes:
         made up only where that of C{stream} has meant something else here.
         """
         codecs, means = stream.codecs, self._means
+        if not means:
+            means.update(codecs)
+            return {number: number for number in codecs}
         found = {number: number for number, codec in codecs.items() if means.get(number) == codec}
         for number, codec in codecs.items():
             if number in found:

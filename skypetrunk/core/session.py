@@ -25,7 +25,7 @@ from skypetrunk.core.codec_choice import ANY, CodecChoice
 from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
 from skypetrunk.core.fax_stream import IMAGE, T38, UDPTL, FaxStream, commonStream, isFax, streamIn
 from skypetrunk.core.keys import KeyUses
-from skypetrunk.core.media_lines import Slot, Slots, Standing, checkAnswer, placed
+from skypetrunk.core.media_lines import Described, Slot, Slots, Standing, checkAnswer, placed
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.core.protection import Form, Protection
@@ -79,10 +79,11 @@ class Session:
         self._slots: Slots = ()
         self._audio = 0
         self._agreed: tuple[Slots, int] | None = None
-        self._offered: SessionDescription | None = None
-        self._offer: SessionDescription | None = None
+        # What waits for its answer: ours, and the peer's.
+        self._offered: Described | None = None
+        self._offer: Described | None = None
         self._said: AudioStream | None = None
-        self._heard: SessionDescription | None = None
+        self._heard: Described | None = None
         self._standing: Standing | None = None
         self._ours = False
 
@@ -125,8 +126,9 @@ class Session:
             wanted = Slot("audio", protocol, stream.formats)
         self._slots, self._audio = placed(self._slots, self._audio, wanted)
         self._said = stream
-        self._offered = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
-        return self._offered.encode()
+        written = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
+        self._offered = Described(written, stream)
+        return written.encode()
 
     def answerReceived(self, body: bytes, secured: bool = False) -> AudioStream:
         """
@@ -139,26 +141,28 @@ class Session:
         """
         if self._offered is None:
             raise MalformedSDP("an answer without an offer")
+        offer, ours = self._offered
         answer = parseSDP(body, keepLines=False)
-        offered = self._offered.media[self._audio]
+        offered = offer.media[self._audio]
         if self._audio >= len(answer.media):
             raise MalformedSDP(f"the answer has no {offered.kind} line at its place")
         audio = answer.media[self._audio]
         if audio.port == 0:
             raise MalformedSDP(f"the answer refuses the {offered.kind} stream")
         self.protection.checkProtocol(offered, audio)
-        checkAnswer(self._offered, answer, self._audio)
-        fax = isFax(offered)
+        checkAnswer(offer, answer, self._audio)
+        fax = isinstance(ours, FaxStream)
         pair = None if fax else self.protection.answered(offered, answer, self._audio, secured)
-        stream = commonStream(streamIn(audio), streamIn(offered))
-        direction = limited(stream.direction, offered.direction)
+        heard = Described(answer, streamIn(audio))
+        stream = commonStream(heard.stream, ours)
+        direction = limited(stream.direction, ours.direction)
         if fax:
             self._settleFax(audio)
         else:
             together = offered.multiplexesRTCP and audio.multiplexesRTCP
-            self._settle(audio, pair, direction in RECEIVES, streamOf(offered), together)
-        self._heard, self._ours = answer, True
-        return replace(self._choice.shown(stream), direction=direction)
+            self._settle(heard, pair, direction in RECEIVES, ours, together)
+        self._heard, self._ours = heard, True
+        return self._choice.shown(stream).directed(direction)
 
     def answered(self) -> None:
         """The final answer is in; later ones are out of place."""
@@ -175,13 +179,13 @@ class Session:
         @raise KeyAgreementFailed: only clear media is offered to a secure leg, or no usable key.
         """
         offer = parseSDP(body, keepLines=False)
-        index = self._choose(offer)
-        self._offer = offer
+        index, stream = self._choose(offer)
+        self._offer = Described(offer, stream)
         self._audio = index
         self._slots = tuple(Slot(line.kind, line.protocol, line.formats) for line in offer.media)
-        return self._choice.fromPeer(streamIn(offer.media[index]))
+        return self._choice.fromPeer(stream)
 
-    def _choose(self, offer: SessionDescription) -> int:
+    def _choose(self, offer: SessionDescription) -> tuple[int, AudioStream]:
         """The first line of those that can be taken; the one in use before all others, sound before fax."""
         trouble: Exception | None = None
         known = None if self._agreed is None else self._audio
@@ -194,18 +198,20 @@ class Session:
             try:
                 remoteOf(line, self.media.address.host, allowedGroup=self._group)
                 self.protection.take(offer, index)
-                self._choice.toPeer(streamOf(line))
+                stream = streamOf(line)
+                self._choice.toPeer(stream)
             except (KeyAgreementFailed, MalformedSDP) as failure:
                 trouble = trouble or failure
                 continue
-            return index
+            return index, stream
         if trouble is not None:
             raise trouble
         for index, line in enumerate(offer.media):
             if isFax(line):
                 remoteOf(line, self.media.address.host)
-                self._choice.toPeer(streamIn(line))
-                return index
+                stream = streamIn(line)
+                self._choice.toPeer(stream)
+                return index, stream
         text = f"the offer has no usable audio line, wanted {self.protection.wanted}"
         raise MalformedSDP(text, warning=304)
 
@@ -215,23 +221,22 @@ class Session:
         other line refused with port 0 (RFC 3264 section 6).  May be made again for the same offer
         (a provisional answer, then the final one).
         """
-        offer = self._offer
-        if offer is None:
+        if self._offer is None:
             raise MalformedSDP("an answer without an offer")
+        offer, offered = self._offer
         line = offer.media[self._audio]
-        fax = isFax(line)
+        fax = isinstance(offered, FaxStream)
         keys, pair = ((), None) if fax else self.protection.take(offer, self._audio)
-        offered = streamIn(line)
         stream = commonStream(stream, self._choice.toPeer(offered))
         direction = limited(stream.direction, offered.direction)
         if fax:
             self._settleFax(line)
         else:
             together = line.multiplexesRTCP and groupOf(line) is None
-            self._settle(line, pair, direction in SENDS, stream, together)
+            self._settle(self._offer, pair, direction in SENDS, stream, together)
             self._types.answered(stream)
-        self._said, self._heard, self._ours = stream, offer, False
-        return self._write(replace(stream, direction=direction), line.protocol, keys).encode()
+        self._said, self._heard, self._ours = stream, self._offer, False
+        return self._write(stream.directed(direction), line.protocol, keys).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
@@ -266,9 +271,7 @@ class Session:
     @property
     def heard(self) -> AudioStream | None:
         """The stream that the peer told us last."""
-        if self._standing is None:
-            return None
-        return self._choice.shown(streamIn(self._standing.heard.media[self._audio]))
+        return None if self._standing is None else self._choice.shown(self._standing.heard.stream)
 
     def _stand(self) -> None:
         if not isinstance(self._said, FaxStream):
@@ -288,7 +291,7 @@ class Session:
             offer = parseSDP(body, keepLines=False)
         except MalformedSDP:
             return False
-        heard = self._standing.heard
+        heard = self._standing.heard.whole
         if refresh:
             offer = replace(offer, origin=replace(offer.origin, version=heard.origin.version))
         return offer == heard
@@ -315,21 +318,21 @@ class Session:
         if not isFax(audio):
             media[self._audio] = replace(audio, attributes=self.protection.repeat(audio))
         standing = replace(standing, media=tuple(media))
-        self._offered = self._versioned(
-            replace(standing, origin=replace(standing.origin, version=str(self._version)))
-        )
-        return self._offered.encode()
+        standing = replace(standing, origin=replace(standing.origin, version=str(self._version)))
+        written = self._versioned(standing)
+        self._offered = Described(written, streamIn(audio))
+        return written.encode()
 
     # Both
 
     def _settle(
-        self, line: MediaDescription, pair: KeyPair | None, sending: bool, ours: AudioStream, together: bool
+        self, heard: Described, pair: KeyPair | None, sending: bool, ours: AudioStream, together: bool
     ) -> None:
         """@param ours: what we have written, or are about to."""
+        line, theirs = heard.whole.media[self._audio], heard.stream
         # The address first: the media leg may refuse it, and then nothing has changed.
         self.media.setRemote(remoteOf(line, self.media.address.host, together, self._group))
         self._together = (("rtcp-mux", None),) if together else ()
-        theirs = streamOf(line)
         self.media.setPayloadTypes(completed(ours, theirs).encodings, completed(theirs, ours).encodings)
         self.media.setPacketTime(wish(theirs))
         self.media.setSending(sending)
@@ -351,12 +354,13 @@ class Session:
     def _write(self, stream: AudioStream, protocol: str, more: Sequence[Attribute]) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
-        offered = None if self._offer is None else self._offer.media[self._audio]
+        offered = None if self._offer is None else self._offer.whole.media[self._audio]
         group = None if offered is None else groupOf(offered)
+        inherited = (address.host, None)
         media = []
         for index, slot in enumerate(self._slots):
             if index != self._audio:
-                media.append(MediaDescription(slot.kind, 0, 1, slot.protocol, slot.formats))
+                media.append(MediaDescription(slot.kind, 0, 1, *slot[1:], inherited=inherited))
                 continue
             fax = isinstance(stream, FaxStream)
             attributes = [*stream.attributes, *more]
@@ -373,8 +377,11 @@ class Session:
                     formats=slot.formats if fax else stream.formats,
                     connection=group,  # that was offered (RFC 3264 section 6.2)
                     attributes=tuple(attributes),
+                    inherited=inherited,
                 )
             )
+        if self._written is None:
+            self._version += 1
         description = SessionDescription(
             origin=Origin("-", str(self._sessionID), str(self._version), address.host),
             sessionName="-",
@@ -384,8 +391,8 @@ class Session:
         return self._versioned(description)
 
     def _versioned(self, description: SessionDescription) -> SessionDescription:
-        if description != self._written:
+        if self._written is not None and description != self._written:
             self._version += 1
             description = replace(description, origin=replace(description.origin, version=str(self._version)))
-            self._written = description
+        self._written = description
         return description

@@ -174,6 +174,8 @@ NEGOTIATED = frozenset({"UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "UNAUTHENTICATE
 _TAG = re.compile(r"0|[1-9][0-9]{0,8}")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _BASE64 = re.compile(r"([A-Za-z0-9+/]+)(={0,2})")
+# As nearly all are written: no lifetime, MKI or session parameters.
+_USUAL = re.compile(rf"({_TAG.pattern})[ \t]+([A-Z0-9_]+)[ \t]+inline:([A-Za-z0-9+/]+={{0,2}})")
 _LIFETIME = re.compile(r"(?:2\^(0|[1-9][0-9]?)|([1-9][0-9]{0,14}))")
 # 128 octets (RFC 4568 section 6.1) are at most 309 digits.
 _MKI = re.compile(r"(0|[1-9][0-9]{0,308}):([1-9][0-9]{0,2})")
@@ -196,6 +198,10 @@ def parseCrypto(value: str) -> CryptoAttribute:
     @raise MalformedCrypto: it breaks the grammar or a rule of RFC 4568.
     @raise UnsupportedCrypto: well formed, but not known here.
     """
+    usual = _USUAL.fullmatch(value)
+    if usual is not None and usual[2] in SUITES:
+        tag, suite = int(usual[1]), SUITES[usual[2]]
+        return CryptoAttribute(tag, suite.name, (InlineKey(_parseSecret(usual[3], tag, suite)),))
     fields = _WHITE.split(value.strip(" \t"))
     if len(fields) < 3:
         raise MalformedCrypto("crypto: tag, suite and key are wanted")
@@ -206,9 +212,9 @@ def parseCrypto(value: str) -> CryptoAttribute:
         raise MalformedCrypto(f"crypto {tag}: not a suite name")
     # Section 9.2: the strings of the grammar compare without regard to case.
     name = fields[1].upper()
-    suite = SUITES.get(name)
-    if suite is None:
+    if name not in SUITES:
         raise UnsupportedCrypto(f"crypto {tag}: suite {name[:60]} is not known", tag, name)
+    suite = SUITES[name]
     keys = tuple(_parseKey(text, tag, suite) for text in fields[2].split(";"))
     _checkKeys(keys, tag)
     seen: set[str] = set()

@@ -92,8 +92,9 @@ class SessionDescription(Section):
 
     def __post_init__(self) -> None:
         inherited = (self.connection, self._ownDirection())
-        media = tuple(m if m.inherited == inherited else replace(m, inherited=inherited) for m in self.media)
-        object.__setattr__(self, "media", media)
+        if any([m.inherited != inherited for m in self.media]):
+            media = tuple(replace(m, inherited=inherited) for m in self.media)
+            object.__setattr__(self, "media", media)
 
     def encode(self) -> bytes:
         """

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.core.audio_stream import AudioStream, alike, common, renumbered, streamOf
+from skypetrunk.core.audio_stream import (
+    REMEMBERED,
+    AudioStream,
+    _meanings,
+    _stream,
+    alike,
+    common,
+    renumbered,
+    streamOf,
+    within,
+)
 from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.media.renumbering import Numbers
@@ -81,6 +93,23 @@ class StreamTests(SynchronousTestCase):
         line = MediaDescription("audio", 4000, formats=("8", "128", "t38", "8", "x"))
         self.assertEqual(streamOf(line).formats, ("8",))
 
+    def test_remembered(self) -> None:
+        """The same audio is read once, whatever key and port go with it; so many are kept, no more."""
+
+        def line(number: int, name: str) -> MediaDescription:
+            crypto = ("crypto", f"1 AES_CM_128_HMAC_SHA1_80 inline:{number}")
+            attributes = (crypto, ("rtpmap", f"96 {name}/8000"))
+            return MediaDescription("audio", number, formats=("96",), attributes=attributes)
+
+        first = streamOf(line(4000, "speex"))
+        self.assertIs(streamOf(line(4002, "speex")), first)
+        self.assertEqual(first, stream("96 speex/8000"))
+        for number in range(3 * REMEMBERED):
+            other = streamOf(line(4000, f"x{number}"))
+            self.assertEqual(within(other, other).codecs, {"96": f"x{number}/8000"})
+        for function in (_stream, _meanings, within):
+            self.assertEqual(function.cache_info().currsize, REMEMBERED)
+
 
 class OfferedTests(SynchronousTestCase):
     """Numbers stay for the life of a session."""
@@ -128,11 +157,11 @@ class RenumberingTests(Race):
         crypto = f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}\r\n"
         return sdp(f"m=audio 6000 RTP/SAVP {numbers}\r\n{maps}{crypto}", "203.0.113.9", version)
 
-    def told(self, message: Request | Response) -> dict[str, str]:
+    def told(self, message: Request | Response) -> Mapping[str, str]:
         """The codecs of a description of ours."""
         return streamOf(parseSDP(message.body).media[0]).codecs
 
-    def changes(self) -> tuple[dict[int, int | None], dict[int, int | None]]:
+    def changes(self) -> tuple[Mapping[int, int | None], Mapping[int, int | None]]:
         """What becomes of the numbers of the caller's packets, and of the callee's."""
         legs = self.net.plane.legs[:2]
         near, far = (Numbers.of(*map(dict, leg.last("numbers"))) for leg in legs)  # type: ignore[call-overload]

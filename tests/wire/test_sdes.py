@@ -194,8 +194,9 @@ class PropertyTests(SynchronousTestCase):
 
     @given(_attributes())
     def test_roundTrip(self, line: CryptoAttribute) -> None:
-        """What is written is read as the same."""
+        """What is written is read as the same; so it is when it is not written as usual."""
         self.assertEqual(parseCrypto(line.encode()), line)
+        self.assertEqual(parseCrypto(" " + line.encode()), line)
 
     @given(st.text(alphabet="1 AESCM_0123456789inline:|^;=+/\t-\udc80", max_size=80))
     def test_anyText(self, text: str) -> None:
