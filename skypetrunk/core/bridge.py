@@ -285,10 +285,9 @@ class Bridge(Transferable):
             exchange.answering.acknowledge(exchange.success)
         now = self._workshop.clock.seconds()
         duration = 0.0 if self._answeredAt is None else now - self._answeredAt
-        diagnosis = self.diagnosis()
-        for leg in (self._near, self._far):
-            if leg is not None:
-                self._statistics.append(leg.session.media.release())
+        seen = tuple(leg.session.media.release() for leg in self.legs)
+        diagnosis = self._diagnosis(seen)
+        self._statistics += seen
         went = None if self._way is None or not self._way.redirected else self._way.request.called
         ended = CallEnded(self.request.call, cause, status, by, duration, went, self.silent, diagnosis)
         self._owner.bridgeEnded(self, ended, self._statistics)

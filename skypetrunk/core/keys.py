@@ -148,6 +148,8 @@ class KeyUses:
         self.ours: KeyUse | None = None
         self.theirs: KeyUse | None = None
         self._pair: KeyPair | None = None
+        # Nothing can have been counted before the first key.
+        self._fresh = True
 
     def settled(self, pair: KeyPair, media: IMediaLeg) -> None:
         """C{pair} is agreed; a key that was in use before is so since then."""
@@ -155,6 +157,10 @@ class KeyUses:
         sameOurs = before is not None and before.local == pair.local
         sameTheirs = before is not None and (before.remote, before.declared) == (pair.remote, pair.declared)
         if sameOurs and sameTheirs:
+            return
+        if self._fresh:
+            self._fresh = False
+            self.ours, self.theirs = KeyUse(None, 0, 0), KeyUse(pair.lifetime, 0, 0)
             return
         counted = media.statistics()
         if not sameOurs:
@@ -166,6 +172,7 @@ class KeyUses:
     def forget(self) -> None:
         """The leg is over: no key is kept."""
         self.ours = self.theirs = self._pair = None
+        self._fresh = False
 
 
 def troubles(values: Iterable[str], weakening: bool) -> str:

@@ -4,6 +4,7 @@ What becomes of a call in a transfer: legs come from another call, leave for one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.internet.interfaces import IDelayedCall
@@ -80,15 +81,20 @@ class Transferable(Crossing):
 
     def media(self) -> CallMedia:
         """What is known of its media so far, with the legs that have left it first."""
-        now = (leg.session.media.statistics() for leg in self.legs)
-        return CallMedia((*self._statistics, *now), self.silent, self.diagnosis())
+        legs = tuple(leg.session.media.statistics() for leg in self.legs)
+        return CallMedia((*self._statistics, *legs), self.silent, self._diagnosis(legs))
 
-    def diagnosis(self) -> str | None:
-        """What is wrong with its audio, as far as its legs can see."""
+    def _diagnosis(self, seen: Sequence[LegStatistics]) -> str | None:
+        """
+        What is wrong with its audio.
+
+        @param seen: by L{legs}.
+        """
         near, far = self._near, self._far
         if near is None or far is None or self._answeredAt is None:
             return None
-        return diagnose((_side(near), _side(far)), self._workshop.clock.seconds() - self._answeredAt)
+        seconds = self._workshop.clock.seconds() - self._answeredAt
+        return diagnose((_side(near, seen[0]), _side(far, seen[1])), seconds)
 
     @property
     def movable(self) -> bool:
@@ -274,8 +280,8 @@ class Transferable(Crossing):
         self._tellAccepted(exchange, forAsking)
 
 
-def _side(leg: Leg) -> Seen:
+def _side(leg: Leg, seen: LegStatistics) -> Seen:
     side, session = leg.side, leg.session
     learned = side.address.learned if isinstance(side, TrunkSide) else None
     host = None if learned is None else learned[0]
-    return Seen(side.name, session.expectsMedia, session.media.statistics(), host)
+    return Seen(side.name, session.expectsMedia, seen, host)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skypetrunk.media.feedback import Feedback, Stream
@@ -66,10 +65,17 @@ class ReportingLeg(ABC):
         source = self._rtp.usual()
         host = None if source is None else source[0]
         way = self.way.value(self.address.host, host, self.received, self._seconds())
-        counted = legStatistics(self.name, secure, suite, self.received, self.sent, self.feedback, way)
-        looks = self._looks
-        received = replace(counted.received, silent=looks.silent, clipped=looks.clipped)
-        return replace(counted, received=received, packetTime=self._packetTime)
+        return legStatistics(
+            self.name,
+            secure,
+            suite,
+            self.received,
+            self.sent,
+            self.feedback,
+            way,
+            self._looks,
+            self._packetTime,
+        )
 
     def _described(self, host: str | None) -> None:
         """The peer's SDP is taken; C{host} as for L{Way.described}."""

@@ -12,6 +12,7 @@ from skypetrunk.media.opinion import score
 
 if TYPE_CHECKING:
     from skypetrunk.media.feedback import Feedback
+    from skypetrunk.media.glance import Looks
     from skypetrunk.media.statistics import Counters
 
 
@@ -23,26 +24,26 @@ def legStatistics(
     sent: Counters,
     feedback: Feedback,
     way: MediaWay,
+    looks: Looks,
+    packetTime: int | None,
 ) -> LegStatistics:
     """
     Of one leg.
 
     @param feedback: of its peer.
+    @param looks: at what was received; C{packetTime} as the value has it.
     """
     trip, stream = feedback.roundTrip, feedback.stream
     whole = None if trip is None or stream is None else trip + stream.beyond
-    came = received.snapshot()
-    if whole is not None and came.codec is not None:
-        runs = received.reception.bursts().runs
-        came = replace(came, conversation=score(came.codec, came.packets, came.lost, runs, whole))
     return LegStatistics(
         name,
         secure,
         suite,
-        came,
+        received.snapshot(looks.silent, looks.clipped, whole),
         _sent(sent.snapshot(), feedback, whole),
         roundTrip=_milliseconds(trip),
         worstRoundTrip=_milliseconds(feedback.worstRoundTrip),
+        packetTime=packetTime,
         way=way,
     )
 

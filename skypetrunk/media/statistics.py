@@ -5,6 +5,7 @@ What a leg counts: packets, octets, refusals; loss, order and jitter as RFC 3550
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from skypetrunk.interfaces import DirectionStatistics
@@ -63,6 +64,13 @@ def ticks(encodings: Mapping[int, str]) -> Mapping[int, float]:
 def names(encodings: Mapping[int, str]) -> Mapping[int, str]:
     """Codecs by payload type; C{encodings} as for L{ticks}."""
     return {**STATIC_NAMES, **{number: text.partition("/")[0] for number, text in encodings.items() if text}}
+
+
+@lru_cache(maxsize=64)
+def meanings(encodings: tuple[tuple[int, str], ...]) -> tuple[Mapping[int, float], Mapping[int, str]]:
+    """L{ticks} and L{names} of the same encodings, in pairs.  Calls of a neighbour have the same few."""
+    found = dict(encodings)
+    return ticks(found), names(found)
 
 
 class _Source:
@@ -158,10 +166,15 @@ class Reception:
     several at once; one that restarts begins a new one, and its losses before stay.
 
     @ivar ticks: see L{ticks}; packets of other payload types have no part in the jitter.
-    @ivar names: codecs by payload type.
+    @ivar names: codecs by payload type; see L{meanings}.
     @ivar reordered: packets that came after a later one.
     @ivar duplicates: packets that came again.
     """
+
+    __slots__ = (
+        *("_burstsBefore", "_current", "_lostBefore", "_sources", "_worst"),
+        *("duplicates", "names", "reordered", "ticks"),
+    )
 
     def __init__(self) -> None:
         self.ticks = STATIC_TICKS
@@ -171,7 +184,7 @@ class Reception:
         self._current: _Source | None = None
         self._sources: dict[int, _Source] = {}
         self._lostBefore = 0
-        self._burstsBefore = Bursts()
+        self._burstsBefore: Bursts | None = None
         self._worst = -1.0  # no audio yet
 
     def received(self, header: RTPHeader, now: float) -> None:
@@ -252,6 +265,8 @@ class Reception:
             before = self._sources.pop(next(iter(self._sources)))
         if before is not None:
             self._lostBefore += before.lost
+            if self._burstsBefore is None:
+                self._burstsBefore = Bursts()
             self._burstsBefore.include(before.allBursts())
         begun = self._sources[ssrc] = _Source(ssrc, sequence)
         return begun
@@ -284,9 +299,12 @@ class Reception:
 
     def bursts(self) -> Bursts:
         """How the losses of all sources lay, as if nothing came late any more."""
-        found = self._burstsBefore.copy()
+        found = Bursts()
+        if self._burstsBefore is not None:
+            found.include(self._burstsBefore)
         for source in self._sources.values():
-            found.include(source.allBursts())
+            if source.bursts is not None or source.holes:
+                found.include(source.allBursts())
         return found
 
     @property
@@ -326,6 +344,11 @@ class Reception:
 class Counters:
     """The counters of one direction; the relay writes the attributes directly."""
 
+    __slots__ = (
+        *("_refused", "authenticated", "early", "octets", "packets", "reception"),
+        *("resumptions", "rtcpPackets"),
+    )
+
     def __init__(self) -> None:
         self.packets = 0
         self.octets = 0
@@ -358,27 +381,41 @@ class Counters:
         """Packets that were not let through."""
         return sum((self._refused or {}).values())
 
-    def snapshot(self) -> DirectionStatistics:
-        """The counters as a value."""
-        codec, lost = self.reception.codec, self.reception.lost
-        bursts = self.reception.bursts()
+    def snapshot(
+        self, silent: bool | None = None, clipped: bool | None = None, trip: float | None = None
+    ) -> DirectionStatistics:
+        """
+        The counters as a value.
+
+        @param silent: as the value has it, and so C{clipped}.
+        @param trip: seconds there and back, on the ways of both sides; C{None} where they are not known.
+        """
+        reception, packets = self.reception, self.packets
+        codec, lost, bursts = reception.codec, reception.lost, reception.bursts()
+        opinion = conversation = None
+        if codec is not None:
+            opinion = score(codec, packets, lost, bursts.runs)
+            conversation = None if trip is None else score(codec, packets, lost, bursts.runs, trip)
         return DirectionStatistics(
-            packets=self.packets,
+            packets=packets,
             octets=self.octets,
             authenticated=self.authenticated,
             lost=lost,
             early=self.early,
             resumptions=self.resumptions,
             rtcpPackets=self.rtcpPackets,
-            refused=tuple(sorted((self._refused or {}).items())),
-            reordered=self.reception.reordered,
-            duplicates=self.reception.duplicates,
+            refused=() if self._refused is None else tuple(sorted(self._refused.items())),
+            reordered=reception.reordered,
+            duplicates=reception.duplicates,
             longestLoss=bursts.longest,
             bursts=bursts.bursts,
             burstLost=bursts.burstLost,
             burstLength=bursts.burstLength,
-            jitter=self.reception.jitter,
-            worstJitter=self.reception.worstJitter,
+            jitter=reception.jitter,
+            worstJitter=reception.worstJitter,
             codec=codec,
-            opinion=None if codec is None else score(codec, self.packets, lost, bursts.runs),
+            opinion=opinion,
+            silent=silent,
+            clipped=clipped,
+            conversation=conversation,
         )

@@ -37,7 +37,7 @@ class Way:
         """
         self._signalled = host or self._signalled
         self._described = now
-        self._marks = _counts(received)
+        self._marks = received.packets, received.refusals("authentication"), received.refusals("source")
 
     @property
     def quietSince(self) -> float | None:
@@ -57,9 +57,7 @@ class Way:
         @param source: from where the peer sends, where that is known.
         """
         self.look(received, now)
-        packets, authentication, strange = (
-            count - mark for count, mark in zip(_counts(received), self._marks, strict=True)
-        )
+        packets, authentication, strange = self._marks
         return MediaWay(
             told=told,
             bound=self.bound,
@@ -67,15 +65,11 @@ class Way:
             source=source,
             stranger=self.stranger,
             described=_ago(self._described, now),
-            packetsSince=packets,
-            unauthenticSince=authentication,
-            strangeSince=strange,
+            packetsSince=received.packets - packets,
+            unauthenticSince=received.refusals("authentication") - authentication,
+            strangeSince=received.refusals("source") - strange,
             quiet=_ago(self._heardAt, now),
         )
-
-
-def _counts(received: Counters) -> tuple[int, int, int]:
-    return received.packets, received.refusals("authentication"), received.refusals("source")
 
 
 def _ago(then: float | None, now: float) -> float | None:

@@ -55,8 +55,10 @@ class FinalCounters:
 
     def _tell(self, tell: Callable[[IDialogObserver], None]) -> None:
         for observer in self._observers:
-            with self._log.failuresHandled("the observer {observer!r} failed", observer=observer):
+            try:
                 tell(observer)
+            except Exception:
+                self._log.failure("the observer {observer!r} failed", observer=observer)
 
 
 __all__ = ["FinalCounters"]

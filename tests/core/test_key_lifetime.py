@@ -9,13 +9,15 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.key_lifetime import LOOK_SECONDS, KeyWatch
-from skypetrunk.interfaces import ANY_PATH, DirectionStatistics, LegStatistics, MediaPath
+from skypetrunk.core.keys import KeyUses
+from skypetrunk.interfaces import ANY_PATH, DirectionStatistics, KeyPair, LegStatistics, MediaPath
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.sdes import MasterKey, parseCrypto
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, CallNet, RecordingMediaLeg, sdp
 
 CARRIER = "203.0.113.9"
+SUITE, OTHER = "AES_CM_128_HMAC_SHA1_80", MasterKey(bytes(range(16)), bytes(14))
 LIMITED = SAVP.replace(KEY, KEY + "|2^16")
 
 
@@ -33,6 +35,28 @@ class CountingLeg(RecordingMediaLeg):
 def packets(number: int, rtcp: int = 0) -> DirectionStatistics:
     """SRTP, all authentic, and SRTCP."""
     return DirectionStatistics(packets=number, authenticated=number, rtcpPackets=rtcp)
+
+
+class UsesTests(SynchronousTestCase):
+    """Since when a key is in use."""
+
+    def test_first(self) -> None:
+        """Before the first key nothing was counted; RTP in clear before a key was."""
+        media = CountingLeg("a", True, 20000)
+        pairs = [KeyPair(SUITE, MasterKey(bytes([n]) * 16, bytes(14)), OTHER, 2**20) for n in (1, 2)]
+        uses = KeyUses()
+        uses.settled(pairs[0], media)
+        assert uses.ours is not None and uses.theirs is not None
+        self.assertEqual((uses.ours.packets, uses.theirs.packets, uses.theirs.lifetime), (0, 0, 2**20))
+        media.heard, media.said = packets(7, 3), packets(5)
+        uses.settled(pairs[1], media)
+        assert uses.ours is not None and uses.theirs is not None
+        self.assertEqual((uses.ours.packets, uses.theirs.packets), (5, 0))
+        for begun in (uses, KeyUses()):
+            begun.forget()
+            begun.settled(pairs[0], media)
+            assert begun.ours is not None and begun.theirs is not None
+            self.assertEqual((begun.ours.packets, begun.theirs.packets, begun.theirs.rtcpPackets), (5, 7, 3))
 
 
 class LifetimeTests(SynchronousTestCase):
