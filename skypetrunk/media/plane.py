@@ -28,6 +28,7 @@ from skypetrunk.media.reporting import ReportClock, Reporter
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.settled import SettlingPoller, mediaReactor
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
+from skypetrunk.wire.address import literal
 
 Leg = TypeVar("Leg", bound=MediaLeg)
 
@@ -157,7 +158,7 @@ class MediaPlane:
 
     def _take(self, lease: Lease, leg: MediaLeg, host: MediaHost, beyond: bool) -> None:
         lease.port, lease.bound = self._ports.allocate(lambda port: self._bind(host.host, port, leg))
-        inner = not beyond and not ip_address(host.host).is_unspecified
+        inner = not beyond and not literal(host.host).is_unspecified
         leg.bound(host.host, host.host if inner else host.advertised or host.host, lease.port)
 
     def _returned(self, lease: Lease) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import ISystemHandle
 from twisted.internet.protocol import DatagramProtocol
 
 from skypetrunk.errors import PacketRefused
@@ -47,8 +46,8 @@ class MediaPort(DatagramProtocol):
         # wasted on finding out that a socket is empty.
         transport.maxThroughput = 1
         # The transport looks at the address of each packet; ours were looked at when signalled.
-        handle: Any = transport.getHandle() if ISystemHandle.providedBy(transport) else None
-        self.send = transport.write if handle is None else handle.sendto
+        getHandle: Any = getattr(transport, "getHandle", None)
+        self.send = transport.write if getHandle is None else getHandle().sendto
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         """A packet came in.  Nothing that is in it may raise from here: each would be a traceback."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,7 +24,7 @@ from skypetrunk.media.key_events import KeySender, KeysHeard, eventTypes
 from skypetrunk.media.onward import Onward, Show, Tapped
 from skypetrunk.media.port import UNSENT, MediaPort
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
-from skypetrunk.media.statistics import Counters, names, ticks
+from skypetrunk.media.statistics import Counters, meanings
 from skypetrunk.wire.address import literal
 from skypetrunk.wire.codec import clockRate
 from skypetrunk.wire.rtp import isRTCP
@@ -96,7 +97,7 @@ class MediaLeg(FaxLeg):
         self._packetTime: int | None = None
         self._clock, self._entropy = clock, entropy
         self._keySender: KeySender | None = None
-        self._keyReader = KeyReader()
+        self._keyReader: KeyReader | None = None
         self._keysHeard: Callable[[str], None] | None = None
         # RTP and RTCP over one port (RFC 5761).
         self._together = False
@@ -146,6 +147,7 @@ class MediaLeg(FaxLeg):
         if numbers:
             onward = Renumbered(self, onward, numbers)
         if self._keysHeard is not None and self._numbers.events and not other._numbers.agreedEvents:
+            self._keyReader = self._keyReader or KeyReader()
             onward = KeysHeard(onward, self._numbers.events, self._keyReader, self._keysHeard)
         self._onward = onward if self._show is None else Tapped(self, onward, self._show)
 
@@ -199,19 +201,17 @@ class MediaLeg(FaxLeg):
     def _reached(self, host: str) -> str | None:
         """A host of the peer's SDP as packets come from it; C{None} for C{0.0.0.0}."""
         try:
-            signalled = literal(host)
+            signalled, version, unspecified, multicast = _signalled(host)
         except ValueError:
             # A name would be looked up, waiting, by the first packet sent there.
             text = f"media address {host!r} is not a literal address"
             raise MalformedSDP(text, warning=301) from None
-        if isinstance(signalled, IPv6Address) and signalled.ipv4_mapped is not None:
-            signalled = signalled.ipv4_mapped
-        if signalled.is_unspecified:
+        if unspecified:
             return None
-        if signalled.version != self._family or (signalled.is_multicast and host != self.group):
+        if version != self._family or (multicast and host != self.group):
             text = f"media address {signalled} cannot be reached from {self.address.host}"
             raise MalformedSDP(text, warning=301)
-        return str(signalled)
+        return signalled
 
     def setSending(self, sending: bool) -> None:
         """Whether the agreed direction lets us send media to this peer."""
@@ -230,18 +230,21 @@ class MediaLeg(FaxLeg):
     def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """The numbers of our description and of the peer's, with their encodings."""
         self.takeBack()
-        heard = {**theirs, **ours}
         reception = self.received.reception
-        reception.ticks, reception.names = ticks(heard), names(heard)
-        self._numbers = Numbers.of(ours, theirs)
+        reception.ticks, reception.names = meanings((*theirs.items(), *ours.items()))
+        numbers = Numbers.of(ours, theirs)
+        if numbers is self._numbers:
+            return
+        self._numbers = numbers
         self._arrange()
         if self._other is not None and self._other._other is self:
             self._other._arrange()
 
     def hearKeys(self, heard: Callable[[str], None] | None) -> None:
         """See L{IMediaLeg}."""
-        self._keysHeard = heard
-        self._arrange()
+        if heard is not self._keysHeard:
+            self._keysHeard = heard
+            self._arrange()
 
     def sendKey(self, key: str, milliseconds: int) -> None:
         """See L{IMediaLeg}."""
@@ -370,3 +373,12 @@ class MediaLeg(FaxLeg):
 
     def _ended(self) -> None:  # noqa: B027
         """The leg is being released: let go of timers and keys, where there are any."""
+
+
+@lru_cache(maxsize=1000)
+def _signalled(host: str) -> tuple[str, int, bool, bool]:
+    """A host of SDP as packets come from it, its IP version, and whether it is none, or a group."""
+    address = literal(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address), address.version, address.is_unspecified, address.is_multicast

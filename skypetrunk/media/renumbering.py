@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from skypetrunk.wire.codec import EVENTS, clockRate, encodingOf, nameOf
@@ -21,10 +22,14 @@ MEANINGLESS = "payload-type"
 """The counter of packets whose number means another codec to who would get them."""
 
 
-@dataclass(frozen=True, slots=True)
+REMEMBERED = 64
+"""Results kept of what follows from numbers alone: the calls of a neighbour have the same few."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Numbers:
     """
-    The numbers of one leg, each with what it means.
+    The numbers of one leg, each with what it means.  As good as the same object for the same numbers.
 
     @ivar ours: of our description: its peer sends with them.
     @ivar theirs: of the peer's: it receives with them.
@@ -48,12 +53,12 @@ class Numbers:
         agreed = {codec for codec in self.ours.values() if nameOf(codec) == EVENTS}
         return {n: clockRate(codec) for n, codec in self.theirs.items() if codec in agreed}
 
-    @classmethod
-    def of(cls, ours: Mapping[int, str], theirs: Mapping[int, str]) -> Numbers:
+    @staticmethod
+    def of(ours: Mapping[int, str], theirs: Mapping[int, str]) -> Numbers:
         """@param ours: with what C{a=rtpmap} says, as L{skypetrunk.interfaces.IMediaLeg} takes them."""
-        return cls(*({n: encodingOf(n, text) for n, text in each.items()} for each in (ours, theirs)))
+        return _numbers(tuple(ours.items()), tuple(theirs.items()))
 
-    def towards(self, other: Numbers) -> dict[int, int | None]:
+    def towards(self, other: Numbers) -> Mapping[int, int | None]:
         """
         What becomes of the numbers of this leg's peer on the way to the other's: those that change alone;
         C{None} for one that means something else there.
@@ -61,19 +66,29 @@ class Numbers:
         A peer that sends with the numbers of its own description, as some do, is understood as long as
         those mean nothing else.  A number that nobody explains stays as it is.
         """
-        wanted: dict[str, int] = {}
-        for number, codec in other.theirs.items():
-            wanted.setdefault(codec, number)
-        changed: dict[int, int | None] = {}
-        for number, codec in {**self.theirs, **self.ours}.items():
-            meant = other.theirs.get(number)
-            if meant == codec or codec.startswith("?") or (meant or "").startswith("?"):
-                continue
-            if codec in wanted:
-                changed[number] = wanted[codec]
-            elif meant is not None:
-                changed[number] = None
-        return changed
+        return _changes(self, other)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _numbers(ours: tuple[tuple[int, str], ...], theirs: tuple[tuple[int, str], ...]) -> Numbers:
+    return Numbers(*({n: encodingOf(n, text) for n, text in each} for each in (ours, theirs)))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _changes(one: Numbers, other: Numbers) -> Mapping[int, int | None]:
+    wanted: dict[str, int] = {}
+    for number, codec in other.theirs.items():
+        wanted.setdefault(codec, number)
+    changed: dict[int, int | None] = {}
+    for number, codec in {**one.theirs, **one.ours}.items():
+        meant = other.theirs.get(number)
+        if meant == codec or codec.startswith("?") or (meant or "").startswith("?"):
+            continue
+        if codec in wanted:
+            changed[number] = wanted[codec]
+        elif meant is not None:
+            changed[number] = None
+    return changed
 
 
 NOTHING = Numbers({}, {})

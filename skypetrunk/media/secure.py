@@ -95,8 +95,8 @@ class SecureLeg(MediaLeg):
     def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """Keep-alives take the highest dynamic type that means nothing (127 at first)."""
         super().setPayloadTypes(ours, theirs)
-        free = [number for number in range(127, 95, -1) if number not in ours and number not in theirs]
-        self._keepAliveType = free[0] if free else 127
+        free = (number for number in range(127, 95, -1) if number not in ours and number not in theirs)
+        self._keepAliveType = next(free, 127)
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """

@@ -10,6 +10,7 @@ in this module, is verified when the module is imported, and falls back to the p
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pylibsrtp
@@ -52,7 +53,10 @@ def _refusal(text: str) -> PacketRefused:
 
 
 def _policy(suite: str, key: MasterKey, outbound: bool) -> pylibsrtp.Policy:
-    """One wildcard policy: libsrtp makes a context for each SSRC it meets."""
+    """
+    One wildcard policy: libsrtp makes a context for each SSRC it meets.  Whoever gets it takes the key away
+    again.
+    """
     if suite not in PROFILES:
         raise LocalError(f"no SRTP implementation for {suite}")
     profile, keyOctets, saltOctets = PROFILES[suite]
@@ -61,8 +65,16 @@ def _policy(suite: str, key: MasterKey, outbound: bool) -> pylibsrtp.Policy:
             f"{suite} wants a key of {keyOctets} and a salt of {saltOctets} octets,"
             f" not {len(key.key)} and {len(key.salt)}"
         )
+    policy = _keyless(profile, outbound)
+    policy.key = key.key + key.salt
+    return policy
+
+
+@cache
+def _keyless(profile: int, outbound: bool) -> pylibsrtp.Policy:
+    """The same but for its key: making one costs as much as a context."""
     kind = pylibsrtp.Policy.SSRC_ANY_OUTBOUND if outbound else pylibsrtp.Policy.SSRC_ANY_INBOUND
-    return pylibsrtp.Policy(key=key.key + key.salt, ssrc_type=kind, srtp_profile=profile)
+    return pylibsrtp.Policy(ssrc_type=kind, srtp_profile=profile)
 
 
 @implementer(IPacketGuard)
@@ -70,10 +82,13 @@ class PublicGuard:
     """SRTP through pylibsrtp's public interface."""
 
     def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
+        policy = _policy(suite, key, outbound)
         try:
-            session = pylibsrtp.Session(_policy(suite, key, outbound))
+            session = pylibsrtp.Session(policy)
         except pylibsrtp.Error as error:
             raise LocalError(f"libsrtp refuses the key: {error}") from None
+        finally:
+            policy.key = None
         self.suite = suite
         self._rtp: Callable[[bytes], bytes] = session.protect if outbound else session.unprotect
         self._rtcp: Callable[[bytes], bytes] = session.protect_rtcp if outbound else session.unprotect_rtcp
@@ -116,8 +131,9 @@ class InPlaceGuard:
         lib = self._lib
         self.suite = suite
         context = self._ffi.new("srtp_t *")
-        policy = _policy(suite, key, outbound)  # has the key's memory, and must outlive the next line
+        policy = _policy(suite, key, outbound)
         status = lib.srtp_create(context, policy._policy)
+        policy.key = None
         if status:
             raise LocalError(f"libsrtp refuses the key: {pylibsrtp.ERRORS[status]}")
         self._owned = self._ffi.gc(context, self._free)

@@ -8,7 +8,6 @@ import contextlib
 import socket
 from typing import Any
 
-from twisted.internet.interfaces import ISystemHandle
 from zope.interface import directlyProvides, providedBy
 
 
@@ -19,8 +18,9 @@ def mark(opened: object, dscp: int) -> None:
 
     @param dscp: 0 to 63.
     """
-    port: Any = opened
-    handle = port.getHandle() if ISystemHandle.providedBy(port) else getattr(port, "socket", None)
+    # Four ports of each call come here: no interface is looked up.
+    getHandle: Any = getattr(opened, "getHandle", None)
+    handle = getattr(opened, "socket", None) if getHandle is None else getHandle()
     if not isinstance(handle, socket.socket):
         return
     old = handle.family == socket.AF_INET

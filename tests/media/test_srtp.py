@@ -19,6 +19,7 @@ from skypetrunk.media.srtp import (
     Guard,
     InPlaceGuard,
     PublicGuard,
+    _keyless,
     inPlaceWorks,
     protector,
     unprotector,
@@ -54,6 +55,18 @@ class GuardTests(SynchronousTestCase):
             hidden = sender.rtcp(report)
             self.assertEqual(len(hidden), len(report) + 4 + 10)
             self.assertEqual(receiver.rtcp(hidden), report)
+
+    def test_keysApart(self) -> None:
+        """Contexts of several keys, made one after the other, do not get in each other's way; none stays."""
+        suite = "AES_CM_128_HMAC_SHA1_80"
+        senders = [self.guard(suite, key(n), True) for n in range(3)]
+        receivers = [self.guard(suite, key(n), False) for n in range(3)]
+        for n in range(3):
+            protected = senders[n].rtp(rtp(n))
+            self.assertEqual(self.refusal(receivers[n - 1], protected), "authentication")
+            self.assertEqual(receivers[n].rtp(protected), rtp(n))
+        for outbound in (True, False):
+            self.assertIsNone(_keyless(PROFILES[suite][0], outbound).key)
 
     def test_reasons(self) -> None:
         """Each way to fail has its reason, and changes nothing."""
