@@ -60,8 +60,9 @@ class SecurityDescriptions:
         return key
 
     def _make(self, suite: str) -> MasterKey:
-        known = SUITES[suite]
-        return MasterKey(self._entropy(known.keyOctets), self._entropy(known.saltOctets))
+        size = SUITES[suite].keyOctets
+        octets = self._entropy(size + SUITES[suite].saltOctets)
+        return MasterKey(octets[:size], octets[size:])
 
     def _line(self, tag: int, suite: str, key: MasterKey) -> CryptoAttribute:
         return CryptoAttribute(tag, suite, (InlineKey(key, None, None, None),), ())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skypetrunk.core.audio_stream import AudioStream
+from functools import lru_cache
+
+from skypetrunk.core.audio_stream import REMEMBERED, AudioStream
 
 
 def wish(stream: AudioStream, name: str = "ptime") -> int | None:
@@ -11,11 +13,14 @@ def wish(stream: AudioStream, name: str = "ptime") -> int | None:
 
     @param name: C{"maxptime"} for the most that it takes.
     """
-    value = next((value for each, value in stream.attributes if each == name), None) or ""
-    text = value.strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 4 else None
+    for each, value in stream.attributes:
+        if each == name:
+            text = (value or "").strip()
+            return int(text) if text.isascii() and text.isdecimal() and len(text) <= 4 else None
+    return None
 
 
+@lru_cache(maxsize=REMEMBERED)
 def difference(one: AudioStream, other: AudioStream) -> str:
     """How the wishes of two sides differ, in words; empty if they do not, or one of them has none."""
     wishes = wish(one), wish(other)

@@ -4,7 +4,6 @@ The mark by which routers know what may not wait (DSCP, RFC 2474).
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from typing import Any
 
@@ -25,9 +24,11 @@ def mark(opened: object, dscp: int) -> None:
         return
     old = handle.family == socket.AF_INET
     level, option = (socket.IPPROTO_IP, socket.IP_TOS) if old else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
-    with contextlib.suppress(OSError):
+    try:
         # The two lower bits are those of congestion control (RFC 3168).
         handle.setsockopt(level, option, dscp << 2)
+    except OSError:
+        pass  # it is sent as ever
 
 
 class MarkingReactor:

@@ -121,20 +121,27 @@ def splitSections(data: bytes) -> list[list[Line]]:
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
         raise MalformedSDP("SDP: holds a NUL")
-    rows = text.rstrip("\r\n").split("\n", MAX_LINES)
+    text = text.rstrip("\r\n").replace("\r\n", "\n")
+    if "\r" in text:
+        raise _noLine()
+    rows = text.split("\n", MAX_LINES)
     if len(rows) > MAX_LINES:
         raise MalformedSDP(f"SDP: more than {MAX_LINES} lines")
-    sections: list[list[Line]] = [[]]
+    lines: list[Line] = []
+    sections = [lines]
     for row in rows:
-        if row.endswith("\r"):
-            row = row[:-1]
-        if row[1:2] != "=" or "\r" in row:
-            raise MalformedSDP("SDP: a line that does not begin with a letter and =")
+        if row[1:2] != "=":
+            raise _noLine()
         if row[0] == "m":
             if len(sections) > MAX_MEDIA:
                 raise MalformedSDP(f"SDP: more than {MAX_MEDIA} streams")
-            sections.append([])
-        sections[-1].append((row[0], row[2:]))
+            lines = []
+            sections.append(lines)
+        lines.append((row[0], row[2:]))
     if not sections[0]:
         raise MalformedSDP("SDP: begins with m=")
     return sections
+
+
+def _noLine() -> MalformedSDP:
+    return MalformedSDP("SDP: a line that does not begin with a letter and =")
