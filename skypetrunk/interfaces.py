@@ -607,6 +607,7 @@ class IMediaLeg(Interface):
 
     address: MediaAddress = Attribute("MediaAddress: what our SDP says (the advertised address)")
     lost: bool = Attribute("bool: our context is gone, and the address is another: the peer needs a new key")
+    wrapped: bool = Attribute("bool: our stream has gone over the end of its numbers with the key in use")
 
     def setRemote(address: MediaAddress | None) -> None:
         """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0.  Ends fax."""

@@ -121,7 +121,7 @@ class Session:
             protocol, wanted = UDPTL, Slot(IMAGE, UDPTL, (T38,))
         else:
             stream = renumbered(stream, self._types.offered(stream))
-            keys = self.protection.offer(freshKey)
+            keys = self.protection.offer(freshKey or self._resumes(stream))
             protocol = self.protection.form.protocol
             wanted = Slot("audio", protocol, stream.formats)
         self._slots, self._audio = placed(self._slots, self._audio, wanted)
@@ -129,6 +129,15 @@ class Session:
         written = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
         self._offered = Described(written, stream)
         return written.encode()
+
+    def _resumes(self, stream: AudioStream) -> bool:
+        """
+        Is a peer put off hold that may have forgotten our roll-over counter meanwhile?  Some do, against RFC
+        3711 section 3.3.1, and would not hear us any more; with a new key the counter is 0 at both ends.
+        """
+        said = self.said
+        held = said is not None and said.direction != "sendrecv"
+        return held and stream.direction == "sendrecv" and self.media.wrapped
 
     def answerReceived(self, body: bytes, secured: bool = False) -> AudioStream:
         """

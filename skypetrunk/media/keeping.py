@@ -85,6 +85,9 @@ class Keeper(Protocol):
     def statistics(self, number: int) -> LegStatistics | None:
         """Of a leg, as far as they are known here."""
 
+    def wrapped(self, number: int) -> bool:
+        """See L{skypetrunk.interfaces.IMediaLeg}; as far as it is known here."""
+
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """Close a leg.  Fires with the final counters, with the last known where they cannot be had."""
 
@@ -165,6 +168,10 @@ class LocalKeeper:
         """Exactly."""
         leg = self._legs.get(number)
         return None if leg is None else leg.statistics()
+
+    def wrapped(self, number: int) -> bool:
+        """See L{Keeper}."""
+        return number in self._legs and self._legs[number].wrapped
 
     def leg(self, number: int) -> MediaLeg:
         """The one of this number."""

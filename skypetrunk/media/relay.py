@@ -331,6 +331,11 @@ class MediaLeg(FaxLeg):
         return None if other is None or number is None else (other, number)
 
     @property
+    def wrapped(self) -> bool:
+        """See L{skypetrunk.interfaces.IMediaLeg}; without a key there is no such end."""
+        return False
+
+    @property
     def wayOut(self) -> Address | None:
         """Where RTP of the other leg is sent now."""
         return self._rtp.destination if self._sending else None

@@ -65,6 +65,7 @@ class RemoteKeeper(AMP):
         self._unanswered = 0
         self._numbers = count(1)
         self._known: dict[int, LegStatistics | None] = {}
+        self._wrapped: set[int] = set()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The process is gone, or is to go: what it cannot be told it cannot do."""
@@ -101,9 +102,14 @@ class RemoteKeeper(AMP):
         """As it has told last."""
         return self._known.get(number)
 
+    def wrapped(self, number: int) -> bool:
+        """As it has told last."""
+        return number in self._wrapped
+
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """See L{skypetrunk.media.keeping.Keeper}."""
         known = self._known.pop(number, None)
+        self._wrapped.discard(number)
         answered: Deferred[LegStatistics | None] = self.callRemote(Release, number=number)
         answered.addTimeout(RELEASE_SECONDS, self._clock)
         return answered.addCallbacks(
@@ -133,11 +139,11 @@ class RemoteKeeper(AMP):
         self._unanswered = 0
 
     @Counted.responder
-    def counted(self, counted: bytes) -> dict[str, object]:
+    def counted(self, counted: bytes, wrapped: bytes) -> dict[str, object]:
         """See L{Counted}."""
-        for number, each in unpacked(counted).items():
-            if number in self._known:
-                self._known[number] = each
+        known = {number: each for number, each in unpacked(counted).items() if number in self._known}
+        self._known |= known
+        self._wrapped = (self._wrapped - known.keys()) | (known.keys() & set(unpacked(wrapped)))
         return {}
 
 

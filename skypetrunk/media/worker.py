@@ -127,7 +127,8 @@ class WorkerProtocol(AMP):
                 self._told[number] = packets
                 counted[number] = self._keeper.statistics(number)
         if counted:
-            self.callRemote(Counted, counted=packed(counted))
+            wrapped = [number for number in counted if self._keeper.wrapped(number)]
+            self.callRemote(Counted, counted=packed(counted), wrapped=packed(wrapped))
 
 
 def main() -> None:
