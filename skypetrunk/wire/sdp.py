@@ -2,8 +2,9 @@
 Session descriptions (RFC 8866), as SIP uses them: octets in, frozen values out, octets back.
 
 A description that was read is written as it was read: each line that still says the
-same keeps its octets and its place, also where a user agent took another order.  Lines
-may hold keys (C{a=crypto}), so no repr shows them.
+same keeps its octets and its place, also where a user agent took another order, and all
+end as they did, in CRLF, or in LF alone if all did.  Lines may hold keys (C{a=crypto}), so
+no repr shows them.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class SessionDescription(Section):
     @ivar sessionName: what stands behind C{s=}, or C{None}: some leave the line out.
     @ivar others: C{(letter, value)} of i= u= e= p= r= z= k=.
     @ivar written: the session's lines as read.
+    @ivar lineEnd: what each line ends in; a new description has CRLF (RFC 8866 section 5).
     """
 
     origin: Origin
@@ -89,6 +91,7 @@ class SessionDescription(Section):
     times: tuple[str, ...] = ("0 0",)
     others: tuple[Line, ...] = ()
     written: tuple[Line, ...] = field(default=(), compare=False)
+    lineEnd: str = field(default="\r\n", compare=False)
 
     def __post_init__(self) -> None:
         inherited = (self.connection, self._ownDirection())
@@ -98,7 +101,7 @@ class SessionDescription(Section):
 
     def encode(self) -> bytes:
         """
-        The octets, lines ending in CRLF.
+        The octets, each line with its end.
 
         @raise ValueError: a value holds a line end.
         """
@@ -116,8 +119,8 @@ class SessionDescription(Section):
         for media in self.media:
             lines += media.lines()
         lines.append("")
-        text = "\r\n".join(lines)
-        if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        text, ends = self.lineEnd.join(lines), len(lines) - 1
+        if text.count("\n") != ends or text.count("\r") != ends * self.lineEnd.count("\r"):
             raise ValueError("a value of a session description holds a line end")
         return text.encode("utf-8", "surrogateescape")
 
@@ -155,6 +158,7 @@ def parseSDP(data: bytes, keepLines: bool = True) -> SessionDescription:
         tuple(value for letter, value in rest if letter == "t"),
         tuple(line for line in rest if line[0] not in "st"),
         tuple(lines) if keepLines else (),
+        "\n" if keepLines and b"\r" not in data else "\r\n",
     )
     for media in session.media:
         # RFC 8866 section 5.7; a stream that is off needs no address.

@@ -333,6 +333,19 @@ class WritingTests(SynchronousTestCase):
         media = replace(media, attributes=(("y", None), ("x", None)))
         self.assertEqual(media.lines(), ["m=audio 4000 RTP/AVP 0 8", "b=AS:1", "a=y", "a=x"])
 
+    def test_lineEnds(self) -> None:
+        """LF alone stays, also where lines change; where one line has CRLF, and in what is new, all have."""
+        bare = SMALL.replace(b"\r\n", b"\n")
+        session = parseSDP(bare)
+        [media] = session.media
+        changed = replace(session, media=(media.addingAttributes(("ptime", "20")),))
+        self.assertEqual(changed.encode(), bare + b"a=ptime:20\n")
+        self.assertEqual(parseSDP(bare.replace(b"\n", b"\r\n", 1)).encode(), SMALL)
+        self.assertEqual(parseSDP(bare, keepLines=False).encode(), SMALL)
+        self.assertEqual(parseSDP(bare), parseSDP(SMALL))
+        for value in ("a\r", "a\nb=AS:1", "a\r\nb=AS:1"):
+            self.assertRaises(ValueError, replace(session, sessionName=value).encode)
+
     def test_noLineEnds(self) -> None:
         """No value can bring a line of its own."""
         session = parseSDP(SMALL)
