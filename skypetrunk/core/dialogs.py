@@ -32,7 +32,6 @@ from skypetrunk.core.silence import SilenceWatch
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transferable import Transferable
 from skypetrunk.core.transfers import Transfers
-from skypetrunk.core.within_dialog import takeWithin
 from skypetrunk.errors import CallRefused, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     CallEnded,
@@ -136,7 +135,8 @@ class DialogManager:
         if refusal is not None:
             transaction.respond(self._response(request, *refusal))
         elif request.toAddress.tag is not None:
-            self._inDialog(side, transaction)
+            if not self._legs.take(side, transaction):
+                transaction.respond(self._response(request, 481))
         elif request.method == "INVITE":
             self._invited(side, transaction)
         elif request.method == "OPTIONS":
@@ -151,45 +151,25 @@ class DialogManager:
         else:
             transaction.respond(self._response(request, notTaken(request.method), [ALLOW]))
 
-    def _inDialog(self, side: Side, transaction: IServerTransaction) -> None:
-        request = transaction.request
-        leg = self._find(side, request)
-        if leg is None or not leg.takes(request.method):
-            transaction.respond(self._response(request, 481))
-        else:
-            takeWithin(leg, transaction)
-
-    def _find(self, side: Side, request: Request) -> Leg | None:
-        tags = request.toAddress.tag or "", request.fromAddress.tag or ""
-        return self.findLeg(side, request.callID, *tags)
-
     def findLeg(self, side: Side, callID: str, localTag: str, remoteTag: str) -> Leg | None:
         """The leg of this dialog."""
         return self._legs.find(side, callID, localTag, remoteTag)
 
     def ackReceived(self, side: Side, request: Request) -> None:
-        """The ACK of a 2xx; one of no dialog is dropped."""
-        leg = self._find(side, request)
-        if leg is not None:
-            leg.ackReceived(request)
+        """The ACK of a 2xx."""
+        self._legs.ackReceived(side, request)
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """An INVITE was cancelled."""
-        leg = self._legs.awaiting(transaction.request)
-        if leg is not None:
-            leg.cancelled()
-        elif self._replacing.withdrawn(transaction):
+        if not self._legs.cancelled(transaction.request) and self._replacing.withdrawn(transaction):
             transaction.respond(self._response(transaction.request, 487))
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
-        """An answer was lost, or has no way any more: nobody waits for that of an INVITE."""
+        """An answer was lost, or has no way any more."""
         self._log.debug(
             "{method}: the answer was lost: {reason}", method=transaction.request.method, reason=str(reason)
         )
-        leg = self._legs.awaiting(transaction.request)
-        if leg is not None:
-            leg.connectionLost()
-        else:
+        if not self._legs.connectionLost(transaction.request):
             self._replacing.withdrawn(transaction)
 
     def _options(self, side: Side, request: Request) -> Response:

@@ -9,6 +9,7 @@ every carrier does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from automat import TypeMachineBuilder
@@ -47,25 +48,17 @@ class _Inputs(Protocol):
     def stop(self) -> None: ...
 
 
+@dataclass(slots=True, eq=False)
 class _Core:
-    def __init__(
-        self,
-        clock: IReactorTime,
-        random: Callable[[], float],
-        ping: Callable[[], None],
-        dead: Callable[[], None],
-        within: float | None,
-        mute: Callable[[], None],
-    ) -> None:
-        self.within = within
-        self.mute = mute
-        self.clock = clock
-        self.random = random
-        self.ping = ping
-        self.dead = dead
-        self.bounds = INTERVAL
-        self.promised = False
-        self.answered = 0
+    clock: IReactorTime
+    random: Callable[[], float]
+    ping: Callable[[], None]
+    dead: Callable[[], None]
+    within: float | None
+    mute: Callable[[], None]
+    bounds: tuple[float, float] = INTERVAL
+    promised: bool = False
+    answered: int = 0
 
     def untilPing(self) -> float:
         low, high = self.bounds

@@ -7,7 +7,8 @@ from twisted.internet.interfaces import IReactorTime
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.sides import Side
-from skypetrunk.interfaces import IMessageChannel
+from skypetrunk.core.within_dialog import takeWithin
+from skypetrunk.interfaces import IMessageChannel, IServerTransaction
 from skypetrunk.wire.message import Request
 
 MOVING_SECONDS = 0.02
@@ -53,7 +54,41 @@ class LegTable:
         for number, leg in enumerate(legs):
             clock.callLater(number * MOVING_SECONDS, leg.moved, channel)
 
-    def awaiting(self, request: Request) -> Leg | None:
+    # What a transaction layer tells its user
+
+    def take(self, side: Side, transaction: IServerTransaction) -> bool:
+        """Hand a request within a dialog to its leg; false if there is none that takes it now (481)."""
+        leg = self._of(side, transaction.request)
+        if leg is None or not leg.takes(transaction.request.method):
+            return False
+        takeWithin(leg, transaction)
+        return True
+
+    def ackReceived(self, side: Side, request: Request) -> None:
+        """The ACK of a 2xx; one of no dialog is dropped."""
+        leg = self._of(side, request)
+        if leg is not None:
+            leg.ackReceived(request)
+
+    def cancelled(self, request: Request) -> bool:
+        """The INVITE C{request} was taken back; false if no leg has it."""
+        leg = self._awaiting(request)
+        if leg is not None:
+            leg.cancelled()
+        return leg is not None
+
+    def connectionLost(self, request: Request) -> bool:
+        """No answer to C{request} has a way any more: nobody waits for that of an INVITE.  The same."""
+        leg = self._awaiting(request)
+        if leg is not None:
+            leg.connectionLost()
+        return leg is not None
+
+    def _of(self, side: Side, request: Request) -> Leg | None:
+        tags = request.toAddress.tag or "", request.fromAddress.tag or ""
+        return self.find(side, request.callID, *tags)
+
+    def _awaiting(self, request: Request) -> Leg | None:
         """The leg that has not answered the INVITE C{request} yet."""
         for (callID, _), legs in self._legs.items():
             if callID == request.callID:

@@ -6,6 +6,7 @@ register, and so would learn only from a call that nobody is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from automat import TypeMachineBuilder
@@ -90,22 +91,15 @@ class _Asking:
         """Whoever owns the channel hears of that by itself."""
 
 
+@dataclass(slots=True, eq=False)
 class _Core:
-    def __init__(
-        self,
-        user: OptionsPingUser,
-        clock: IReactorTime,
-        transactions: ITransactions,
-        makeRequest: Callable[[IMessageChannel], Request],
-        interval: float,
-    ) -> None:
-        self.user = user
-        self.clock = clock
-        self.transactions = transactions
-        self.makeRequest = makeRequest
-        self.interval = interval
-        self.channel: IMessageChannel | None = None
-        self.asking: _Asking | None = None
+    user: OptionsPingUser
+    clock: IReactorTime
+    transactions: ITransactions
+    makeRequest: Callable[[IMessageChannel], Request]
+    interval: float
+    channel: IMessageChannel | None = None
+    asking: _Asking | None = None
 
     def ask(self, inputs: _Inputs) -> None:
         assert self.channel is not None

@@ -17,13 +17,11 @@ from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.emergency import isEmergencyNumber
 from skypetrunk.core.identity import ANONYMOUS, callerOf, numberOf
-from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.leg_table import LegTable
 from skypetrunk.core.sides import USER_CHARACTERS, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
-from skypetrunk.core.within_dialog import takeWithin
 from skypetrunk.errors import CallRefused, MalformedMessage, PortsExhausted, RemoteError
 from skypetrunk.interfaces import (
     IPBX,
@@ -205,7 +203,8 @@ class Line:
         if refusal is not None:
             self._respond(transaction, *refusal)
         elif request.toAddress.tag is not None:
-            self._inDialog(transaction)
+            if not self._legs.take(self._side, transaction):
+                self._respond(transaction, 481)
         elif request.method == "INVITE":
             self._invited(transaction)
         elif request.method == "OPTIONS":
@@ -213,31 +212,17 @@ class Line:
         else:
             self._respond(transaction, notTaken(request.method), [ALLOW])
 
-    def _inDialog(self, transaction: IServerTransaction) -> None:
-        request = transaction.request
-        leg = self._find(request)
-        if leg is None or not leg.takes(request.method):
-            self._respond(transaction, 481)
-        else:
-            takeWithin(leg, transaction)
-
     def ackReceived(self, request: Request, channel: IMessageChannel) -> None:
         """The ACK of a 2xx."""
-        leg = self._find(request)
-        if leg is not None:
-            leg.ackReceived(request)
+        self._legs.ackReceived(self._side, request)
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """The caller gave up."""
-        leg = self._legs.awaiting(transaction.request)
-        if leg is not None:
-            leg.cancelled()
+        self._legs.cancelled(transaction.request)
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
         """An answer has no way any more."""
-        leg = self._legs.awaiting(transaction.request)
-        if leg is not None:
-            leg.connectionLost()
+        self._legs.connectionLost(transaction.request)
 
     def _invited(self, transaction: IServerTransaction) -> None:
         request = transaction.request
@@ -259,10 +244,6 @@ class Line:
     def _respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
         lines = (*headers, Header("Server", AGENT))
         transaction.respond(responseTo(transaction.request, status, None, lines, toTag=self._token()))
-
-    def _find(self, request: Request) -> Leg | None:
-        tags = request.toAddress.tag or "", request.fromAddress.tag or ""
-        return self._legs.find(self._side, request.callID, *tags)
 
 
 def dialled(called: str) -> str:
