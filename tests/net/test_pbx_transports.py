@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_network
 from itertools import count
+from random import randrange
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -394,12 +395,16 @@ class LifeTests(TransportsCase):
 
     async def test_taken(self) -> None:
         """Where one address is taken, none stays bound."""
-        first = self.listen("tcp:127.0.0.1:0").listening[0]
-        free = _closed()
+        # At an address of its own nobody else takes a port while it is free.
+        host = f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}"
+        taken = self.listen(f"tcp:{host}:0").listening[0].port
+        free = self.listen(f"udp:{host}:0")
+        port = free.listening[0].port
+        await free.stop()
         with self.assertRaises(CannotListenError):
-            self.listen(f"udp:127.0.0.1:{free}", f"tcp:127.0.0.1:{first.port}")
+            self.listen(f"udp:{host}:{port}", f"tcp:{host}:{taken}")
         await deferLater(self.reactor, 0)
-        self.assertEqual(str(self.listen(f"udp:127.0.0.1:{free}").listening[0]), f"udp:127.0.0.1:{free}")
+        self.assertEqual(str(self.listen(f"udp:{host}:{port}").listening[0]), f"udp:{host}:{port}")
 
     async def test_stop(self) -> None:
         """Ports and connections are closed when it says so, and nothing is found any more."""
