@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from struct import Struct
 
 from twisted.internet.defer import Deferred
@@ -36,6 +37,9 @@ _CNAME = b"lab@skypetrunk.invalid"
 _INTERVAL = FRAME / RATE
 _RTCP_EVERY = 5.0
 _EARLY = 50
+_FORMER = 2.0
+"""Seconds that the key before is taken: packets under it are on their way when the new one is agreed."""
+
 _RECORDED = 30_000
 """Packets that are recorded: ten minutes; a call left alone must not fill the memory."""
 
@@ -94,6 +98,7 @@ class MediaEndpoint:
         self._keys: tuple[MasterKey, MasterKey] | None = None
         self._protector: IPacketGuard | None = None
         self._unprotector: IPacketGuard | None = None
+        self._former: tuple[IPacketGuard, float] | None = None
         self._early: list[tuple[Callable[[bytes, tuple[str, int]], None], bytes, tuple[str, int]]] = []
         self._received = Counters()
         self._sent = Counters()
@@ -127,6 +132,8 @@ class MediaEndpoint:
             self._protector = protector(suite, local)
             self._ssrc = self._ssrc if ssrc is None else ssrc
         if self._keys is None or self._keys[1] != remote:
+            if self._unprotector is not None:
+                self._former = self._unprotector, self._clock.seconds() + _FORMER
             self._unprotector = unprotector(suite, remote)
         self._keys = (local, remote)
         self.suite = suite
@@ -183,7 +190,7 @@ class MediaEndpoint:
             return
         try:
             if self._unprotector is not None:
-                packet = self._unprotector.rtp(packet)
+                packet = self._unprotected(self._unprotector, lambda guard: guard.rtp(packet))
             elif self.secure:
                 raise PacketRefused("no-key")
             elif self._remote is None or source[0] != self._remote.host:
@@ -193,6 +200,17 @@ class MediaEndpoint:
             self._received.refuse(refusal.reason)
             return
         self._accepted(packet, header, source)
+
+    def _unprotected(self, current: IPacketGuard, read: Callable[[IPacketGuard], bytes]) -> bytes:
+        try:
+            return read(current)
+        except PacketRefused:
+            former = self._former
+            if former is None or self._clock.seconds() > former[1]:
+                raise
+            with suppress(PacketRefused):
+                return read(former[0])
+            raise
 
     def _accepted(self, packet: bytes, header: RTPHeader, source: tuple[str, int]) -> None:
         counters = self._received
@@ -217,7 +235,7 @@ class MediaEndpoint:
             return
         try:
             if self._unprotector is not None:
-                packet = self._unprotector.rtcp(packet)
+                packet = self._unprotected(self._unprotector, lambda guard: guard.rtcp(packet))
             elif self.secure:
                 raise PacketRefused("no-key")
             parseRTCP(packet)

@@ -17,6 +17,7 @@ from tests.lab.network import MemoryNetwork
 
 ONE = MasterKey(b"1" * 16, b"1" * 14)
 TWO = MasterKey(b"2" * 16, b"2" * 14)
+THREE = MasterKey(b"3" * 16, b"3" * 14)
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 
 
@@ -141,6 +142,25 @@ class MediaEndpointTests(SynchronousTestCase):
         got = two.statistics().received
         self.assertEqual((got.early, got.packets, got.lost), (25, 50, 0))
         self.assertTrue(examine(two.recording(), 400).recognised)
+
+    def test_newKey(self) -> None:
+        """What is under the key before is taken for two seconds: it was on its way.  Then it is no longer."""
+        one, two = self.pair(SUITES[0])
+        one.tone = Tone(400)
+        one.start()
+        self.network.run(0.1)
+        two.setKeys(SUITES[0], TWO, THREE)
+        self.network.run(1.98)
+        self.assertEqual(two.statistics().received.refused, ())
+        self.network.run(0.12)
+        (refused,) = two.statistics().received.refused
+        self.assertIn(refused, (("authentication", 5), ("authentication", 6)))
+        one.setKeys(SUITES[0], THREE, TWO)
+        before = two.statistics().received.packets
+        self.network.run(1)
+        received = two.statistics().received
+        self.assertEqual((received.packets - before, received.refused), (50, (refused,)))
+        self.assertEqual(received.rtcpPackets, 1)
 
     def test_lossIsSilence(self) -> None:
         """A lost packet is counted, and a silent frame in the recording."""

@@ -13,6 +13,7 @@ from skypetrunk.lab.audio import examine
 from skypetrunk.lab.calls import Call, Phase
 from skypetrunk.lab.session import SRTPPolicy
 from skypetrunk.service.trace import redacted
+from skypetrunk.wire.message import Response
 from skypetrunk.wire.mikey import INITIATE, VERIFY, Message, messageIn, parseMIKEY
 from skypetrunk.wire.sdp import parseSDP
 from skypetrunk.wire.secret import Secret
@@ -50,13 +51,28 @@ class ClearTests(SceneCase):
     def messages(self, scene: Scene, kind: int = VERIFY) -> list[Message]:
         """MIKEY messages of one kind between trunk and carrier, in order; a challenged offer goes twice."""
         found = []
-        for _, message, channel in scene.seen:
-            if channel.secure and message.body:
+        seen = set()
+        for sent, message, channel in scene.seen:
+            # One that is sent again, for want of an ACK, is the same one.
+            this = sent, isinstance(message, Response), str(message.cseq)
+            if channel.secure and message.body and this not in seen:
+                seen.add(this)
                 values = parseSDP(message.body).media[0].all("key-mgmt")
                 octets = messageIn(values)
                 assert octets is not None and len(values) == 1
                 found.append(parseMIKEY(octets))
         return [each for each in found if each.type == kind]
+
+    async def changed(self, scene: Scene, near: Call, direction: str = "sendrecv") -> None:
+        """The phone asks for a direction, and has its answer."""
+
+        def answers() -> int:
+            found = (m for sent, m in scene.phoneSaw if not sent and isinstance(m, Response))
+            return len({str(m.cseq) for m in found if m.status >= 200 and m.cseq.method == "INVITE"})
+
+        before = answers()
+        near.renegotiate(direction)
+        await scene.until(lambda: answers() > before, f"{direction} is answered")
 
     def heard(self, call: Call, own: int, foreign: int) -> None:
         """What this end has recorded is the other's tone."""
@@ -81,10 +97,9 @@ class ClearTests(SceneCase):
         scene = await self.beginWith()
         near, far = await scene.callOut()
         await scene.hearing(near, far, more=50)
-        near.renegotiate("sendonly")
-        await scene.until(lambda: len(self.messages(scene)) == 2, "hold")
-        near.renegotiate()
-        await scene.until(lambda: len(self.messages(scene)) == 3, "resume")
+        await self.changed(scene, near, "sendonly")
+        await self.changed(scene, near)
+        self.assertEqual(len(self.messages(scene)), 3)
         await scene.hearing(near, far)
         offers, responses = self.messages(scene, INITIATE), self.messages(scene)
         self.assertEqual((len(set(offers)), len(set(responses))), (1, 1))
@@ -96,10 +111,9 @@ class ClearTests(SceneCase):
         scene = await self.beginWith()
         near, far = await scene.callIn()
         await scene.hearing(near, far, more=30)
-        near.renegotiate("sendonly")
-        await scene.until(lambda: len(self.messages(scene)) == 2, "hold")
-        near.renegotiate()
-        await scene.until(lambda: len(self.messages(scene)) == 3, "resume")
+        await self.changed(scene, near, "sendonly")
+        await self.changed(scene, near)
+        self.assertEqual(len(self.messages(scene)), 3)
         await scene.hearing(near, far, more=30)
         self.assertEqual(len({each.bundle for each in self.messages(scene)}), 2)
         self.heard(near, 950, 1400)
@@ -117,14 +131,7 @@ class ClearTests(SceneCase):
         await scene.hearing(near, far, more=30)
         after = leg.session.uses.ours, leg.session.uses.theirs
         self.assertFalse(any(one is other for one, other in zip(before, after, strict=True)))
-        near.hangUp()
-        await scene.over(near, far)
-        assert far.session is not None
-        # What was on its way under the old keys is lost, no more.
-        secure = next(leg for leg in scene.status["ended"][-1]["media"] if leg["secure"])
-        for refused in (secure["received"]["refused"], dict(far.session.statistics().received.refused)):
-            self.assertLessEqual(sum(refused.values()), 5)
-            self.assertLessEqual(set(refused), {"authentication"})
+        await self.ended(scene, near, far)
 
     async def test_nothingShown(self) -> None:
         """The log, with all messages, shows neither message nor key."""
