@@ -5,10 +5,12 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
 
  - C{test_setup}: forks, PRACK, late offers
  - C{test_midcall}: hold, glare, INFO, OPTIONS and refusals inside a call, causes of BYE
- - C{test_update}, C{test_timers}: UPDATE; session timers, which need a minute, all at the same time
+ - C{test_update}, C{test_timers}: UPDATE; session timers.  What takes a minute of them is in
+   L{tests.interop.rig.session_timers}, and is run by C{test_endurance}
  - C{test_requests}: requests outside of calls, refusals and their answers, routes, C{maddr}, bodies, Identity
  - C{test_failover}: two nodes of a carrier, one of which dies or falls silent
  - C{test_redirection}, C{test_transfer}: 3xx; REFER and Replaces
+ - C{test_digits}: keys in INFO that become events in RTP, and back, with a phone at the other end
  - C{test_fax_and_numbers}: T.38 refused, payload types of each side
  - C{test_pbxes}, C{test_carriers}: habits of known PBXes and carriers, with their media
 

@@ -69,6 +69,7 @@ class CallCase(InteropCase):
         configured: type[Trunk] = Trunk,
         secure: bool = False,
         trunkLines: Sequence[str] = (),
+        pbxLines: Sequence[str] = (),
     ) -> None:
         """
         Start carrier, bob, PBX and trunk, and wait until everybody is registered.
@@ -81,6 +82,7 @@ class CallCase(InteropCase):
         @param configured: how the trunk comes by its configuration.
         @param secure: the PBX's phone speaks TLS, and so does the trunk to it.
         @param trunkLines: further lines of the C{[[trunk]]} table.
+        @param pbxLines: further lines of the C{[[pbx]]} table.
         """
         authority = Authority(self.scratch)
         self.certificate = certificate = authority.issue("server")
@@ -120,6 +122,8 @@ class CallCase(InteropCase):
             pbx = (self.pbx.address, self.pbx.port + 1 if secure else self.pbx.port)
             self.started(self.pbx)
         more: dict[str, Any] = {"trunkLines": trunkLines} if trunkLines else {}
+        if pbxLines:
+            more["pbxLines"] = pbxLines
         if secure:
             more["certificate"] = authority.issue("trunk", host(2))
         self.startTrunk(

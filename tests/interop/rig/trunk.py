@@ -62,12 +62,14 @@ class Trunk(Peer):
         trunkLines: Sequence[str] = (),
         certificate: Certificate | None = None,
         tlsLines: Sequence[str] = (),
+        pbxLines: Sequence[str] = (),
     ) -> None:
         """
         @param pbx: where calls from the carrier go, over UDP.
         @param targets: the carrier's addresses; without any they come from C{dnsServers}.
         @param trunkLines: further lines of the C{[[trunk]]} table.
         @param tlsLines: further lines of the C{[trunk.tls]} table.
+        @param pbxLines: further lines of the C{[[pbx]]} table.
         @param certificate: what the PBX is shown, over TLS instead of UDP; its own must be of C{caFile} too.
         """
         super().__init__(scratch, name)
@@ -97,6 +99,7 @@ class Trunk(Peer):
             *tlsLines,
             "[[pbx]]",
             'name = "office"',
+            *pbxLines,
             *_office(address, self.port, pbx, certificate, caFile),
             "[media]",
             f'address = "{address}"',
