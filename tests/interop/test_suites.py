@@ -47,7 +47,7 @@ from tests.interop.rig.trunk import Trunk
 FFMPEG = 1.7
 
 
-def _crypto(far: Far, tag: int = 1) -> str:
+def _crypto(far: Far, tag: int) -> str:
     return f"{tag} {far.suite} inline:{far.inline}"
 
 
@@ -101,7 +101,8 @@ class SuiteTests(CallCase):
         own = ear(self.pbxAgent.address)
         self.addCleanup(own.close)
         uri = self.carrierAgent.contact.partition("<")[2].partition(">")[0]
-        offer = description(far.place, crypto=_crypto(far))
+        far.offer()
+        offer = description(far.place, crypto=_crypto(far, far.tag))
         begun = invite(self.carrierAgent, uri, f"sip:{PBX_NUMBER}@{DOMAIN}", offer)
         request = self.pbxAgent.wait("INVITE ")
         pbx = accept(self.pbxAgent, request, description(own.getsockname()))
@@ -116,7 +117,10 @@ class SuiteTests(CallCase):
             call.pbx.ear.getsockname(), direction=offered if byPBX else agreed, version=version
         )
         secure = description(
-            call.far.place, crypto=_crypto(call.far), direction=agreed if byPBX else offered, version=version
+            call.far.place,
+            crypto=_crypto(call.far, 1),
+            direction=agreed if byPBX else offered,
+            version=version,
         )
         if byPBX:
             call.pbx.dialog.change(plain)
@@ -176,12 +180,17 @@ class SuiteTests(CallCase):
             self.addCleanup(far.own.close)
 
     def test_rtpengine(self) -> None:
-        """All eight: rtpengine decrypts and encrypts with code of its own, as the other end of each call."""
+        """
+        All eight: rtpengine decrypts and encrypts with code of its own, as the other end of each call; with
+        two of them it is the one who calls.
+        """
         engine = self.started(RTPEngine(self.scratch))
-        fars = [EngineFar(engine, suite) for suite in SUITES]
+        calling = ("AES_192_CM_HMAC_SHA1_32", "AEAD_AES_256_GCM")
+        fars = [EngineFar(engine, suite) for suite in (*SUITES, *calling)]
         self.closing(*fars)
         self.staged()
-        calls = [self.callOut(far) for far in fars]
+        calls = [self.callOut(far) for far in fars[: len(SUITES)]]
+        calls += [self.callIn(far) for far in fars[len(SUITES) :]]
         self.played(calls)
         self.judged(calls)
 

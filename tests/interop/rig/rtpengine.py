@@ -89,10 +89,10 @@ class RTPEngine(Peer):
         @return: the port that the first one sends to, the key of the SRTP that it gets, and the port that the
             second one sends to.
         """
-        call: dict[str, Value] = {"call-id": name, "from-tag": "a", "ICE": "remove", "DTLS": "off"}
+        call = _call(name)
         if together:
             call["rtcp-mux"] = ["accept"]
-        line = f"a=crypto:1 {suite} inline:{base64.b64encode(key).decode()}\r\n"
+        line = _line(1, suite, key)
         if together:
             line += "a=rtcp-mux\r\n"
         offer = {"command": "offer", "transport-protocol": "RTP/AVP", "sdp": _description(secure, line)}
@@ -103,6 +103,41 @@ class RTPEngine(Peer):
         assert (b"a=rtcp-mux" in found) == together, found
         assert offered and media and crypto and crypto[2] == suite.encode(), found
         return int(media[1]), base64.b64decode(crypto[3] + b"==="), int(offered[1])
+
+    def offer(self, name: str, suite: str, plain: tuple[str, int]) -> tuple[int, int, bytes]:
+        """
+        The same call from the other end: somebody with RTP calls somebody with SRTP.
+
+        @return: the port that the called one sends to, and tag and key of the suite for it, of all that are
+            offered.
+        """
+        offer = {"command": "offer", "transport-protocol": "RTP/SAVP", "sdp": _description(plain)}
+        found = self._ask({**_call(name), **offer})
+        media = _MEDIA.search(found)
+        lines = {each[2]: each for each in _CRYPTO.finditer(found)}
+        assert media and suite.encode() in lines, found
+        line = lines[suite.encode()]
+        return int(media[1]), int(line[1]), base64.b64decode(line[3] + b"===")
+
+    def answer(self, name: str, secure: tuple[str, int], suite: str, tag: int, key: bytes) -> int:
+        """
+        The called one has answered; C{tag} says what it has chosen.
+
+        @return: the port that the caller sends to.
+        """
+        answer = {"command": "answer", "to-tag": "b", "sdp": _description(secure, _line(tag, suite, key))}
+        found = self._ask({**_call(name), **answer})
+        media = _MEDIA.search(found)
+        assert media and b"RTP/AVP" in found, found
+        return int(media[1])
+
+
+def _call(name: str) -> dict[str, Value]:
+    return {"call-id": name, "from-tag": "a", "ICE": "remove", "DTLS": "off"}
+
+
+def _line(tag: int, suite: str, key: bytes) -> str:
+    return f"a=crypto:{tag} {suite} inline:{base64.b64encode(key).decode()}\r\n"
 
 
 def _description(place: tuple[str, int], crypto: str = "") -> str:

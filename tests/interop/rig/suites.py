@@ -55,7 +55,7 @@ class Far:
     """
     The carrier's end of a stream.
 
-    @ivar place: where it receives; C{key} is what it protects with.
+    @ivar place: where it receives; C{key} is what it protects with, C{tag} that of its offer.
     @ivar own: its socket.
     """
 
@@ -64,12 +64,16 @@ class Far:
         self.own = ear(host(74))
         self.place: tuple[str, int] = self.own.getsockname()
         self.key = b""
+        self.tag = 1
         self._heard: list[bytes] = []
 
     @property
     def inline(self) -> str:
         """Its key as it stands in a description."""
         return base64.b64encode(self.key).decode()
+
+    def offer(self) -> None:
+        """It is to call: place, key and tag are needed now."""
 
     def connect(self, trunk: tuple[str, int], key: bytes) -> None:
         """
@@ -112,17 +116,31 @@ class EngineFar(Far):
         self._engine = engine
         self._voice = clearVoice()
         self._door = ("", 0)
+        self._offered = False
 
     @property
     def inline(self) -> str:
         """As rtpengine writes it, without filling."""
         return super().inline.rstrip("=")
 
+    @property
+    def _call(self) -> str:
+        return f"{self.suite}-{self.own.getsockname()[1]}"
+
+    def offer(self) -> None:
+        """See L{Far.offer}."""
+        port, self.tag, self.key = self._engine.offer(self._call, self.suite, self.own.getsockname())
+        self.place, self._offered = (self._engine.address, port), True
+
     def connect(self, trunk: tuple[str, int], key: bytes) -> None:
         """See L{Far.connect}."""
-        plain = self.own.getsockname()
-        port, self.key, back = self._engine.end(f"{self.suite}-{plain[1]}", trunk, self.suite, key, plain)
-        self.place, self._door = (self._engine.address, port), (self._engine.address, back)
+        if self._offered:
+            back = self._engine.answer(self._call, trunk, self.suite, self.tag, key)
+        else:
+            plain = self.own.getsockname()
+            port, self.key, back = self._engine.end(self._call, trunk, self.suite, key, plain)
+            self.place = self._engine.address, port
+        self._door = self._engine.address, back
 
     def say(self, number: int) -> None:
         """See L{Far.say}."""
