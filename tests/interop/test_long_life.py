@@ -10,7 +10,8 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import cast
 
 from twisted.internet.interfaces import IReactorUDP
@@ -95,31 +96,39 @@ class Trunk:
             for reader in self._readers.getReaders():
                 reader.doRead()
 
-    def behave(self) -> None:
-        """A call with all that a PBX does to it."""
+    def behave(self) -> Iterator[str]:
+        """A call with all that a PBX does to it: what, when it has spoken."""
         self.say(range(1000, 1040))
-        # Transfer: another machine's stream.
+        yield "the beginning"
         self.say(range(30_000, 30_040), B, 999_999)
-        # Music on hold, sent only; then resumed after a minute, with the old stream.
+        yield "transfer: another machine's stream"
+        self.say(range(7, 107), 0x0E0E0E0E, 31_415)
+        yield "hold music: a stream of its own"
+        self.say(range(1040, 1080), A)
+        yield "resumed: the old stream goes on"
         self.secure.setSending(False)
         self.clock.pump([1.0] * 60)
         self.secure.setSending(True)
-        self.say(range(1040, 1080), A)
-        # The PBX has restarted: the same SSRC, a lower sequence, other time stamps.
+        self.say(range(1080, 1120), A)
+        yield "a minute of hold without media"
         self.say(range(5, 45), A, 77_777_777)
-        # Another SSRC, and a jump of 40,000.
+        yield "a restart of the PBX: the same SSRC, a lower sequence, other time stamps"
         self.say(range(65_520, 65_560), 0x0C0C0C0C)
+        yield "a new SSRC"
         self.say(range(40_024, 40_064), 0x0C0C0C0C, 5)
-        # A session refresh repeats keys and address.
+        yield "a jump of 40,000"
         self.secure.setLocalKey(self.suite, MasterKey(self.key[:16], self.key[16:]))
         self.say(range(40_064, 40_084), 0x0C0C0C0C, 5)
+        yield "a session refresh, which repeats keys and address"
 
-    def acrossTheEnd(self) -> None:
+    def acrossTheEnd(self) -> Iterator[str]:
         """Over the end of our sequence: the longest steps that are still taken for loss, then each packet."""
         self.say(range(50_000, 50_002), 0x0D0D0D0D)  # two in a row prove a new source
         last = 50_001 + 317 * MAX_FORWARD
         self.say(range(50_001 + MAX_FORWARD, last + 1, MAX_FORWARD), 0x0D0D0D0D)
+        yield "steps"
         self.say(range(last + 1, last + 900), 0x0D0D0D0D)
+        yield "the end of the sequence numbers"
 
     def end(self) -> None:
         """Hang up."""
@@ -167,10 +176,11 @@ class LongLifeTests(InteropCase):
             trunk, receiver = self.called(suite), self.receiver()
             port, key, back = engine.end(suite, trunk.place, suite, trunk.key, receiver.getsockname())
             trunk.connect((engine.address, port), key)
-            for part in (trunk.behave, trunk.acrossTheEnd, trunk.behave):
+            before = 0
+            for what in chain(trunk.behave(), trunk.acrossTheEnd(), trunk.behave()):
+                wanted = trunk.said[before:]
                 before = len(trunk.said)
-                part()
-                self.assertEqual(self.heard(receiver, len(trunk.said) - before), trunk.said[before:])
+                self.assertEqual(self.heard(receiver, len(wanted)), wanted, what)
             self.assertEqual(trunk.secure.statistics().sent.refused, ())
             for sequence in range(65_500, 65_600):
                 receiver.sendto(rtp(sequence, payload=b"%d" % sequence), (engine.address, back))
@@ -210,8 +220,8 @@ class LongLifeTests(InteropCase):
         """The same for ffmpeg, which joins shortly before the end of the sequence."""
         trunk, receiver = self.called(SUITES[0]), self.receiver()
         trunk.connect(receiver.getsockname(), os.urandom(30))
-        trunk.acrossTheEnd()
-        trunk.behave()
+        for _ in chain(trunk.acrossTheEnd(), trunk.behave()):
+            pass
         sent: list[bytes] = []
         while len(sent) < len(trunk.said) + 3 or select.select([receiver], [], [], 0)[0]:
             sent.append(receiver.recv(4096))
