@@ -24,7 +24,11 @@ from tests.tools.test_tools import ToolTestCase
 
 _BOUND = 30.0
 
-_COMMAND = "from skypetrunk.tools import demonstration, main;{} main.main()"
+# A shell that starts tests in the background has SIGINT ignored, and so would be what they start.
+_COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from skypetrunk.tools import demonstration, main;{} main.main()"
+)
 
 # The echo sends back the phone's own tone; another number answers without SRTP.
 _ECHO = "demonstration._CALLED = '+442079460001';"
