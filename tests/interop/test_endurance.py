@@ -1,10 +1,11 @@
-"""One long call."""
+"""What takes minutes: a long call, and session timers beside it."""
 
 from __future__ import annotations
 
 import time
 
 from tests.interop.rig import leftovers
+from tests.interop.rig.aside import Aside
 from tests.interop.rig.calls import CallCase, listen
 from tests.interop.rig.capture import Capture
 from tests.interop.rig.trunk import USER
@@ -24,7 +25,10 @@ class EnduranceTests(CallCase):
         The registrar grants 45 s, as behind NAT.  The call lives on over two re-registrations, and
         no packet of it is missing or not authentic.  It promises to answer pings: three or more are
         sent in this time, and one without pong would end the connection.
+
+        Meanwhile another trunk plays session timers.
         """
+        timers = self.started(Aside(self.scratch, "tests.interop.rig.session_timers"))
         self.stage(carrier={"expires": 45})
         before = self.granted()
         with Capture() as capture:
@@ -47,3 +51,4 @@ class EnduranceTests(CallCase):
         leg = self.secure(capture, ffmpeg=False)
         self.goodAudio(capture, leg)
         self.assertGreaterEqual(len(leg.toPhone.rtcp), 12)
+        timers.passed(2, 40)
