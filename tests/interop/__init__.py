@@ -12,6 +12,7 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
  - C{test_redirection}, C{test_transfer}: 3xx; REFER and Replaces
  - C{test_digits}: keys in INFO that become events in RTP, and back, with a phone at the other end
  - C{test_fax_and_numbers}: T.38 refused, payload types of each side
+ - C{test_fax}: whole pages by T.38
  - C{test_pbxes}, C{test_carriers}: habits of known PBXes and carriers, with their media
 
  - C{test_long_life}: what a PBX does to its stream, as rtpengine and ffmpeg hear it

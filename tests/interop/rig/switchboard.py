@@ -169,6 +169,7 @@ class ScriptCase(CallCase):
             waitUntil(self._up, 15, "the trunks are up", pause=0.1)
         for phone in outbound:
             self.started(phone)
+        self.meanwhile(phones, carriers)
         for one, phone, carrier in zip(exchanges, phones, carriers, strict=True):
             for peer, scenario in ((phone, one.pbx), (carrier, one.carrier)):
                 if scenario is not None:
@@ -178,6 +179,9 @@ class ScriptCase(CallCase):
             Played(phone, carrier, phone.messages(), carrier.messages())
             for phone, carrier in zip(phones, carriers, strict=True)
         ]
+
+    def meanwhile(self, phones: Sequence[Sipp], carriers: Sequence[Sipp]) -> None:
+        """What happens beside the scenarios, of which none is waited for yet; nothing here."""
 
     def _up(self) -> bool:
         return self.trunk.text().count(f"{DOMAIN}: connected to") >= len(self._carriers)
