@@ -174,7 +174,16 @@ class IndexReuseTests(SynchronousTestCase):
                 numbers = sorted(numbers + numbers[:10], key=lambda number: number + random.randrange(9))
             self.play(*numbers, ssrc=ssrc)
 
-        doings = [speak] * 8 + [newKey, oldKey, move]
+        def sound() -> None:
+            move()
+            leg.setSending(True)
+
+        def fax() -> None:
+            leg.setFax(MediaAddress("203.0.113.5", 7000, 0))
+            speak()
+            sound()
+
+        doings = [speak] * 8 + [newKey, oldKey, move, fax]
         doings += [
             lambda: self.useKey(used[-1]),
             lambda: leg.setRemoteKey(SUITE, key(200 + random.randrange(4))),
@@ -185,5 +194,8 @@ class IndexReuseTests(SynchronousTestCase):
         move()
         for _ in range(80):
             random.choice(doings)()
+        # Whatever was last, something leaves.
+        sound()
+        self.play(*range(3000, 3050))
         self.record()
         self.assertNotEqual(self.seen, {})
