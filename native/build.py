@@ -10,17 +10,18 @@ from cffi import FFI
 builder = FFI()
 builder.cdef(
     """
-    enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, ... };
+    enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED, ... };
     #define SETTLED_LIMIT ...
     #define SETTLED_BATCH ...
     #define SETTLED_RECENT ...
     #define SETTLED_STEP ...
+    #define SETTLED_REST ...
     static const double SETTLED_JUMP;
 
     typedef int (*settled_transform)(void *context, void *packet, int *length);
 
     struct settled_path {
-        int arrival, departure, secure;
+        int arrival, departure, secure, connected;
         settled_transform transform;
         void *context;
         uint32_t ssrc, timestamp;
@@ -30,12 +31,12 @@ builder.cdef(
         uint32_t own_ssrc, offset;
         uint16_t own_sequence;
         int64_t recent[...];
-        uint64_t packets, octets, payload, sent, sent_octets, unsent;
+        uint64_t packets, octets, payload, sent, sent_octets, unsent, closed;
         ...;
     };
 
     struct settled_reader {
-        int ready, descriptor, length, port;
+        int count, descriptor, length, port;
         char host[...];
         unsigned char packet[...];
         ...;
@@ -47,7 +48,8 @@ builder.cdef(
                           const char *destination, int destination_port);
     int settled_arm(struct settled_reader *reader, struct settled_path *path);
     void settled_disarm(struct settled_reader *reader, int descriptor);
-    int settled_next(struct settled_reader *reader, double now, int begin);
+    void settled_begin(struct settled_reader *reader, double now, int rests);
+    int settled_next(struct settled_reader *reader);
     """
 )
 builder.set_source(

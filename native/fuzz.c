@@ -1,6 +1,7 @@
 /*
  * The helper under sanitizers: random datagrams on real sockets, from the source that it expects and from another,
- * for paths in random states.  What it calls instead of libsrtp refuses, grows and shrinks packets at random.
+ * for paths in random states, half of them over connected sockets.  What it calls instead of libsrtp refuses, grows
+ * and shrinks packets at random.
  *
  * usage: fuzz SECONDS [SEED]      SEED: as an earlier run has printed it
  */
@@ -134,6 +135,13 @@ int main(int count, char **arguments)
 		paths[i].context = &contexts[paths[i].secure];
 		if (settled_addresses(&paths[i], hosts[i % 2], peer_ports[i % 2], hosts[i % 2], peer_ports[i % 2]))
 			return 2;
+		if (i / 4) {
+			socklen_t size = i % 2 ? sizeof paths[i].source.six : sizeof paths[i].source.four;
+
+			if (connect(paths[i].arrival, &paths[i].source.any, size))
+				return 2;
+			paths[i].connected = 1;
+		}
 		wanted.data.fd = paths[i].arrival;
 		epoll_ctl(epoll, EPOLL_CTL_ADD, paths[i].arrival, &wanted);
 	}
@@ -159,7 +167,8 @@ int main(int count, char **arguments)
 				sendto(secure, packet, (size_t)length, 0, (struct sockaddr *)&four, sizeof four);
 			sent++;
 		}
-		for (what = settled_next(reader, 0, 1); what != SETTLED_DONE; what = settled_next(reader, 0, 0)) {
+		settled_begin(reader, 0, (int)(draw() % 2));
+		while ((what = settled_next(reader)) != SETTLED_DONE) {
 			if (what == SETTLED_UNREAD) {
 				unread += recv(reader->descriptor, packet, sizeof packet, 0) >= 0;
 			} else {

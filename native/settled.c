@@ -1,6 +1,7 @@
 #include "settled.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,7 @@ static int header_length(const unsigned char *packet, int length)
 static int relay(struct settled_reader *reader, struct settled_path *path, int length, double now)
 {
 	const unsigned char *packet = reader->packet;
-	unsigned char *work = reader->work;
+	unsigned char *work = reader->leaving[reader->waiting].packet;
 	int header, size = length;
 	uint16_t sequence;
 	uint32_t timestamp;
@@ -158,7 +159,7 @@ static int relay(struct settled_reader *reader, struct settled_path *path, int l
 		write32(work + 4, timestamp + path->offset);
 		write32(work + 8, path->own_ssrc);
 	}
-	if (path->transform(path->context, work, &size) || size < 0 || size > (int)sizeof reader->work)
+	if (path->transform(path->context, work, &size) || size < 0 || size > (int)sizeof reader->leaving[0].packet)
 		return 0;
 
 	if (path->secure) /* not before: the tag covers it */
@@ -175,50 +176,119 @@ static int relay(struct settled_reader *reader, struct settled_path *path, int l
 	path->packets++;
 	path->octets += (uint64_t)length;
 	path->payload += (uint64_t)(length - header);
-	if (sendto(path->departure, work, (size_t)size, 0, &path->destination.any,
-	           path->destination.any.sa_family == AF_INET6 ? sizeof path->destination.six
-	                                                       : sizeof path->destination.four) < 0) {
-		path->unsent++;
-	} else {
-		path->sent++;
-		path->sent_octets += (uint64_t)size;
-	}
+	reader->leaving[reader->waiting].path = path;
+	reader->leaving[reader->waiting++].size = size;
 	return 1;
 }
 
-int settled_next(struct settled_reader *reader, double now, int begin)
+/* 0, or what is wrong. */
+static int one_leaves(const struct settled_path *path, const unsigned char *packet, int size)
 {
-	if (begin) {
-		reader->next = 0;
-		reader->ready = epoll_wait(reader->epoll, reader->events, SETTLED_BATCH, 0);
-		if (reader->ready < 0)
-			reader->ready = 0;
-	}
-	while (reader->next < reader->ready) {
-		int descriptor = reader->events[reader->next++].data.fd;
-		struct settled_path *path = descriptor < reader->room ? reader->paths[descriptor] : NULL;
-		union {
-			struct sockaddr any;
-			struct sockaddr_in6 six;
-		} from;
-		socklen_t size = sizeof from;
-		ssize_t length;
+	/* To whom it is connected the kernel knows the way. */
+	const struct sockaddr *to = path->connected ? NULL : &path->destination.any;
+	socklen_t length = path->destination.any.sa_family == AF_INET6 ? sizeof path->destination.six
+	                                                               : sizeof path->destination.four;
 
-		reader->descriptor = descriptor;
-		if (!path)
-			return SETTLED_UNREAD;
-		from.any.sa_family = AF_UNSPEC;
-		length = recvfrom(descriptor, reader->packet, sizeof reader->packet, 0, &from.any, &size);
-		if (length < 0)
-			continue; /* an error of an earlier packet, or closed and opened anew: there will be others */
-		if (same(&from.any, &path->source.any) && relay(reader, path, (int)length, now))
-			continue;
-		if (getnameinfo(&from.any, size, reader->host, sizeof reader->host, NULL, 0, NI_NUMERICHOST))
-			continue; /* no address that an answer could go to */
-		reader->port = ntohs(from.any.sa_family == AF_INET6 ? from.six.sin6_port
-		                                                    : ((struct sockaddr_in *)&from.any)->sin_port);
-		reader->length = (int)length;
-		return SETTLED_DATAGRAM;
+	return sendto(path->departure, packet, (size_t)size, 0, to, to ? length : 0) < 0 ? errno : 0;
+}
+
+static void leave(struct settled_reader *reader)
+{
+	for (int i = 0; i < reader->waiting; i++) {
+		struct settled_path *path = reader->leaving[i].path;
+		int size = reader->leaving[i].size, left = one_leaves(path, reader->leaving[i].packet, size);
+
+		if (left == ECONNREFUSED) { /* that was the one before: this one has not left yet */
+			path->closed++;
+			left = one_leaves(path, reader->leaving[i].packet, size);
+		}
+		if (!left) {
+			path->sent++;
+			path->sent_octets += (uint64_t)size;
+		} else {
+			path->unsent++;
+		}
 	}
+	reader->waiting = 0;
+}
+
+static void look(struct settled_reader *reader)
+{
+	reader->next = 0;
+	reader->ready = epoll_wait(reader->epoll, reader->events, SETTLED_BATCH, 0);
+	if (reader->ready < 0)
+		reader->ready = 0;
+	reader->count += reader->ready;
+}
+
+void settled_begin(struct settled_reader *reader, double now, int rests)
+{
+	reader->now = reader->begun = now;
+	reader->rests = rests;
+	reader->count = reader->ready = reader->next = 0;
+	if (rests)
+		clock_gettime(CLOCK_MONOTONIC, &reader->start);
+	look(reader);
+}
+
+/* Let packets gather; 0: the turn is over. */
+static int rest(struct settled_reader *reader)
+{
+	const struct timespec moment = {.tv_nsec = SETTLED_REST};
+	struct timespec end;
+
+	if (!reader->rests || !reader->ready || reader->ready == SETTLED_BATCH)
+		return 0;
+	reader->rests--;
+	nanosleep(&moment, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	reader->now = reader->begun + (double)(end.tv_sec - reader->start.tv_sec) +
+	              (double)(end.tv_nsec - reader->start.tv_nsec) / 1e9;
+	look(reader);
+	return reader->ready;
+}
+
+/* What is there at descriptor; SETTLED_DONE: nothing that Python has to do. */
+static int take(struct settled_reader *reader, int descriptor)
+{
+	struct settled_path *path = descriptor < reader->room ? reader->paths[descriptor] : NULL;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in6 six;
+	} from;
+	socklen_t size = sizeof from;
+	ssize_t length;
+
+	reader->descriptor = descriptor;
+	if (!path)
+		return SETTLED_UNREAD;
+	from.any.sa_family = AF_UNSPEC;
+	length = recvfrom(descriptor, reader->packet, sizeof reader->packet, 0, &from.any, &size);
+	if (length < 0)
+		/* Or another error of an earlier packet, or closed and opened anew: there will be others. */
+		return errno == ECONNREFUSED ? SETTLED_REFUSED : SETTLED_DONE;
+	if (same(&from.any, &path->source.any) && relay(reader, path, (int)length, reader->now))
+		return SETTLED_DONE;
+	if (getnameinfo(&from.any, size, reader->host, sizeof reader->host, NULL, 0, NI_NUMERICHOST))
+		return SETTLED_DONE; /* no address that an answer could go to */
+	reader->port = ntohs(from.any.sa_family == AF_INET6 ? from.six.sin6_port
+	                                                    : ((struct sockaddr_in *)&from.any)->sin_port);
+	reader->length = (int)length;
+	return SETTLED_DATAGRAM;
+}
+
+int settled_next(struct settled_reader *reader)
+{
+	do {
+		while (reader->next < reader->ready) {
+			int what = take(reader, reader->events[reader->next++].data.fd);
+
+			if (what != SETTLED_DONE || reader->waiting == SETTLED_GROUP)
+				leave(reader);
+			if (what != SETTLED_DONE)
+				return what; /* nothing waits while Python does whatever it does */
+		}
+		leave(reader);
+	} while (rest(reader));
 	return SETTLED_DONE;
 }

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #define SETTLED_LIMIT 2048   /* DATAGRAM_LIMIT of media/srtp.py */
 #define SETTLED_TRAILER 32   /* room for the tag behind the longest packet */
@@ -20,8 +21,10 @@
 #define SETTLED_RECENT 64    /* REORDERING of media/stream.py */
 #define SETTLED_STEP 480000u /* MAX_TIMESTAMP_STEP of media/stream.py */
 #define SETTLED_JUMP 2.0     /* JUMP of media/statistics.py */
+#define SETTLED_REST 1000000 /* nanoseconds: REST of media/poller.py */
+#define SETTLED_GROUP 16     /* packets that leave one after the other: each part of the work stays in the caches */
 
-enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM };
+enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED };
 
 /* srtp_protect or srtp_unprotect of libsrtp 2: in place, 0 when it is done. */
 typedef int (*settled_transform)(void *context, void *packet, int *length);
@@ -29,6 +32,7 @@ typedef int (*settled_transform)(void *context, void *packet, int *length);
 struct settled_path {
 	int arrival, departure;       /* descriptors */
 	int secure;                   /* what comes in is SRTP; else what goes out is */
+	int connected;                /* departure is, to destination */
 	union {
 		struct sockaddr any;
 		struct sockaddr_in four;
@@ -49,7 +53,7 @@ struct settled_path {
 	int64_t recent[SETTLED_RECENT];
 
 	/* counted since Python looked last */
-	uint64_t packets, octets, payload, sent, sent_octets, unsent;
+	uint64_t packets, octets, payload, sent, sent_octets, unsent, closed;
 };
 
 struct settled_reader {
@@ -59,11 +63,23 @@ struct settled_reader {
 	struct epoll_event events[SETTLED_BATCH];
 	int ready, next;
 
+	/* of this turn: how many rests it may still take, when it began and by which clock, what was ready in all */
+	int rests, count;
+	double now, begun;
+	struct timespec start;
+
+	/* what is to leave */
+	int waiting;
+	struct {
+		struct settled_path *path;
+		int size;
+		unsigned char packet[SETTLED_LIMIT + SETTLED_TRAILER];
+	} leaving[SETTLED_GROUP];
+
 	/* what goes back */
 	int descriptor, length, port;
 	char host[64];
 	unsigned char packet[SETTLED_LIMIT + 1];
-	unsigned char work[SETTLED_LIMIT + SETTLED_TRAILER];
 };
 
 /* NULL: no memory.  The epoll is the caller's. */
@@ -79,9 +95,15 @@ int settled_arm(struct settled_reader *reader, struct settled_path *path);
 void settled_disarm(struct settled_reader *reader, int descriptor);
 
 /*
- * Go on with what is ready, and with begin ask what is.  SETTLED_UNREAD: nobody takes what is at descriptor;
- * SETTLED_DATAGRAM: packet[0:length] came there from host and port; SETTLED_DONE: no more is ready.
+ * A turn begins at the time now.  While something comes, and no more than is taken at a time, it lets packets gather
+ * so many times before it is over.
  */
-int settled_next(struct settled_reader *reader, double now, int begin);
+void settled_begin(struct settled_reader *reader, double now, int rests);
+
+/*
+ * Go on with what is ready.  SETTLED_UNREAD: nobody takes what is at descriptor; SETTLED_DATAGRAM: packet[0:length]
+ * came there from host and port; SETTLED_REFUSED: the peer of descriptor does not listen; SETTLED_DONE: the turn is over, and count sockets were ready in it.
+ */
+int settled_next(struct settled_reader *reader);
 
 #endif

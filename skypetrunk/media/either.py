@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
     from skypetrunk.media.inbound import Context
     from skypetrunk.media.reporting import Sending
-    from skypetrunk.media.source import Address
+    from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.media.stream import OutboundStream
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
@@ -103,6 +103,13 @@ class EitherLeg(SecureLeg):
     def stream(self) -> OutboundStream | None:
         """See L{SecureLeg}: in clear there is none of our own."""
         return None if self._clear else super().stream
+
+    # Connected sockets
+
+    @property
+    def _heardFrom(self) -> SignalledSource | AuthenticatedSource:
+        """See L{MediaLeg}."""
+        return self._plain._rtp if self._clear else self._rtp
 
     # Packets
 

@@ -94,7 +94,8 @@ class FaxLeg(ReportingLeg):
         fax.active = True
         fax.source.signal(None if host is None or address is None else (host, address.port))
         if not self._released:
-            self.rtpPort.receive, self.rtcpPort.receive = self._faxReceived, self._reportReceived
+            self.rtpPort.hear(self._faxReceived, connects=False)
+            self.rtcpPort.receive = self._reportReceived
 
     def _faxReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the port."""

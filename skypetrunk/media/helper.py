@@ -9,7 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from skypetrunk.media.poller import BATCH
+from skypetrunk.media.poller import BATCH, REST
 from skypetrunk.media.srtp import DATAGRAM_LIMIT, InPlaceGuard, Probe
 from skypetrunk.media.statistics import JUMP
 from skypetrunk.media.stream import MAX_TIMESTAMP_STEP, REORDERING
@@ -41,6 +41,8 @@ def _works(helper: Helper) -> bool:
     ffi, lib = helper
     limits = (lib.SETTLED_LIMIT, lib.SETTLED_BATCH, lib.SETTLED_RECENT, lib.SETTLED_STEP, lib.SETTLED_JUMP)
     if limits != (DATAGRAM_LIMIT, BATCH, REORDERING, MAX_TIMESTAMP_STEP, JUMP):
+        return False
+    if lib.SETTLED_REST != round(REST * 1e9):
         return False
     probe = Probe()
     for outbound, before, after in (

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 
 from skypetrunk.interfaces import LegStatistics, MediaPath
+from skypetrunk.media.connecting import disconnect
 from skypetrunk.media.plane import kindOf, withGroup
 from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.reporting import ReportClock
@@ -144,6 +145,7 @@ class LocalKeeper:
 
         kind = kindOf(opening.secure, opening.path)
         leg: MediaLeg = kind(opening.name, self._clock, self._entropy, close, opening.path)
+        disconnect(rtp)  # who kept it before may have lost it while it was connected
         for opened, protocol in zip((rtp, rtcp), leg.openPorts(), strict=True):
             ports.append(self._poller.adopt(opened, protocol, DATAGRAM_LIMIT + 1, lent))
         leg.bound(opening.host, opening.shown, opening.port)

@@ -19,7 +19,8 @@ from skypetrunk.wire.rtp import parseRTCP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import LegStatistics, MediaAddress
-    from skypetrunk.media.relay import Lent, Onward
+    from skypetrunk.media.lent import Lent
+    from skypetrunk.media.onward import Onward
     from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import AuthenticatedSource, SignalledSource
     from skypetrunk.media.statistics import Counters

@@ -64,6 +64,7 @@ class PlainLeg(MediaLeg):
         self._compounds = 0
         self._probation = Probation()
         self.group = path.group
+        self.connects = path.symmetric and path.group is None
         self._membership: Membership | None = None
         # Set by the plane where there is a group.
         self.joinGroup: Callable[[MediaLeg, Group], Membership] | None = None
@@ -169,11 +170,6 @@ class PlainLeg(MediaLeg):
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
         """There is no key here."""
         raise LocalError(f"{self.name} is a plain leg")
-
-    @property
-    def usualSource(self) -> Address | None:
-        """Where the last packet came from, while the next one from there is the peer's, too."""
-        return self._rtp.usual()
 
     def heard(self, now: float) -> None:
         """Packets came from there, the last one at C{now} (seconds)."""

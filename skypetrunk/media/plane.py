@@ -111,7 +111,7 @@ class MediaPlane:
         """
         helper = findHelper() if helped else None
         self._system = reactor
-        self._reactor = mediaReactor(reactor, clock.seconds, helper)
+        self._reactor = mediaReactor(reactor, clock, helper)
         self.helped = isinstance(self._reactor, SettlingPoller)
         self._clock = clock
         self._host = MediaHost(address, advertise)

@@ -17,6 +17,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
+    IReactorTime,
     IReactorUDP,
     IReadDescriptor,
     ISystemHandle,
@@ -24,11 +25,17 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from skypetrunk.media.connecting import Connections, mayConnect
+from skypetrunk.media.port import MediaPort
+
 BATCH = 64
 """Sockets read at a time, one datagram of each: signalling waits 1 ms at most."""
 
 REST = 0.001
 """Seconds that a busy poller lets packets gather.  Waking up for each costs more than relaying it."""
+
+RESTS = 8
+"""Rests in one turn of the reactor: signalling waits some milliseconds more, and may wait 50 (99 %)."""
 
 BUSY = 4000
 """Packets in a second from which on it rests: at least four gather."""
@@ -49,15 +56,16 @@ class Poller:
     """Opens UDP ports, and reads them.  It is in the reactor while there are any."""
 
     def __init__(
-        self, reactor: Any, seconds: Callable[[], float], sleep: Callable[[float], None] = time.sleep
+        self, reactor: Any, clock: IReactorTime, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """
         @param reactor: provides L{IReactorFDSet}.
-        @param seconds: the time.
+        @param clock: as the legs have it.
         @param sleep: lets so many seconds go by.
         """
         self._reactor = reactor
-        self._seconds = seconds
+        self._seconds = clock.seconds
+        self._connections = Connections(clock)
         self._sleep = sleep
         # What came since when, for what is busy.
         self._busy = False
@@ -65,8 +73,8 @@ class Poller:
         self._since = 0.0
         self._epoll: select.epoll | None = None
         self._descriptor = -1
-        # By descriptor: the socket, how much of a datagram is read, and who gets it.
-        self._readers: dict[int, tuple[socket.socket, int, Received]] = {}
+        # By descriptor: the socket, how much of a datagram is read, who gets it, and whose it is.
+        self._readers: dict[int, tuple[socket.socket, int, Received, Any]] = {}
 
     def listenUDP(
         self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
@@ -95,10 +103,12 @@ class Poller:
             self._reactor.addReader(self)
         received = protocol.datagramReceived if opened.family == socket.AF_INET else _shortened(protocol)
         descriptor = opened.fileno()
-        self._readers[descriptor] = (opened, maxPacketSize, received)
+        self._readers[descriptor] = (opened, maxPacketSize, received, protocol)
         self._epoll.register(descriptor, select.EPOLLIN)
         listening = PolledPort(self, opened, protocol, lent)
         protocol.makeConnection(listening)
+        if isinstance(protocol, MediaPort) and protocol.mayConnect and mayConnect(opened):
+            protocol.connectBy(self._connections)
         return listening
 
     def forget(self, descriptor: int) -> None:
@@ -120,12 +130,8 @@ class Poller:
         return self._descriptor
 
     def doRead(self) -> None:
-        """What is there; and where there is much, a rest and what came meanwhile."""
-        count = self._read()
-        if self._busy and 0 < count < BATCH:
-            self._sleep(REST)
-            count += self._read()
-        self._count += count
+        """What is there; and where there is much, a rest and what came meanwhile, some times."""
+        self._count += self._read(RESTS if self._busy else 0)
         now = self._seconds()
         passed = now - self._since
         if not 0 <= passed < _WINDOW:
@@ -133,7 +139,21 @@ class Poller:
             self._busy = 0 < passed < 1 and BUSY * passed < self._count < most * passed
             self._since, self._count = now, 0
 
-    def _read(self) -> int:
+    def _read(self, rests: int) -> int:
+        """
+        What is there, and what comes while it rests: no more of that when nothing came, or too much.
+
+        @return: how many datagrams there were.
+        """
+        count = ready = self._readOnce()
+        while rests and 0 < ready < BATCH:
+            rests -= 1
+            self._sleep(REST)
+            ready = self._readOnce()
+            count += ready
+        return count
+
+    def _readOnce(self) -> int:
         """
         One datagram of each socket that has one: calls share the time fairly.
 
@@ -146,12 +166,15 @@ class Poller:
             reader = readers.get(descriptor)
             if reader is None:
                 continue  # closed by what came before it
-            opened, size, received = reader
+            opened, size, received, protocol = reader
             try:
                 datagram, address = opened.recvfrom(size)
+            except ConnectionRefusedError:
+                protocol.connectionRefused()
             except OSError:
-                continue  # read by nobody, or an error of an earlier packet: there will be others
-            received(datagram, address)
+                pass  # read by nobody, or an error of an earlier packet: there will be others
+            else:
+                received(datagram, address)
         return len(ready)
 
     def logPrefix(self) -> str:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,8 +20,9 @@ from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
 from skypetrunk.media.fax import FaxLeg
 from skypetrunk.media.key_events import KeySender, KeysHeard, eventTypes
 from skypetrunk.media.onward import Onward, Show, Tapped
-from skypetrunk.media.port import UNSENT, MediaPort
+from skypetrunk.media.port import CLOSED, UNSENT, MediaPort
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
+from skypetrunk.media.source import signalledHost
 from skypetrunk.media.statistics import Counters, meanings
 from skypetrunk.wire.address import literal
 from skypetrunk.wire.codec import clockRate
@@ -32,26 +31,11 @@ from skypetrunk.wire.telephone_event import KeyReader
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.media.lent import Lent
     from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.wire.rtp import RTPHeader
     from skypetrunk.wire.sdes import MasterKey
 __all__ = ["UNSENT", "MediaLeg", "MediaPort", "Onward", "Show", "Tapped"]
-
-
-class Lent(Protocol):
-    """What the helper does for one direction of a call (L{skypetrunk.media.settled}), while it does."""
-
-    def sync(self) -> None:
-        """The legs' counters and numbers are true until the next packet."""
-
-    def look(self) -> None:
-        """Where its packets go may have changed."""
-
-    def takeBack(self) -> None:
-        """The legs do it themselves again, and their counters and numbers are true."""
-
-    def pause(self) -> None:
-        """The same for one packet."""
 
 
 @implementer(IMediaLeg)
@@ -64,6 +48,7 @@ class MediaLeg(FaxLeg):
     @ivar received: counters of what came in.
     @ivar sent: counters of what went out.
     @ivar group: the one multicast group that the peer may name.
+    @ivar connects: may the socket be connected to the peer?
     @ivar heardBy: the helper, while it takes what the peer sends.
     @ivar sentBy: the helper, while it sends to the peer.
     @ivar lost: a leg of this process loses nothing.
@@ -73,6 +58,7 @@ class MediaLeg(FaxLeg):
     secure: bool
     lost = False
     group: str | None = None
+    connects = False
 
     def __init__(
         self, name: str, clock: IReactorTime, entropy: Callable[[int], bytes], giveBack: Callable[[], None]
@@ -177,6 +163,7 @@ class MediaLeg(FaxLeg):
         """
         self.takeBack()
         self._soundAgain()
+        self.rtpPort.disconnect()
         if address is None or address.port == 0:
             self._described(None)
             self._signal(None, None)
@@ -195,13 +182,13 @@ class MediaLeg(FaxLeg):
         self._signal((host, address.port), rtcp)
 
     def _hearSound(self) -> None:
-        self.rtpPort.receive = self._eitherReceived if self._together else self.rtpReceived
+        self.rtpPort.hear(self._eitherReceived if self._together else self.rtpReceived)
         self.rtcpPort.receive = self.rtcpReceived
 
     def _reached(self, host: str) -> str | None:
         """A host of the peer's SDP as packets come from it; C{None} for C{0.0.0.0}."""
         try:
-            signalled, version, unspecified, multicast = _signalled(host)
+            signalled, version, unspecified, multicast = signalledHost(host)
         except ValueError:
             # A name would be looked up, waiting, by the first packet sent there.
             text = f"media address {host!r} is not a literal address"
@@ -289,24 +276,35 @@ class MediaLeg(FaxLeg):
             self._failed = True
             self._log.failure("Media packet of {leg} failed", leg=self.name)
 
-    def _transmit(self, packet: bytes, destination: Address) -> bool:
+    def _transmit(self, packet: bytes, destination: Address, again: bool = True) -> bool:
         """An RTP packet leaves."""
-        sent = self.sent
+        sent, port = self.sent, self.rtpPort
         try:
-            self.rtpPort.send(packet, destination)
-        except OSError:
+            if destination is port.peer:
+                port.write(packet)
+            else:
+                port.send(packet, destination)
+        except OSError as error:
+            if again and isinstance(error, ConnectionRefusedError):
+                # That was the one before.  This one has not left yet, and is no worse for it.
+                sent.refuse(CLOSED)
+                return self._transmit(packet, destination, again=False)
             sent.refuse(UNSENT)
             return False
         sent.packets += 1
         sent.octets += len(packet)
         return True
 
-    def _transmitRTCP(self, packet: bytes, destination: Address) -> None:
+    def _transmitRTCP(self, packet: bytes, destination: Address, again: bool = True) -> None:
         """An RTCP compound leaves."""
         try:
             (self.rtpPort if self._together else self.rtcpPort).send(packet, destination)
-        except OSError:
-            self.sent.refuse(UNSENT)
+        except OSError as error:
+            if again and isinstance(error, ConnectionRefusedError):
+                self.sent.refuse(CLOSED)
+                self._transmitRTCP(packet, destination, again=False)
+            else:
+                self.sent.refuse(UNSENT)
         else:
             self.sent.rtcpPackets += 1
 
@@ -339,6 +337,27 @@ class MediaLeg(FaxLeg):
     def wayOut(self) -> Address | None:
         """Where RTP of the other leg is sent now."""
         return self._rtp.destination if self._sending else None
+
+    @property
+    def usualSource(self) -> Address | None:
+        """Where the last packet came from, while the next one from there is the peer's, too."""
+        return self._heardFrom.usual()
+
+    @property
+    def steadyPeer(self) -> Address | None:
+        """Where the peer is, if that is where its SDP says, and ours go there."""
+        return self._heardFrom.steady
+
+    @property
+    def heardLast(self) -> float:
+        """When the last RTP packet came from the peer (seconds)."""
+        lent = self.heardBy
+        return (0.0 if lent is None else lent.time) or self._heardFrom.heard
+
+    @property
+    def _heardFrom(self) -> SignalledSource | AuthenticatedSource:
+        """Where RTP comes from."""
+        return self._rtp
 
     @property
     @abstractmethod
@@ -378,12 +397,3 @@ class MediaLeg(FaxLeg):
 
     def _ended(self) -> None:  # noqa: B027
         """The leg is being released: let go of timers and keys, where there are any."""
-
-
-@lru_cache(maxsize=1000)
-def _signalled(host: str) -> tuple[str, int, bool, bool]:
-    """A host of SDP as packets come from it, its IP version, and whether it is none, or a group."""
-    address = literal(host)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address), address.version, address.is_unspecified, address.is_multicast

@@ -72,6 +72,7 @@ class SecureLeg(MediaLeg):
         self._entropy, self._path = entropy, path
         self._rtp: AuthenticatedSource = AuthenticatedSource(path)
         self._rtcp: AuthenticatedSource = AuthenticatedSource(path)
+        self.connects = path.symmetric
         self._stream: OutboundStream | None = None
         self._suite: str | None = None
         self._localKey = b""
@@ -252,10 +253,9 @@ class SecureLeg(MediaLeg):
         if destination is not None and self._stream is not None:
             self._transmitRTCP(self._stream.report(compound), destination)
 
-    @property
-    def usualSource(self) -> Address | None:
-        """Where the last authenticated packet came from, while another one from there changes nothing."""
-        return self._rtp.usual()
+    def heard(self, now: float) -> None:
+        """Packets came from there, the last one at C{now} (seconds)."""
+        self._rtp.went(now)
 
     def usualContext(self, ssrc: int, sequence: int) -> Context | None:
         """What takes SRTP off the next packet of this source; C{None} where it is not what was heard last."""

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from skypetrunk.errors import LocalError
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import PolledPort, Poller, Received
-from skypetrunk.media.port import MediaPort
+from skypetrunk.media.port import CLOSED, MediaPort
 from skypetrunk.media.relay import UNSENT, MediaLeg
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.srtp import InPlaceGuard
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IListeningPort, IReactorUDP
+    from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
 
     from skypetrunk.media.helper import Helper
     from skypetrunk.media.roll_over import Timeline
@@ -40,15 +40,15 @@ CALM = 8
 """Packets in a row that Python relays before a direction is lent: lending costs as much as one."""
 
 
-def mediaReactor(reactor: IReactorUDP, seconds: Callable[[], float], helper: Helper | None) -> IReactorUDP:
+def mediaReactor(reactor: IReactorUDP, clock: IReactorTime, helper: Helper | None) -> IReactorUDP:
     """
     What to open media ports with: a L{Poller} where system and reactor can have one, else C{reactor}.
 
-    @param seconds: as for L{SettlingPoller}.
+    @param clock: as the legs have it.
     """
     if not (hasattr(select, "epoll") and IReactorFDSet.providedBy(reactor)):
         return reactor
-    return Poller(reactor, seconds) if helper is None else SettlingPoller(reactor, seconds, helper)
+    return Poller(reactor, clock) if helper is None else SettlingPoller(reactor, clock, helper)
 
 
 class SettlingPoller(Poller):
@@ -59,11 +59,8 @@ class SettlingPoller(Poller):
     @ivar reader: what the helper knows of this poller; NULL before the first port.
     """
 
-    def __init__(self, reactor: Any, seconds: Callable[[], float], helper: Helper) -> None:
-        """
-        @param seconds: the time, as the legs have it.
-        """
-        super().__init__(reactor, seconds)
+    def __init__(self, reactor: Any, clock: IReactorTime, helper: Helper) -> None:
+        super().__init__(reactor, clock)
         self.helper = helper
         self.reader: Any = helper.ffi.NULL
         # By descriptor of an RTP port: the port, how many packets it still needs, and what is lent.
@@ -95,28 +92,31 @@ class SettlingPoller(Poller):
         self._calm.pop(descriptor, None)
         super().forget(descriptor)
 
-    def _read(self) -> int:
-        """See L{Poller}."""
-        (ffi, lib), reader, readers, seconds = self.helper, self.reader, self._readers, self._seconds
-        what = lib.settled_next(reader, seconds(), 1)
-        while what:
+    def _read(self, rests: int) -> int:
+        """See L{Poller}; it is the helper that rests."""
+        (ffi, lib), reader, readers = self.helper, self.reader, self._readers
+        lib.settled_begin(reader, self._seconds(), rests)
+        while what := lib.settled_next(reader):
             descriptor = reader.descriptor
-            if what == lib.SETTLED_DATAGRAM:
+            if what == lib.SETTLED_REFUSED:
+                readers[descriptor][3].connectionRefused()
+            elif what == lib.SETTLED_DATAGRAM:
                 self._lent[descriptor].takeBack()
                 self._calm[descriptor] = CALM
                 address = ffi.string(reader.host).decode("ascii"), reader.port
                 self._received(readers[descriptor][2], self._packet[: reader.length], address, descriptor)
             elif descriptor in readers:
-                opened, size, received = readers[descriptor]
+                opened, size, received, protocol = readers[descriptor]
                 try:
                     datagram, address = opened.recvfrom(size)
+                except ConnectionRefusedError:
+                    protocol.connectionRefused()
                 except OSError:
                     pass  # read by nobody, or an error of an earlier packet: there will be others
                 else:
                     self._received(received, datagram, address, descriptor)
-            what = lib.settled_next(reader, seconds(), 0)
-        ready: int = reader.ready
-        return ready
+        count: int = reader.count
+        return count
 
     def _received(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
         received(datagram, address)
@@ -205,14 +205,23 @@ class Settled:
         path.context = ffi.cast("void *", context)
         path.ssrc, path.sequence, path.payload_type = usual.ssrc, usual.sequence, usual.payloadType
         path.tick, path.transit, path.jitter, path.worst = usual[3:]
+        path.connected = sending.rtpPort.peer == self._destination
+
+    @property
+    def time(self) -> float:
+        """See L{skypetrunk.media.lent.Lent}."""
+        time: float = self.path.time
+        return time
 
     def look(self) -> None:
-        """See L{skypetrunk.media.relay.Lent}."""
+        """See L{skypetrunk.media.lent.Lent}."""
         if self._sending.wayOut != self._destination:
             self.takeBack()
+        else:
+            self.path.connected = self._sending.rtpPort.peer == self._destination
 
     def sync(self) -> None:
-        """See L{skypetrunk.media.relay.Lent}."""
+        """See L{skypetrunk.media.lent.Lent}."""
         path = self.path
         packets = path.packets
         if not packets:
@@ -228,17 +237,20 @@ class Settled:
         sent.octets += path.sent_octets
         if path.unsent:
             sent.refuse(UNSENT, path.unsent)
+        if path.closed:
+            sent.refuse(CLOSED, path.closed)
         self._went(path)
-        path.packets = path.octets = path.payload = path.sent = path.sent_octets = path.unsent = 0
+        path.packets = path.octets = path.payload = 0
+        path.sent = path.sent_octets = path.unsent = path.closed = 0
 
     def pause(self) -> None:
-        """See L{skypetrunk.media.relay.Lent}."""
+        """See L{skypetrunk.media.lent.Lent}."""
         descriptor: int = self.path.arrival
         self.takeBack()
         self._poller.lendSoon(descriptor)
 
     def takeBack(self) -> None:
-        """See L{skypetrunk.media.relay.Lent}."""
+        """See L{skypetrunk.media.lent.Lent}."""
         self.sync()
         self._poller.takeBack(self)
         self._leg.heardBy = self._sending.sentBy = None
@@ -290,7 +302,7 @@ class Protected(Settled):
 class Unprotected(Settled):
     """SRTP of a secure leg, which leaves as RTP."""
 
-    __slots__ = ("_line",)
+    __slots__ = ("_heard", "_line")
 
     @classmethod
     def lend(
@@ -305,13 +317,15 @@ class Unprotected(Settled):
         path.secure = 1
         path.timestamp = context.line.newest
         settled = cls(poller, path, leg, sending, context.guard, usual)
-        settled._line = context.line
+        settled._heard, settled._line = leg.heard, context.line
         return settled
 
+    _heard: Callable[[float], None]
     _line: Timeline
 
     def _went(self, path: Any) -> None:
         self._leg.received.authenticated += path.packets
+        self._heard(path.time)
         line = self._line
         line.index += path.packets
         line.newest, line.time = path.timestamp, path.time

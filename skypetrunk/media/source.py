@@ -8,9 +8,11 @@ secure side only the tag tells who sent one.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 
 from skypetrunk.interfaces import ANY_PATH, MediaPath
+from skypetrunk.wire.address import literal
 
 Address = tuple[str, int]
 
@@ -66,6 +68,16 @@ class SignalledSource:
         """Who is heard without a question."""
         return self._learned
 
+    @property
+    def steady(self) -> Address | None:
+        """The peer, if it is where its SDP says, and ours go there."""
+        return self.destination if self._learned == self._signalled == self.destination else None
+
+    @property
+    def heard(self) -> float:
+        """When the last packet from there came (seconds)."""
+        return self._heard
+
     def went(self, now: float) -> None:
         """Packets from there came, the last one at C{now} (seconds)."""
         self._heard = now
@@ -102,10 +114,12 @@ class AuthenticatedSource:
     A peer that is not symmetric gets ours where its SDP says, wherever its own come from.
 
     @ivar destination: where our packets go, or C{None}.
+    @ivar heard: when the last authentic packet from where they are learned to come came (seconds).
     """
 
     def __init__(self, path: MediaPath = ANY_PATH) -> None:
         self.destination: Address | None = None
+        self.heard = 0.0
         self._symmetric = path.symmetric
         self._signalled: Address | None = None
         self._learned: Address | None = None
@@ -128,12 +142,32 @@ class AuthenticatedSource:
         """From whom an authenticated packet changes nothing."""
         return self._learned
 
+    @property
+    def steady(self) -> Address | None:
+        """The peer, if it is where its SDP says, and ours go there."""
+        return self.destination if self._learned == self._signalled == self.destination else None
+
+    def went(self, now: float) -> None:
+        """Packets from there came, the last one at C{now} (seconds)."""
+        self.heard = now
+
     def authenticated(self, address: Address, now: float) -> None:
         """A packet from C{address} proved to be the peer's."""
-        if address == self._learned or not self._symmetric:
+        if address == self._learned:
+            self.heard = now
             return
-        if address == self._left and now - self._moved < SETTLING:
+        if not self._symmetric or (address == self._left and now - self._moved < SETTLING):
             return
         self._learned = address
+        self.heard = now
         if self.destination is not None:
             self.destination = address
+
+
+@lru_cache(maxsize=1000)
+def signalledHost(host: str) -> tuple[str, int, bool, bool]:
+    """A host of SDP as packets come from it, its IP version, and whether it is none, or a group."""
+    address = literal(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address), address.version, address.is_unspecified, address.is_multicast

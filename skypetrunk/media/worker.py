@@ -52,7 +52,7 @@ class WorkerProtocol(AMP):
         @param ended: called when the trunk is gone.
         """
         super().__init__()
-        poller = mediaReactor(reactor, reactor.seconds, findHelper() if helped else None)
+        poller = mediaReactor(reactor, reactor, findHelper() if helped else None)
         self._keeper = LocalKeeper(poller, reactor, os.urandom, reactor)
         self._ended = ended
         self._told: dict[int, tuple[int, ...]] = {}

@@ -112,8 +112,9 @@ class FloodTests(CallCase):
         self.assertGreater(carrier.pop("no-key"), 0)
         self.assertTrue(all(count > 100 for count in (*pbx.values(), *carrier.values())), (pbx, carrier))
         counted = sum(pbx.values()) + sum(carrier.values())
-        # The rest did not fit into the sockets' buffers, where this machine has other things to do.
-        self.assertGreater(counted, 0.8 * flood.sent)
+        # A stranger is not heard at ports that are connected to their peers: a quarter of all.  Some of the
+        # rest did not fit into the sockets' buffers, where this machine has other things to do.
+        self.assertGreater(counted, 0.8 * 0.75 * flood.sent)
         self.assertLess(self.memory() - before, GROWTH)
         self.assertLess(len(self.trunk.text().splitlines()) - written, LINES)
         self.pbx.hangUp()

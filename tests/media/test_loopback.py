@@ -280,5 +280,5 @@ class LoopbackWithoutEpollTests(LoopbackTests):
 
     def setUp(self) -> None:
         """There is no epoll."""
-        self.patch(plane, "mediaReactor", lambda reactor, seconds, helper: reactor)
+        self.patch(plane, "mediaReactor", lambda reactor, clock, helper: reactor)
         super().setUp()

@@ -102,6 +102,8 @@ class MovingSocketsTests(TestCase):
 
     helped = True
 
+    bound = "0.0.0.0"
+
     host, elsewhere = "127.0.0.1", "127.77.0.2"
 
     def setUp(self) -> None:
@@ -116,7 +118,7 @@ class MovingSocketsTests(TestCase):
         plane = MediaPlane(
             reactor,  # type: ignore[arg-type]
             reactor,  # type: ignore[arg-type]
-            "0.0.0.0",
+            self.bound,
             None,
             (20000, 29999),
             os.urandom,
@@ -188,6 +190,18 @@ class MovingSocketsTests(TestCase):
 
 
 class MovingByPythonTests(MovingSocketsTests):
+    """The same without the compiled helper."""
+
+    helped = False
+
+
+class MovingConnectedTests(MovingSocketsTests):
+    """The same with sockets that are connected to the peers, as those of one address are."""
+
+    bound = "127.0.0.1"
+
+
+class MovingConnectedByPythonTests(MovingConnectedTests):
     """The same without the compiled helper."""
 
     helped = False

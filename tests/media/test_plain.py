@@ -218,7 +218,7 @@ class PlainLegTests(SynchronousTestCase):
         for sequence, error in enumerate((ConnectionRefusedError(), BlockingIOError(), OSError("no route"))):
             port.failure = error
             self.call.fromCarrier(self.call.peer.protect(rtp(sequence)))
-        self.assertEqual(dict(self.leg.statistics().sent.refused), {"unsent": 3})
+        self.assertEqual(dict(self.leg.statistics().sent.refused), {"closed": 1, "unsent": 3})
         self.assertEqual(self.call.secure.statistics().received.packets, 3)
 
     def test_unforeseen(self) -> None:

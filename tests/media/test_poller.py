@@ -17,7 +17,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from skypetrunk.media import poller
-from skypetrunk.media.poller import REST, Binder, Poller, boundSocket
+from skypetrunk.media.poller import REST, RESTS, Binder, Poller, boundSocket
 from skypetrunk.media.settled import mediaReactor
 from tests.media.doubles import MemoryNetwork
 
@@ -92,7 +92,7 @@ class PollerTests(SynchronousTestCase):
         self.clock = Clock()
         self.rests: list[float] = []
         self.arriving: list[tuple[int, bytes]] = []
-        self.poller = Poller(self.readers, self.clock.seconds, self.sleep)
+        self.poller = Poller(self.readers, self.clock, self.sleep)
         self.protocols = [Heard(), Heard()]
         self.ports: list[Any] = []
         for protocol in self.protocols:
@@ -128,8 +128,8 @@ class PollerTests(SynchronousTestCase):
     def test_whereItCan(self) -> None:
         """A reactor that watches no descriptors keeps its own ports."""
         network = MemoryNetwork()
-        self.assertIs(mediaReactor(network, Clock().seconds, None), network)
-        self.assertIs(type(mediaReactor(self.readers, Clock().seconds, None)), Poller)  # type: ignore[arg-type]
+        self.assertIs(mediaReactor(network, Clock(), None), network)
+        self.assertIs(type(mediaReactor(self.readers, Clock(), None)), Poller)  # type: ignore[arg-type]
 
     def test_oneOfEach(self) -> None:
         """A turn reads one datagram of each port that has any, with its source."""
@@ -180,6 +180,16 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertEqual(self.heard()[0][before:], [b"a", b"b"])
         self.assertEqual(self.heard()[1], [b"c"])
+
+    def test_turn(self) -> None:
+        """It rests again while something comes, so many times; then the reactor has its turn."""
+        self.patch(poller, "FLOOD", 10_000)
+        self.frame(41)
+        before = len(self.protocols[0].datagrams)
+        self.send(*[(0, b"a")] * (RESTS + 2))
+        self.poller.doRead()
+        self.assertEqual(self.rests, [REST] * RESTS)
+        self.assertEqual(len(self.protocols[0].datagrams) - before, RESTS + 1)
 
     def test_quietAgain(self) -> None:
         """No rest when nothing came, when few come, after a break, or after a change of the clock."""

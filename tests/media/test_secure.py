@@ -119,7 +119,7 @@ class RelayTests(SecureTestCase):
         self.call.fromPBX(rtp(1))
         after = self.leg.statistics().sent
         self.assertEqual((after.packets, after.authenticated), (before.packets, before.authenticated))
-        self.assertEqual(dict(after.refused), {"unsent": 1})
+        self.assertEqual(dict(after.refused), {"closed": 1, "unsent": 1})
 
 
 class RTCPTests(SecureTestCase):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from skypetrunk.media import MediaPlane, helper, settled
 from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
+from skypetrunk.media.poller import REST
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.settled import CALM, SettlingPoller
@@ -496,7 +498,7 @@ class LendingTests(SynchronousTestCase):
         rig, odd = self.rig, FIRST._replace(frames=1)
         changes: list[tuple[Callable[[], object], tuple[bool, bool]]] = [
             (lambda: self.play.run(odd._replace(jump=2)), (False, True)),
-            (lambda: self.play.run(odd._replace(place=2)), (False, True)),
+            (lambda: self.play.run(odd._replace(place=2)), (True, True)),  # not heard: it is connected
             (lambda: self.play.run(odd._replace(ssrc=5)), (False, True)),
             (lambda: self.play.run(odd._replace(payloadType=101)), (False, True)),
             (lambda: rig.deliver(b"", 0, rig.plain), (False, True)),
@@ -600,10 +602,9 @@ class LendingTests(SynchronousTestCase):
     def test_keepAlive(self) -> None:
         """Packets that the helper sent count: no keep-alive leaves until 15 s after the last."""
         self.both()
-        for _ in range(16):
-            self.rig.clock.advance(1)
-            self.play.run(FIRST._replace(frames=1, skew=7840))
-        self.assertEqual(self.directions(), (True, True))
+        for _ in range(64):
+            self.play.run(FIRST._replace(frames=1, pause=0.25, skew=1840))
+        self.assertEqual(self.directions(), (True, False))
         self.rig.take()
         self.rig.clock.advance(14)
         self.assertEqual(self.rig.take()[1], [])
@@ -622,6 +623,28 @@ class LendingTests(SynchronousTestCase):
         self.play.run(FIRST._replace(frames=3 * CALM))
         self.assertEqual(self.directions(), (False, False))
         self.assertEqual(len(seen), 3 * CALM)
+
+    def test_rests(self) -> None:
+        """Where much comes the helper lets it gather, and relays it in the same turn of the reactor."""
+        self.both()
+        rig = self.rig
+        poller = rig.readers.readers[0]
+        assert isinstance(poller, SettlingPoller)
+        sequence, timestamp = self.play.last[False]
+        for busy, turns in ((False, 3), (True, 1)):
+            rig.take()
+            for _ in range(3):
+                sequence, timestamp = sequence + 1 & 0xFFFF, timestamp + 160
+                data = packet(sequence, timestamp, 0, False, 0x11111111, b"much")
+                rig.sockets[0].sendto(data, (HOST, rig.plain.address.port))
+            began = time.monotonic()
+            for _ in range(turns):
+                poller._busy = busy
+                poller.doRead()
+            self.assertEqual(len(rig.take()[1]), 3)
+            self.assertEqual(self.directions(), (True, True))
+            if busy:
+                self.assertGreater(time.monotonic() - began, 3 * REST)
 
     def test_closedMeanwhile(self) -> None:
         """A call that is over while its packets wait to be read."""

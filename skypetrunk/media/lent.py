@@ -1,0 +1,28 @@
+"""What the legs of a call know of the helper (L{skypetrunk.media.settled}) while it does their work."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Lent(Protocol):
+    """One direction of a call."""
+
+    def sync(self) -> None:
+        """The legs' counters and numbers are true until the next packet."""
+
+    def look(self) -> None:
+        """Where its packets go may have changed."""
+
+    def takeBack(self) -> None:
+        """The legs do it themselves again, and their counters and numbers are true."""
+
+    def pause(self) -> None:
+        """The same for one packet."""
+
+    @property
+    def time(self) -> float:
+        """When it relayed the last packet (seconds); 0: none yet."""
+
+
+__all__ = ["Lent"]
