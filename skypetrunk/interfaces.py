@@ -120,6 +120,7 @@ class IServerTransaction(Interface):
         "Request: with C{received} and C{rport} filled in; after its 2xx, only what an answer repeats of it"
     )
     channel: IMessageChannel = Attribute("IMessageChannel: where the request came from")
+    cancel: Request | None = Attribute("Request: the CANCEL that took it back, until it is answered")
 
     def respond(response: Response) -> None:
         """

@@ -26,6 +26,9 @@ OUT_OF_ORDER = 38
 CONGESTION = 42
 """Q.850 cause: switching equipment congestion."""
 
+ELSEWHERE = Header("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
+"""Of a CANCEL: somebody else has answered, so that a phone shows no missed call (RFC 3326 section 3.1)."""
+
 LONGEST_PAUSE = 60
 """
 Seconds of Retry-After beside a 503.  Whoever gets one may send nothing at all until then (RFC 3261
@@ -151,29 +154,36 @@ def acrossStatus(status: int, toPBX: bool = True) -> int:
 
 def causesOf(message: Request | Response) -> Iterator[int]:
     """The Q.850 causes in C{message} (RFC 3326); what breaks the grammar says nothing."""
+    # Q.850 section 2.2.5: seven bits; 0 stands for none.
+    return (cause for cause in _causes(message, "q.850") if 0 < cause < 128)
+
+
+def _causes(message: Request | Response, wanted: str) -> Iterator[int]:
     try:
         values = message.values("Reason")
     except MalformedMessage:
         return
     for value in values:
         protocol, _, rest = value.partition(";")
-        if protocol.strip().lower() != "q.850":
+        if protocol.strip().lower() != wanted:
             continue
         try:
             cause = parseParameters(";" + rest).get("cause")
         except MalformedMessage:
             continue
-        # Q.850 section 2.2.5: seven bits; 0 stands for none.
-        if cause and cause.isascii() and cause.isdigit() and len(cause) <= 3 and 0 < int(cause) < 128:
+        if cause and cause.isascii() and cause.isdigit() and len(cause) <= 3:
             yield int(cause)
 
 
 def reasonsAcross(message: Request | Response) -> tuple[Header, ...]:
     """
-    What crosses of the Reason of a BYE or a refusal: its first Q.850 cause, never the text, which may name
-    machines and people of the other side.
+    What crosses of the Reason of a CANCEL, a BYE or a refusal: its first Q.850 cause, never the text, which
+    may name machines and people of the other side; and of a CANCEL that somebody else has answered.
     """
-    return tuple(Header("Reason", f"Q.850;cause={cause}") for cause in list(causesOf(message))[:1])
+    found = [Header("Reason", f"Q.850;cause={cause}") for cause in list(causesOf(message))[:1]]
+    if isinstance(message, Request) and message.method == "CANCEL" and 200 in _causes(message, "sip"):
+        found.append(ELSEWHERE)
+    return tuple(found)
 
 
 def retryAfterOf(response: Response) -> int | None:
@@ -203,6 +213,7 @@ def reasonHeader(cause: int, text: str) -> Header:
 
 __all__ = [
     "CONGESTION",
+    "ELSEWHERE",
     "LONGEST_PAUSE",
     "NO_CIRCUIT",
     "OUT_OF_ORDER",

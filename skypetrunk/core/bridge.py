@@ -263,10 +263,10 @@ class Bridge(Transferable):
         if other is not None:
             other.hangUp(leg.reasons)
 
-    def _hangUp(self) -> None:
+    def _hangUp(self, reasons: Sequence[Header] = ()) -> None:
         for leg in (self._near, self._far):
             if leg is not None:
-                leg.hangUp()
+                leg.hangUp(reasons)
 
     def _end(self, by: str, cause: str, status: int | None) -> None:
         """Once: stop timers, give back media, tell the owner."""

@@ -83,8 +83,12 @@ class Crossing:
         """Once: stop timers, give back media, tell the owner."""
         raise AssertionError("a call has its own")
 
-    def _hangUp(self) -> None:
-        """End both legs."""
+    def _hangUp(self, reasons: Sequence[Header] = ()) -> None:
+        """
+        End both legs.
+
+        @param reasons: what one of them is told of the other's, in CANCEL or BYE.
+        """
         raise AssertionError("a call has its own")
 
     def _answered(self) -> None:
@@ -285,7 +289,7 @@ class Crossing:
         self._stopRinging()
         if self._answeredAt is None:
             self._end("caller", cause, 487)
-            self._hangUp()
+            self._hangUp(leg.reasons)
         elif exchange.answering is not None:
             leg.session.forget()
             exchange.withdrawn()

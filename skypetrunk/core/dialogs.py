@@ -161,7 +161,7 @@ class DialogManager:
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """An INVITE was cancelled."""
-        if not self._legs.cancelled(transaction.request) and self._replacing.withdrawn(transaction):
+        if not self._legs.cancelled(transaction) and self._replacing.withdrawn(transaction):
             transaction.respond(self._response(transaction.request, 487))
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:

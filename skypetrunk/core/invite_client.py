@@ -6,7 +6,7 @@ ACKs of its 2xx answers (RFC 3261 sections 9.1, 13.2, 14.1 and 22).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from automat import TypeMachineBuilder
@@ -105,6 +105,7 @@ class _Core:
         self.anyProvisional = False
         self.waiting = waiting
         self.wait: IDelayedCall | None = None
+        self.reasons: Sequence[Header] = ()
 
     def heard(self) -> None:
         """An answer came, or none is waited for any more."""
@@ -187,7 +188,8 @@ def _build() -> Callable[[_Core], _Inputs]:
     def sendCancel(inputs: _Inputs, core: _Core) -> None:
         assert core.transaction is not None and core.request is not None
         core.heard()
-        core.transaction.cancel(_credentials(core.request))
+        reasons = ((each.name, each.value) for each in core.reasons)
+        core.transaction.cancel((*_credentials(core.request), *reasons))
 
     @cancelling.upon(_Inputs.accepted).to(ended)
     def tellCrossed(inputs: _Inputs, core: _Core, response: Response) -> None:
@@ -298,8 +300,13 @@ class InviteClient:
         """Send the INVITE as soon as a channel is found."""
         self._inputs.find()
 
-    def cancel(self) -> None:
-        """Take the INVITE back; nothing after a final response."""
+    def cancel(self, reasons: Sequence[Header] = ()) -> None:
+        """
+        Take the INVITE back; nothing after a final response.
+
+        @param reasons: Reason headers of the CANCEL (RFC 3326).
+        """
+        self._core.reasons = reasons
         self._inputs.cancel()
 
     def acknowledge(self, response: Response, ack: Request, nextHop: SIPURI) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from skypetrunk.core.answers import reasonsAcross
 from skypetrunk.core.capabilities import ALLOW, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.info import ACCEPT_INFO, InfoRefused, keyIn
@@ -109,9 +110,11 @@ class Leg(LegClient):
         """Is this the INVITE that is pending?"""
         return self._pending is not None and self._pending.request is request
 
-    def cancelled(self) -> None:
+    def cancelled(self, cancel: Request | None) -> None:
         """The peer took back the INVITE that is pending: it is answered 487 (RFC 3261 section 9.2)."""
         if self._pending is not None:
+            if cancel is not None and not self._established:
+                self.reasons = reasonsAcross(cancel)
             self._pending.cancel(self._response(self._pending.request, 487))
 
     def connectionLost(self) -> None:

@@ -134,7 +134,7 @@ class LegClient(LegSubscriptions, Ends):
     def cancelInvite(self) -> None:
         """Take our pending INVITE back; an UPDATE cannot be."""
         if self._client is not None:
-            self._client.cancel()
+            self._client.cancel(self._reasons)
 
     def acknowledge(self, response: Response, body: bytes = b"") -> None:
         """Send the ACK of a 2xx to INVITE, with our answer if the 2xx held the offer."""
@@ -322,7 +322,7 @@ class LegClient(LegSubscriptions, Ends):
         """
         End the leg: 487, CANCEL, or BYE as soon as it may be sent.
 
-        @param reasons: Reason headers of the BYE.
+        @param reasons: Reason headers of the CANCEL or BYE.
         """
         self._reasons = tuple(reasons) or self._reasons
         self.refresh.stop()

@@ -70,11 +70,11 @@ class LegTable:
         if leg is not None:
             leg.ackReceived(request)
 
-    def cancelled(self, request: Request) -> bool:
-        """The INVITE C{request} was taken back; false if no leg has it."""
-        leg = self._awaiting(request)
+    def cancelled(self, transaction: IServerTransaction) -> bool:
+        """An INVITE was taken back; false if no leg has it."""
+        leg = self._awaiting(transaction.request)
         if leg is not None:
-            leg.cancelled()
+            leg.cancelled(transaction.cancel)
         return leg is not None
 
     def connectionLost(self, request: Request) -> bool:

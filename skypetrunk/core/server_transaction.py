@@ -101,6 +101,7 @@ class ServerTransaction:
         "_failure",
         "_machine",
         "_replies",
+        "cancel",
         "channel",
         "key",
         "last",
@@ -127,6 +128,7 @@ class ServerTransaction:
         @param start: makes its machine, see L{skypetrunk.core.server_machines}.
         """
         self.request = request
+        self.cancel: Request | None = None
         self.channel = channel
         self.key = key
         self.origin = origin
@@ -165,9 +167,10 @@ class ServerTransaction:
         if self._machine is not None:
             self._machine.acknowledged(ack)
 
-    def cancelled(self) -> None:
-        """A CANCEL came, and was answered."""
+    def cancelled(self, cancel: Request) -> None:
+        """C{cancel} came, and was answered."""
         if self._machine is not None:
+            self.cancel = cancel
             self._machine.cancelled()
 
     def failed(self, reason: Exception) -> None:
@@ -239,6 +242,7 @@ class ServerTransaction:
     def settled(self) -> None:
         """A final response was given, and is kept for 64*T1: there may be thousands like it."""
         self.request = self.request.bare("via", "from", "to", "call-id", "cseq")
+        self.cancel = None
 
     def tellCancelled(self) -> None:
         """Tell the user of a CANCEL."""

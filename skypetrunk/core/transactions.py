@@ -226,7 +226,7 @@ class Transactions:
         tag = (invite.answerTag if invite is not None else None) or self.token()
         transaction.respond(responseTo(cancel, 481 if invite is None else 200, toTag=tag))
         if invite is not None:
-            invite.cancelled()
+            invite.cancelled(cancel)
 
     def _newRequest(self, request: Request, channel: IMessageChannel, key: Key) -> None:
         origin: Key | None = None

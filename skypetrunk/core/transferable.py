@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from twisted.internet.interfaces import IDelayedCall
 
+from skypetrunk.core.answers import ELSEWHERE
 from skypetrunk.core.bridge_owner import BridgeOwner
 from skypetrunk.core.crossing import Crossing
 from skypetrunk.core.diagnosis import CallMedia, diagnose
@@ -275,7 +276,7 @@ class Transferable(Crossing):
         self._stopRinging()
         self._joinBoth()
         self._statistics.append(leg.session.media.release())
-        leg.hangUp()
+        leg.hangUp([ELSEWHERE])
         new.accept(server, answer)
         self._tellAccepted(exchange, forAsking)
 

@@ -7,12 +7,12 @@ go on as the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from skypetrunk.core.request_client import Done
 from skypetrunk.interfaces import IServerTransaction
-from skypetrunk.wire.message import Request, Response
+from skypetrunk.wire.message import Header, Request, Response
 
 UPDATE_SECONDS = 20.0
 """How long the other leg may take: an UPDATE is to be answered before its transaction ends, after 64*T1."""
@@ -78,7 +78,7 @@ class UpdateClient:
         """Send it."""
         self._send(self.request, self._done)
 
-    def cancel(self) -> None:
+    def cancel(self, reasons: Sequence[Header] = ()) -> None:
         """Nothing: an UPDATE cannot be taken back."""
 
     def _done(self, status: int, response: Response | None) -> None:

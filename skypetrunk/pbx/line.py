@@ -218,7 +218,7 @@ class Line:
 
     def cancelReceived(self, transaction: IServerTransaction) -> None:
         """The caller gave up."""
-        self._legs.cancelled(transaction.request)
+        self._legs.cancelled(transaction)
 
     def transactionFailed(self, transaction: IServerTransaction, reason: Exception) -> None:
         """An answer has no way any more."""

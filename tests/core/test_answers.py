@@ -253,3 +253,51 @@ class CallTests(SynchronousTestCase):
                 neighbour.back(far, "BYE", 5)
             neighbour.twist = None
             self.assertEqual(other.request("BYE").header("Reason"), "Q.850;cause=31")
+
+    def test_cancel(self) -> None:
+        """What a CANCEL says crosses, too, and that somebody else has answered (RFC 3326 section 3.1)."""
+        elsewhere = 'SIP;cause=200;text="Call completed elsewhere"'
+        for reason, wanted in (
+            ("", []),
+            ('Q.850;cause=26;text="marker"', ["Q.850;cause=26"]),
+            ('SIP ;cause=200 ;text="marker", Q.850;cause=26', ["Q.850;cause=26", elsewhere]),
+            ("SIP;cause=200", [elsewhere]),
+            ("SIP;cause=487, X;cause=200", []),
+            ('SIP;cause=200;text="', []),
+        ):
+            for inbound in (False, True):
+                net = CallNet()
+                caller, callee = (net.carrier, net.pbx) if inbound else (net.pbx, net.carrier)
+                uri = "sip:account@198.51.100.2:40000" if inbound else "sip:+4420@198.51.100.1"
+                near = caller.invite(uri, sdp(SAVP, "203.0.113.9") if inbound else sdp())
+                far = callee.request("INVITE")
+                callee.answers(far, 180)
+                if reason:
+                    caller.twist = lambda message, reason=reason: (
+                        message.withHeader("Reason", reason).encode()
+                    )
+                caller.cancel(near)
+                caller.twist = None
+                self.assertEqual(caller.got()[-2:], [200, 487])
+                cancel = callee.request("CANCEL")
+                self.assertEqual(list(cancel.values("Reason")), wanted, reason)
+
+    def test_cancelOfAChange(self) -> None:
+        """What was said of a re-INVITE that is taken back is not said of the call when that ends later."""
+        net = CallNet()
+        near, far = net.outboundCall()
+        accepted = net.pbx.response(200)
+        again = net.pbx.within(near, accepted, "INVITE", 2, sdp(version=2))
+        net.carrier.answers(net.carrier.request("INVITE"), 180)
+        net.pbx.twist = lambda message: message.withHeader("Reason", "SIP;cause=200").encode()
+        net.pbx.cancel(again)
+        net.pbx.twist = None
+        net.carrier.answers(net.carrier.request("CANCEL"), 200)
+        net.carrier.answers(net.carrier.request("INVITE"), 487)
+        net.pbx.ackRefusal(487)
+        net.carrier.got()
+        net.pbx.within(near, accepted, "INVITE", 3, sdp(version=3))
+        net.carrier.answers(net.carrier.request("INVITE"), 200, sdp(SAVP, "203.0.113.9", 3))
+        # No ACK ever comes, which ends the call (RFC 3261 section 13.3.1.4).
+        net.clock.pump([0.5] * 64)
+        self.assertIsNone(net.carrier.request("BYE").header("Reason"))

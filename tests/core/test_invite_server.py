@@ -22,6 +22,7 @@ class Answered:
 
     def __init__(self, request: Request, clock: Clock) -> None:
         self.request = request
+        self.cancel: Request | None = None
         self.channel = RecordingChannel(clock)
         self.clock = clock
         self.sent: list[tuple[float, int]] = []

@@ -7,6 +7,7 @@ from typing import ClassVar
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.answers import ELSEWHERE
 from skypetrunk.core.leg_subscriptions import MOST_OF_SIDE, MOST_REFERS, RETRY_SECONDS
 from skypetrunk.core.sides import PASS, REFUSE, TAKE_OVER
 from skypetrunk.errors import CallRefused
@@ -698,7 +699,9 @@ class PickUp(TransferCase):
             self.assertEqual(accepted.callID, invite.callID)
             self.assertTrue(accepted.body)
             self.transferee.ack(invite, accepted)
-            self.transferee.answers(self.transferee.request("CANCEL"), 200)
+            cancel = self.transferee.request("CANCEL")
+            self.assertEqual(cancel.header("Reason"), ELSEWHERE.value)
+            self.transferee.answers(cancel, 200)
             self.transferee.answers(self.far2, 487, tag="phone")
             answer = self.referrer.response(200)
             self.assertTrue(answer.body)
