@@ -247,9 +247,10 @@ def remoteOf(
     group = groupOf(line)
     if group is not None:
         host, _, ttl = group.partition("/")
-        if host != allowedGroup or version != 4:
+        named = literal(host)
+        if str(named) != allowedGroup or named.version != version:
             raise MalformedSDP(f"the media address is a multicast group, {host}: pbx.multicast", warning=301)
-        return MediaAddress(host, line.port, line.rtcpPort or 0, ttl=int(ttl or 1))
+        return MediaAddress(str(named), line.port, line.rtcpPort or 0, ttl=int(ttl or 1))
     _check(host, version)
     remote = MediaAddress(host, line.port, line.port if together else line.rtcpPort or 0)
     if together or rtcpHost is None or rtcpHost == host:
@@ -263,7 +264,10 @@ def remoteOf(
 
 
 def groupOf(line: MediaDescription) -> str | None:
-    """The IPv4 multicast group of a line, if it is one, with its TTL (RFC 8866 section 5.7)."""
+    """
+    The multicast group of a line, if it is one; of IPv4 with its TTL.  IPv6 has none: how far a packet goes
+    is part of the group (RFC 8866 section 5.7).
+    """
     return _group(line.address or "")
 
 
@@ -274,7 +278,7 @@ def _group(address: str) -> str | None:
         group = literal(host)
     except ValueError:
         return None
-    if group.version != 4 or not group.is_multicast:
+    if not group.is_multicast or (slash and group.version == 6):
         return None
     return address if not slash or (ttl.isdecimal() and len(ttl) < 4 and int(ttl) < 256) else None
 

@@ -132,9 +132,10 @@ def _readGroup(table: Table) -> str | None:
     text = table.text("multicast", 'multicast = "239.1.2.3"')
     if text is None:
         return None
-    if not isLiteral(text) or ":" in text or not ip_address(text).is_multicast:
-        table.wrong("multicast", f'"{text}" is no multicast group of IPv4', 'multicast = "239.1.2.3"')
-    return text
+    if not isLiteral(text) or "%" in text or not ip_address(text).is_multicast:
+        table.wrong("multicast", f'"{text}" is no multicast group', 'multicast = "239.1.2.3"')
+        return None
+    return str(ip_address(text))
 
 
 def _readInProcess(table: Table, name: str) -> PBXConfiguration:

@@ -64,3 +64,15 @@ class MulticastTests(SynchronousTestCase):
             self.assertRaises(MalformedSDP, remoteOf, line, "192.0.2.1", False, GROUP)
         (line,) = parseSDP(OFFER).media
         self.assertRaises(MalformedSDP, remoteOf, line, "2001:db8::1", False, GROUP)
+
+    def test_writtenIPv6(self) -> None:
+        """Without a TTL, in any form of the address; how many addresses there are may not be said."""
+        group = "ff15::101"
+        for written in ("ff15::101", "FF15:0::0101"):
+            (line,) = parseSDP(OFFER.replace(b"IP4 239.1.2.3/15", b"IP6 " + written.encode())).media
+            wanted = MediaAddress(group, 4000, 4001, ttl=1)
+            self.assertEqual(remoteOf(line, "2001:db8::1", False, group), wanted)
+            for ours, allowed in (("192.0.2.1", group), ("2001:db8::1", "ff15::102"), ("2001:db8::1", None)):
+                self.assertRaises(MalformedSDP, remoteOf, line, ours, False, allowed)
+        (line,) = parseSDP(OFFER.replace(b"IP4 239.1.2.3/15", b"IP6 ff15::101/3")).media
+        self.assertRaises(MalformedSDP, remoteOf, line, "2001:db8::1", False, group)

@@ -7,14 +7,16 @@ import subprocess
 import sys
 
 from tests.interop.rig.case import InteropCase
-from tests.interop.rig.multicast import INSIDE
+from tests.interop.rig.multicast import IPV4, IPV6
 
 _NETWORK = f"""
 ip link set lo up multicast on
 ip link add inside type veth peer name other
 ip link set other up
-ip address add {INSIDE}/24 dev inside
-ip address add 10.99.0.2/24 dev inside
+ip address add {IPV4.inside}/24 dev inside
+ip address add {IPV4.other}/24 dev inside
+ip address add {IPV6.inside}/64 dev inside nodad
+ip address add {IPV6.other}/64 dev inside nodad
 ip link set inside up multicast on
 ip route add 239.0.0.0/8 dev lo
 """
@@ -43,4 +45,4 @@ class MulticastTests(InteropCase):
             | {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"},
         )
         self.assertEqual(done.returncode, 0, done.stdout[-4000:] + done.stderr[-2000:])
-        self.assertIn("PASSED (successes=2)", done.stdout)
+        self.assertIn("PASSED (successes=3)", done.stdout)

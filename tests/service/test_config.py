@@ -162,9 +162,11 @@ class AcceptedTests(ConfigurationTestCase):
             .mediaPath
         )
         self.assertEqual(path.allow, (ip_network("192.0.2.5"),))
-        for wrong in ("192.0.2.1", "ff02::1", "group.example"):
+        path = self.load(text.replace("239.1.2.3", "FF15:0::0101"))[0].pbxes[0].mediaPath
+        self.assertEqual(path.group, "ff15::101")
+        for wrong in ("192.0.2.1", "2001:db8::1", "ff02::1%eth0", "group.example"):
             (problem,) = self.problems(text.replace("239.1.2.3", wrong))
-            self.assertIn(f'multicast: "{wrong}" is no multicast group of IPv4; would be right: ', problem)
+            self.assertIn(f'multicast: "{wrong}" is no multicast group; would be right: ', problem)
 
     def test_silence(self) -> None:
         """How long nothing may come from a side, and from both."""

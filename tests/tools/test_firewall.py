@@ -87,6 +87,10 @@ class FirewallTests(ConfigurationTestCase):
             "output: ip daddr 239.1.2.3 udp dport 1024-65535 accept",
         ):
             self.assertIn(rule, found)
+        keys = keys.replace("239.1.2.3", "ff15::101") + 'media_allow = ["2001:db8::/32"]\n'
+        found = [each for each in self.rules(COMPLETE.replace("[[route]]", f"{keys}[[route]]", 1))]
+        self.assertIn("input: ip6 daddr ff15::101 ip6 saddr 2001:db8::/32 udp dport 1024-65535 accept", found)
+        self.assertIn("output: ip6 daddr ff15::101 udp dport 1024-65535 accept", found)
 
     def test_targets(self) -> None:
         """Literal targets are named, each family by itself, and DNS is not needed for them."""

@@ -6,35 +6,88 @@ nothing that is sent to a group leaves the machine.  C{tests.interop.test_multic
 from __future__ import annotations
 
 import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import deferLater
 
+from skypetrunk.media.multicast import HOPS
 from skypetrunk.wire.sdp import parseSDP
 from tests.media.doubles import rtp
 from tests.service.scene import TONE, SceneCase
 
-GROUP, PORT = "239.7.7.7", 14000
-OFFERED = f"{GROUP}/3"
-
-INSIDE, HOST = "10.99.0.1", "127.0.0.1"
-"""Addresses of the device where the PBX's network is, and of the rest of the machine."""
+PORT = 14000
 
 _IP_RECVTTL, _IP_MULTICAST_ALL = 12, 49  # linux/in.h; Python has no names for them
 
 
-def member(interface: str, port: int = PORT) -> socket.socket:
-    """Somebody who belongs to the group, at one of the interfaces."""
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.bind((GROUP, port))
-    membership = socket.inet_aton(GROUP) + socket.inet_aton(interface)
-    opened.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-    opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
-    opened.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-    opened.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
-    opened.setblocking(False)
-    return opened
+@dataclass(frozen=True)
+class Network:
+    """
+    The PBX's, at a device of its own.
+
+    @ivar group: as it is configured, C{offered} as SDP has it.
+    @ivar inside: the trunk's address there, C{other} another one.
+    @ivar hops: that packets of ours are to have.
+    """
+
+    group: str
+    offered: str
+    inside: str
+    other: str
+    hops: int
+
+    @property
+    def six(self) -> bool:
+        """Is it IPv6?"""
+        return ":" in self.group
+
+    @property
+    def _family(self) -> int:
+        return socket.AF_INET6 if self.six else socket.AF_INET
+
+    def speaker(self, address: str) -> socket.socket:
+        """Somebody who sends to the group from an address of that device."""
+        opened = socket.socket(self._family, socket.SOCK_DGRAM)
+        opened.bind((address, 0))
+        if self.six:
+            index = socket.if_nametoindex("inside")
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        else:
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+        return opened
+
+    def member(self, device: str = "inside") -> socket.socket:
+        """Somebody who belongs to the group, at one of the devices."""
+        opened = socket.socket(self._family, socket.SOCK_DGRAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((self.group, PORT))
+        if self.six:
+            group, index = socket.inet_pton(socket.AF_INET6, self.group), socket.if_nametoindex(device)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("@I", index))
+            # Linux looks at the group only, and not at where it was joined.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+        else:
+            address = self.inside if device == "inside" else "127.0.0.1"
+            membership = socket.inet_aton(self.group) + socket.inet_aton(address)
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+            opened.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+            opened.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+        opened.setblocking(False)
+        return opened
+
+    def joined(self) -> bool:
+        """Does anybody on this machine belong to the group?"""
+        octets = socket.inet_pton(self._family, self.group)
+        wanted = octets.hex() if self.six else octets[::-1].hex().upper()
+        return wanted in Path("/proc/net/igmp6" if self.six else "/proc/net/igmp").read_text()
+
+
+IPV4 = Network("239.7.7.7", "IN IP4 239.7.7.7/3", "10.99.0.1", "10.99.0.2", 3)
+IPV6 = Network("ff15::707", "IN IP6 ff15::707", "2001:db8:99::1", "2001:db8:99::2", HOPS)
 
 
 class MulticastTests(SceneCase):
@@ -48,13 +101,21 @@ class MulticastTests(SceneCase):
         """The same in a media worker."""
         await self.call("workers = 1")
 
-    async def call(self, *media: str) -> None:
+    async def test_IPv6(self) -> None:
+        """The same with IPv6, while the carrier has IPv4."""
+        await self.call(network=IPV6)
+
+    async def call(self, *media: str, network: Network = IPV4) -> None:
         """
         Every member of the group hears the carrier, with the TTL of the SDP; the carrier hears who speaks
         from where that is allowed, and nobody else; at the end the group is left.
         """
         scene = await self.begin(
-            lines=[f'media_address = "{INSIDE}"', f'multicast = "{GROUP}"', f'media_allow = ["{INSIDE}"]'],
+            lines=[
+                f'media_address = "{network.inside}"',
+                f'multicast = "{network.group}"',
+                f'media_allow = ["{network.inside}"]',
+            ],
             media=('address = "127.0.0.1"', *media),
         )
         if media:
@@ -67,7 +128,7 @@ class MulticastTests(SceneCase):
             offer = made.offer
 
             def grouped(direction: str = "sendrecv", hold: bool = False) -> bytes:
-                body = offer(direction, hold).replace(b"c=IN IP4 127.0.0.1", f"c=IN IP4 {OFFERED}".encode())
+                body = offer(direction, hold).replace(b"c=IN IP4 127.0.0.1", f"c={network.offered}".encode())
                 return body.replace(f"m=audio {made.media.address.port}".encode(), f"m=audio {PORT}".encode())
 
             made.offer = grouped  # type: ignore[method-assign]
@@ -76,15 +137,15 @@ class MulticastTests(SceneCase):
             return made
 
         scene.phone._session = session  # type: ignore[method-assign]
-        members = [member(INSIDE), member(INSIDE)]
-        outside = member(HOST)
+        members = [network.member(), network.member()]
+        outside = network.member("lo")
         for each in (*members, outside):
             self.addCleanup(each.close)
         near, far = await scene.callOut(TONE)
         self.assertEqual(near.phase.name, "ANSWERED")
         (answer,) = {bytes(message.body) for sent, message in scene.phoneSaw if not sent and message.body}
         (audio,) = parseSDP(answer).media
-        self.assertEqual((audio.address, audio.port), (OFFERED, PORT))
+        self.assertEqual((audio.address, audio.port), (network.offered.split()[2], PORT))
         heard: dict[socket.socket, set[int]] = {}
 
         def listen() -> bool:
@@ -94,17 +155,19 @@ class MulticastTests(SceneCase):
                         data, ancillary, _, source = each.recvmsg(2000, 100)
                     except BlockingIOError:
                         break
-                    if source[0] == INSIDE and len(data) == 172 and data[:2] != rtp(0)[:2]:
+                    if source[0] == network.inside and len(data) == 172 and data[:2] != rtp(0)[:2]:
                         heard.setdefault(each, set()).update(value[0] for _, _, value in ancillary)
             return len(heard) == len(members)
 
         await scene.until(listen, "heard by all members")
-        self.assertEqual(list(heard.values()), [{3}, {3}])
+        self.assertEqual(list(heard.values()), [{network.hops}] * 2)
         self.assertRaises(BlockingIOError, outside.recv, 2000)
-        # One of them speaks.
+        # One who is allowed speaks.
+        speaker = network.speaker(network.inside)
+        self.addCleanup(speaker.close)
         before = far.session.statistics().received.packets  # type: ignore[union-attr]
         for sequence in range(20):
-            members[0].sendto(rtp(sequence, payload=bytes(160)), (GROUP, PORT))
+            speaker.sendto(rtp(sequence, payload=bytes(160)), (network.group, PORT))
             await deferLater(self.reactor, 0.02)
         await scene.until(
             lambda: far.session.statistics().received.packets >= before + 15,  # type: ignore[union-attr]
@@ -118,25 +181,12 @@ class MulticastTests(SceneCase):
 
         await scene.until(lambda: (plain()["packets"], plain()["refused"]) == (20, {}), "counted")
         # A stranger does, too.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            other.bind(("10.99.0.2", 0))
-            other.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(INSIDE))
-            other.sendto(rtp(1), (GROUP, PORT))
+        with network.speaker(network.other) as other:
+            other.sendto(rtp(1), (network.group, PORT))
         await scene.until(lambda: plain()["refused"] == {"source": 1}, "refused")
         near.hangUp()
         await scene.over(near, far)
         for each in members:
             each.close()
         outside.close()
-        await scene.until(lambda: GROUP not in memberships(), "left")
-
-
-def memberships() -> set[str]:
-    """The groups that this machine belongs to."""
-    found = set()
-    with open("/proc/net/igmp") as table:
-        for line in table:
-            words = line.split()
-            if line.startswith("\t"):
-                found.add(socket.inet_ntoa(int(words[0], 16).to_bytes(4, "little")))
-    return found
+        await scene.until(lambda: not network.joined(), "left")
