@@ -197,7 +197,7 @@ class Protection:
 
 def carriesKeys(line: MediaDescription) -> bool:
     """Has it keys, of SDES (RFC 4568) or another protocol (RFC 4567)?"""
-    return bool(line.crypto) or line.has("key-mgmt")
+    return line.has("crypto") or line.has("key-mgmt")
 
 
 __all__ = [

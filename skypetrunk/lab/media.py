@@ -20,8 +20,8 @@ from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import IPacketGuard, LegStatistics, MediaAddress
 from skypetrunk.lab.audio import FRAME, PCMA, RATE, Codec, Tone
 from skypetrunk.lab.ports import IReactor, closePorts, listenPair, portNumber
+from skypetrunk.media.counters import Counters
 from skypetrunk.media.srtp import protector, unprotector
-from skypetrunk.media.statistics import Counters
 from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
 from skypetrunk.wire.sdes import MasterKey
 

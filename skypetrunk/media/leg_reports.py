@@ -19,11 +19,11 @@ from skypetrunk.wire.rtp import parseRTCP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import LegStatistics, MediaAddress
+    from skypetrunk.media.counters import Counters
     from skypetrunk.media.lent import Lent
     from skypetrunk.media.onward import Onward
     from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import AuthenticatedSource, SignalledSource
-    from skypetrunk.media.statistics import Counters
     from skypetrunk.wire.rtp import RTCPPacket
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from skypetrunk.media.statistics import SOURCES, Counters
+from skypetrunk.media.counters import Counters
+from skypetrunk.media.statistics import SOURCES
 from skypetrunk.wire.rtp import RTPHeader
 
 

@@ -11,9 +11,9 @@ from skypetrunk.interfaces import DirectionStatistics, LegStatistics, MediaWay
 from skypetrunk.media.opinion import score
 
 if TYPE_CHECKING:
+    from skypetrunk.media.counters import Counters
     from skypetrunk.media.feedback import Feedback
     from skypetrunk.media.glance import Looks
-    from skypetrunk.media.statistics import Counters
 
 
 def legStatistics(

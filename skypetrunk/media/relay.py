@@ -17,13 +17,14 @@ from zope.interface import implementer
 
 from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
+from skypetrunk.media.counters import Counters
 from skypetrunk.media.fax import FaxLeg
 from skypetrunk.media.key_events import KeySender, KeysHeard, eventTypes
 from skypetrunk.media.onward import Onward, Show, Tapped
 from skypetrunk.media.port import CLOSED, UNSENT, MediaPort
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.source import signalledHost
-from skypetrunk.media.statistics import Counters, meanings
+from skypetrunk.media.statistics import meanings
 from skypetrunk.wire.address import literal
 from skypetrunk.wire.codec import clockRate
 from skypetrunk.wire.rtp import isRTCP

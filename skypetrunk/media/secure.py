@@ -129,11 +129,15 @@ class SecureLeg(MediaLeg):
         self.takeBack()
         if self._released:
             return
-        keys = [key] if declared is None else [each.master for each in declared.keys]
-        identity = suite.encode("ascii") + (_identity(key) if declared is None else _identityOf(declared))
+        if declared is None:
+            identity = _identity(key)
+            masters = frozenset((identity,))
+        else:
+            identity = _identityOf(declared)
+            masters = frozenset([_identity(each.master) for each in declared.keys])
         self._context = self._inbound.use(
-            identity,
-            frozenset(map(_identity, keys)),
+            suite.encode("ascii") + identity,
+            masters,
             lambda: unprotector(suite, key, declared),
             lambda: ownUnprotector(suite, key, declared),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from skypetrunk.interfaces import MediaWay
 
 if TYPE_CHECKING:
-    from skypetrunk.media.statistics import Counters
+    from skypetrunk.media.counters import Counters
 
 
 class Way:

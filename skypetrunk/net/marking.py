@@ -43,7 +43,10 @@ class MarkingReactor:
         directlyProvides(self, *providedBy(reactor))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
+        found = getattr(self._reactor, name)
+        if callable(found):
+            setattr(self, name, found)  # the time is asked for with each message
+        return found
 
     def connectTCP(self, *arguments: Any, **named: Any) -> Any:
         """As the reactor's.  The connection begins in the next turn, so that the mark comes first."""

@@ -56,7 +56,7 @@ class Section:
 
     def all(self, name: str) -> tuple[str, ...]:
         """The values of every attribute C{name} of this section; one without value counts as empty."""
-        return tuple(value or "" for each, value in self.attributes if each == name)
+        return tuple([value or "" for each, value in self.attributes if each == name])
 
     def first(self, name: str) -> str | None:
         """The value of the first attribute C{name} of this section, empty if it has none; or C{None}."""
@@ -67,7 +67,7 @@ class Section:
 
     def has(self, name: str) -> bool:
         """Does this section have an attribute C{name}?"""
-        return any(each == name for each, _ in self.attributes)
+        return self.first(name) is not None
 
     def _ownDirection(self) -> str | None:
         return directionIn(self.attributes)

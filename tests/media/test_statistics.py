@@ -10,8 +10,9 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.interfaces import DirectionStatistics
+from skypetrunk.media.counters import Counters
 from skypetrunk.media.opinion import score
-from skypetrunk.media.statistics import SOURCES, Counters, Reception, names, ticks
+from skypetrunk.media.statistics import SOURCES, Reception, names, ticks
 from skypetrunk.wire.rtp import RTPHeader
 
 

@@ -100,7 +100,13 @@ class ReactorTests(SynchronousTestCase):
         self.assertEqual(IReactorFDSet.providedBy(marking), IReactorFDSet.providedBy(reactor))
         self.assertTrue(IReactorTCP.providedBy(marking))
         clock = Clock()
-        self.assertEqual(MarkingReactor(clock, 24).seconds(), 0.0)
+        mine: Any = MarkingReactor(clock, 24)
+        self.assertEqual(mine.seconds(), 0.0)
+        clock.advance(2.5)
+        self.assertEqual((mine.seconds(), mine.rightNow), (2.5, 2.5))
+        clock.advance(1)
+        self.assertEqual((mine.seconds(), mine.rightNow), (3.5, 3.5))
+        self.assertRaises(AttributeError, getattr, mine, "nothingOfTheKind")
 
     def test_nothing(self) -> None:
         """What has no socket is left alone, and so is what the system does not let us mark."""
