@@ -1097,3 +1097,17 @@ class IVendorPlugin(Interface):
         @param directory: where the configuration is; paths in C{settings} are relative to it.
         @raise ConfigurationError: what is wrong with C{settings}; this, and all else, stops the start.
         """
+
+
+class ICheckedPlugin(IVendorPlugin):
+    """A plugin that can say what is wrong with its settings without making anything; nobody has to."""
+
+    def check(settings: Mapping[str, object], directory: Path) -> None:
+        """
+        Look at C{settings}, for C{skypetrunk check}: a trunk with the same ones may be running, so read what
+        they name at the most; make, write and connect to nothing.  At the start L{create} comes alone.
+
+        @param settings: as of L{create}.
+        @param directory: as of L{create}.
+        @raise ConfigurationError: what is wrong, one line for each mistake.
+        """

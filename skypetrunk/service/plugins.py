@@ -8,7 +8,8 @@ there or cannot be imported, two of one name, one that fails or is not what it s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from skypetrunk.interfaces import (
     IPBX,
     ICallPolicy,
     ICallRecordSink,
+    ICheckedPlugin,
     IDialogObserver,
     IMediaTaps,
     INumberPlan,
@@ -152,15 +154,52 @@ def createVendors(configured: Sequence[PluginConfiguration], reactor: Any, direc
     vendors = Vendors()
     for each in configured:
         name = each.name
-        try:
+        with _named(name):
             made = found[name].create(reactor, each.settings, directory)
-        except ConfigurationError as error:
-            raise ConfigurationError(tuple(f"plugin.{name}: {line}" for line in error.problems)) from error
-        except Exception as error:
-            text = f"plugin.{name}: failed: {type(error).__name__}: {error}"
-            raise ConfigurationError((text,)) from error
         _sort(vendors, name, made)
     return vendors
+
+
+def checkSettings(configured: Sequence[PluginConfiguration], directory: Path) -> Collection[str]:
+    """
+    Find the plugins, and let each that can do so look at its settings; none makes anything.
+
+    @return: the names of those that did.
+    @raise ConfigurationError: every mistake, with the name of the plugin.
+    """
+    found = findPlugins([each.name for each in configured])
+    looked: list[str] = []
+    problems: list[str] = []
+    for each in configured:
+        plugin = found[each.name]
+        if not ICheckedPlugin.providedBy(plugin):
+            continue
+        looked.append(each.name)
+        try:
+            with _named(each.name):
+                verifyObject(ICheckedPlugin, plugin)
+                plugin.check(each.settings, directory)
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return looked
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """
+    What a plugin does to us.
+
+    @raise ConfigurationError: it has failed, with its name.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(tuple(f"plugin.{name}: {line}" for line in error.problems)) from error
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigurationError((f"plugin.{name}: failed: {text}",)) from error
 
 
 def _sort(vendors: Vendors, name: str, made: Any) -> None:
@@ -195,4 +234,4 @@ def _sort(vendors: Vendors, name: str, made: Any) -> None:
         vendors.services[name] = made
 
 
-__all__ = ["Vendors", "checkChosen", "createVendors", "findPlugins"]
+__all__ = ["Vendors", "checkChosen", "checkSettings", "createVendors", "findPlugins"]

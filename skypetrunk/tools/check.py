@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from skypetrunk.core.fax_stream import PASS
@@ -24,7 +24,7 @@ from skypetrunk.service.config import (
     loadConfiguration,
 )
 from skypetrunk.service.emergency_check import prove
-from skypetrunk.service.plugins import findPlugins
+from skypetrunk.service.plugins import checkSettings
 from skypetrunk.service.settings import InboundConfiguration, TrunkMedia
 from skypetrunk.tools.options import CommandOptions
 
@@ -53,16 +53,20 @@ def main(options: Options) -> int:
     @raise ConfigurationError: with every problem.
     """
     configuration, warnings = loadConfiguration(Path(options["config"]), os.environ)
-    findPlugins([plugin.name for plugin in configuration.plugins])
+    checked = checkSettings(configuration.plugins, configuration.path.absolute().parent)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    for line in summary(configuration):
+    for line in summary(configuration, checked):
         print(line)
     return 0
 
 
-def summary(configuration: Configuration) -> Iterator[str]:
-    """What C{configuration} does, in lines for people."""
+def summary(configuration: Configuration, checked: Collection[str] = ()) -> Iterator[str]:
+    """
+    What C{configuration} does, in lines for people.
+
+    @param checked: the plugins that have looked at their settings.
+    """
     for trunk in configuration.trunks:
         yield f"trunk {trunk.name}: {_trunk(trunk)}"
         if trunk.profile.notice:
@@ -89,7 +93,8 @@ def summary(configuration: Configuration) -> Iterator[str]:
     if configuration.control.socket is not None:
         yield f"control: {configuration.control.socket}"
     for plugin in configuration.plugins:
-        yield f"plugin {plugin.name}: installed"
+        known = plugin.name in checked
+        yield f"plugin {plugin.name}: installed{', and takes its settings' if known else ''}"
     yield f"{configuration.path}: good"
 
 

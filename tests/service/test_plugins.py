@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from shutil import rmtree
 from textwrap import dedent
@@ -13,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.service.plugin_table import PluginConfiguration
-from skypetrunk.service.plugins import Vendors, checkChosen, createVendors, findPlugins
-from skypetrunk.tools.check import summary
+from skypetrunk.service.plugins import Vendors, checkChosen, checkSettings, createVendors, findPlugins
+from skypetrunk.tools.check import Options, main, summary
 from tests.service.configurations import COMPLETE, ConfigurationTestCase
 from twisted import plugins as dropins
 
@@ -201,6 +203,69 @@ class CreateTests(PluginCase):
         self.assertIn("plugin.c: made something that provides none of ICallPolicy", self.problems("c"))
         self.assertRegex(self.problems("d"), r"^plugin\.d: .*admit")
         self.assertEqual(self.problems("e", "f"), "plugin.f: e is a number plan already; there can be one")
+
+
+class CheckTests(PluginCase):
+    """L{checkSettings}, and the command that asks it."""
+
+    def setUp(self) -> None:
+        """Plugins of each kind; none may be made."""
+        super().setUp()
+        self.write(
+            "vendor_checked",
+            """
+            from skypetrunk.interfaces import ICheckedPlugin
+
+            @implementer(IPlugin, ICheckedPlugin)
+            class Checked(Maker):
+                def __init__(self, name, check):
+                    super().__init__(name, broken)
+                    self.check = check
+
+            good = Checked("good", lambda settings, directory: None)
+            picky = Checked("picky", refused)
+            clumsy = Checked("clumsy", broken)
+            odd = Checked("odd", None)
+            silent = Maker("silent", broken)
+            """,
+        )
+
+    def check(self, *names: str) -> list[str]:
+        """The plugins of these that looked at their settings."""
+        return list(checkSettings([PluginConfiguration(name) for name in names], self.directory))
+
+    def test_looked(self) -> None:
+        """Those that can look did, in their order; none was made."""
+        self.assertEqual(self.check("silent", "good"), ["good"])
+        self.assertEqual(self.check(), [])
+
+    def test_problems(self) -> None:
+        """Every problem of every plugin, with its name."""
+        with self.assertRaises(ConfigurationError) as caught:
+            self.check("picky", "good", "clumsy", "odd")
+        first, second, third = caught.exception.problems
+        self.assertEqual(first, "plugin.picky: settings.database: is missing")
+        self.assertEqual(second, "plugin.clumsy: failed: RuntimeError: no disk")
+        self.assertTrue(third.startswith("plugin.odd: failed: "), third)
+
+    def test_command(self) -> None:
+        """C{skypetrunk check} says who has looked, and what is wrong."""
+        files = ConfigurationTestCase()
+        files.setUp()
+        self.addCleanup(files.doCleanups)
+        options = Options()
+        good = ["plugin good: installed, and takes its settings", "plugin silent: installed"]
+        for names, wanted in ((["good", "silent"], good), (["silent", "picky"], [])):
+            text = COMPLETE + "".join(f'[[plugin]]\nname = "{name}"\n' for name in names)
+            options["config"] = str(files.write("trunk.toml", text))
+            said = StringIO()
+            with redirect_stdout(said), redirect_stderr(StringIO()):
+                if wanted:
+                    self.assertEqual(main(options), 0)
+                else:
+                    self.assertRaises(ConfigurationError, main, options)
+            lines = [line for line in said.getvalue().splitlines() if line.startswith("plugin ")]
+            self.assertEqual(lines, wanted)
 
 
 class ChosenTests(PluginCase):

@@ -10,10 +10,12 @@ from skypetrunk_attendant import PAUSE, Attendant, Conversation, Settings, readS
 from skypetrunk_attendant.sound import FRAME, frames, readWAV, writeWAV
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import CallRefused, ConfigurationError
-from skypetrunk.interfaces import IPBX
+from skypetrunk.interfaces import IPBX, ICheckedPlugin, IVendorPlugin
 from skypetrunk.lab.audio import PCMA, PCMU, examine
 from skypetrunk.lab.calls import Phase
 from skypetrunk.lab.outgoing import OutgoingCall
@@ -167,6 +169,16 @@ class AttendantTests(PBXConformance, SynchronousTestCase):
             with self.assertRaises(ConfigurationError) as caught:
                 readSettings(wrong, directory)
             self.assertEqual(len(caught.exception.problems), count, caught.exception.problems)
+
+    def test_check(self) -> None:
+        """C{skypetrunk check} asks the plugin, which makes nothing for it."""
+        [plugin] = [each for each in getPlugins(IVendorPlugin) if each.name == "auto-attendant"]
+        self.assertTrue(verifyObject(ICheckedPlugin, plugin))
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        writeWAV(directory / "greeting.wav", greeting())
+        plugin.check({"greeting": "greeting.wav", "menu": {"1": "1001"}}, directory)
+        self.assertRaises(ConfigurationError, plugin.check, {"x": 1}, directory)
 
 
 class TrunkTests(TestCase):

@@ -12,11 +12,19 @@ from pathlib import Path
 from skypetrunk_recorder import CallRecorder, Recording, StereoFile, readSettings
 from skypetrunk_recorder.track import Track
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import CallRequest, IMediaTap, IMediaTaps, TappedPacket
+from skypetrunk.interfaces import (
+    CallRequest,
+    ICheckedPlugin,
+    IMediaTap,
+    IMediaTaps,
+    IVendorPlugin,
+    TappedPacket,
+)
 from skypetrunk.lab.audio import PCMA, PCMU, examine
 from skypetrunk.lab.calls import Phase
 from skypetrunk.testing.stage import NUMBER, TONE, Stage
@@ -182,6 +190,15 @@ class RecordingTests(SynchronousTestCase):
             with self.assertRaises(ConfigurationError) as caught:
                 readSettings(wrong, directory)
             self.assertEqual(len(caught.exception.problems), count, caught.exception.problems)
+
+    def test_check(self) -> None:
+        """C{skypetrunk check} asks the plugin, which makes nothing for it."""
+        [plugin] = [each for each in getPlugins(IVendorPlugin) if each.name == "call-recorder"]
+        self.assertTrue(verifyObject(ICheckedPlugin, plugin))
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        plugin.check({"directory": "."}, directory)
+        self.assertRaises(ConfigurationError, plugin.check, {"x": 1}, directory)
 
 
 class TrunkTests(TestCase):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from skypetrunk_campus import CampusNumbers, campusNumbers
+from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import ICheckedPlugin, IVendorPlugin
 from skypetrunk.lab.calls import Phase
 from skypetrunk.testing import NumberPlanConformance
 from skypetrunk.testing.stage import TONE, Stage
@@ -32,6 +37,15 @@ class CampusNumbersTests(NumberPlanConformance, SynchronousTestCase):
         with self.assertRaises(ConfigurationError) as caught:
             campusNumbers({"range": "44", "x": 1})
         self.assertEqual(len(caught.exception.problems), 3)
+
+    def test_check(self) -> None:
+        """C{skypetrunk check} asks the plugin, which makes nothing for it."""
+        [plugin] = [each for each in getPlugins(IVendorPlugin) if each.name == "campus"]
+        self.assertTrue(verifyObject(ICheckedPlugin, plugin))
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        plugin.check({"range": "+44207946", "gate": "5555"}, directory)
+        self.assertRaises(ConfigurationError, plugin.check, {"x": 1}, directory)
 
 
 class TrunkTests(TestCase):

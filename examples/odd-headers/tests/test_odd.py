@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from skypetrunk_odd import OddHeaders, oddHeaders
+from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.interfaces import ICheckedPlugin, IVendorPlugin
 from skypetrunk.lab.calls import Phase
 from skypetrunk.testing import DialectConformance
 from skypetrunk.testing.stage import NUMBER, TONE, Stage
@@ -63,6 +68,15 @@ class OddHeadersTests(DialectConformance, SynchronousTestCase):
         with self.assertRaises(ConfigurationError) as caught:
             oddHeaders({"called": "X Y", "dialled": 1, "strip": "P-Charging", "x": 1})
         self.assertEqual(len(caught.exception.problems), 4)
+
+    def test_check(self) -> None:
+        """C{skypetrunk check} asks the plugin, which makes nothing for it."""
+        [plugin] = [each for each in getPlugins(IVendorPlugin) if each.name == "odd-headers"]
+        self.assertTrue(verifyObject(ICheckedPlugin, plugin))
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        plugin.check({}, directory)
+        self.assertRaises(ConfigurationError, plugin.check, {"x": 1}, directory)
 
 
 class TrunkTests(TestCase):

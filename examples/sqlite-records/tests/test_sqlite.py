@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from skypetrunk_sqlite import SQLiteRecords, readSettings
+from twisted.plugin import getPlugins
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.interfaces import ICallRecordSink
+from skypetrunk.interfaces import ICallRecordSink, ICheckedPlugin, IVendorPlugin
 from skypetrunk.lab.calls import Phase
 from skypetrunk.testing import PolicyConformance, RecordSinkConformance
 from skypetrunk.testing.stage import BUSY, TONE, Stage
@@ -49,6 +51,16 @@ class SQLiteRecordsTests(PolicyConformance, RecordSinkConformance, TestCase):
         from twisted.internet import reactor
 
         self.assertRaises(sqlite3.Error, SQLiteRecords, reactor, Path(self.mktemp()) / "nowhere" / "x")
+
+    def test_check(self) -> None:
+        """C{skypetrunk check} asks the plugin, which makes nothing for it."""
+        [plugin] = [each for each in getPlugins(IVendorPlugin) if each.name == "sqlite-records"]
+        self.assertTrue(verifyObject(ICheckedPlugin, plugin))
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        plugin.check({"database": "calls.sqlite"}, directory)
+        self.assertEqual(list(directory.iterdir()), [], "nothing was made")
+        self.assertRaises(ConfigurationError, plugin.check, {"x": 1}, directory)
 
 
 class TrunkTests(TestCase):

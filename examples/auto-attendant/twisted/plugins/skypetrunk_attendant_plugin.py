@@ -7,10 +7,10 @@ from typing import Any
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from skypetrunk.interfaces import IVendorPlugin
+from skypetrunk.interfaces import ICheckedPlugin
 
 
-@implementer(IPlugin, IVendorPlugin)
+@implementer(IPlugin, ICheckedPlugin)
 class AttendantPlugin:
     """C{[[plugin]] name = "auto-attendant"}."""
 
@@ -21,6 +21,12 @@ class AttendantPlugin:
         from skypetrunk_attendant import Attendant, readSettings
 
         return Attendant(reactor, readSettings(settings, directory))
+
+    def check(self, settings: Mapping[str, object], directory: Path) -> None:
+        """For C{skypetrunk check}."""
+        from skypetrunk_attendant import readSettings
+
+        readSettings(settings, directory)
 
 
 plugin = AttendantPlugin()

@@ -6,10 +6,10 @@ from pathlib import Path
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from skypetrunk.interfaces import IVendorPlugin
+from skypetrunk.interfaces import ICheckedPlugin
 
 
-@implementer(IPlugin, IVendorPlugin)
+@implementer(IPlugin, ICheckedPlugin)
 class RecorderPlugin:
     """C{[[plugin]] name = "call-recorder"}."""
 
@@ -20,6 +20,12 @@ class RecorderPlugin:
         from skypetrunk_recorder import CallRecorder, readSettings
 
         return CallRecorder(reactor, *readSettings(settings, directory))
+
+    def check(self, settings: Mapping[str, object], directory: Path) -> None:
+        """For C{skypetrunk check}."""
+        from skypetrunk_recorder import readSettings
+
+        readSettings(settings, directory)
 
 
 plugin = RecorderPlugin()

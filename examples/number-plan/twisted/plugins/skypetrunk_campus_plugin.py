@@ -6,10 +6,10 @@ from pathlib import Path
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from skypetrunk.interfaces import IVendorPlugin
+from skypetrunk.interfaces import ICheckedPlugin
 
 
-@implementer(IPlugin, IVendorPlugin)
+@implementer(IPlugin, ICheckedPlugin)
 class CampusPlugin:
     """C{[[plugin]] name = "campus"}."""
 
@@ -20,6 +20,12 @@ class CampusPlugin:
         from skypetrunk_campus import campusNumbers
 
         return campusNumbers(settings)
+
+    def check(self, settings: Mapping[str, object], directory: Path) -> None:
+        """For C{skypetrunk check}."""
+        from skypetrunk_campus import campusNumbers
+
+        campusNumbers(settings)
 
 
 plugin = CampusPlugin()

@@ -6,10 +6,10 @@ from pathlib import Path
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from skypetrunk.interfaces import IVendorPlugin
+from skypetrunk.interfaces import ICheckedPlugin
 
 
-@implementer(IPlugin, IVendorPlugin)
+@implementer(IPlugin, ICheckedPlugin)
 class OddHeadersPlugin:
     """C{[[plugin]] name = "odd-headers"}."""
 
@@ -20,6 +20,12 @@ class OddHeadersPlugin:
         from skypetrunk_odd import oddHeaders
 
         return oddHeaders(settings)
+
+    def check(self, settings: Mapping[str, object], directory: Path) -> None:
+        """For C{skypetrunk check}."""
+        from skypetrunk_odd import oddHeaders
+
+        oddHeaders(settings)
 
 
 plugin = OddHeadersPlugin()

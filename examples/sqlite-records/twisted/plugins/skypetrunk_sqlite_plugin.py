@@ -6,10 +6,10 @@ from pathlib import Path
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from skypetrunk.interfaces import IVendorPlugin
+from skypetrunk.interfaces import ICheckedPlugin
 
 
-@implementer(IPlugin, IVendorPlugin)
+@implementer(IPlugin, ICheckedPlugin)
 class SQLitePlugin:
     """C{[[plugin]] name = "sqlite-records"}."""
 
@@ -21,6 +21,12 @@ class SQLitePlugin:
 
         path, callsPerHour = readSettings(settings, directory)
         return SQLiteRecords(reactor, path, callsPerHour)
+
+    def check(self, settings: Mapping[str, object], directory: Path) -> None:
+        """For C{skypetrunk check}."""
+        from skypetrunk_sqlite import readSettings
+
+        readSettings(settings, directory)
 
 
 plugin = SQLitePlugin()
