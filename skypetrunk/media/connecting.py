@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -81,8 +82,13 @@ def mayConnect(opened: socket.socket) -> bool:
     Does a socket keep its own address when it is connected, and no more?  One that is bound to all addresses
     takes one of them, and the address of a link belongs to an interface, which is forgotten.
     """
-    host = ip_address(opened.getsockname()[0].partition("%")[0])
-    return not host.is_unspecified and not host.is_link_local
+    return _staysOwn(opened.getsockname()[0])
+
+
+@lru_cache(maxsize=64)
+def _staysOwn(host: str) -> bool:
+    address = ip_address(host.partition("%")[0])
+    return not address.is_unspecified and not address.is_link_local
 
 
 def disconnect(opened: socket.socket) -> None:
