@@ -291,6 +291,8 @@ class Bridge(Transferable):
         went = None if self._way is None or not self._way.redirected else self._way.request.called
         ended = CallEnded(self.request.call, cause, status, by, duration, went, self.silent, diagnosis)
         self._owner.bridgeEnded(self, ended, self._statistics)
+        for leg in self.legs:
+            self._costsNoMore(leg)
         if not self._legs:
             self._owner.bridgeGone(self)
 

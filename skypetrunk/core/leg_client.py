@@ -33,7 +33,10 @@ class LegClient(LegSubscriptions, Ends):
     @ivar owner: told what happens.
     @ivar refresh: the session timer, and the offers that this leg makes of its own.
     @ivar reasons: what may cross of why the peer hung up.
+    @ivar paidBy: the call that has ended and pays for this leg all the same, C{None} if it is its own.
     """
+
+    paidBy: str | None = None
 
     def __init__(self, call: str, side: Side, session: Session, owner: LegOwner, workshop: Workshop) -> None:
         super().__init__(call, side, session, workshop)

@@ -85,6 +85,12 @@ class Guard(Protocol):
     def taken(self, name: str, request: CallRequest) -> None:
         """C{request} goes to the neighbour C{name} now."""
 
+    def goesOn(self, call: str, name: str) -> bool:
+        """C{call} ends, and its leg with the neighbour C{name} goes on in another: does it cost something?"""
+
+    def legEnded(self, call: str) -> None:
+        """The leg of C{call} that went on has ended."""
+
 
 @implementer(ITransactionUser)
 class Side:

@@ -75,6 +75,13 @@ class Transferable(Crossing):
         """It counts no longer."""
         for side in self._legs.pop(leg):
             side.calls -= 1
+        self._costsNoMore(leg)
+
+    def _costsNoMore(self, leg: LegClient) -> None:
+        """It has ended, also for an earlier call that has asked for it."""
+        if leg.paidBy is not None and leg.side.guard is not None:
+            leg.side.guard.legEnded(leg.paidBy)
+            leg.paidBy = None
 
     def callerOf(self, leg: Leg) -> Caller:
         """Who is on this leg, for a call that it makes."""
@@ -138,6 +145,10 @@ class Transferable(Crossing):
             self._far = None
         for forwarder in self._legs.pop(leg)[1:]:
             forwarder.calls -= 1
+        name, guard = self.request.call, leg.side.guard
+        if leg.paidBy is None and guard is not None and guard.goesOn(name, leg.side.name):
+            # The carrier counts on: whoever asked for a leg pays for it until it ends.
+            leg.paidBy = name
         self._end(by, TRANSFERRED, None)
         if hangUp and other is not None:
             self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)

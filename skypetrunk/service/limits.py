@@ -180,6 +180,8 @@ class CallLimits:
         self._pbxes: set[str] = set()
         self._all: dict[str, Allowance] = {}
         self._calls: dict[str, _Call] = {}
+        # Of calls that have ended, by name: those whose leg to a trunk goes on in another call.
+        self._goingOn: dict[str, Sequence[Allowance]] = {}
 
     def add(self, side: Side, limits: Limits) -> None:
         """Keep C{limits} of C{side} from now on."""
@@ -240,6 +242,23 @@ class CallLimits:
             call.request, call.outbound = request, request.source in self._pbxes
         call.way = name
 
+    def goesOn(self, call: str, name: str) -> bool:
+        """
+        C{call} ends, and its leg with the neighbour C{name} goes on in another call.
+
+        @return: it costs something, until L{legEnded}.
+        """
+        found = self._calls.get(call)
+        paying = () if found is None or found.way != name else self._paying(found)
+        if paying:
+            self._goingOn[call] = paying
+        return bool(paying)
+
+    def legEnded(self, call: str) -> None:
+        """The leg of C{call} that L{went on<goesOn>} has ended."""
+        for allowance in self._goingOn.pop(call):
+            allowance.meter.ended(call)
+
     # IDialogObserver
 
     def callStarted(self, request: CallRequest) -> None:
@@ -255,8 +274,10 @@ class CallLimits:
 
     def callEnded(self, ended: CallEnded, media: Sequence[LegStatistics]) -> None:
         """It no longer does."""
-        for allowance in self._paying(self._calls.pop(ended.call, None)):
-            allowance.meter.ended(ended.call)
+        call = self._calls.pop(ended.call, None)
+        if ended.call not in self._goingOn:
+            for allowance in self._paying(call):
+                allowance.meter.ended(ended.call)
 
     def _paying(self, call: _Call | None) -> Sequence[Allowance]:
         if call is None or not call.outbound or call.way in self._pbxes:

@@ -97,6 +97,13 @@ class Counting:
         """Count it."""
         self.names.append(name)
 
+    def goesOn(self, call: str, name: str) -> bool:
+        """It costs nothing."""
+        return False
+
+    def legEnded(self, call: str) -> None:
+        """Nothing."""
+
 
 @implementer(ICallTargets, ICallAttempt)
 class Stranger:

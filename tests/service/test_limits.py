@@ -279,6 +279,50 @@ class CallLimitsTests(SynchronousTestCase):
                 self.assertEqual(net.manager.callCount(), 1)
                 self.assertEqual(self.limits.status("office")["minutes"], 1.0 if status == 403 else 0.0)
 
+    def test_transferredMinutes(self) -> None:
+        """A carrier counts each of its legs, in whatever call it is: so do we, until that leg ends."""
+        net = self.build()
+        near, far = net.outboundCall()
+        accepted = net.pbx.response(200)
+        net.clock.advance(60)
+        net.carrier.channel.clear()
+        target = [("Refer-To", "<sip:+4430@198.51.100.1>")]
+        net.pbx.within(near, accepted, "REFER", 2, b"", target)
+        last = net.carrier.request("INVITE")
+        net.carrier.answers(last, 200, sdp(SAVP, "203.0.113.9"), tag="target")
+        net.pbx.within(near, accepted, "BYE", 3)
+        self.assertEqual([each.cause for each in net.observer.ended], ["transferred"])
+        net.clock.advance(60)
+        for name in ("office", "carrier"):
+            self.assertEqual(self.limits.status(name)["minutes"], 3.0, name)
+        net.carrier.back(last, "BYE", 5, tag="target")
+        net.carrier.answers(net.carrier.request("BYE"), 200)
+        net.settle()
+        self.assertEqual(net.manager.callCount(), 0)
+        net.clock.advance(600)
+        self.assertEqual(self.limits.status("office")["minutes"], 3.0)
+        self.assertEqual((self.limits._calls, self.limits._goingOn), ({}, {}))
+
+    def test_mergedMinutes(self) -> None:
+        """A paid leg that goes on in a call of the carrier, which costs nothing, costs what it did before."""
+        net = self.build()
+        near, far = net.outboundCall()
+        accepted = net.pbx.response(200)
+        second, ringing = net.inboundCall()
+        net.clock.advance(60)
+        names = f"{ringing.callID}%3Bto-tag%3D{ringing.fromAddress.tag}%3Bfrom-tag%3Dfar"
+        target = [("Refer-To", f"<sip:+4430@198.51.100.1?Replaces={names}>")]
+        net.pbx.within(near, accepted, "REFER", 2, b"", target)
+        net.pbx.within(near, accepted, "BYE", 3)
+        self.assertEqual([each.cause for each in net.observer.ended], ["transferred"])
+        net.clock.advance(60)
+        self.assertEqual(self.limits.status("carrier")["minutes"], 2.0)
+        net.manager.drain(1)
+        net.settle()
+        net.clock.advance(600)
+        self.assertEqual(self.limits.status("carrier")["minutes"], 2.0)
+        self.assertEqual((self.limits._calls, self.limits._goingOn), ({}, {}))
+
     def test_redirectedTransfer(self) -> None:
         """The call of a REFER is none of the referrer's when it is redirected: nothing makes room for it."""
         for others, status in ((0, 486), (1, 503)):
