@@ -107,7 +107,7 @@ class EitherLeg(SecureLeg):
     # Connected sockets
 
     @property
-    def _heardFrom(self) -> SignalledSource | AuthenticatedSource:
+    def heardFrom(self) -> SignalledSource | AuthenticatedSource:
         """See L{MediaLeg}."""
         return self._plain._rtp if self._clear else self._rtp
 

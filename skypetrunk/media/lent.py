@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Lent(Protocol):
-    """One direction of a call."""
+    """
+    One direction of a call.
+
+    @ivar path: what the helper knows; its C{time} is when it relayed the last packet (seconds), 0 before.
+    """
+
+    path: Any
 
     def sync(self) -> None:
         """The legs' counters and numbers are true until the next packet."""
@@ -19,10 +25,6 @@ class Lent(Protocol):
 
     def pause(self) -> None:
         """The same for one packet."""
-
-    @property
-    def time(self) -> float:
-        """When it relayed the last packet (seconds); 0: none yet."""
 
 
 __all__ = ["Lent"]

@@ -109,7 +109,12 @@ class MediaPort(DatagramProtocol):
 
     def quietIn(self, now: float) -> float:
         """See L{skypetrunk.media.connecting.Connected}."""
-        return 0.0 if self.leg is None else self.leg.heardLast + SILENCE - now
+        leg = self.leg
+        if leg is None:
+            return 0.0
+        lent = leg.heardBy
+        heard: float = (0.0 if lent is None else lent.path.time) or leg.heardFrom.heard
+        return heard + SILENCE - now
 
     def disconnect(self) -> None:
         """Hear everybody; the next packet of the peer connects again."""

@@ -342,21 +342,15 @@ class MediaLeg(FaxLeg):
     @property
     def usualSource(self) -> Address | None:
         """Where the last packet came from, while the next one from there is the peer's, too."""
-        return self._heardFrom.usual()
+        return self.heardFrom.usual()
 
     @property
     def steadyPeer(self) -> Address | None:
         """Where the peer is, if that is where its SDP says, and ours go there."""
-        return self._heardFrom.steady
+        return self.heardFrom.steady
 
     @property
-    def heardLast(self) -> float:
-        """When the last RTP packet came from the peer (seconds)."""
-        lent = self.heardBy
-        return (0.0 if lent is None else lent.time) or self._heardFrom.heard
-
-    @property
-    def _heardFrom(self) -> SignalledSource | AuthenticatedSource:
+    def heardFrom(self) -> SignalledSource | AuthenticatedSource:
         """Where RTP comes from."""
         return self._rtp
 

@@ -176,7 +176,7 @@ class Settled:
     @ivar path: what the helper knows.
     """
 
-    __slots__ = ("_destination", "_guard", "_leg", "_poller", "_sending", "_usual", "path")
+    __slots__ = ("_destination", "_guard", "_leg", "_poller", "_sending", "path")
 
     def __init__(
         self,
@@ -199,19 +199,12 @@ class Settled:
         self._sending = sending
         self._destination = sending.wayOut
         self._guard = guard
-        self._usual = usual
         function, context = guard.addresses
         path.transform = ffi.cast("settled_transform", function)
         path.context = ffi.cast("void *", context)
         path.ssrc, path.sequence, path.payload_type = usual.ssrc, usual.sequence, usual.payloadType
         path.tick, path.transit, path.jitter, path.worst = usual[3:]
         path.connected = sending.rtpPort.peer == self._destination
-
-    @property
-    def time(self) -> float:
-        """See L{skypetrunk.media.lent.Lent}."""
-        time: float = self.path.time
-        return time
 
     def look(self) -> None:
         """See L{skypetrunk.media.lent.Lent}."""
@@ -229,10 +222,7 @@ class Settled:
         received, sent = self._leg.received, self._sending.sent
         received.packets += packets
         received.octets += path.octets
-        self._usual = usual = self._usual._replace(
-            sequence=path.sequence, transit=path.transit, jitter=path.jitter, worst=path.worst
-        )
-        received.reception.went(packets, usual)
+        received.reception.went(packets, path.sequence, path.transit, path.jitter, path.worst)
         sent.packets += path.sent
         sent.octets += path.sent_octets
         if path.unsent:
@@ -252,12 +242,16 @@ class Settled:
     def takeBack(self) -> None:
         """See L{skypetrunk.media.lent.Lent}."""
         self.sync()
+        self._ended(self.path)
         self._poller.takeBack(self)
         self._leg.heardBy = self._sending.sentBy = None
 
     def _went(self, path: Any) -> None:
         """What only one kind of leg has."""
         raise NotImplementedError
+
+    def _ended(self, path: Any) -> None:
+        """What nobody needs to know before."""
 
 
 class Protected(Settled):
@@ -295,8 +289,10 @@ class Protected(Settled):
         self._sending.sent.authenticated += path.sent
         self._heard(now)
         self._spoke(now)
-        recent = self._poller.helper.ffi.unpack(path.recent, REORDERING)
-        self._stream.went(path.packets, path.payload, path.timestamp, recent, now)
+        self._stream.went(path.packets, path.payload, path.timestamp, now)
+
+    def _ended(self, path: Any) -> None:
+        self._stream.ended(self._poller.helper.ffi.unpack(path.recent, REORDERING))
 
 
 class Unprotected(Settled):

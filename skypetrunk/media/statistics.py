@@ -281,14 +281,14 @@ class Reception:
             source.ssrc, source.highest, source.payloadType, tick, source.transit, source.jitter, self._worst
         )
 
-    def went(self, packets: int, usual: Usual) -> None:
-        """So many packets came since L{usual} was asked, each the next one; C{usual} is what it is now."""
+    def went(self, packets: int, sequence: int, transit: float, jitter: float, worst: float) -> None:
+        """So many packets came since L{usual} was asked, each the next one; the rest is what it is now."""
         source = self._current
         assert source is not None
-        source.highest = usual.sequence
+        source.highest = sequence
         source.expected += packets
         source.received += packets
-        source.transit, source.jitter, self._worst = usual.transit, usual.jitter, usual.worst
+        source.transit, source.jitter, self._worst = transit, jitter, worst
 
     @property
     def lost(self) -> int:

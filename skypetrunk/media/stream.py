@@ -199,22 +199,24 @@ class OutboundStream:
             self._guard, self._highest & 0xFFFF, self._inTimestamp, self._offset & 0xFFFFFFFF, self._recent
         )
 
-    def went(self, packets: int, octets: int, timestamp: int, recent: list[int], now: float) -> None:
+    def went(self, packets: int, octets: int, timestamp: int, now: float) -> None:
         """
         So many packets of the source left since L{usual} was asked, each the next one.
 
         @param octets: of their payloads.
         @param timestamp: the source's, of the last one, which left at C{now} (seconds).
-        @param recent: as L{usual} gave it, with them.
         """
         self._highest += packets
         self._inHighest += packets
         self._inTimestamp = timestamp
         self._timestamp = (timestamp + self._offset) & 0xFFFFFFFF
         self._time = now
-        self._recent = recent
         self.packets += packets
         self.octets += octets
+
+    def ended(self, recent: list[int]) -> None:
+        """Packets go through L{rtp} again; C{recent} as L{usual} gave it, with those that did not."""
+        self._recent = recent
 
     def _follow(self, header: RTPHeader, now: float) -> None:
         """A new source, or the old one with new numbers: the stream continues at +1."""
