@@ -26,7 +26,7 @@ from skypetrunk.media.ports import PortRange
 from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.reporting import ReportClock, Reporter
 from skypetrunk.media.secure import SecureLeg
-from skypetrunk.media.settled import SettlingPoller, mediaReactor
+from skypetrunk.media.settling import HelpedPoller, mediaReactor
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 from skypetrunk.wire.address import literal
 
@@ -112,7 +112,7 @@ class MediaPlane:
         helper = findHelper() if helped else None
         self._system = reactor
         self._reactor = mediaReactor(reactor, clock, helper)
-        self.helped = isinstance(self._reactor, SettlingPoller)
+        self.helped = isinstance(self._reactor, HelpedPoller)
         self._clock = clock
         self._host = MediaHost(address, advertise)
         self._entropy = entropy

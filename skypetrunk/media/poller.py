@@ -174,8 +174,12 @@ class Poller:
             except OSError:
                 pass  # read by nobody, or an error of an earlier packet: there will be others
             else:
-                received(datagram, address)
+                self._received(received, datagram, address, descriptor)
         return len(ready)
+
+    def _received(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
+        """It came there."""
+        received(datagram, address)
 
     def logPrefix(self) -> str:
         """For the reactor."""

@@ -25,7 +25,7 @@ from skypetrunk.interfaces import LegStatistics
 from skypetrunk.media.crossing_values import packed, unpacked
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.keeping import LocalKeeper
-from skypetrunk.media.settled import mediaReactor
+from skypetrunk.media.settling import mediaReactor
 from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release
 
 CHANNEL = 3

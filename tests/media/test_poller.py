@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.media import poller
 from skypetrunk.media.poller import REST, RESTS, Binder, Poller, boundSocket
-from skypetrunk.media.settled import mediaReactor
+from skypetrunk.media.settling import SettlingPoller, mediaReactor
 from tests.media.doubles import MemoryNetwork
 
 
@@ -129,7 +129,7 @@ class PollerTests(SynchronousTestCase):
         """A reactor that watches no descriptors keeps its own ports."""
         network = MemoryNetwork()
         self.assertIs(mediaReactor(network, Clock(), None), network)
-        self.assertIs(type(mediaReactor(self.readers, Clock(), None)), Poller)  # type: ignore[arg-type]
+        self.assertIs(type(mediaReactor(self.readers, Clock(), None)), SettlingPoller)  # type: ignore[arg-type]
 
     def test_oneOfEach(self) -> None:
         """A turn reads one datagram of each port that has any, with its source."""

@@ -20,14 +20,14 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaAddress, MediaPath
-from skypetrunk.media import MediaPlane, helper, settled
+from skypetrunk.media import MediaPlane, helper, settling
 from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import REST
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.secure import SecureLeg
-from skypetrunk.media.settled import CALM, SettlingPoller
+from skypetrunk.media.settling import CALM, SettlingPoller
 from skypetrunk.media.srtp import Probe
 from skypetrunk.wire.rtp import writeHeader
 from tests.media.doubles import SUITE, SecurePeer, entropy, key
@@ -218,21 +218,34 @@ events = st.sampled_from(EVENTS)
 REMOTE = {"nowhere": None, "moved": 1, "back": 0}
 
 
+def skipWithout(helped: bool) -> None:
+    """A test that needs the helper, where there is none, is not for here."""
+    if not hasattr(select, "epoll"):
+        raise SkipTest("no epoll")
+    if helped and findHelper() is None:
+        raise SkipTest("skypetrunk was installed without a compiler")
+
+
 class SameTests(SynchronousTestCase):
-    """The same packets and the same signalling, with the helper and without."""
+    """The same packets and the same signalling, with the helper and by the long way, with nothing lent."""
+
+    helped = True
 
     def setUp(self) -> None:
         """Lend after one packet, so that much is lent."""
-        if findHelper() is None or not hasattr(select, "epoll"):
-            raise SkipTest("skypetrunk was installed without a compiler")
-        self.patch(settled, "CALM", 1)
+        skipWithout(self.helped)
+        self.patch(settling, "CALM", 1)
         self.ports = 20000
 
     def rigs(self, opportunistic: bool) -> tuple[Rig, Rig]:
         """Two calls that differ in nothing else."""
         path = MediaPath(srtp="opportunistic") if opportunistic else ANY_PATH
         self.ports = 20000 + (self.ports - 20000 + 200) % 9000
-        return Rig(self, True, self.ports, path), Rig(self, False, self.ports + 100, path)
+        rigs = Rig(self, self.helped, self.ports, path), Rig(self, False, self.ports + 100, path)
+        poller = rigs[1].readers.readers[0]
+        assert isinstance(poller, SettlingPoller)
+        poller._calm.clear()
+        return rigs
 
     def play(self, steps: list[Run | str], opportunistic: bool) -> int:
         """
@@ -290,6 +303,12 @@ class SameTests(SynchronousTestCase):
                 steps.append(random.choice(EVENTS) if random.random() < 0.3 else run)
             taken += self.play(steps, random.random() < 0.3)
         self.assertGreater(taken, 1000)
+
+
+class SameByPythonTests(SameTests):
+    """The same with what is lent to Python."""
+
+    helped = False
 
 
 def numbers(rig: Rig) -> list[Any]:
@@ -419,11 +438,12 @@ class Play:
 class LendingTests(SynchronousTestCase):
     """When a direction is lent, and when no more."""
 
+    helped = True
+
     def setUp(self) -> None:
         """A call in which both directions are lent."""
-        if findHelper() is None or not hasattr(select, "epoll"):
-            raise SkipTest("skypetrunk was installed without a compiler")
-        self.rig = Rig(self, True, 29000)
+        skipWithout(self.helped)
+        self.rig = Rig(self, self.helped, 29000)
         for leg in (self.rig.plain, self.rig.secure):
             # Whoever looks at a packet interrupts.
             self.rig.plane._reports.remove(leg)
@@ -439,10 +459,9 @@ class LendingTests(SynchronousTestCase):
         return rig.plain.heardBy is not None, rig.secure.heardBy is not None
 
     def test_interfaces(self) -> None:
-        """The plane says that it has a helper, and its reactor is one for UDP."""
-        self.assertTrue(self.rig.plane.helped)
+        """The plane says whether it has a helper, and its reactor is one for UDP."""
+        self.assertEqual(self.rig.plane.helped, self.helped)
         self.assertTrue(verifyObject(IReactorUDP, self.rig.readers.readers[0]))
-        self.assertFalse(Rig(self, False, 29200).plane.helped)
 
     def test_calm(self) -> None:
         """A direction is lent when some packets in a row were taken; each by itself."""
@@ -546,7 +565,7 @@ class LendingTests(SynchronousTestCase):
 
     def test_opportunistic(self) -> None:
         """A leg that may be SRTP or not is lent while it is."""
-        self.rig = Rig(self, True, 29600, MediaPath(srtp="opportunistic"))
+        self.rig = Rig(self, self.helped, 29600, MediaPath(srtp="opportunistic"))
         self.play = Play(self.rig)
         self.both()
         self.play.event("clear")
@@ -646,6 +665,26 @@ class LendingTests(SynchronousTestCase):
             if busy:
                 self.assertGreater(time.monotonic() - began, 3 * REST)
 
+    def test_together(self) -> None:
+        """What is usual and what is not, read in one turn: all of it leaves, and is counted."""
+        self.both()
+        rig = self.rig
+        before = [leg.statistics() for leg in (rig.plain, rig.secure)]
+        rig.take()
+        sequence, timestamp = self.play.last[False]
+        usual = packet(sequence + 1, timestamp + 160, 0, False, 0x11111111, b"usual")
+        sequence, timestamp = self.play.last[True]
+        jumped = rig.peer.protect(packet(sequence + 7, timestamp + 1120, 0, False, 0x11111111, b"not"))
+        rig.sockets[0].sendto(usual, (HOST, rig.plain.address.port))
+        rig.sockets[1].sendto(jumped, (HOST, rig.secure.address.port))
+        rig.turn()
+        self.assertEqual([len(each) for each in rig.take()], [1, 1, 0, 0, 0])
+        self.assertEqual(self.directions(), (True, False))
+        for leg, was in zip((rig.plain, rig.secure), before, strict=True):
+            now = leg.statistics()
+            self.assertEqual(now.received.packets, was.received.packets + 1)
+            self.assertEqual(now.sent.packets, was.sent.packets + 1)
+
     def test_closedMeanwhile(self) -> None:
         """A call that is over while its packets wait to be read."""
         self.both()
@@ -659,6 +698,12 @@ class LendingTests(SynchronousTestCase):
         poller.doRead()
         self.assertEqual(rig.readers.readers, [])
         self.assertEqual(rig.secure.statistics().received.refused, ())
+
+
+class LendingByPythonTests(LendingTests):
+    """The same to Python."""
+
+    helped = False
 
 
 class WithoutTests(SynchronousTestCase):
