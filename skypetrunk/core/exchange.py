@@ -103,9 +103,9 @@ class Exchange:
             offer = self.asking.session.makeOffer(offered)
             self.success = response
             return offer
-        stream = self._answered(response)
+        answer = self._toAsking(self._answered(response))
         self.answering.session.answered()
-        return self._toAsking(stream)
+        return answer
 
     def _toAsking(self, stream: AudioStream) -> bytes:
         """The final answer for the asking side; one that was given before stays."""

@@ -1,18 +1,22 @@
 """
-The m= lines of one session, which keep their places over all offers; what was agreed of them, and answers
-that break RFC 3264.
+The m= lines of one session, which keep their places over all offers: how we write them, what was agreed of
+them, and answers that break RFC 3264.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from skypetrunk.core.audio_stream import AudioStream
+from skypetrunk.core.audio_stream import AudioStream, groupOf
+from skypetrunk.core.fax_stream import IMAGE, FaxStream
 from skypetrunk.core.keys import troubles
 from skypetrunk.core.protection import carriesKeys
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
+from skypetrunk.interfaces import MediaAddress
 from skypetrunk.wire.offer_answer import RULES, brokenRules
 from skypetrunk.wire.sdp import MediaDescription, SessionDescription
+from skypetrunk.wire.sdp_lines import Attribute
 
 
 class Slot(NamedTuple):
@@ -62,6 +66,57 @@ def placed(slots: Slots, used: int, wanted: Slot) -> tuple[Slots, int]:
     return (*slots[:place], wanted, *slots[place + 1 :]), place
 
 
+def audioLine(
+    stream: AudioStream,
+    protocol: str,
+    more: Sequence[Attribute],
+    address: MediaAddress,
+    offered: MediaDescription | None,
+) -> MediaDescription:
+    """
+    The line of sound in a description of ours.
+
+    @param more: attributes beside those of C{stream}.
+    @param offered: the line that it answers.
+    """
+    group = None if offered is None else groupOf(offered)
+    attributes = [*stream.attributes, *more]
+    if address.rtcpPort != address.port + 1 and group is None:
+        attributes.append(("rtcp", str(address.rtcpPort)))
+    attributes.append((stream.direction, None))
+    return MediaDescription(
+        "audio",
+        address.port if offered is None or group is None else offered.port,
+        protocol=protocol,
+        formats=stream.formats,
+        connection=group,  # that was offered (RFC 3264 section 6.2)
+        attributes=tuple(attributes),
+        inherited=(address.host, None),
+    )
+
+
+def faxLine(
+    stream: FaxStream, protocol: str, formats: tuple[str, ...], address: MediaAddress
+) -> MediaDescription:
+    """The same of fax."""
+    return MediaDescription(
+        IMAGE,
+        address.port,
+        protocol=protocol,
+        formats=formats,
+        attributes=(*stream.attributes, (stream.direction, None)),
+        inherited=(address.host, None),
+    )
+
+
+def linesOf(slots: Slots, used: int, line: MediaDescription) -> tuple[MediaDescription, ...]:
+    """All lines of our description: C{line} at the place C{used}, the others with port 0."""
+    return tuple(
+        line if place == used else MediaDescription(slot.kind, 0, 1, *slot[1:], inherited=line.inherited)
+        for place, slot in enumerate(slots)
+    )
+
+
 def checkAnswer(offer: SessionDescription, answer: SessionDescription, place: int) -> None:
     """
     Is C{answer} one that C{offer} allows?
@@ -89,4 +144,14 @@ def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
     return KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) if more else failure
 
 
-__all__ = ["Described", "Slot", "Slots", "Standing", "checkAnswer", "placed"]
+__all__ = [
+    "Described",
+    "Slot",
+    "Slots",
+    "Standing",
+    "audioLine",
+    "checkAnswer",
+    "faxLine",
+    "linesOf",
+    "placed",
+]

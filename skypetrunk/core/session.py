@@ -25,7 +25,17 @@ from skypetrunk.core.codec_choice import ANY, CodecChoice
 from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
 from skypetrunk.core.fax_stream import IMAGE, T38, UDPTL, FaxStream, commonStream, isFax, streamIn
 from skypetrunk.core.keys import KeyUses
-from skypetrunk.core.media_lines import Described, Slot, Slots, Standing, checkAnswer, placed
+from skypetrunk.core.media_lines import (
+    Described,
+    Slot,
+    Slots,
+    Standing,
+    audioLine,
+    checkAnswer,
+    faxLine,
+    linesOf,
+    placed,
+)
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.core.protection import Form, Protection
@@ -44,6 +54,8 @@ class Session:
 
     Methods come in pairs: C{makeOffer} then C{answerReceived}, or C{offerReceived} then
     C{makeAnswer}.  A refused exchange leaves ports, keys and remote as they were.
+
+    @ivar faxing: the media leg has fax, though the exchange may come to nothing.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class Session:
         @param group: the one multicast group that the peer may name.
         """
         self.media = media
+        self.faxing = False
         self.uses = KeyUses()
         self._types = PayloadTypes()
         self.protection = Protection(keys, optional, form)
@@ -111,9 +124,8 @@ class Session:
         """
         Our offer of C{stream}: one audio line, every line the session once had beside it with port 0.
 
-        @raise MalformedSDP: the peer may have none of its codecs; nothing has changed.
-
         @param freshKey: with a new key of ours, where the media is SRTP.
+        @raise MalformedSDP: the peer may have none of its codecs; nothing has changed.
         """
         stream = self._choice.toPeer(stream)
         keys: tuple[Attribute, ...] = ()
@@ -341,6 +353,7 @@ class Session:
         line, theirs = heard.whole.media[self._audio], heard.stream
         # The address first: the media leg may refuse it, and then nothing has changed.
         self.media.setRemote(remoteOf(line, self.media.address.host, together, self._group))
+        self.faxing = False
         self._together = (("rtcp-mux", None),) if together else ()
         self.media.setPayloadTypes(completed(ours, theirs).encodings, completed(theirs, ours).encodings)
         self.media.setPacketTime(wish(theirs))
@@ -358,44 +371,24 @@ class Session:
     def _settleFax(self, line: MediaDescription) -> None:
         """Keys, and what else is known of the sound, stay as they are: it comes again after the fax."""
         self.media.setFax(remoteOf(line, self.media.address.host))
+        self.faxing = True
         self._agreed = (self._slots, self._audio)
 
     def _write(self, stream: AudioStream, protocol: str, more: Sequence[Attribute]) -> SessionDescription:
         """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
         address = self.media.address
         offered = None if self._offer is None else self._offer.whole.media[self._audio]
-        group = None if offered is None else groupOf(offered)
-        inherited = (address.host, None)
-        media = []
-        for index, slot in enumerate(self._slots):
-            if index != self._audio:
-                media.append(MediaDescription(slot.kind, 0, 1, *slot[1:], inherited=inherited))
-                continue
-            fax = isinstance(stream, FaxStream)
-            attributes = [*stream.attributes, *more]
-            if not fax:
-                attributes += self._together
-                if address.rtcpPort != address.port + 1 and group is None:
-                    attributes.append(("rtcp", str(address.rtcpPort)))
-            attributes.append((stream.direction, None))
-            media.append(
-                MediaDescription(
-                    IMAGE if fax else "audio",
-                    address.port if offered is None or group is None else offered.port,
-                    protocol=protocol,
-                    formats=slot.formats if fax else stream.formats,
-                    connection=group,  # that was offered (RFC 3264 section 6.2)
-                    attributes=tuple(attributes),
-                    inherited=inherited,
-                )
-            )
+        if isinstance(stream, FaxStream):
+            line = faxLine(stream, protocol, self._slots[self._audio].formats, address)
+        else:
+            line = audioLine(stream, protocol, (*more, *self._together), address, offered)
         if self._written is None:
             self._version += 1
         description = SessionDescription(
             origin=Origin("-", str(self._sessionID), str(self._version), address.host),
             sessionName="-",
             connection=address.host,
-            media=tuple(media),
+            media=linesOf(self._slots, self._audio, line),
         )
         return self._versioned(description)
 

@@ -159,7 +159,12 @@ class SessionRefresh:
     def restore(self, stream: AudioStream) -> None:
         """Offer again what stood before a change that came to nothing, unless something newer waits."""
         if self._waiting is None:
-            self.renew(Renewal(stream))
+            self.renew(Renewal(stream, done=self._restored))
+
+    def _restored(self, answer: AudioStream | None) -> None:
+        if answer is None and self._waiting is None and self._leg.session.faxing:
+            # The other leg has sound: nothing would cross any more.
+            self._leg.giveUp("no sound after T.38 that the other side had given up")
 
     def proceed(self) -> None:
         """The leg may be free: begin what waits for that."""

@@ -309,6 +309,40 @@ class PassedTests(PassedCase):
         self.assertEqual(self.leg(self.caller).events, self.before[0])
         self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
 
+    def test_takenBackForGood(self) -> None:
+        """Who does not go back to sound then is hung up on: the other side has none of its fax."""
+        asked = self.asks(image(ASKED))
+        offered = self.callee.request("INVITE")
+        self.callee.answers(offered, 180)
+        self.caller.cancel(asked)
+        self.callee.answers(offered, 200, image(TOLD, 4950))
+        self.callee.answers(self.callee.request("INVITE"), 488)
+        self.callee.answers(self.callee.request("BYE"), 200)
+        self.caller.answers(self.caller.request("BYE"), 200)
+        [ended] = self.net.observer.ended
+        self.assertEqual(ended.cause, "no sound after T.38 that the other side had given up")
+
+    def test_lostContext(self) -> None:
+        """A media worker dies meanwhile: the new key is for the sound, when that is there again."""
+        carrier = self.net.carrier
+        [secure] = [leg for leg in self.net.plane.legs if leg.secure]
+        self.faxed()
+        secure.lost = True
+        self.net.manager.lostMedia.begin()
+        self.net.clock.pump([0.5] * 40)
+        self.assertEqual((carrier.got(), secure.lost), ([], True))
+        asked = self.asks(self.description(self.caller, 3), 3)
+        self.answers(self.description(self.callee, 3))
+        self.taken(asked)
+        self.assertTrue(secure.lost)
+        self.net.clock.pump([0.5] * 4)
+        again = carrier.request("INVITE")
+        [line] = parseSDP(again.body).media
+        first = parseSDP((self.far if carrier is self.callee else self.accepted).body).media[0]
+        self.assertNotEqual(line.crypto[0], first.crypto[0])
+        carrier.answers(again, 200, self.description(carrier, 4))
+        self.assertFalse(secure.lost)
+
     def test_noTransfer(self) -> None:
         """While there is fax, nobody is transferred."""
         self.net.carrier.side.ownTransfer = "take-over"

@@ -224,28 +224,32 @@ class LoopbackTests(TestCase):
         self.assertEqual("".join(read), "5")
 
     async def test_fax(self) -> None:
-        """Datagrams in the place of sound, both ways, at the same ports; then sound, whose stream goes on."""
+        """
+        Datagrams in the place of sound, both ways, at our same ports and other ones of the peers; then sound,
+        whose stream goes on.
+        """
         await self.talk()
-        for leg, peer in ((self.plain, self.pbx), (self.secure, self.carrier)):
+        pbxFax, carrierFax = self.peer(), self.peer()
+        for leg, peer in ((self.plain, pbxFax), (self.secure, carrierFax)):
             leg.setFax(self.address(peer))
         await self.told(self.secure)
         fax = [number.to_bytes(2, "big") + b"\x01\x06\x00\x00" for number in range(50)]
         for datagram in fax:
-            self.send(self.pbx, self.plain, datagram)
-            self.send(self.carrier, self.secure, datagram)
-        await self.pbx.wait(100)
-        await self.carrier.wait(103)
-        for peer, leg, before in ((self.pbx, self.plain, 50), (self.carrier, self.secure, 53)):
-            self.assertEqual(peer.heard[before:], [(each, (self.host, leg.address.port)) for each in fax])
+            self.send(pbxFax, self.plain, datagram)
+            self.send(carrierFax, self.secure, datagram)
+        await pbxFax.wait(50)
+        await carrierFax.wait(50)
+        for peer, faxPeer, leg in ((self.pbx, pbxFax, self.plain), (self.carrier, carrierFax, self.secure)):
+            self.assertEqual(faxPeer.heard, [(each, (self.host, leg.address.port)) for each in fax])
             leg.setRemote(self.address(peer))
             leg.setSending(True)
         await self.told(self.secure)
         last = self.srtp.headers[-1].sequence
         self.send(self.pbx, self.plain, rtp(50))
         self.send(self.carrier, self.secure, self.srtp.protect(rtp(50)))
-        await self.pbx.wait(101)
-        await self.carrier.wait(104)
-        self.srtp.receive(self.carrier.heard[103][0])
+        await self.pbx.wait(51)
+        await self.carrier.wait(54)
+        self.srtp.receive(self.carrier.heard[53][0])
         self.assertEqual((self.srtp.headers[-1].sequence, self.srtp.refused), (last + 1, []))
         for leg in (self.plain, self.secure):
             counted = await self.final(leg)
