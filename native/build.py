@@ -10,7 +10,7 @@ from cffi import FFI
 builder = FFI()
 builder.cdef(
     """
-    enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED, ... };
+    enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED, SETTLED_SHOWN, ... };
     #define SETTLED_LIMIT ...
     #define SETTLED_BATCH ...
     #define SETTLED_RECENT ...
@@ -21,7 +21,7 @@ builder.cdef(
     typedef int (*settled_transform)(void *context, void *packet, int *length);
 
     struct settled_path {
-        int arrival, departure, secure, connected;
+        int arrival, departure, secure, connected, show;
         settled_transform transform;
         void *context;
         uint32_t ssrc, timestamp;
@@ -37,6 +37,7 @@ builder.cdef(
 
     struct settled_reader {
         int count, descriptor, length, port;
+        double now;
         char host[...];
         unsigned char packet[...];
         ...;

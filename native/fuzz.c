@@ -115,7 +115,7 @@ int main(int count, char **arguments)
 	int epoll = epoll_create1(0), families[2] = {AF_INET, AF_INET6}, contexts[2] = {0, 1}, i, what;
 	const char *hosts[2] = {"127.0.0.1", "::1"};
 	int peers[2], strangers[2], peer_ports[2], ports[PATHS], ignored;
-	uint64_t sent = 0, relayed = 0, back = 0, unread = 0;
+	uint64_t sent = 0, relayed = 0, back = 0, unread = 0, shown = 0;
 	struct settled_path paths[PATHS] = {0};
 	struct settled_reader *reader = settled_open(epoll);
 
@@ -159,6 +159,7 @@ int main(int count, char **arguments)
 			} else if (draw() % 32 == 0) {
 				settled_disarm(reader, paths[i].arrival);
 			}
+			paths[i].show = draw() % 8 == 0;
 			length = make(packet, &paths[i]);
 			four.sin_port = six.sin6_port = htons((uint16_t)ports[i]);
 			if (i % 2)
@@ -171,6 +172,10 @@ int main(int count, char **arguments)
 		while ((what = settled_next(reader)) != SETTLED_DONE) {
 			if (what == SETTLED_UNREAD) {
 				unread += recv(reader->descriptor, packet, sizeof packet, 0) >= 0;
+			} else if (what == SETTLED_SHOWN) {
+				shown++;
+				if (reader->length < 0 || reader->length > SETTLED_LIMIT)
+					return 1;
 			} else {
 				back++;
 				if (reader->length < 0 || reader->length > SETTLED_LIMIT + 1 || !reader->host[0])
@@ -189,5 +194,5 @@ int main(int count, char **arguments)
 	for (i = 0, sent = 0; i < PATHS; i++)
 		sent += paths[i].sent;
 	/* Each of them was really there, and what was counted as sent was. */
-	return relayed > 100 && back > 100 && unread > 100 && sent == relayed && transformed >= relayed ? 0 : 1;
+	return relayed > 100 && back > 100 && unread > 100 && shown > 100 && sent == relayed && transformed >= relayed ? 0 : 1;
 }

@@ -267,8 +267,17 @@ static int take(struct settled_reader *reader, int descriptor)
 	if (length < 0)
 		/* Or another error of an earlier packet, or closed and opened anew: there will be others. */
 		return errno == ECONNREFUSED ? SETTLED_REFUSED : SETTLED_DONE;
-	if (same(&from.any, &path->source.any) && relay(reader, path, (int)length, reader->now))
-		return SETTLED_DONE;
+	if (same(&from.any, &path->source.any) && relay(reader, path, (int)length, reader->now)) {
+		if (!path->show)
+			return SETTLED_DONE;
+		path->show = 0;
+		reader->length = (int)length;
+		if (path->secure) {
+			reader->length = reader->leaving[reader->waiting - 1].size;
+			memcpy(reader->packet, reader->leaving[reader->waiting - 1].packet, (size_t)reader->length);
+		}
+		return SETTLED_SHOWN;
+	}
 	if (getnameinfo(&from.any, size, reader->host, sizeof reader->host, NULL, 0, NI_NUMERICHOST))
 		return SETTLED_DONE; /* no address that an answer could go to */
 	reader->port = ntohs(from.any.sa_family == AF_INET6 ? from.six.sin6_port

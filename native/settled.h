@@ -24,7 +24,7 @@
 #define SETTLED_REST 1000000 /* nanoseconds: REST of media/poller.py */
 #define SETTLED_GROUP 16     /* packets that leave one after the other: each part of the work stays in the caches */
 
-enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED };
+enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED, SETTLED_SHOWN };
 
 /* srtp_protect or srtp_unprotect of libsrtp 2: in place, 0 when it is done. */
 typedef int (*settled_transform)(void *context, void *packet, int *length);
@@ -33,6 +33,7 @@ struct settled_path {
 	int arrival, departure;       /* descriptors */
 	int secure;                   /* what comes in is SRTP; else what goes out is */
 	int connected;                /* departure is, to destination */
+	int show;                     /* the next packet is shown, once */
 	union {
 		struct sockaddr any;
 		struct sockaddr_in four;
@@ -102,7 +103,8 @@ void settled_begin(struct settled_reader *reader, double now, int rests);
 
 /*
  * Go on with what is ready.  SETTLED_UNREAD: nobody takes what is at descriptor; SETTLED_DATAGRAM: packet[0:length]
- * came there from host and port; SETTLED_REFUSED: the peer of descriptor does not listen; SETTLED_DONE: the turn is over, and count sockets were ready in it.
+ * came there from host and port; SETTLED_REFUSED: the peer of descriptor does not listen; SETTLED_SHOWN: packet[0:length]
+ * was relayed, and is in clear here; SETTLED_DONE: the turn is over, and count sockets were ready in it.
  */
 int settled_next(struct settled_reader *reader);
 

@@ -85,25 +85,22 @@ class Looks:
 class Glance:
     """Stands before where packets of a leg's peer go, for one of them."""
 
-    __slots__ = ("_leg", "_looks", "_onward")
+    __slots__ = ("_leg", "_onward")
 
-    def __init__(self, leg: ReportingLeg, onward: Onward, looks: Looks) -> None:
+    def __init__(self, leg: ReportingLeg, onward: Onward) -> None:
         """
         @param leg: whose peer's packet is looked at.
         @param onward: where it goes.
         """
         self._leg = leg
         self._onward = onward
-        self._looks = looks
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """The packet, which goes on first."""
         if self._leg._onward is self:
             self._leg._onward = self._onward
         self._onward.sendRTP(packet, header, now)
-        end = -packet[-1] if header.padding else None
-        codec = self._leg.received.reception.names.get(header.payloadType)
-        self._looks.at(packet[header.headerLength : end], codec, now)
+        self._leg.looked(packet, header.payloadType, now)
 
     def sendRTCP(self, compound: bytes) -> None:
         """It is not looked at."""

@@ -15,7 +15,7 @@ from skypetrunk.media.quality import legStatistics
 from skypetrunk.media.reporting import ReportMaker
 from skypetrunk.media.way import Way
 from skypetrunk.wire.reports import senderTime
-from skypetrunk.wire.rtp import parseRTCP
+from skypetrunk.wire.rtp import parseRTCP, parseRTP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import LegStatistics, MediaAddress
@@ -89,7 +89,7 @@ class ReportingLeg(ABC):
         before = self.way.quietSince
         self.way.look(self.received, now)
         if before != self.way.quietSince and self._looks.isDue():
-            self._glance()
+            self.glance()
         others = self._other.received.packets if self._other is not None and self._sending else 0
         if not self._reports.isDue(self.received.packets, others, self.sent.packets, now):
             return
@@ -98,13 +98,21 @@ class ReportingLeg(ABC):
             reception = self.received.reception
             self._sendReport(self._reports.make(ssrc, self._sentSoFar(now), reception, self.feedback, now))
 
-    def _glance(self) -> None:
+    def glance(self) -> None:
         """At the next packet of the peer."""
         if self.heardBy is not None:
-            self.heardBy.pause()
+            self.heardBy.show()
+            return
         onward = self._onward
         if onward is not None and not isinstance(onward, Glance):
-            self._onward = Glance(self, onward, self._looks)
+            self._onward = Glance(self, onward)
+
+    def looked(self, packet: bytes, payloadType: int, now: float) -> None:
+        """A packet of the peer in clear, of this payload type when it came, at C{now} (seconds)."""
+        header = parseRTP(packet)
+        end = -packet[-1] if header.padding else None
+        codec = self.received.reception.names.get(payloadType)
+        self._looks.at(packet[header.headerLength : end], codec, now)
 
     def _heardReports(self, packets: Sequence[RTCPPacket], now: float) -> None:
         """A compound of the peer came."""

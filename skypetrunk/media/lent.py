@@ -23,6 +23,9 @@ class Lent(Protocol):
     def takeBack(self) -> None:
         """The legs do it themselves again, and their counters and numbers are true."""
 
+    def show(self) -> None:
+        """The next packet of the peer is shown to its leg (C{looked}), however it goes."""
+
     def pause(self) -> None:
         """The same for one packet."""
 

@@ -36,7 +36,7 @@ class PythonPath:
     __slots__ = (
         *("_send", "_sendTo", "arrival", "closed", "connected", "destination", "jitter", "octets", "offset"),
         *("own_payload_type", "own_sequence", "own_ssrc", "packets", "payload", "payload_type", "recent"),
-        *("secure", "sent", "sent_octets", "sequence", "source", "ssrc", "tick", "time", "timestamp"),
+        *("secure", "sent", "sent_octets", "sequence", "show", "source", "ssrc", "tick", "time", "timestamp"),
         *("transform", "transit", "unsent", "worst"),
     )
 
@@ -45,7 +45,7 @@ class PythonPath:
         self._send, self._sendTo = departure.send, departure.sendto
         self.source: Address | None = None
         self.destination: Any = None
-        self.secure = self.connected = False
+        self.secure = self.connected = self.show = False
         self.transform: tuple[memoryview, Any, Any, Any, Any]
         self.ssrc = self.timestamp = self.sequence = self.payload_type = self.own_payload_type = 0
         self.own_ssrc = self.offset = self.own_sequence = 0

@@ -90,6 +90,14 @@ class Settled:
         path.packets = path.octets = path.payload = 0
         path.sent = path.sent_octets = path.unsent = path.closed = 0
 
+    def show(self) -> None:
+        """See L{skypetrunk.media.lent.Lent}."""
+        self.path.show = 1
+
+    def shown(self, packet: bytes, now: float) -> None:
+        """Here it is, in clear; it came at C{now} (seconds)."""
+        self._leg.looked(packet, self.path.payload_type, now)
+
     def pause(self) -> None:
         """See L{skypetrunk.media.lent.Lent}."""
         descriptor: int = self.path.arrival
@@ -102,6 +110,8 @@ class Settled:
         self._ended(self.path)
         self._poller.takeBack(self)
         self._leg.heardBy = self._sending.sentBy = None
+        if self.path.show:
+            self._leg.glance()
 
     def _went(self, path: Any) -> None:
         """What only one kind of leg has."""

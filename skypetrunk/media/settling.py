@@ -91,6 +91,9 @@ class SettlingPoller(Poller):
             made = path.relay(datagram, address, self._now)
             if made is not None:
                 self._leaving.append((path, made))
+                if path.show:
+                    path.show = False
+                    settled.shown(made if path.secure else datagram, self._now)
                 return
             self._leave()
             settled.takeBack()
@@ -216,6 +219,8 @@ class HelpedPoller(SettlingPoller):
             descriptor = reader.descriptor
             if what == lib.SETTLED_REFUSED:
                 readers[descriptor][3].connectionRefused()
+            elif what == lib.SETTLED_SHOWN:
+                self._lent[descriptor].shown(self._packet[: reader.length], reader.now)
             elif what == lib.SETTLED_DATAGRAM:
                 self._lent[descriptor].takeBack()
                 self._calm[descriptor] = CALM

@@ -90,7 +90,7 @@ class GlanceTests(SynchronousTestCase):
         """Padding is no sound; more of it than there is is nothing."""
         call = Call()
         for padded in (SILENCE + bytes((0, 0, 0, 4)), b"\xff\xff\xff\xff\xff\x09"):
-            call.plain._glance()
+            call.plain.glance()
             packet = rtp(padded[-1], payload=padded)
             call.fromPBX(bytes((packet[0] | 0x20,)) + packet[1:])
         self.assertEqual((call.plain._looks._looks, call.plain._looks._silent), (1, 1))
@@ -98,8 +98,8 @@ class GlanceTests(SynchronousTestCase):
     def test_arranged(self) -> None:
         """What changes between the legs meanwhile is not undone."""
         call = Call()
-        call.plain._glance()
-        call.plain._glance()
+        call.plain.glance()
+        call.plain.glance()
         call.plain.join(None)
         call.fromPBX(rtp(1))
         self.assertIsNone(call.plain._onward)

@@ -22,6 +22,7 @@ from zope.interface.verify import verifyObject
 from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaAddress, MediaPath
 from skypetrunk.media import MediaPlane, helper, settling
 from skypetrunk.media.either import EitherLeg
+from skypetrunk.media.glance import Looks
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import REST
@@ -470,15 +471,28 @@ class LendingTests(SynchronousTestCase):
         self.assertEqual(self.directions(), (True, True))
 
     def test_glance(self) -> None:
-        """Who looks at a packet takes the direction back for that one; it is relayed, and counted once."""
+        """Who looks at a packet is shown it, in clear, and the directions stay lent."""
         self.both()
-        before = self.rig.plain.statistics().received.packets
-        self.rig.plain._glance()
-        self.assertEqual(self.directions(), (False, True))
-        self.play.run(FIRST._replace(frames=1))
-        self.assertEqual(self.directions(), (True, True))
-        self.play.run(FIRST._replace(frames=4))
-        self.assertEqual(self.rig.plain.statistics().received.packets, before + 5)
+        seen: list[tuple[bytes, int]] = []
+        self.patch(Looks, "at", lambda looks, payload, codec, now: seen.append((payload, codec)))
+        for carrier, leg in ((False, self.rig.plain), (True, self.rig.secure)):
+            leg.glance()
+            self.play.run(FIRST._replace(frames=3, carrier=carrier))
+            self.assertEqual(self.directions(), (True, True))
+            self.assertEqual(seen, [(b"0000" * 40, "PCMU")])
+            seen.clear()
+
+    def test_glanceAtOther(self) -> None:
+        """What is not usual is shown, too, if it is the next that is relayed."""
+        self.both()
+        seen: list[bytes] = []
+        self.patch(Looks, "at", lambda looks, payload, codec, now: seen.append(payload))
+        for carrier, leg in ((False, self.rig.plain), (True, self.rig.secure)):
+            leg.glance()
+            self.play.run(FIRST._replace(frames=1, carrier=carrier, damage=1))
+            self.play.run(FIRST._replace(frames=2, carrier=carrier, size=40))
+            self.assertEqual([len(each) for each in seen], [160 if not carrier else 40])
+            seen.clear()
 
     def test_fax(self) -> None:
         """Of a fax nothing is lent, however calm it is; the sound that follows is lent as ever."""
