@@ -486,7 +486,8 @@ class DirectionStatistics:
     @ivar authenticated: packets whose tag was verified (received) or made (sent); 0 on a plain leg.
     @ivar lost: expected but never received, from sequence numbers (RFC 3550 A.3).
     @ivar early: received before the key was known, and kept.
-    @ivar resumptions: times that the peer had another SRTP roll-over counter than we, and was followed.
+    @ivar resumptions: times that the peer had another SRTP roll-over counter than we, or SRTCP index, and was
+        followed.
     @ivar reordered: received after a later one; duplicates: received again, 0 on a secure leg, which refuses
         them as C{replay}.  Both are 0 for sent.
     @ivar longestLoss: packets lost one after the other, at most.

@@ -20,7 +20,7 @@ from skypetrunk.media.secure import SecureLeg
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
-    from skypetrunk.media.inbound import Context
+    from skypetrunk.media.context import Context
     from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.media.stream import OutboundStream

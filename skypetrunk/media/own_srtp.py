@@ -27,10 +27,13 @@ from skypetrunk.media.srtp_keys import (
     RTP_AUTHENTICATION,
     RTP_KEY,
     RTP_SALT,
+    KeyedMKI,
+    SessionParameters,
     counterMode,
     counterOf,
     derive,
     nonceOf,
+    reportEnd,
     seal,
     unseal,
 )
@@ -44,35 +47,6 @@ LAST_RTCP_INDEX = 2**31 - 1
 _ENCRYPTED = 1 << 31
 _EPOCHS = 4
 """Session keys kept with a key derivation rate: packets come late, and out of order."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyedMKI:
-    """
-    One master key with its MKI (RFC 3711 section 3.1).
-
-    @ivar mki: empty where there is none; all of one context have the same length.
-    """
-
-    key: MasterKey
-    mki: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionParameters:
-    """
-    What RFC 4568 section 6.3 may change.
-
-    @ivar encryptRTP: false for C{UNENCRYPTED_SRTP}.
-    @ivar encryptRTCP: false for C{UNENCRYPTED_SRTCP}.
-    @ivar authenticateRTP: false for C{UNAUTHENTICATED_SRTP}; AEAD suites have no such thing.
-    @ivar rate: key derivation rate in packets, 0 for once.
-    """
-
-    encryptRTP: bool = True
-    encryptRTCP: bool = True
-    authenticateRTP: bool = True
-    rate: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +82,7 @@ class OwnGuard:
     One crypto context, one direction: protects or unprotects.
 
     @ivar suite: its name.
+    @ivar mkiOctets: how long its MKIs are.
     """
 
     def __init__(
@@ -138,7 +113,7 @@ class OwnGuard:
         lengths = {len(each.mki) for each in given}
         if len(lengths) != 1 or len(self._masters) != len(given):
             raise LocalError("wanted keys with MKIs of one length, each another")
-        self._mkiOctets = lengths.pop()
+        self.mkiOctets = lengths.pop()
         self._current = self._masters[given[0].mki]
         self._sources: dict[int, _Source] = {}
         for ssrc, counter in (rollOver or {}).items():
@@ -197,6 +172,22 @@ class OwnGuard:
         if index > self.highest(ssrc):
             self._source(ssrc).rtp.begin(index, seen=True)
 
+    def openReport(self, packet: bytes) -> tuple[int, bytes]:
+        """
+        The index of an authentic RTCP compound, and what it says.  Nothing changes.
+
+        @raise PacketRefused: it is none.
+        """
+        return self._openRTCP(packet)
+
+    def resumeReports(self, ssrc: int, index: int, seen: bool = False) -> None:
+        """
+        The highest index of C{ssrc} is this one, whatever came before.
+
+        @param seen: nothing is taken up to there.
+        """
+        self._source(ssrc).rtcp.begin(index, seen)
+
     def highest(self, ssrc: int) -> int:
         """The highest index of RTP so far, -1 at first."""
         source = self._sources.get(ssrc)
@@ -241,13 +232,13 @@ class OwnGuard:
         @param source: that must not have seen it.
         """
         tagOctets = self._tagOctets()
-        body = len(packet) - self._mkiOctets - (AEAD_TAG_OCTETS if self._aead else tagOctets)
+        body = len(packet) - self.mkiOctets - (AEAD_TAG_OCTETS if self._aead else tagOctets)
         if header.headerLength > body:
             raise PacketRefused("malformed")
         if source is not None:
             source.rtp.check(index)
-        mkiAt = len(packet) - self._mkiOctets if self._aead else body
-        keys = self._keys(self._master(packet[mkiAt : mkiAt + self._mkiOctets]), RTP_KEY, index)
+        mkiAt = len(packet) - self.mkiOctets if self._aead else body
+        keys = self._keys(self._master(packet[mkiAt : mkiAt + self.mkiOctets]), RTP_KEY, index)
         head = packet[: header.headerLength]
         if keys.aead is not None:
             nonce = nonceOf(keys.salt, header.ssrc, index)
@@ -320,17 +311,29 @@ class OwnGuard:
         return protected
 
     def _unprotectRTCP(self, packet: bytes) -> bytes:
+        ssrc = int.from_bytes(packet[4:8], "big")
+        source = self._sources.get(ssrc) or _Source()
+        index, plain = self._openRTCP(packet, source)
+        self._sources[ssrc] = source
+        source.rtcp.add(index)
+        return plain
+
+    def _openRTCP(self, packet: bytes, source: _Source | None = None) -> tuple[int, bytes]:
+        """
+        The index of what is authentic, and what it says.
+
+        @param source: that must not have seen it.
+        """
         tagOctets = AEAD_TAG_OCTETS if self._aead else self._suite.srtcpTagOctets
-        if len(packet) < 8 + 4 + tagOctets + self._mkiOctets:
+        if len(packet) < 8 + 4 + tagOctets + self.mkiOctets:
             raise PacketRefused("malformed")
-        # AEAD: data, tag, word, MKI.  Else: data, word, MKI, tag.
-        end = len(packet) - self._mkiOctets - (0 if self._aead else tagOctets)
-        word, mki = packet[end - 4 : end], packet[end : end + self._mkiOctets]
+        end = reportEnd(self._suite, packet, self.mkiOctets)
+        word, mki = packet[end - 4 : end], packet[end : end + self.mkiOctets]
         value = int.from_bytes(word, "big")
         encrypted, index = bool(value & _ENCRYPTED), value & LAST_RTCP_INDEX
         ssrc = int.from_bytes(packet[4:8], "big")
-        source = self._sources.get(ssrc) or _Source()
-        source.rtcp.check(index)
+        if source is not None:
+            source.rtcp.check(index)
         keys = self._keys(self._master(mki), RTCP_KEY, index)
         if keys.aead is not None:
             nonce = nonceOf(keys.salt, ssrc, index)
@@ -342,9 +345,7 @@ class OwnGuard:
             if encrypted:
                 body = counterMode(keys.cipher, counterOf(keys.salt, ssrc, index), body)
             plain = packet[:8] + body
-        self._sources[ssrc] = source
-        source.rtcp.add(index)
-        return plain
+        return index, plain
 
     def _rtcpTag(self, keys: _Keys, packet: bytes) -> bytes:
         return hmac.digest(keys.authentication, packet, "sha1")[: self._suite.srtcpTagOctets]

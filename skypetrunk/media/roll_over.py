@@ -10,14 +10,20 @@ To follow them is to accept indices that were used before, where who has recorde
 again.  Two rules keep recordings out:
 
  - Ahead of all that was accepted anything is followed that is authentic: it was not accepted before.
- - Back to ROC 0 only a packet is followed whose time stamp, which is under the tag, is later than all that
-   was accepted.  That of a recording never is.  From then on, until the indices are beyond the old ones, each
-   packet has to be later than those time stamps (L{Life}).  A source whose time stamps have ever gone back or
-   leapt proves nothing by them, and is not followed back; nor is one whose key is older than L{OLDEST}, as
-   time stamps wrap, too.
+ - Back to ROC 0 only a packet is followed whose time stamp, which is under the tag, was never accepted:
+   it is later, or of a part of the circle where its source never was.  A recording has neither.
+   From then on, until the indices are beyond the old ones, no packet may have one of those time stamps
+   (L{Life}).  A source whose time stamps have gone back or leapt while its indices went on proves nothing
+   by them, and is not followed back; nor is one whose key is older than L{OLDEST}, as time stamps wrap, too.
+
+What was recorded and never accepted cannot be told from a peer that has begun again.  So time stamps of a
+while before all that was heard (L{EARLIER}) are not followed, and no leap is as long as the source is heard
+(L{SILENCE}).
 """
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 from skypetrunk.wire.rtp import RTPHeader
 
@@ -36,6 +42,15 @@ LEAP = 2 * FASTEST
 LATE = 10 * FASTEST
 """Further back than this it is no late packet, and no event that began a while ago (RFC 4733)."""
 
+EARLIER = 600 * FASTEST
+"""How long before the first packet that was heard its source may have sent others."""
+
+SILENCE = 0.5
+"""Seconds without a packet before the time stamps of a source may begin anew."""
+
+MOST_RUNS = 8
+"""Times that they may: all that were heard are remembered."""
+
 TRIES = 16
 """At first; then L{TRIES_PER_SECOND}: each is an HMAC that a stranger's packet costs us."""
 
@@ -44,17 +59,28 @@ TRIES_PER_SECOND = 8.0
 _WORD = 0xFFFFFFFF
 
 
+Run: TypeAlias = tuple[int, int]
+"""Time stamps: the first, and how many follow it."""
+
+
+def isIn(run: Run, timestamp: int) -> bool:
+    """Is it one of them?"""
+    start, length = run
+    return (timestamp - start & _WORD) <= length
+
+
 class Timeline:
     """
     What was accepted of one source.  The relay writes to it for each packet that is simply the next one.
 
     @ivar index: the highest, with its roll-over counter (48 bits).
     @ivar newest: the latest time stamp.
-    @ivar time: when it came, in seconds.
+    @ivar oldest: the first one, since they have begun anew.
+    @ivar time: when the latest came, in seconds.
     @ivar steady: time stamps have only gone on.
     """
 
-    __slots__ = ("index", "newest", "ssrc", "steady", "time")
+    __slots__ = ("index", "newest", "oldest", "ssrc", "steady", "time")
 
     def __init__(self, ssrc: int | None, index: int, timestamp: int, now: float) -> None:
         """
@@ -62,9 +88,13 @@ class Timeline:
         """
         self.ssrc = ssrc
         self.index = index
-        self.newest = timestamp
-        self.time = now
         self.steady = True
+        self.begin(timestamp, now)
+
+    def begin(self, timestamp: int, now: float) -> None:
+        """Time stamps begin here."""
+        self.newest = self.oldest = timestamp
+        self.time = now
 
     def advance(self, header: RTPHeader, now: float) -> None:
         """A packet was accepted that may be any but the next one."""
@@ -85,13 +115,25 @@ class Timeline:
         """Is it later than all that was accepted, and no later than time allows?"""
         return self.steady and 0 < (timestamp - self.newest & _WORD) <= self._mostSteps(now)
 
+    @property
+    def run(self) -> Run:
+        """What was heard, and a while before it."""
+        start = self.oldest - EARLIER & _WORD
+        return start, self.newest - start & _WORD
+
+    def leaps(self, timestamp: int, now: float) -> bool:
+        """Is it far from all that was heard, after a silence?"""
+        return self.steady and now - self.time >= SILENCE and not self.isNew(timestamp, now) and not isIn(
+            self.run, timestamp
+        )
+
     def counters(self, header: RTPHeader, now: float, old: bool) -> list[int]:
         """
         Roll-over counters that a packet may have which is not what we expected, the likeliest first.
 
         @param old: the key is older than L{OLDEST}.
         """
-        new = self.isNew(header.timestamp, now)
+        new = self.isNew(header.timestamp, now) or self.leaps(header.timestamp, now)
         if self.steady and not new:
             return []
         counter, sequence = self.index >> 16, header.sequence
@@ -110,17 +152,29 @@ class Life:
     The numbers of a source since they were found again.
 
     @ivar beyond: the highest index that it has had before it went back; 0 where it has not.
-    @ivar floor: the latest time stamp that was accepted before that.
+    @ivar runs: the time stamps that were accepted before that.
     """
 
-    __slots__ = ("beyond", "floor")
+    __slots__ = ("beyond", "runs")
 
     def __init__(self) -> None:
-        self.beyond = self.floor = 0
+        self.beyond = 0
+        self.runs: tuple[Run, ...] = ()
 
-    def admits(self, timestamp: int) -> bool:
-        """Can it be that this was not accepted before?"""
-        return not self.beyond or 0 < (timestamp - self.floor & _WORD) < 0x80000000
+    def knows(self, timestamp: int) -> bool:
+        """May it have been accepted before?"""
+        return any(isIn(run, timestamp) for run in self.runs)
+
+    def close(self, line: Timeline, back: bool) -> None:
+        """
+        What C{line} has heard is over.
+
+        @param back: its indices begin anew, too.
+        """
+        ended = line.run
+        self.runs = (*(run for run in self.runs if run[0] != ended[0]), ended)
+        if back:
+            self.beyond = max(line.index, self.beyond)
 
 
 class Tries:
@@ -143,4 +197,18 @@ class Tries:
         return True
 
 
-__all__ = ["AHEAD", "LATE", "LEAP", "OLDEST", "TRIES", "TRIES_PER_SECOND", "Life", "Timeline", "Tries"]
+__all__ = [
+    "AHEAD",
+    "EARLIER",
+    "LATE",
+    "LEAP",
+    "MOST_RUNS",
+    "OLDEST",
+    "SILENCE",
+    "TRIES",
+    "TRIES_PER_SECOND",
+    "Life",
+    "Run",
+    "Timeline",
+    "Tries",
+]

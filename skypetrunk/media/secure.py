@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import PacketRefused, StreamLost
 from skypetrunk.interfaces import ANY_PATH, MediaPath
-from skypetrunk.media.inbound import Context, Inbound
+from skypetrunk.media.context import Context
+from skypetrunk.media.inbound import Inbound
 from skypetrunk.media.keepalive import KeepAlive
 from skypetrunk.media.relay import MediaLeg
 from skypetrunk.media.reporting import Sending
@@ -193,7 +194,7 @@ class SecureLeg(MediaLeg):
         self.sync()
         now = self._seconds()
         try:
-            plain = context.guard.rtcp(packet)
+            plain = context.report(packet)
         except PacketRefused as refusal:
             found = self._inbound.reportOtherwise(packet, refusal.reason, now)
             if found is None:
@@ -201,7 +202,6 @@ class SecureLeg(MediaLeg):
                 raise
             context, plain = found
         self.received.rtcpPackets += 1
-        context.tookReport(int.from_bytes(plain[4:8], "big"))
         if context is self._context:
             self._rtcp.authenticated(address, now)
         packets = parseRTCP(plain)
@@ -307,13 +307,14 @@ class SecureLeg(MediaLeg):
         self.sent.authenticated += 1
         return True
 
-    def _recovered(self, expected: int, counter: int) -> None:
+    def _recovered(self, what: str, expected: int, counter: int) -> None:
         received = self.received
         received.resumptions += 1
         if received.resumptions == 1:
             self._log.warn(
-                "{leg}: the peer's SRTP roll-over counter is {counter}, not {expected}: it is followed",
+                "{leg}: the peer's {what} is {counter}, not {expected}: it is followed",
                 leg=self.name,
+                what=what,
                 counter=counter,
                 expected=expected,
             )

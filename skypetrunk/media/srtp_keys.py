@@ -1,14 +1,18 @@
 """
-Key derivation and ciphers of SRTP (RFC 3711 sections 4.1.1 and 4.3, RFC 6188, RFC 7714), without any state.
+Keys of SRTP, their derivation, and ciphers (RFC 3711 sections 4.1.1 and 4.3, RFC 6188, RFC 7714), without any
+state.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from skypetrunk.errors import PacketRefused
+from skypetrunk.wire.sdes import MasterKey, Suite
 
 RTP_KEY, RTP_AUTHENTICATION, RTP_SALT, RTCP_KEY, RTCP_AUTHENTICATION, RTCP_SALT = range(6)
 """Labels (RFC 3711 section 4.3)."""
@@ -18,6 +22,41 @@ AUTHENTICATION_OCTETS = 20
 
 AEAD_TAG_OCTETS = 16
 """RFC 7714 section 13.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedMKI:
+    """
+    One master key with its MKI (RFC 3711 section 3.1).
+
+    @ivar mki: empty where there is none; all of one context have the same length.
+    """
+
+    key: MasterKey
+    mki: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParameters:
+    """
+    What RFC 4568 section 6.3 may change.
+
+    @ivar encryptRTP: false for C{UNENCRYPTED_SRTP}.
+    @ivar encryptRTCP: false for C{UNENCRYPTED_SRTCP}.
+    @ivar authenticateRTP: false for C{UNAUTHENTICATED_SRTP}; AEAD suites have no such thing.
+    @ivar rate: key derivation rate in packets, 0 for once.
+    """
+
+    encryptRTP: bool = True
+    encryptRTCP: bool = True
+    authenticateRTP: bool = True
+    rate: int = 0
+
+
+def reportEnd(suite: Suite, packet: bytes, mkiOctets: int = 0) -> int:
+    """Where the word with the index ends in an SRTCP packet."""
+    # AEAD: data, tag, word, MKI.  Else: data, word, MKI, tag.
+    return len(packet) - mkiOctets - (0 if suite.name.startswith("AEAD") else suite.srtcpTagOctets)
 
 
 def counterMode(key: bytes, counter: bytes, data: bytes) -> bytes:
@@ -103,10 +142,13 @@ __all__ = [
     "RTP_AUTHENTICATION",
     "RTP_KEY",
     "RTP_SALT",
+    "KeyedMKI",
+    "SessionParameters",
     "counterMode",
     "counterOf",
     "derive",
     "nonceOf",
+    "reportEnd",
     "seal",
     "unseal",
 ]

@@ -1,5 +1,6 @@
 """
 Long calls whose PBX does what PBXes do: rtpengine and ffmpeg, with SRTP of their own, lose nothing of ours.
+And a carrier, GStreamer, that loses count.
 
 The calls are real media legs on sockets; only their clock is turned by hand, since half an hour is long.
 """
@@ -28,7 +29,8 @@ from tests.interop.rig.case import InteropCase
 from tests.interop.rig.ports import host, takePorts
 from tests.interop.rig.rtpengine import RTPEngine
 from tests.interop.rig.srtp import ffmpegPayload
-from tests.media.doubles import rtp
+from tests.interop.rig.srtp_filters import gstreamerProtects
+from tests.media.doubles import CARRIER, PBX, Call, rtp
 from tests.media.test_poller import Readers
 
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
@@ -215,6 +217,33 @@ class LongLifeTests(InteropCase):
         received = trunk.secure.statistics().received
         self.assertEqual((received.packets, received.refused), (before.packets + 1, ()))
         self.assertGreater(received.rtcpPackets, before.rtcpPackets)
+
+    def test_srtpenc(self) -> None:
+        """GStreamer begins again with the same key, twice, the second time with other time stamps, too."""
+        call, key = Call(ready=False), os.urandom(30)
+        call.plain.setRemote(MediaAddress(*PBX, PBX[1] + 1))
+        call.secure.setRemoteKey(SUITES[0], MasterKey(key[:16], key[16:]))
+        call.secure.setRemote(MediaAddress(*CARRIER, CARRIER[1] + 1))
+        recorded: list[bytes] = []
+        for number, (first, count, skew) in enumerate(((65_400, 200, 0), (100, 50, 0), (20, 50, 2**30))):
+            # From its first round on: whoever has begun again has forgotten the others.
+            clear = [
+                rtp(first + n, timestamp=(1000 * number + n) * 160 + skew, payload=b"%d-%d" % (number, n))
+                for n in range(count)
+            ]
+            made = gstreamerProtects(self.scratch, clear, {SUITES[0]: key})[SUITES[0]]
+            self.assertEqual(len(made), count)
+            call.clock.advance(20)
+            for packet in made:
+                call.clock.advance(0.02)
+                call.fromCarrier(packet)
+            self.assertEqual([each.data for each in call.receiveAll()], clear)
+            recorded += made
+            self.assertEqual(call.secure.statistics().received.resumptions, number)
+            for packet in recorded:
+                call.clock.advance(0.02)
+                call.fromCarrier(packet)
+            self.assertEqual(call.receiveAll(), [])
 
     def test_ffmpeg(self) -> None:
         """The same for ffmpeg, which joins shortly before the end of the sequence."""

@@ -1,20 +1,31 @@
 """
-Tests of L{skypetrunk.media.roll_over} and L{skypetrunk.media.inbound}: peers that lose count, and whoever has
+Tests of L{skypetrunk.media.roll_over}, C{context} and C{reporters}: peers that lose count, and whoever has
 recorded them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.interfaces import DeclaredKeys
-from skypetrunk.media.inbound import MOST_SOURCES
+from skypetrunk.media.context import MOST_SOURCES
 from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard
-from skypetrunk.media.roll_over import LATE, LEAP, OLDEST, TRIES, TRIES_PER_SECOND, Timeline, Tries
+from skypetrunk.media.roll_over import (
+    LATE,
+    LEAP,
+    MOST_RUNS,
+    OLDEST,
+    SILENCE,
+    TRIES,
+    TRIES_PER_SECOND,
+    Timeline,
+    Tries,
+)
+from skypetrunk.media.srtp import PublicGuard
 from skypetrunk.wire.rtp import parseRTP
 from skypetrunk.wire.sdes import InlineKey
 from tests.media.doubles import CARRIER, STRANGER, SUITE, Call, key, rtp
@@ -104,8 +115,9 @@ class ResetTests(RollOverCase):
         self.assertEqual(self.resumptions, 1)
         self.wrapped()
         self.assertEqual(self.resumptions, 1)
-        (told,) = [each for each in self.events if "roll-over" in str(each.get("log_format"))]
-        self.assertEqual((told["leg"], told["counter"], told["expected"]), ("carrier", 0, 2))
+        (told,) = [each for each in self.events if "it is followed" in str(each.get("log_format"))]
+        said = told["leg"], told["what"], told["counter"], told["expected"]
+        self.assertEqual(said, ("carrier", "roll-over counter", 0, 2))
 
     def test_recorded(self) -> None:
         """Before it, after it, and after a second one: nothing that was heard is heard again."""
@@ -176,7 +188,7 @@ class ResetTests(RollOverCase):
         """Time stamps that were heard before prove nothing: not followed, nor if they have ever gone back."""
         self.wrapped()
         self.restart()
-        self.assertEqual(self.play(range(40, 60), skew=-1000 * 8000), [])
+        self.assertEqual(self.play(range(40, 60), skew=-402 * 8000), [])
         self.setUp()
         self.play(range(20))
         self.play(range(20, 40), skew=-2 * LATE)
@@ -185,12 +197,61 @@ class ResetTests(RollOverCase):
         self.assertEqual(self.play(range(40, 60)), [])
         self.assertEqual(self.resumptions, 0)
 
-    def test_timestampsAhead(self) -> None:
-        """Nor do those that no time explains: they may be of a time that was ahead once."""
+    def test_leap(self) -> None:
+        """
+        Its time stamps begin anew as well, ahead or behind, where they never were: it is followed, each time,
+        as often as all that were heard can be remembered.
+        """
         self.wrapped()
+        for number in range(1, MOST_RUNS + 1):
+            self.restart()
+            first = 100 * number
+            skew = number * 2**28 * (-1) ** number
+            self.assertEqual(self.play(range(first, first + 20), skew=skew), list(range(first, first + 20)))
+            self.assertEqual(self.resumptions, number)
+            self.replay()
+            self.call.clock.advance(1)
+            rest = list(range(first + 20, first + 30))
+            self.assertEqual(self.play(rest, skew=skew), rest)
+            self.wound(skew)
+            self.replay()
         self.restart()
-        self.assertEqual(self.play(range(40, 60), skew=2**30), [])
+        self.assertEqual(self.play(range(40, 60), skew=7 * 2**27), [])
+        self.replay()
+
+    def wound(self, skew: int) -> None:
+        """Once more over the end."""
+        for first in (20_000, 40_000, 60_000):
+            self.play(range(first, first + 5), skew=skew)
+        self.play(range(65_530, 65_536), skew=skew)
+        self.play(range(20), skew=skew)
+        self.call.clock.advance(SILENCE)
+
+    def test_leapWhileHeard(self) -> None:
+        """As long as a source is heard nobody else can be it; nor with what it may have sent before that."""
+        self.wrapped()
+        for earlier in (self.call.clock.seconds() - 1000 + 1, 500):
+            self.restart()
+            self.assertEqual(self.play(range(40, 60), skew=-int(earlier * 8000)), [])
+        self.restart(1)
+        self.assertEqual(self.play(range(40, 50)), list(range(40, 50)))
+        self.restart()
+        self.assertEqual(self.play(range(50, 70), skew=2**30), [])
+        self.restart(1)
+        self.assertEqual(self.play(range(70, 80)), list(range(70, 80)))
         self.assertEqual(self.resumptions, 0)
+
+    def test_leapAhead(self) -> None:
+        """Over the end elsewhere, and with other time stamps; what was heard before stays known."""
+        self.wrapped()
+        self.restart(3)
+        self.assertEqual(self.play(range(40, 60), skew=2**30), list(range(40, 60)))
+        self.replay()
+        self.call.clock.advance(1)
+        self.restart()
+        self.assertEqual(self.play(range(100, 120), skew=2**31), list(range(100, 120)))
+        self.replay()
+        self.assertEqual(self.resumptions, 2)
 
     def test_oldKey(self) -> None:
         """A key of more than twelve hours: time stamps may have wrapped since."""
@@ -245,8 +306,68 @@ class ResetTests(RollOverCase):
         for packet in self.recorded:
             self.call.fromCarrier(packet)
 
+    def report(self, sender: OwnGuard, time: float) -> bytes:
+        """A sender report of the carrier's, made then."""
+        words = SSRC, int(time), int(time % 1 * 2**32), 0, 0, 0
+        return sender.rtcp(bytes.fromhex("80c80006") + b"".join(each.to_bytes(4, "big") for each in words))
+
+    def control(self, *compounds: bytes) -> int:
+        """They come, some in a second; how many are accepted."""
+        before = self.leg.statistics().received.rtcpPackets
+        for each in compounds:
+            self.call.clock.advance(0.2)
+            self.call.network.deliver(self.leg.address.rtcpPort, each, CARRIER)
+        return self.leg.statistics().received.rtcpPackets - before
+
+    def test_senderReports(self) -> None:
+        """A sender report proves by its time that it is new: RTCP is followed, and no recording is."""
+        bye = bytes.fromhex("80c90001") + SSRC.to_bytes(4, "big")
+        recorded = [self.report(self.sender, time) for time in range(100, 120)]
+        recorded.append(self.sender.rtcp(bye))
+        self.assertEqual(self.control(*recorded), 21)
+        for begun in (200, 300):
+            self.restart()
+            later = [self.report(self.sender, begun + time) for time in range(10)]
+            self.assertEqual(self.control(*recorded), 0)
+            # One is late, and one comes twice.
+            self.assertEqual(self.control(later[1], later[0], later[1], *later[2:]), 10)
+            recorded += later
+            self.assertEqual(self.control(*recorded, *recorded[::-1]), 0)
+            # What has no time waits until it is beyond what was heard.
+            recorded.append(self.sender.rtcp(bye))
+            self.assertEqual(self.control(recorded[-1]), 0)
+        rest = [self.sender.rtcp(bye) for _ in range(20)]
+        self.assertEqual(self.control(*rest), 10)
+        self.assertEqual(self.control(*recorded, *rest), 0)
+        (told,) = [each for each in self.events if "it is followed" in str(each.get("log_format"))]
+        self.assertIn((told["what"], told["expected"]), (("SRTCP index", 21), ("SRTCP index", 22)))
+        self.assertEqual(self.resumptions, 2)
+
+    def test_earlierReports(self) -> None:
+        """A clock that was put back proves nothing, nor does none at all; forgeries cost a few HMACs."""
+        recorded = [self.report(self.sender, time) for time in range(100, 120)]
+        self.assertEqual(self.control(*recorded), 20)
+        self.restart()
+        self.assertEqual(self.control(*(self.report(self.sender, time) for time in (0, 50, 119))), 0)
+        tried = []
+        real = OwnGuard.openReport
+
+        def opened(guard: OwnGuard, packet: bytes) -> tuple[int, bytes]:
+            tried.append(packet)
+            return real(guard, packet)
+
+        self.patch(OwnGuard, "openReport", opened)
+        forged = bytearray(self.report(self.sender, 500))
+        forged[-1] ^= 1
+        self.assertEqual(self.control(*[bytes(forged)] * 200), 0)
+        self.assertEqual(len(tried), 200)
+        for _ in range(200):
+            self.call.network.deliver(self.leg.address.rtcpPort, bytes(forged), CARRIER)
+        self.assertLessEqual(len(tried), 200 + TRIES)
+        self.assertEqual(self.control(self.report(self.sender, 501)), 1)
+
     def test_control(self) -> None:
-        """RTCP of the new context is a replay until its index is beyond; nothing of it is heard twice."""
+        """RTCP without a time is a replay until its index is beyond; nothing of it is heard twice."""
         report = bytes.fromhex("80c90001") + SSRC.to_bytes(4, "big")
         compounds = [self.sender.rtcp(report) for _ in range(5)]
         self.wrapped()
@@ -273,6 +394,14 @@ class OwnResetTests(ResetTests):
     def made(self, counter: int = 0) -> OwnGuard:
         """With its MKI."""
         return OwnGuard(SUITE, [KeyedMKI(key(2), b"\1")], True, rollOver={SSRC: counter})
+
+
+class ForeignResetTests(ResetTests):
+    """libsrtp sends, and its packets are taken by our own implementation from the first reset on."""
+
+    def made(self, counter: int = 0) -> Any:
+        """libsrtp counts from 0."""
+        return PublicGuard(SUITE, key(2), True) if not counter else super().made(counter)
 
 
 class LostTests(RollOverCase):
