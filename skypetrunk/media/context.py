@@ -5,11 +5,12 @@ where it loses count.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import IPacketGuard
+from skypetrunk.media.heard import Heard
 from skypetrunk.media.own_srtp import LAST_RTCP_INDEX, OwnGuard
 from skypetrunk.media.replay import WINDOW
 from skypetrunk.media.reporters import Reporter
@@ -23,6 +24,9 @@ MOST_SOURCES = 256
 SSRCs of one key.  Each hold and each transfer may bring one; what was accepted of one is never forgotten
 while its key stands, so there is an end.
 """
+
+MOST_WOUND = 1000 << 16
+"""An index up to which libsrtp is led: 15 days of sound."""
 
 Recovered = Callable[[str, int, int], object]
 """Told what is counted, which value was expected, and the one that a packet has."""
@@ -62,19 +66,19 @@ class Context:
 
     def __init__(
         self,
-        guard: IPacketGuard,
+        make: Callable[[Mapping[int, int]], IPacketGuard],
         masters: frozenset[bytes],
         makeOwn: Callable[[], OwnGuard],
         now: float,
+        told: Iterable[Heard] = (),
     ) -> None:
         """
+        @param make: a guard that takes nothing of these SSRCs up to these indices.
         @param masters: what its master keys are known by.
         @param makeOwn: another guard with the same key, of the kind that can be told a roll-over counter.
+        @param told: what was accepted under it elsewhere, the latest last.
         """
-        self.guard: RTPGuard = guard
-        self.suite = guard.suite
         self.line = Timeline(None, 0, 0, now)
-        self._plain = guard
         self._masters = masters
         self._makeOwn = makeOwn
         self._made = now
@@ -84,6 +88,42 @@ class Context:
         self._reporters: dict[int, Reporter] = {}
         # Of sources that are known, of others, and of RTCP.
         self._tries = Tries(), Tries(), Tries()
+        for each in told:
+            self._goOnAfter(each)
+        lines, lives = self._lines, self._lives
+        self._plain = make({ssrc: line.index for ssrc, line in lines.items() if ssrc not in lives})
+        self.suite = self._plain.suite
+        self.guard: RTPGuard
+        for ssrc in lives:
+            self._resumed().skip(ssrc, lines[ssrc].index)
+        for ssrc, reporter in self._reporters.items():
+            self._resumed().resumeReports(ssrc, reporter.index, seen=True)
+        self._arrange()
+
+    def _goOnAfter(self, heard: Heard) -> None:
+        self._made = min(heard.made, self._made)
+        for ssrc, index, oldest, newest, time, steady, beyond, runs in heard.sources:
+            line = self._lines[ssrc] = Timeline(ssrc, index, oldest, time)
+            line.newest, line.steady = newest, steady
+            if beyond or runs or index > MOST_WOUND:
+                life = self._lives[ssrc] = Life()
+                life.beyond, life.runs = beyond, runs
+        for ssrc, *seen in heard.reporters:
+            reporter = self._reporters[ssrc] = Reporter(*seen)
+            reporter.own = True
+
+    @property
+    def heard(self) -> Heard:
+        """What was accepted under it, for who goes on elsewhere."""
+        sources = []
+        for ssrc, line in self._lines.items():
+            life = self._lives.get(ssrc) or Life()
+            numbers = ssrc, line.index, line.oldest, line.newest, line.time, line.steady
+            sources.append((*numbers, life.beyond, life.runs))
+        reporters = [
+            (ssrc, each.index, each.time, each.beyond, each.floor) for ssrc, each in self._reporters.items()
+        ]
+        return Heard(tuple(sorted(self._masters)), self._made, tuple(sources), tuple(reporters))
 
     def begin(self) -> None:
         """It is in use from now on: nothing was heard since."""

@@ -22,6 +22,7 @@ from skypetrunk.interfaces import (
     MediaPath,
     MediaWay,
 )
+from skypetrunk.media.heard import Heard
 from skypetrunk.media.keeping import Opening
 from skypetrunk.wire.sdes import InlineKey, MasterKey
 
@@ -30,6 +31,7 @@ _CLASSES: Mapping[str, type[Any]] = {
     for each in (
         DeclaredKeys,
         DirectionStatistics,
+        Heard,
         InlineKey,
         LegStatistics,
         MasterKey,

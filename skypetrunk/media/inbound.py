@@ -5,16 +5,14 @@ none that forgets what it has let in while it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import IPacketGuard
 from skypetrunk.media.context import Context, Recovered
+from skypetrunk.media.heard import REMOTE_KEYS, Heard, remember
 from skypetrunk.media.own_srtp import OwnGuard
-
-REMOTE_KEYS = 8
-"""Inbound contexts kept, by key: a peer that returns to one finds its replay list; none can pile them up."""
 
 FORMER_SECONDS = 2.0
 """
@@ -41,6 +39,7 @@ class Inbound:
         self._seconds = seconds
         self._recovered = recovered
         self._contexts: dict[bytes, Context] = {}
+        self._told: dict[tuple[bytes, ...], Heard] = {}
         self._former: Context | None = None
         self._until = 0.0
 
@@ -48,19 +47,20 @@ class Inbound:
         self,
         identity: bytes,
         masters: frozenset[bytes],
-        make: Callable[[], IPacketGuard],
+        make: Callable[[Mapping[int, int]], IPacketGuard],
         makeOwn: Callable[[], OwnGuard],
     ) -> Context:
         """
         What the peer has declared is agreed: its context, which stays the same one when the same comes again.
 
         @param identity: what it is known by.
-        @param make: its guard; for the others see L{Context}.
+        @param make: see L{Context}, as for the others.
         """
         now, before = self._seconds(), self.current
         context = self._contexts.pop(identity, None)
         if context is None:
-            context = Context(make(), masters, makeOwn, now)
+            told = [each for each in self._told.values() if not masters.isdisjoint(each.masters)]
+            context = Context(make, masters, makeOwn, now, told)
         self._contexts[identity] = self.current = context
         if context is before:
             return context
@@ -72,6 +72,10 @@ class Inbound:
         if len(self._contexts) > REMOTE_KEYS:
             del self._contexts[next(iter(self._contexts))]
         return context
+
+    def tell(self, heard: Heard) -> None:
+        """What was accepted elsewhere under a key that may come to be used here."""
+        remember(self._told, heard)
 
     def otherwise(self, packet: bytes, reason: str, now: float) -> Result | None:
         """
@@ -112,10 +116,11 @@ class Inbound:
         self._recovered = _untold
         self.current = self._former = None
         self._contexts.clear()
+        self._told.clear()
 
 
 def _untold(what: str, expected: int, counter: int) -> None:
     """After the end."""
 
 
-__all__ = ["FORMER_SECONDS", "REMOTE_KEYS", "Inbound"]
+__all__ = ["FORMER_SECONDS", "Inbound"]

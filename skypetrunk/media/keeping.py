@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 
 from skypetrunk.interfaces import LegStatistics, MediaPath
 from skypetrunk.media.connecting import disconnect
+from skypetrunk.media.heard import Heard
 from skypetrunk.media.plane import kindOf, withGroup
 from skypetrunk.media.relay import MediaLeg, Show
 from skypetrunk.media.reporting import ReportClock
@@ -23,10 +24,13 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 ORDERS = frozenset(
     {
         *("hearKeys", "sendKey", "setClear", "setLocalKey", "setPacketTime", "setPayloadTypes"),
-        *("setFax", "setRemote", "setRemoteKey", "setSending"),
+        *("hearOn", "setFax", "setRemote", "setRemoteKey", "setSending"),
     }
 )
-"""What a leg is told by name: methods of L{skypetrunk.interfaces.IMediaLeg} that give nothing back."""
+"""
+What a leg is told by name: methods of L{skypetrunk.interfaces.IMediaLeg} that give nothing back; and, of
+L{skypetrunk.media.secure.SecureLeg}, C{hearOn}.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class Keeper(Protocol):
 
     def wrapped(self, number: int) -> bool:
         """See L{skypetrunk.interfaces.IMediaLeg}; as far as it is known here."""
+
+    def heard(self, number: int) -> tuple[Heard, ...]:
+        """What was accepted of a leg's peer, for each of its keys that is known here; the latest last."""
 
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """Close a leg.  Fires with the final counters, with the last known where they cannot be had."""
@@ -174,6 +181,11 @@ class LocalKeeper:
     def wrapped(self, number: int) -> bool:
         """See L{Keeper}."""
         return number in self._legs and self._legs[number].wrapped
+
+    def heard(self, number: int) -> tuple[Heard, ...]:
+        """Under the key in use."""
+        found = self._legs[number].accepted if number in self._legs else None
+        return () if found is None else (found,)
 
     def leg(self, number: int) -> MediaLeg:
         """The one of this number."""

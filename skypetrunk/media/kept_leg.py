@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from skypetrunk.errors import LocalError, StreamLost
 from skypetrunk.interfaces import DirectionStatistics, LegStatistics, MediaAddress, MediaPath
+from skypetrunk.media.heard import Heard, remember
 from skypetrunk.media.keeping import Keeper, Opening
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.plane import kindOf
@@ -87,6 +88,8 @@ class KeptLeg(MediaLeg):
         self._before: list[LegStatistics | None] = []
         self._finals: list[Deferred[None]] = []
         self._last: LegStatistics | None = None
+        # What keepers before have accepted of the peer.
+        self._heard: dict[tuple[bytes, ...], Heard] = {}
 
     @property
     def keyed(self) -> bool:
@@ -126,6 +129,8 @@ class KeptLeg(MediaLeg):
         self.keeper = keeper
         rtp, rtcp = (self._socket(each) for each in (self.rtpPort, self.rtcpPort))
         self.number = keeper.open(self._opening(), rtp, rtcp)
+        for heard in self._heard.values():
+            keeper.order(self.number, "hearOn", heard)
         for name, arguments in self._orders.items():
             keeper.order(self.number, name, *arguments)
 
@@ -135,6 +140,8 @@ class KeptLeg(MediaLeg):
     def _leave(self) -> None:
         place = len(self._before)
         self._before.append(self.keeper.statistics(self.number))
+        for heard in self.keeper.heard(self.number):
+            remember(self._heard, heard)
 
         def counted(final: LegStatistics | None) -> None:
             self._before[place] = final
@@ -267,6 +274,7 @@ class KeptLeg(MediaLeg):
             self.lost = False
             self._keysHeard = None
             self._orders.clear()
+            self._heard.clear()
             self._giveBack()
             self.rtpPort.forget()
             self.rtcpPort.forget()

@@ -32,6 +32,7 @@ from skypetrunk.wire.telephone_event import KeyReader
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.media.heard import Heard
     from skypetrunk.media.lent import Lent
     from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.wire.rtp import RTPHeader
@@ -328,6 +329,11 @@ class MediaLeg(FaxLeg):
         elif isinstance(onward, Renumbered):
             number = onward.numberOf(payloadType)
         return None if other is None or number is None else (other, number)
+
+    @property
+    def accepted(self) -> Heard | None:
+        """What was accepted of the peer with the key in use; C{None} without one."""
+        return None
 
     @property
     def wrapped(self) -> bool:

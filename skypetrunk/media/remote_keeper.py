@@ -17,9 +17,10 @@ from twisted.python.failure import Failure
 
 from skypetrunk.interfaces import LegStatistics
 from skypetrunk.media.crossing_values import packed, unpacked
+from skypetrunk.media.heard import Heard, remember
 from skypetrunk.media.keeping import ORDERS, Opening
 from skypetrunk.media.relay import Show
-from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release
+from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release, Went
 
 RELEASE_SECONDS = 1.0
 """How long final counters are waited for: the worker answers between two packets."""
@@ -66,6 +67,7 @@ class RemoteKeeper(AMP):
         self._numbers = count(1)
         self._known: dict[int, LegStatistics | None] = {}
         self._wrapped: set[int] = set()
+        self._heard: dict[int, dict[tuple[bytes, ...], Heard]] = {}
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The process is gone, or is to go: what it cannot be told it cannot do."""
@@ -106,10 +108,15 @@ class RemoteKeeper(AMP):
         """As it has told last."""
         return number in self._wrapped
 
+    def heard(self, number: int) -> tuple[Heard, ...]:
+        """As it has told last."""
+        return tuple(self._heard.get(number, {}).values())
+
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """See L{skypetrunk.media.keeping.Keeper}."""
         known = self._known.pop(number, None)
         self._wrapped.discard(number)
+        self._heard.pop(number, None)
         answered: Deferred[LegStatistics | None] = self.callRemote(Release, number=number)
         answered.addTimeout(RELEASE_SECONDS, self._clock)
         return answered.addCallbacks(
@@ -144,6 +151,13 @@ class RemoteKeeper(AMP):
         known = {number: each for number, each in unpacked(counted).items() if number in self._known}
         self._known |= known
         self._wrapped = (self._wrapped - known.keys()) | (known.keys() & set(unpacked(wrapped)))
+        return {}
+
+    @Went.responder
+    def went(self, number: int, heard: bytes) -> dict[str, object]:
+        """See L{Went}."""
+        if number in self._known:
+            remember(self._heard.setdefault(number, {}), unpacked(heard))
         return {}
 
 

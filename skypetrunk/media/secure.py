@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -25,6 +25,7 @@ from skypetrunk.wire.rtp import RTPHeader, parseRTCP, parseRTP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
+    from skypetrunk.media.heard import Heard
     from skypetrunk.media.source import Address
     from skypetrunk.wire.sdes import MasterKey
 
@@ -139,11 +140,21 @@ class SecureLeg(MediaLeg):
         self._context = self._inbound.use(
             suite.encode("ascii") + identity,
             masters,
-            lambda: unprotector(suite, key, declared),
+            lambda seen: unprotector(suite, key, declared, seen),
             lambda: ownUnprotector(suite, key, declared),
         )
         self._wayKnown()
         self._takeEarly()
+
+    @property
+    def accepted(self) -> Heard | None:
+        """See L{MediaLeg}."""
+        self.sync()
+        return None if self._context is None else self._context.heard
+
+    def hearOn(self, heard: Heard) -> None:
+        """Another leg, of a process that is gone, has heard this before the key comes here."""
+        self._inbound.tell(heard)
 
     def rtpReceived(self, packet: bytes, address: Address) -> None:
         """A datagram came in at the RTP port."""
@@ -158,10 +169,7 @@ class SecureLeg(MediaLeg):
             plain = context.guard.rtp(packet)
         except PacketRefused as refusal:
             found = self._inbound.otherwise(packet, refusal.reason, now)
-            if found is None:
-                self._keepRefused(self.rtpReceived, packet, address, refusal)
-                raise
-            context, plain = found
+            context, plain = found or self._refuse(self.rtpReceived, packet, address, refusal)
         received = self.received
         received.packets += 1
         received.octets += len(packet)
@@ -197,10 +205,7 @@ class SecureLeg(MediaLeg):
             plain = context.report(packet)
         except PacketRefused as refusal:
             found = self._inbound.reportOtherwise(packet, refusal.reason, now)
-            if found is None:
-                self._keepRefused(self.rtcpReceived, packet, address, refusal)
-                raise
-            context, plain = found
+            context, plain = found or self._refuse(self.rtcpReceived, packet, address, refusal)
         self.received.rtcpPackets += 1
         if context is self._context:
             self._rtcp.authenticated(address, now)
@@ -334,19 +339,20 @@ class SecureLeg(MediaLeg):
         while len(early) > EARLY_PACKETS or early[0].time < now - EARLY_SECONDS:
             self._tooEarly(early.popleft())
 
-    def _keepRefused(
+    def _refuse(
         self,
         receive: Callable[[bytes, Address], None],
         packet: bytes,
         address: Address,
         refusal: PacketRefused,
-    ) -> None:
+    ) -> NoReturn:
         """
         It is under no key that we know, and may be under the next one: media is often faster than the
         answer that has its key.
         """
         if refusal.reason == "authentication" and self._arrived is None:
             self._keepEarly(receive, packet, address, refusal.reason)
+        raise refusal
 
     def _forgetRefused(self) -> None:
         """What was refused as SRTP is not to be heard as anything else."""

@@ -9,7 +9,7 @@ in this module, is verified when the module is imported, and falls back to the p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from zope.interface import implementer
 from skypetrunk.errors import LocalError, PacketRefused
 from skypetrunk.interfaces import IPacketGuard
 from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard, SessionParameters
+from skypetrunk.media.replay import WINDOW
+from skypetrunk.wire.rtp import rewriteHeader
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import DeclaredKeys
@@ -34,6 +36,11 @@ PROFILES = {
 
 DATAGRAM_LIMIT = 2048
 """Longer packets are refused: no media comes near it, and the buffer of a guard is that long."""
+
+_STEP = 0x7000
+"""Less than half of the sequence numbers: a longer step would be one back (RFC 3711 section 3.3.1)."""
+
+_EMPTY = b"\x80" + bytes(11)
 
 _TRAILER = 32
 """Room for the tag and the SRTCP index behind the longest packet."""
@@ -250,11 +257,34 @@ def protector(suite: str, key: MasterKey) -> IPacketGuard:
     return _guard(suite, key, True)
 
 
-def unprotector(suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> IPacketGuard:
+def unprotector(
+    suite: str, key: MasterKey, declared: DeclaredKeys | None = None, seen: Mapping[int, int] | None = None
+) -> IPacketGuard:
     """
     The guard of one inbound key, or of all that the peer has declared.  Raises as L{protector}.
+
+    @param seen: SSRCs, and an index of each up to which nothing is taken.
     """
-    return _guard(suite, key, False) if declared is None else ownUnprotector(suite, key, declared)
+    guard = _guard(suite, key, False) if declared is None else ownUnprotector(suite, key, declared)
+    if isinstance(guard, OwnGuard):
+        for ssrc, index in (seen or {}).items():
+            guard.skip(ssrc, index)
+    elif seen:
+        sender = protector(suite, key)
+        for ssrc, index in seen.items():
+            _lead(guard, sender, ssrc, index)
+    return guard
+
+
+def _lead(guard: IPacketGuard, sender: IPacketGuard, ssrc: int, index: int) -> None:
+    """
+    libsrtp cannot be told an index by its binding, so packets lead it there that nobody else sees: by
+    the longest steps over each end of the sequence numbers, and at last by each packet of its replay window.
+    """
+    last = max(0, index - WINDOW + 1)
+    for each in (*range(0, last, _STEP), *range(last, index + 1)):
+        packet = rewriteHeader(_EMPTY, marker=False, sequence=each & 0xFFFF, timestamp=0, ssrc=ssrc)
+        guard.rtp(sender.rtp(packet))
 
 
 def ownUnprotector(suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> OwnGuard:

@@ -26,7 +26,7 @@ from skypetrunk.media.crossing_values import packed, unpacked
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.keeping import LocalKeeper
 from skypetrunk.media.settling import mediaReactor
-from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release
+from skypetrunk.media.worker_commands import Ask, Counted, Join, Open, Order, Ready, Release, Went
 
 CHANNEL = 3
 """The descriptor of our end of the pair."""
@@ -39,6 +39,9 @@ _TURNS = 50
 
 _TOGETHER = 50
 """Legs told of in one message at most: it holds 65,535 octets."""
+
+_MOST_OCTETS = 60_000
+"""Of what was heard of one of them: it goes back in a message, too."""
 
 
 class WorkerProtocol(AMP):
@@ -126,9 +129,17 @@ class WorkerProtocol(AMP):
             if packets != self._told.get(number):
                 self._told[number] = packets
                 counted[number] = self._keeper.statistics(number)
+                self._tellHeard(number)
         if counted:
             wrapped = [number for number in counted if self._keeper.wrapped(number)]
             self.callRemote(Counted, counted=packed(counted), wrapped=packed(wrapped))
+
+    def _tellHeard(self, number: int) -> None:
+        for heard in self._keeper.heard(number):
+            octets = packed(heard)
+            # A few hundred sources that have each begun anew a few times: nobody can go on for them.
+            if len(octets) <= _MOST_OCTETS:
+                self.callRemote(Went, number=number, heard=octets)
 
 
 def main() -> None:

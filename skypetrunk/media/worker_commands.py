@@ -64,4 +64,10 @@ class Counted(_Told):
     arguments: ClassVar[Arguments] = [(b"counted", String()), (b"wrapped", String())]
 
 
-__all__ = ["Ask", "Counted", "Join", "Open", "Order", "Ready", "Release"]
+class Went(_Told):
+    """Worker: what it has accepted of a leg's peer by now, a L{skypetrunk.media.heard.Heard}."""
+
+    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"heard", String())]
+
+
+__all__ = ["Ask", "Counted", "Join", "Open", "Order", "Ready", "Release", "Went"]

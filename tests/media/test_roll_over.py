@@ -11,9 +11,12 @@ from typing import Any, cast
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.interfaces import DeclaredKeys
+from skypetrunk.interfaces import DeclaredKeys, MediaAddress
+from skypetrunk.media import srtp
 from skypetrunk.media.context import MOST_SOURCES
-from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard
+from skypetrunk.media.crossing_values import packed, unpacked
+from skypetrunk.media.heard import Heard
+from skypetrunk.media.own_srtp import LAST_INDEX, KeyedMKI, OwnGuard
 from skypetrunk.media.roll_over import (
     LATE,
     LEAP,
@@ -28,7 +31,7 @@ from skypetrunk.media.roll_over import (
 from skypetrunk.media.srtp import PublicGuard
 from skypetrunk.wire.rtp import parseRTP
 from skypetrunk.wire.sdes import InlineKey
-from tests.media.doubles import CARRIER, STRANGER, SUITE, Call, key, rtp
+from tests.media.doubles import CARRIER, PBX, STRANGER, SUITE, Call, key, rtp
 
 SSRC = 0x11111111
 WRAP = 0x10000
@@ -402,6 +405,116 @@ class ForeignResetTests(ResetTests):
     def made(self, counter: int = 0) -> Any:
         """libsrtp counts from 0."""
         return PublicGuard(SUITE, key(2), True) if not counter else super().made(counter)
+
+
+class HandedOnTests(RollOverCase):
+    """Another process goes on with the key."""
+
+    def handOn(self) -> None:
+        """What is known of the carrier crosses; nothing else does."""
+        self.leg.sync()
+        told = self.leg.accepted
+        assert told is not None
+        before = self.call.clock.seconds()
+        self.call = Call(self.suite, ready=False)
+        self.call.clock.advance(before - self.call.clock.seconds())
+        self.leg = self.call.secure
+        self.call.plain.setRemote(MediaAddress(*PBX, PBX[1] + 1))
+        self.leg.hearOn(unpacked(packed(told)))
+        self.leg.setRemoteKey(self.suite, key(2))
+        self.leg.setRemote(MediaAddress(*CARRIER, CARRIER[1] + 1))
+
+    def test_goesOn(self) -> None:
+        """
+        Its roll-over counter is known, however high; nothing that was accepted is accepted again; and libsrtp
+        does it, as before.
+        """
+        for times in (0, 1, 6):
+            self.wrapped(times)
+            self.handOn()
+            self.assertIsInstance(self.leg._context.guard, type(srtp.protector(SUITE, key(2))))  # type: ignore[union-attr]
+            self.replay()
+            self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
+            self.replay()
+            self.assertEqual(self.resumptions, 0)
+            self.restart()
+            self.assertEqual(self.play(range(60, 80)), list(range(60, 80)))
+            self.replay()
+            self.setUp()
+
+    def test_lateAndLost(self) -> None:
+        """What came meanwhile is lost; the next packet is heard, if it is less than half a round further."""
+        self.wrapped(4)
+        self.handOn()
+        self.assertEqual(self.play(range(30_000, 30_020)), list(range(30_000, 30_020)))
+        self.replay()
+
+    def test_sources(self) -> None:
+        """Each has its own count, and a bound is still one."""
+        for number in range(MOST_SOURCES):
+            self.play([number, number + 1], ssrc=number)
+        self.handOn()
+        self.replay()
+        self.assertEqual(self.play([9, 10], ssrc=3), [9, 10])
+        self.assertEqual(self.play([9, 10], ssrc=3000), [])
+
+    def test_begunAgain(self) -> None:
+        """One that had begun again is still held to that; so is one that does now."""
+        self.wrapped(2)
+        self.restart()
+        self.play(range(40, 60), skew=2**30)
+        self.handOn()
+        self.replay()
+        self.assertEqual(self.play(range(60, 80), skew=2**30), list(range(60, 80)))
+        self.replay()
+        self.restart()
+        self.call.clock.advance(1)
+        self.assertEqual(self.play(range(40, 60), skew=2**29), list(range(40, 60)))
+        self.replay()
+        self.assertEqual(self.resumptions, 1)
+
+    def test_endless(self) -> None:
+        """An index to which libsrtp would have to be led for long is told to the other implementation."""
+        self.play(range(5))
+        told = self.leg.accepted
+        assert told is not None
+        (source,) = told.sources
+        high = (LAST_INDEX >> 17 << 16) + 10
+        far = Heard(told.masters, told.made, ((source[0], high, *source[2:]),), ())
+        self.call = Call(self.suite, ready=False)
+        self.leg = self.call.secure
+        self.leg.hearOn(far)
+        self.leg.setRemoteKey(self.suite, key(2))
+        self.call.plain.setRemote(MediaAddress(*PBX, PBX[1] + 1))
+        self.restart(high >> 16)
+        self.assertEqual(self.play(range(8, 15)), [11, 12, 13, 14])
+
+    def test_control(self) -> None:
+        """SRTCP goes on as well, and none of it is heard again."""
+        report = bytes.fromhex("80c90001") + SSRC.to_bytes(4, "big")
+        compounds = [self.sender.rtcp(report) for _ in range(200)]
+        port = self.leg.address.rtcpPort
+        for compound in compounds[:150]:
+            self.call.clock.advance(0.1)
+            self.call.network.deliver(port, compound, CARRIER)
+        self.play(range(5))
+        self.handOn()
+        port = self.leg.address.rtcpPort
+        for compound in compounds + compounds:
+            self.call.clock.advance(0.1)
+            self.call.network.deliver(port, compound, CARRIER)
+        self.assertEqual(self.leg.statistics().received.rtcpPackets, 50)
+
+
+class OwnHandedOnTests(HandedOnTests):
+    """The same by the other implementation."""
+
+    suite = "AES_CM_128_HMAC_SHA1_32"
+
+    def setUp(self) -> None:
+        """Without libsrtp."""
+        self.patch(srtp, "PROFILES", {})
+        super().setUp()
 
 
 class LostTests(RollOverCase):

@@ -9,7 +9,8 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, StreamLost
 from skypetrunk.interfaces import DeclaredKeys, IMediaLeg, MediaAddress
-from skypetrunk.media.inbound import FORMER_SECONDS, REMOTE_KEYS
+from skypetrunk.media.heard import REMOTE_KEYS
+from skypetrunk.media.inbound import FORMER_SECONDS
 from skypetrunk.media.own_srtp import KeyedMKI, OwnGuard, SessionParameters
 from skypetrunk.media.secure import EARLY_PACKETS
 from skypetrunk.media.srtp import protector
