@@ -22,5 +22,6 @@ Message sequences of scripted peers, PBX over UDP and TCP, carrier over TLS, bot
  - C{test_doctor}: the faults of the practice carrier, each named by C{skypetrunk doctor}
 
 What can be heard, with phones: C{test_calls}, C{test_phones}, and C{test_flow_loss}, where the connection to
-the carrier ends.  Kamailio is the carrier there, and between the trunk and another network in C{test_proxy}.
+the carrier ends (where it falls silent: L{tests.interop.rig.silent_flow}, which C{test_endurance} runs, too).
+Kamailio is the carrier there, and between the trunk and another network in C{test_proxy}.
 """

@@ -8,11 +8,11 @@ import random
 from tests.interop.rig.calls import NUMBER
 from tests.interop.rig.case import InteropCase
 from tests.interop.rig.certificates import Authority
+from tests.interop.rig.flow_loss import FlowLossCase
 from tests.interop.rig.kamailio import Kamailio
 from tests.interop.rig.middle import Middle
 from tests.interop.rig.openssl import SServer
 from tests.interop.rig.trunk import PASSWORD, USER, Trunk
-from tests.interop.test_flow_loss import FlowLossCase
 
 
 class SlowTests(FlowLossCase):

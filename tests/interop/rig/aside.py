@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.interop.rig.ports import RANGE
 from tests.interop.rig.processes import Peer
 
 # Where tests run in the background of a shell SIGINT is ignored, and so it would be in what they start.
@@ -19,14 +20,18 @@ _TRIAL = (
 class Aside(Peer):
     """trial with one module of the rig's."""
 
-    def __init__(self, scratch: Path, module: str) -> None:
+    def __init__(self, scratch: Path, module: str, ports: str) -> None:
+        """
+        @param ports: first and last of those that it may take, which nobody beside it does.
+        """
         super().__init__(scratch, module)
+        self._ports = ports
 
     def start(self) -> None:
         """Begin."""
         self.launch(
-            [sys.executable, "-c", _TRIAL, f"--temp-directory={self.scratch}/trial", self.name],
-            environment={"PYTHONPATH": os.pathsep.join(sys.path)},
+            [sys.executable, "-c", _TRIAL, f"--temp-directory={self.scratch}/{self.name}", self.name],
+            environment={"PYTHONPATH": os.pathsep.join(sys.path), RANGE: self._ports},
         )
 
     def passed(self, count: int, seconds: float) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
 
+#: Names the range of ports for a process that runs beside another one.
+RANGE = "SKYPETRUNK_INTEROP_PORTS"
+
 #: Below 32768, where the kernel takes ports for outgoing connections; above the well-known ones.
-LOWEST, HIGHEST = 10000, 32000
+LOWEST, HIGHEST = map(int, os.environ.get(RANGE, "10000-32000").split("-"))
 
 #: Ports that were given last, the newest last.  What took older ones ended tests ago.
 _given: dict[int, None] = {}
@@ -28,13 +32,14 @@ def isOurs(address: str) -> bool:
     return address.startswith(_street)
 
 
-def _free(address: str, port: int) -> bool:
+def _free(port: int) -> bool:
+    # At all addresses: baresip and ffmpeg bind to none, so that whoever has it at any is in their way.
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as trial:
             if kind == socket.SOCK_STREAM:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                trial.bind((address, port))
+                trial.bind(("0.0.0.0", port))
             except OSError:
                 return False
     return True
@@ -42,8 +47,8 @@ def _free(address: str, port: int) -> bool:
 
 def takePorts(address: str, count: int = 1) -> int:
     """
-    The first of C{count} consecutive ports that are free for UDP and TCP at C{address}; even, and not among
-    those that this process was given last, at whatever address.  After thousands no long row of others is
+    The first of C{count} consecutive ports that are free for UDP and TCP, at C{address} and all others.  It
+    is even, and not among those that this process was given last.  After thousands no long row of others is
     left: then fewer of the last ones count.
     """
     for newest in (_MOST_GIVEN, _MOST_GIVEN // 4, _MOST_GIVEN // 16):
@@ -51,7 +56,7 @@ def takePorts(address: str, count: int = 1) -> int:
         for _ in range(500):
             first = random.randrange(LOWEST, HIGHEST - count) & ~1
             wanted = range(first, first + count)
-            if given.isdisjoint(wanted) and all(_free(address, port) for port in wanted):
+            if given.isdisjoint(wanted) and all(map(_free, wanted)):
                 for port in wanted:
                     _given.pop(port, None)
                 _given.update(dict.fromkeys(wanted))
