@@ -120,12 +120,14 @@ class Answer:
         return 500 <= self.status < 600
 
 
-def across(status: int, response: Response | None, toPBX: bool) -> Answer:
+def across(status: int, response: Response | None, toPBX: bool, invite: bool = True) -> Answer:
     """
     What one leg is told of the other leg's refusal.
 
     @param response: the refusal, or C{None} where none came, and C{status} says so.
     @param toPBX: it is the PBX that is told, else the carrier.
+    @param invite: what is answered is an INVITE.  Other requests are never answered 408: who gets that may
+        take us for dead (RFC 4320 section 4.2).
     """
     causes = () if response is None else tuple(causesOf(response))
     for row in ROWS:
@@ -135,6 +137,8 @@ def across(status: int, response: Response | None, toPBX: bool) -> Answer:
             break
     else:
         told, ours = (480 if status < 400 else status), None
+    if told == 408 and not invite:
+        told = 504
     headers = []
     if ours is not None:
         headers.append(Header("Reason", f"Q.850;cause={ours}"))
@@ -147,9 +151,9 @@ def across(status: int, response: Response | None, toPBX: bool) -> Answer:
     return Answer(told, tuple(headers))
 
 
-def acrossStatus(status: int, toPBX: bool = True) -> int:
+def acrossStatus(status: int, toPBX: bool = True, invite: bool = True) -> int:
     """The status alone."""
-    return across(status, None, toPBX).status
+    return across(status, None, toPBX, invite).status
 
 
 def causesOf(message: Request | Response) -> Iterator[int]:

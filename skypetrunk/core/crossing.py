@@ -169,7 +169,8 @@ class Crossing:
     def _across(self, status: int, response: Response | None) -> Answer:
         """What the asking side is told of the other's refusal."""
         assert self._exchange is not None
-        return across(status, response, isinstance(self._exchange.asking.side, PBXSide))
+        invite = not isinstance(self._exchange.server, UpdateServer)
+        return across(status, response, isinstance(self._exchange.asking.side, PBXSide), invite)
 
     def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
         """Before the answer each leg is settled by itself; the other is told after it."""
@@ -344,4 +345,8 @@ class Crossing:
             done(480)
         else:
             toPBX = isinstance(leg.side, PBXSide)
-            passOn(leg, other, kind, body, lambda got: done(got if got < 300 else acrossStatus(got, toPBX)))
+
+            def answered(got: int) -> None:
+                done(got if got < 300 else acrossStatus(got, toPBX, invite=False))
+
+            passOn(leg, other, kind, body, answered)

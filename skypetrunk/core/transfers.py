@@ -108,7 +108,7 @@ class Transfers:
             if status < 300:
                 refer.acceptForOther()
             else:
-                answer = across(status, response, toPBX)
+                answer = across(status, response, toPBX, invite=False)
                 refer.refuse(answer.status, answer.headers)
 
         def notified(status: int) -> None:

@@ -61,6 +61,12 @@ class Info(Race):
         self.assertEqual(self.caller.got(), [502])
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_rfc4320_4_2(self) -> None:
+        """408 is no answer to an INFO, also where it is the other side's."""
+        self.send(2, b"Signal=1\r\n")
+        self.callee.answers(self.callee.request("INFO"), 408)
+        self.assertEqual(self.caller.got(), [504])
+
     def test_refused(self) -> None:
         """Other types 415 with Accept, keys that are none 400, an empty one 200; nothing crosses."""
         self.send(2, b"<xml/>", "application/media_control+xml")

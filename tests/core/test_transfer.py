@@ -796,11 +796,17 @@ class Passed(TransferCase):
         self.assertEqual(self.transferee.got()[-1], 481)
 
     def test_silence(self) -> None:
-        """A transferee that says nothing for 64*T1, when the referrer's transaction ends too (RFC 4320)."""
+        """A transferee that says nothing for 64*T1, when the referrer's transaction ends too."""
         self.refer(self.target())
         self.net.clock.pump([0.5] * 64)
-        self.assertIn(self.referrer.got(), ([], [408]))
+        self.assertEqual(self.referrer.got(), [504])
         self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_rfc4320_4_2(self) -> None:
+        """408 is no answer to a REFER, also where it is the other side's."""
+        self.refer(self.target())
+        self.transferee.answers(self.transferee.request("REFER"), 408)
+        self.assertEqual(self.referrer.got(), [504])
 
     def test_afterTheBye(self) -> None:
         """The dialog lives on for the NOTIFYs after both have hung up (RFC 5057 section 4)."""

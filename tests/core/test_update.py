@@ -115,6 +115,14 @@ class Standing(UpdateCase):
         self.callee.answers(self.callee.request("UPDATE"), 481)
         self.assertEqual(self.caller.got()[-1], "BYE")
 
+    def test_rfc4320_4_2(self) -> None:
+        """408 is no answer to an UPDATE, also where it is the other side's; the call ends."""
+        near, accepted, _ = self.standing()
+        self.caller.within(near, accepted, "UPDATE", 2, self.held(self.caller))
+        self.callee.answers(self.callee.request("UPDATE"), 408)
+        self.assertEqual(self.caller.got()[0], 504)
+        self.assertEqual(self.net.observer.ended[0].by, "trunk")
+
     def test_unanswered(self) -> None:
         """Silence: 408 is no answer of the callee, the call ends."""
         near, accepted, _ = self.standing()
