@@ -56,6 +56,7 @@ class Context:
         "_makeOwn",
         "_masters",
         "_own",
+        "_ownReports",
         "_plain",
         "_reporters",
         "_tries",
@@ -86,6 +87,8 @@ class Context:
         self._lines: dict[int, Timeline] = {}
         self._lives: dict[int, Life] = {}
         self._reporters: dict[int, Reporter] = {}
+        # Those whose RTCP goes to the other guard.
+        self._ownReports: set[int] = set()
         # Of sources that are known, of others, and of RTCP.
         self._tries = Tries(), Tries(), Tries()
         for each in told:
@@ -96,9 +99,14 @@ class Context:
         self.guard: RTPGuard
         for ssrc in lives:
             self._resumed().skip(ssrc, lines[ssrc].index)
-        for ssrc, reporter in self._reporters.items():
-            self._resumed().resumeReports(ssrc, reporter.index, seen=True)
+        self._skipReports()
         self._arrange()
+
+    def _skipReports(self) -> None:
+        """RTCP of all sources goes to the guard that can be told an index, and takes nothing up to theirs."""
+        for ssrc, reporter in self._reporters.items():
+            self._ownReports.add(ssrc)
+            self._resumed().resumeReports(ssrc, reporter.index, seen=True)
 
     def _goOnAfter(self, heard: Heard) -> None:
         self._made = min(heard.made, self._made)
@@ -109,8 +117,7 @@ class Context:
                 life = self._lives[ssrc] = Life()
                 life.beyond, life.runs = beyond, runs
         for ssrc, *seen in heard.reporters:
-            reporter = self._reporters[ssrc] = Reporter(*seen)
-            reporter.own = True
+            self._reporters[ssrc] = Reporter(*seen)
 
     @property
     def heard(self) -> Heard:
@@ -150,7 +157,7 @@ class Context:
         reporter = self._reporters.get(ssrc)
         if reporter is None and ssrc not in self._lines and self._isFull():
             raise PacketRefused("source")
-        if reporter is None or not reporter.own:
+        if reporter is None or ssrc not in self._ownReports:
             return self._tookReport(packet, self._plain.rtcp(packet))
         own = self._resumed()
         index, plain = own.openReport(packet)
@@ -178,6 +185,7 @@ class Context:
             return None
         recovered("SRTCP index", reporter.index + 1, index)
         reporter.restart()
+        self._ownReports.add(ssrc)
         own.resumeReports(ssrc, index)
         return self._tookReport(packet, own.rtcp(packet))
 
@@ -204,19 +212,18 @@ class Context:
         for ssrc, life in before._lives.items():
             self._lives.setdefault(ssrc, life)
         for ssrc, reporter in before._reporters.items():
-            self._reporters.setdefault(ssrc, reporter.copy())
+            self._reporters.setdefault(ssrc, reporter)
         ours, theirs = self._plain, before._plain
         if isinstance(ours, OwnGuard) and isinstance(theirs, OwnGuard):
             ours.adopt(theirs)
             if before._own is not None:
                 self._resumed().adopt(before._own)
+                self._ownReports |= before._ownReports
         else:
             for ssrc, line in self._lines.items():
                 self._lives.setdefault(ssrc, Life())
                 self._resumed().skip(ssrc, line.index)
-            for ssrc, reporter in self._reporters.items():
-                reporter.own = True
-                self._resumed().resumeReports(ssrc, reporter.index, seen=True)
+            self._skipReports()
         self._arrange()
 
     def resume(self, packet: bytes, now: float, recovered: Recovered) -> bytes | None:

@@ -33,21 +33,13 @@ class Reporter:
     @ivar time: the latest of L{timeOf}.
     @ivar beyond: the highest index that it has had before it began again; -1 where it has not.
     @ivar floor: C{time} then.
-    @ivar own: its packets go to the guard that can be told an index.
     """
 
-    __slots__ = ("beyond", "floor", "index", "own", "time")
+    __slots__ = ("beyond", "floor", "index", "time")
 
     def __init__(self, index: int = -1, time: int = 0, beyond: int = -1, floor: int = 0) -> None:
         self.index, self.time = index, time
         self.beyond, self.floor = beyond, floor
-        self.own = False
-
-    def copy(self) -> Reporter:
-        """Another one that has accepted the same."""
-        other = Reporter(self.index, self.time, self.beyond, self.floor)
-        other.own = self.own
-        return other
 
     def took(self, compound: bytes, index: int) -> None:
         """A compound was accepted."""
@@ -59,7 +51,6 @@ class Reporter:
         self.beyond = max(self.index, self.beyond)
         self.floor = self.time
         self.index = -1
-        self.own = True
 
     def isNew(self, compound: bytes) -> bool:
         """Is it later than all that was accepted?"""

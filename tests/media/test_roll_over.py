@@ -601,6 +601,25 @@ class SameKeyOtherwiseTests(RollOverCase):
         self.assertEqual(self.play(range(14, 40)), list(range(14, 40)))
         self.replay()
 
+    def test_sameReports(self) -> None:
+        """SRTCP is the same with either suite: what was accepted under one is a replay under the other."""
+        report = bytes.fromhex("80c90001") + SSRC.to_bytes(4, "big")
+        compounds = [self.sender.rtcp(report) for _ in range(50)]
+
+        def accepted(compounds: list[bytes]) -> int:
+            before = self.leg.statistics().received.rtcpPackets
+            for each in compounds:
+                self.call.clock.advance(0.2)
+                self.call.network.deliver(self.leg.address.rtcpPort, each, CARRIER)
+            return self.leg.statistics().received.rtcpPackets - before
+
+        for number, suite in enumerate((SUITE, "AES_CM_128_HMAC_SHA1_32", SUITE, "AES_CM_128_HMAC_SHA1_32")):
+            self.leg.setRemoteKey(suite, key(2))
+            self.call.clock.advance(10)
+            self.assertEqual(accepted(compounds[: 10 * number]), 0, number)
+            self.assertEqual(accepted(compounds[: 10 * number + 10]), 10, number)
+            self.assertEqual(accepted(compounds[: 10 * number + 10]), 0, number)
+
     def test_addedMKI(self) -> None:
         """No tag covers the MKI."""
         self.play(range(65_500, 65_550))
