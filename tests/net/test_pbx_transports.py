@@ -341,7 +341,7 @@ class StrangerTests(TransportsCase):
         friend = await self.stream(transports.listening[0])
         stranger.say(REQUEST)
         friend.say(REQUEST.replace(b"CSeq: 1", b"CSeq: x") + REQUEST)
-        await self.until(lambda: stranger.closed and self.recorder.received)
+        await self.until(lambda: stranger.closed and self.recorder.received and friend.statuses())
         self.assertEqual((stranger.heard, transports.strangers, transports.malformed), (b"", 1, 1))
         self.assertEqual(friend.statuses(), [400])
         self.assertFalse(friend.closed)
