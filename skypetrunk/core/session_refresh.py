@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall
 
 from skypetrunk.core.audio_stream import AudioStream
+from skypetrunk.core.fax_stream import FaxStream
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.session import Session, description
@@ -36,11 +37,13 @@ class Renewal:
 
     @ivar stream: the audio.
     @ivar freshKey: with a new key of ours: more than one party has the one in use.
+    @ivar inFax: it ends a fax, as the other side has sound; else sound is offered when the fax has ended.
     @ivar done: told what the peer answered; C{None}: it refused, and what stood before stands.
     """
 
     stream: AudioStream
     freshKey: bool = False
+    inFax: bool = False
     done: Callable[[AudioStream | None], None] = lambda answer: None
 
 
@@ -159,18 +162,13 @@ class SessionRefresh:
     def restore(self, stream: AudioStream) -> None:
         """Offer again what stood before a change that came to nothing, unless something newer waits."""
         if self._waiting is None:
-            self.renew(Renewal(stream, done=self._restored))
-
-    def _restored(self, answer: AudioStream | None) -> None:
-        if answer is None and self._waiting is None and self._leg.session.faxing:
-            # The other leg has sound: nothing would cross any more.
-            self._leg.giveUp("no sound after T.38 that the other side had given up")
+            self.renew(Renewal(stream))
 
     def proceed(self) -> None:
         """The leg may be free: begin what waits for that."""
         if self._later is not None or self.active or self._stopped or not self._leg.free:
             return
-        if self._waiting is None:
+        if self._waiting is None or self._isForLater(self._waiting):
             if self._wanted:
                 self._wanted = False
                 self.sessionRefreshDue()
@@ -178,13 +176,25 @@ class SessionRefresh:
         self._wanted = False
         wanted, self._waiting = self._waiting, None
         try:
+            if isinstance(wanted.stream, FaxStream) and not self._leg.session.fax:
+                raise MalformedSDP("the fax has ended meanwhile")
             offer = self._leg.session.makeOffer(wanted.stream, wanted.freshKey)
         except MalformedSDP:
             # The peer may have none of its codecs, as after a refusal.
-            wanted.done(None)
+            self._cameToNothing(wanted)
             return
         self._sent, self.active = wanted, True
         self._leg.reinvite(offer)
+
+    def _isForLater(self, renewal: Renewal) -> bool:
+        """Sound that was to be renewed before a fax began, on both legs."""
+        return self._leg.session.fax and not renewal.inFax and not isinstance(renewal.stream, FaxStream)
+
+    def _cameToNothing(self, renewal: Renewal) -> None:
+        renewal.done(None)
+        if self._leg.session.faxing and not isinstance(renewal.stream, FaxStream) and not self._stopped:
+            # The other leg has sound: nothing would cross any more.
+            self._leg.giveUp("no sound after T.38, which the other side has not")
 
     def _again(self) -> None:
         self._later = None
@@ -231,7 +241,7 @@ class SessionRefresh:
             self._waiting = sent
         else:
             # The peer keeps what it has; what it hears of another codec is its own affair.
-            sent.done(None)
+            self._cameToNothing(sent)
         if status == 491 and self._waiting is not None and self._later is None:
             self._later = self._workshop.clock.callLater(delay, self._again)
         self.proceed()

@@ -61,7 +61,7 @@ class Transfer:
         self.refer.finish(200)
         self._take(hangUp=True)
         if _differ(answer, self.transferee.session.said):
-            self.transferee.refresh.renew(Renewal(answer))
+            self.transferee.refresh.renew(Renewal(answer, inFax=True))
 
     def failed(self, status: int) -> None:
         """There will be no such call: the old one goes on, if it still stands."""
@@ -186,11 +186,11 @@ def agree(one: Leg, other: Leg) -> None:
 
     def answered(stream: AudioStream | None) -> None:
         if stream is not None and _differ(stream, other.session.said):
-            other.refresh.renew(Renewal(replace(stream, direction="sendrecv")))
+            other.refresh.renew(Renewal(replace(stream, direction="sendrecv"), inFax=True))
 
     heard = other.session.heard
     if heard is not None:
-        one.refresh.renew(Renewal(replace(heard, direction="sendrecv"), done=answered))
+        one.refresh.renew(Renewal(replace(heard, direction="sendrecv"), inFax=True, done=answered))
 
 
 def _differ(stream: AudioStream, said: AudioStream | None) -> bool:

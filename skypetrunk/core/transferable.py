@@ -229,7 +229,7 @@ class Transferable(Crossing):
     def ringsFor(self, leg: Leg) -> bool:
         """
         Can another one wait in the place of C{leg}?  Not if that is the one who is called, nothing rings yet,
-        or the offer was left to the target.
+        or the offer was left to the target, or is fax.
         """
         exchange = self._exchange
         return (
@@ -237,6 +237,7 @@ class Transferable(Crossing):
             and leg is self._near
             and exchange.answering is not None
             and not exchange.late
+            and not exchange.fax
         )
 
     def takeOverRinging(self, transfer: Transfer) -> None:

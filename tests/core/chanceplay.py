@@ -17,6 +17,8 @@ from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, Neighbour, sdp
 CALLS = 7
 """Calls that one neighbour begins."""
 
+FAX = "a=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
+
 Headers = Sequence[tuple[str, str]]
 
 
@@ -52,12 +54,16 @@ class Player:
         self.reliable: list[Response] = []
         self.calls = 0
         self.wild = 0.0
+        self.fax = 0.0  # how often it wants T.38
         self.diligent = False
         self._read = 0
         self._version = 1
 
-    def body(self) -> bytes:
-        """An offer or answer: mostly a good one."""
+    def body(self, offer: bytes = b"") -> bytes:
+        """An offer, or the answer to one: mostly a good one."""
+        if self.chance.random() < (0.9 if b"m=image" in offer else self.fax):
+            port = 0 if offer and self.chance.random() < 0.2 else 4900
+            return sdp(f"m=image {port} udptl t38\r\n{FAX}", self.neighbour.host, self._version)
         media = SAVP if self.secure else PCMA
         if self._now(0.2):
             return b""
@@ -154,7 +160,7 @@ class Player:
         body = b""
         if request.method == "INVITE":
             if status == 200 and not self._now(0.3) or status == 183:
-                body = self.body()
+                body = self.body(request.body)
             if 100 < status < 200 and self.chance.random() < 0.3:
                 headers = [("Require", "100rel"), ("RSeq", str(self.chance.randrange(1, 4)))]
             if status == 302:
@@ -166,7 +172,7 @@ class Player:
                 if not any(each.invite is request and each.tag == tag for each in self.dialogs):
                     self.dialogs.append(Known(request, None, tag or ""))
         elif request.method == "UPDATE" and status == 200 and request.body:
-            body = self.body()
+            body = self.body(request.body)
         if status >= 200 and not (status < 300 and first and self.chance.random() < 0.2):
             # The trunk may hear of another branch that answers.
             self.waiting.remove(request)
@@ -193,7 +199,7 @@ class Player:
         invite, response = self.unacknowledged[at]
         if self.diligent or self.chance.random() < 0.9:
             del self.unacknowledged[at]
-        self.neighbour.ack(invite, response, b"" if invite.body else self.body())
+        self.neighbour.ack(invite, response, b"" if invite.body else self.body(response.body))
 
     def cancels(self) -> None:
         """CANCEL of some INVITE, whether it is answered or not."""

@@ -4,96 +4,12 @@ from __future__ import annotations
 
 from twisted.logger import capturedLogs, formatEvent
 
-from skypetrunk.core.leg import Leg
-from skypetrunk.interfaces import MediaAddress, MediaPath
-from skypetrunk.wire.message import Request, Response
-from skypetrunk.wire.sdp import SessionDescription, parseSDP
-from tests.core.callnet import PCMA, Neighbour, RecordingMediaLeg, sdp
+from skypetrunk.interfaces import MediaPath
+from skypetrunk.wire.message import Response
+from skypetrunk.wire.sdp import parseSDP
+from tests.core.callnet import PCMA, sdp
+from tests.core.faxplay import ASKED, OFF, TOLD, PassedCase, image
 from tests.core.races import Race
-
-ASKED = (
-    "a=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxFillBitRemoval\r\n"
-    "a=T38FaxRateManagement:transferredTCF\r\n"
-    "a=T38FaxMaxBuffer:200\r\na=T38FaxMaxDatagram:72\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
-)
-TOLD = "a=T38FaxVersion:0\r\na=t38MaxBitrate:9600\r\na=T38FaxUdpEC:t38UDPFEC\r\na=T38VendorInfo:0 0 37\r\n"
-OFF = "m=audio 0 RTP/AVP 8\r\n"
-
-
-def image(attributes: str, port: int = 4900, host: str = "192.0.2.10", version: int = 2) -> bytes:
-    """A description with T.38 alone."""
-    return sdp(f"m=image {port} udptl t38\r\n{attributes}", host, version)
-
-
-class PassedCase(Race):
-    """A call that stands, over a trunk with C{t38 = "pass"}."""
-
-    def setUp(self) -> None:
-        """It is established."""
-        super().setUp()
-        self.net.carrier.side.fax = True
-        self.near, self.accepted, self.far = self.established()
-        self.before = [list(leg.events) for leg in self.net.plane.legs]
-
-    def leg(self, neighbour: Neighbour) -> RecordingMediaLeg:
-        """Towards it."""
-        caller, callee = self.net.plane.legs
-        return caller if neighbour is self.caller else callee
-
-    def asks(self, body: bytes, number: int = 2, method: str = "INVITE") -> Request:
-        """The caller's offer."""
-        return self.caller.within(self.near, self.accepted, method, number, body)
-
-    def answers(self, body: bytes, method: str = "INVITE") -> Request:
-        """The callee's 200; its request."""
-        offered = self.callee.request(method)
-        self.callee.answers(offered, 200, body)
-        return offered
-
-    def taken(self, asked: Request) -> SessionDescription:
-        """The caller's 200, acknowledged."""
-        accepted = self.caller.response(200)
-        if asked.method == "INVITE":
-            self.caller.ack(asked, accepted)
-        self.callee.got()
-        self.caller.got()
-        return parseSDP(accepted.body)
-
-    def assertFax(self) -> None:
-        """On both legs, to where their peers said."""
-        for leg, port in ((self.leg(self.caller), 4900), (self.leg(self.callee), 4950)):
-            self.assertEqual(leg.events[-1][0], "fax", leg.events[-3:])
-            address = leg.events[-1][1]
-            assert isinstance(address, MediaAddress)
-            self.assertEqual((address.port, address.rtcpPort), (port, 0))
-        self.assertEqual([leg.session.fax for leg in self.legs()], [True, True])
-
-    def assertSound(self) -> None:
-        """On both legs, with the keys and places of the beginning."""
-        for leg, before in zip(self.net.plane.legs, self.before, strict=True):
-            told = len(leg.events) - 1 - [each[0] for each in reversed(leg.events)].index("remote")
-            again = {each[0]: each[1:] for each in leg.events[told:]}
-            self.assertNotIn("fax", again)
-            for name, value in {each[0]: each[1:] for each in before}.items():
-                if name in ("remote", "sending", "local", "remote key"):
-                    self.assertEqual(again[name], value)
-        self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
-
-    def legs(self) -> tuple[Leg, ...]:
-        """Of the call."""
-        [call] = self.net.manager._bridges
-        return call.legs
-
-    def assertUntouched(self) -> None:
-        """Media is as it was, and the call stands."""
-        self.assertEqual([leg.events for leg in self.net.plane.legs], self.before)
-        self.assertEqual(self.net.manager.callCount(), 1)
-
-    def faxed(self) -> None:
-        """It is a fax."""
-        asked = self.asks(image(ASKED))
-        self.answers(image(TOLD, 4950))
-        self.taken(asked)
 
 
 class PassedTests(PassedCase):
@@ -241,41 +157,6 @@ class PassedTests(PassedCase):
         self.assertEqual([leg.events for leg in self.net.plane.legs], events)
         self.assertFax()
 
-    def test_secondFax(self) -> None:
-        """Fax, sound, fax: it is told once."""
-        with capturedLogs() as events:
-            self.faxed()
-            asked = self.asks(self.description(self.caller, 3), 3)
-            self.answers(self.description(self.callee, 3))
-            self.taken(asked)
-            asked = self.asks(image(ASKED, version=4), 4)
-            self.answers(image(TOLD, 4950, version=4))
-            self.taken(asked)
-        self.assertFax()
-        self.assertEqual(len([each for each in map(formatEvent, events) if "T.38" in each]), 1)
-
-    def test_refreshes(self) -> None:
-        """The same offer again is answered on its leg, with the same answer."""
-        asked = self.asks(image(ASKED))
-        self.answers(image(TOLD, 4950))
-        first = self.caller.response(200).body
-        self.taken(asked)
-        again = self.asks(image(ASKED), 3)
-        self.assertEqual(self.caller.response(200).body, first)
-        self.assertEqual(self.callee.got(), [])
-        self.caller.ack(again, self.caller.response(200))
-        self.assertFax()
-
-    def test_ownRefresh(self) -> None:
-        """Our own refresh offers the fax again, without a key."""
-        self.faxed()
-        for leg in self.legs():
-            self.assertFalse(leg.refresh.rekey())
-            again = parseSDP(leg.session.repeatOffer())
-            leg.session.forget()
-            self.assertEqual([line.kind for line in again.media], ["image"])
-            self.assertEqual(again.media[0].crypto, ())
-
     def test_update(self) -> None:
         """By UPDATE, which becomes a re-INVITE for who does not say that it takes one."""
         asked = self.asks(image(ASKED), 2, "UPDATE")
@@ -294,63 +175,6 @@ class PassedTests(PassedCase):
         self.assertEqual([line.kind for line in parseSDP(answer.body).media], ["image"])
         self.assertIn(ASKED.encode(), answer.body)
         self.assertFax()
-
-    def test_takenBack(self) -> None:
-        """CANCEL, which the 200 has crossed: who is in the fax already is offered its sound again."""
-        asked = self.asks(image(ASKED))
-        offered = self.callee.request("INVITE")
-        self.callee.answers(offered, 180)
-        self.caller.cancel(asked)
-        self.callee.answers(offered, 200, image(TOLD, 4950))
-        back = self.callee.request("INVITE")
-        self.assertEqual([line.kind for line in parseSDP(back.body).media], ["audio"])
-        self.callee.answers(back, 200, self.description(self.callee, 3))
-        self.assertNotEqual(self.leg(self.callee).events[-1][0], "fax")
-        self.assertEqual(self.leg(self.caller).events, self.before[0])
-        self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
-
-    def test_takenBackForGood(self) -> None:
-        """Who does not go back to sound then is hung up on: the other side has none of its fax."""
-        asked = self.asks(image(ASKED))
-        offered = self.callee.request("INVITE")
-        self.callee.answers(offered, 180)
-        self.caller.cancel(asked)
-        self.callee.answers(offered, 200, image(TOLD, 4950))
-        self.callee.answers(self.callee.request("INVITE"), 488)
-        self.callee.answers(self.callee.request("BYE"), 200)
-        self.caller.answers(self.caller.request("BYE"), 200)
-        [ended] = self.net.observer.ended
-        self.assertEqual(ended.cause, "no sound after T.38 that the other side had given up")
-
-    def test_lostContext(self) -> None:
-        """A media worker dies meanwhile: the new key is for the sound, when that is there again."""
-        carrier = self.net.carrier
-        [secure] = [leg for leg in self.net.plane.legs if leg.secure]
-        self.faxed()
-        secure.lost = True
-        self.net.manager.lostMedia.begin()
-        self.net.clock.pump([0.5] * 40)
-        self.assertEqual((carrier.got(), secure.lost), ([], True))
-        asked = self.asks(self.description(self.caller, 3), 3)
-        self.answers(self.description(self.callee, 3))
-        self.taken(asked)
-        self.assertTrue(secure.lost)
-        self.net.clock.pump([0.5] * 4)
-        again = carrier.request("INVITE")
-        [line] = parseSDP(again.body).media
-        first = parseSDP((self.far if carrier is self.callee else self.accepted).body).media[0]
-        self.assertNotEqual(line.crypto[0], first.crypto[0])
-        carrier.answers(again, 200, self.description(carrier, 4))
-        self.assertFalse(secure.lost)
-
-    def test_noTransfer(self) -> None:
-        """While there is fax, nobody is transferred."""
-        self.net.carrier.side.ownTransfer = "take-over"
-        self.faxed()
-        self.caller.within(
-            self.near, self.accepted, "REFER", 3, headers=[("Refer-To", "<sip:+4430@198.51.100.1>")]
-        )
-        self.assertEqual(self.caller.got(), [488])
 
     def test_badAddresses(self) -> None:
         """A name, another family, a group: 488, and nothing changes."""
@@ -448,5 +272,3 @@ class InboundFirstTests(FirstTests):
     """The same where the carrier calls."""
 
     outbound = False
-
-

@@ -46,16 +46,18 @@ class Play:
         self.asked: list[Deferred[None]] = []
         self.said: list[str] = []
         wild = self.chance.choice((0.0, 0.3, 1.0))
+        fax = self.chance.choice((0.0, 0.0, 0.1, 0.3))
         for player in self.players:
             side = player.neighbour.side
             side.transfer = self.chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
             side.ownTransfer = self.chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
             side.redirect = self.chance.choice((REFUSE, FOLLOW, PASS))
+            side.fax = not player.secure or self.chance.random() < 0.8
             side.limit = self.chance.choice((None, None, None, 4))
         for _ in range(self.chance.randrange(1, 5)):
             self._call(self.chance.choice(self.players))
         for player in self.players:
-            player.wild = wild
+            player.wild, player.fax = wild, fax
         if self.chance.random() < 0.3:
             self.net.policy.result = self._policy
 
@@ -134,6 +136,8 @@ class Play:
                 assert leg in call._legs and not leg._gone, f"{call.request.call} without {leg.key}"
                 assert not leg.session.media.released, "a call without media"  # type: ignore[attr-defined]
                 assert not leg.refresh._stopped, "a leg has hung up, and its call stands"
+            if call.movable and all(leg.free and leg.refresh._waiting is None for leg in (near, far)):
+                assert near.session.faxing is far.session.faxing, "half a fax"
             if call._transfer is None:
                 assert near.session.media.joined is far.session.media, "silence"  # type: ignore[attr-defined]
         for player in self.players:

@@ -304,5 +304,3 @@ def nudge(phone: Sipp) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((phone.address, 0))
         sender.sendto(text.encode(), (phone.address, phone.port))
-
-
