@@ -150,6 +150,18 @@ class HealthyTests(DoctorCase):
         self.assertIn("without SRTP", found.sentence)
 
 
+class ClosingTests(DoctorCase):
+    """A server that closes."""
+
+    async def test_whileAsked(self) -> None:
+        """After the handshake, while OCSP is still asked: that is no matter of cipher suites."""
+        lab = self.lab(cutOn="handshake", ocsp="silent")
+        findings = await self.examined(self.configuration(lab))
+        (found,) = (each for each in findings if each.examination == "tls")
+        self.assertIn("closes the connection right after the handshake", found.sentence)
+        self.assertEqual(found.setting, "at the carrier: does it know this account, or this address?")
+
+
 class OutputTests(DoctorCase):
     """What is printed."""
 

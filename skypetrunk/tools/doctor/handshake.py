@@ -40,6 +40,9 @@ the client thinks that all is well (RFC 8446 section 4.4.2.4).
 _SLOW = 1.0
 """Seconds: the handshake is two times there and back, to the other end of the world too."""
 
+_LATE = "no verified TLS connection within"
+"""What L{skypetrunk.net.tls} says of a connection that takes too long."""
+
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
 
 
@@ -110,7 +113,12 @@ def _judged(patient: Patient, attempt: Attempt) -> Iterator[Finding]:
             NAME, where, "The handshake came as far as the certificate, which was refused: see identity."
         )
     elif attempt.problem is not None:
-        yield _failed(patient, attempt, where)
+        # A version is there when the handshake is over.  What was lost then was lost while OCSP was asked.
+        over = record is not None and record.version is not None
+        if over and _LATE not in str(attempt.problem):
+            yield _lost(patient, attempt, where, str(attempt.problem))
+        else:
+            yield _failed(patient, attempt, where)
     elif attempt.lost is not None:
         yield _lost(patient, attempt, where, attempt.lost)
     else:
@@ -166,7 +174,7 @@ def _failed(patient: Patient, attempt: Attempt, where: str) -> Finding:
         return Finding(
             NAME, patient.refusal, where, sentence, wanted, f"{look.version} {look.cipher}", setting
         )
-    if "no verified TLS connection within" in problem or (look and "ClientHello" in (look.problem or "")):
+    if _LATE in problem or (look and "ClientHello" in (look.problem or "")):
         sentence = f"{where} accepts the connection and then says nothing."
         return Finding(
             NAME,
