@@ -494,6 +494,19 @@ class LendingTests(SynchronousTestCase):
             self.assertEqual([len(each) for each in seen], [160 if not carrier else 40])
             seen.clear()
 
+    def test_glanceAtMarker(self) -> None:
+        """A number of the PBX's that is RTCP with the marker (RFC 5761 section 4): who looks has the carrier's."""
+        self.rig.plain.setPayloadTypes({0: "PCMU/8000"}, {72: "PCMU/8000"})
+        self.rig.secure.setPayloadTypes({0: "PCMU/8000"}, {0: "PCMU/8000"})
+        self.both()
+        seen: list[tuple[bytes, int]] = []
+        self.patch(Looks, "at", lambda looks, payload, codec, now: seen.append((payload, codec)))
+        self.rig.secure.glance()
+        self.play.run(FIRST._replace(frames=1, carrier=True, marker=True))
+        self.assertEqual(self.directions(), (True, True))
+        self.assertEqual(seen, [(b"0000" * 40, "PCMU")])
+        self.assertEqual(self.rig.take()[0][-1][0][1], 0x80 | 72)
+
     def test_fax(self) -> None:
         """Of a fax nothing is lent, however calm it is; the sound that follows is lent as ever."""
         self.both()
