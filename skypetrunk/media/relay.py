@@ -161,22 +161,22 @@ class MediaLeg(FaxLeg):
         """
         Where the peer's SDP says it receives.
 
-        @raise MalformedSDP: not a literal address, or one of the other family.
+        @raise MalformedSDP: not a literal address, or one of the other family; nothing has changed.
         """
         self.takeBack()
+        host = rtcpHost = None
+        if address is not None and address.port:
+            host = self._reached(address.host)
+            rtcpHost = host if address.rtcpHost is None else self._reached(address.rtcpHost)
+            if host is not None:
+                self._takePart(address)
+        # Nothing is refused from here on.
         self._soundAgain()
         self.rtpPort.disconnect()
-        if address is None or address.port == 0:
-            self._described(None)
-            self._signal(None, None)
-            return
-        host = self._reached(address.host)
-        rtcpHost = host if address.rtcpHost is None else self._reached(address.rtcpHost)
         self._described(host)
-        if host is None:
+        if address is None or host is None:
             self._signal(None, None)
             return
-        self._takePart(address)
         rtcp = (rtcpHost, address.rtcpPort) if rtcpHost is not None and address.rtcpPort else None
         self._together = rtcp == (host, address.port)
         if not self._released:

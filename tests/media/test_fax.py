@@ -196,6 +196,16 @@ class FaxTests(SynchronousTestCase):
         self.assertFalse(self.counted()[1].fax)
         self.speak(6)
 
+    def test_badSound(self) -> None:
+        """Sound at an address that is refused ends no fax: nothing has changed."""
+        self.fax()
+        for leg in (self.call.plain, self.call.secure):
+            for address in (MediaAddress("nowhere.example", 4000, 4001), MediaAddress("127.0.0.2", 4, 5, "::1")):
+                self.assertRaises(MalformedSDP, leg.setRemote, address)
+        self.call.fromPBX(udptl(0), PBX_FAX)
+        self.call.fromCarrier(udptl(7), CARRIER_FAX)
+        self.assertEqual([each.destination for each in self.sent()], [CARRIER_FAX, PBX_FAX])
+
     def test_quiet(self) -> None:
         """No keep-alive and no report is sent into a fax; after it there are some again."""
         self.call = Call(reports=True)
