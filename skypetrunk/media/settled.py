@@ -97,7 +97,7 @@ class Settled:
     def shown(self, packet: bytes, now: float) -> None:
         """Here it is, in clear; it came at C{now} (seconds)."""
         number: int = self.path.payload_type
-        # As it came: with the number that it leaves with, and the marker, it may be RTCP (RFC 5761 section 4).
+        # As it came: with the number of the other side, and the marker, it may be RTCP (RFC 5761 section 4).
         self._leg.looked(b"%c%c%b" % (packet[0], number, packet[2:]), number, now)
 
     def pause(self) -> None:

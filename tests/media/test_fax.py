@@ -200,7 +200,7 @@ class FaxTests(SynchronousTestCase):
         """Sound at an address that is refused ends no fax: nothing has changed."""
         self.fax()
         for leg in (self.call.plain, self.call.secure):
-            for address in (MediaAddress("nowhere.example", 4000, 4001), MediaAddress("127.0.0.2", 4, 5, "::1")):
+            for address in (MediaAddress("nowhere.example", 4, 5), MediaAddress("127.0.0.2", 4, 5, "::1")):
                 self.assertRaises(MalformedSDP, leg.setRemote, address)
         self.call.fromPBX(udptl(0), PBX_FAX)
         self.call.fromCarrier(udptl(7), CARRIER_FAX)

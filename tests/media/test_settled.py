@@ -495,7 +495,7 @@ class LendingTests(SynchronousTestCase):
             seen.clear()
 
     def test_glanceAtMarker(self) -> None:
-        """A number of the PBX's that is RTCP with the marker (RFC 5761 section 4): who looks has the carrier's."""
+        """A number of the PBX's that is RTCP with the marker: who looks has that of the carrier."""
         self.rig.plain.setPayloadTypes({0: "PCMU/8000"}, {72: "PCMU/8000"})
         self.rig.secure.setPayloadTypes({0: "PCMU/8000"}, {0: "PCMU/8000"})
         self.both()
