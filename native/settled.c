@@ -202,6 +202,10 @@ static void leave(struct settled_reader *reader)
 			path->closed++;
 			left = one_leaves(path, reader->leaving[i].packet, size);
 		}
+		if (left == EDESTADDRREQ && path->connected) { /* not any more: another process has the socket, too */
+			path->connected = 0;
+			left = one_leaves(path, reader->leaving[i].packet, size);
+		}
 		if (!left) {
 			path->sent++;
 			path->sent_octets += (uint64_t)size;

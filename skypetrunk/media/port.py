@@ -85,6 +85,8 @@ class MediaPort(DatagramProtocol):
         @param connects: they are RTP, by which the leg knows where its peer is.
         """
         self.disconnect()
+        if self._connections is not None:
+            self._unconnected()  # who kept the leg before may have connected it once more
         self._elsewhere = None
         self._receive = receive
         self.receive = self._receiveFirst if connects and self._connections is not None else receive
@@ -127,9 +129,12 @@ class MediaPort(DatagramProtocol):
                 leg.heardBy.pause()
             if leg.sentBy is not None:
                 leg.sentBy.look()
+        self._unconnected()
+        self.receive = self._receiveFirst
+
+    def _unconnected(self) -> None:
         with suppress(OSError):
             disconnect(self.transport.getHandle())  # type: ignore[union-attr]
-        self.receive = self._receiveFirst
 
     def _let(self) -> None:
         self.peer, self.write = None, self._unbound

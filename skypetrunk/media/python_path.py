@@ -5,6 +5,7 @@ of the legs, of which each does a little for any packet; here is the little that
 
 from __future__ import annotations
 
+from errno import EDESTADDRREQ
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,9 @@ class PythonPath:
             if again and isinstance(error, ConnectionRefusedError):
                 self.closed += 1
                 self.leave(packet, again=False)
+            elif self.connected and error.errno == EDESTADDRREQ:
+                self.connected = False  # another process has the socket, too
+                self.leave(packet, again)
             else:
                 self.unsent += 1
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from errno import EDESTADDRREQ
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -291,6 +292,9 @@ class MediaLeg(FaxLeg):
                 # That was the one before.  This one has not left yet, and is no worse for it.
                 sent.refuse(CLOSED)
                 return self._transmit(packet, destination, again=False)
+            if port.peer is not None and error.errno == EDESTADDRREQ:
+                port.disconnect()  # another process that has the socket, too, has done so
+                return self._transmit(packet, destination, again)
             sent.refuse(UNSENT)
             return False
         sent.packets += 1

@@ -183,6 +183,30 @@ class ConnectedTests(SynchronousTestCase):
         self.assertEqual(len(rig.take()[1]), 5)
         self.assertEqual(dict(rig.statistics()[1].sent.refused), refused)
 
+    def test_disconnectedByOther(self) -> None:
+        """A keeper that has not let go yet, after a transfer, disconnects the socket: all packets leave."""
+        rig = self.rig
+        for _ in range(2):  # it may be lent, or not
+            for leg in (rig.plain, rig.secure):
+                disconnect(leg.rtpPort.transport.getHandle())  # type: ignore[union-attr]
+            rig.take()
+            self.both()
+            self.assertEqual([len(each) for each in rig.take()[:2]], [12, 12])
+            for counted in rig.statistics():
+                self.assertEqual(counted.sent.refused, ())
+            for carrier in (False, True):
+                self.play.run(FIRST._replace(frames=1, carrier=carrier, jump=3))
+
+    def test_connectedByOther(self) -> None:
+        """One that has connected it meanwhile: the peer's next SDP is followed as ever."""
+        self.begin()
+        for leg, place in ((self.rig.plain, 0), (self.rig.secure, 1)):
+            handle = leg.rtpPort.transport.getHandle()  # type: ignore[union-attr]
+            handle.connect(self.rig.sockets[place].getsockname())
+        self.play.event("moved")
+        self.both(place=1)
+        self.assertEqual(self.heard(), (12, 12))
+
     def test_before(self) -> None:
         """What a stranger sent before the socket was connected is refused as ever."""
         self.begin()
