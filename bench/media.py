@@ -29,11 +29,13 @@ class Result:
     """
     What came of one run.
 
+    @ivar seconds: in which they were sent.
     @ivar delays: seconds from sending to receiving, of each packet that came.
     """
 
     sent: int = 0
     received: int = 0
+    seconds: float = 0.0
     delays: list[float] = field(default_factory=list)
 
     @property
@@ -147,6 +149,7 @@ class Load:
                     result.sent += 1
                 self._receive(poll, others, result, 0.0005)
             last = time.perf_counter()
+            result.seconds = last - start
             while result.received < result.sent and time.perf_counter() - last < 0.5:
                 self._receive(poll, others, result, 0.05)
         return result

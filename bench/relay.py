@@ -18,8 +18,9 @@ from bench.trunk import HOST, Trunk
 STREAMS = 200
 RATE = 100
 SECONDS = 3.0
+SETTLING = 0.4
 RUNS = 5
-DIRECTIONS = {"RTP to SRTP": (False,), "SRTP to RTP": (True,)}
+DIRECTIONS = {"RTP to SRTP": (False,), "SRTP to RTP": (True,), "both ways": (False, True)}
 
 
 def measure() -> Figure:
@@ -53,8 +54,11 @@ def measure() -> Figure:
                 if name not in measured:
                     continue
                 process, load = measured[name]
+                ends = DIRECTIONS[way]
+                # After the pause in which the others were measured each stream begins anew.
+                load.run(SETTLING, ends, RATE // len(ends))
                 before = process.seconds()
-                result = load.run(SECONDS, DIRECTIONS[way], RATE)
+                result = load.run(SECONDS, ends, RATE // len(ends))
                 if not result.received:
                     raise Failed(f"{name} relayed nothing:\n{process.written()[-2000:]}")
                 found.append((process.seconds() - before) * 1e6 / result.received)

@@ -21,7 +21,7 @@ NAMES = {
     "streams": "CPU per relayed packet at 10 and at 1,000 streams",
     "srtp": "a packet of G.711 encrypted and decrypted, by libsrtp and by ourselves",
     "hundred_calls": "100 simultaneous G.711 calls: loss, delay, share of a core",
-    "three_hundred_calls": "300 of them through a trunk that has one core",
+    "three_hundred_calls": "300 of them, and 500, through a trunk that has one core",
     "workers": "CPU per relayed packet with media workers, and OPTIONS while media has a whole core",
     "memory": "memory per call at 200 calls",
     "start": "from the command to a registered trunk",
