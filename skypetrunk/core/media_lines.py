@@ -37,17 +37,39 @@ class Described(NamedTuple):
     stream: AudioStream
 
 
+class Offered(NamedTuple):
+    """
+    An offer of ours, and all that belongs to it.  The peer may offer something else before it is answered:
+    one branch by UPDATE, and then another one answers.
+
+    @ivar stream: of its line in use.
+    @ivar said: the stream that it was made of.
+    @ivar slots: its lines.
+    @ivar place: of the line in use.
+    """
+
+    whole: SessionDescription
+    stream: AudioStream
+    said: AudioStream
+    slots: Slots
+    place: int
+
+
 class Standing(NamedTuple):
     """
     What was agreed last: our description, the stream it was made of, and the peer's description.
 
     @ivar offered: ours was the offer.
+    @ivar slots: the lines of both.
+    @ivar place: of the line in use.
     """
 
     written: SessionDescription
     said: AudioStream
     heard: Described
     offered: bool
+    slots: Slots
+    place: int
 
 
 def placed(slots: Slots, used: int, wanted: Slot) -> tuple[Slots, int]:
@@ -117,6 +139,19 @@ def linesOf(slots: Slots, used: int, line: MediaDescription) -> tuple[MediaDescr
     )
 
 
+def lineAnswering(offered: MediaDescription, answer: SessionDescription, place: int) -> MediaDescription:
+    """
+    The line of C{answer} that answers C{offered}.
+
+    @raise MalformedSDP: there is none, or it refuses the stream.
+    """
+    if place >= len(answer.media):
+        raise MalformedSDP(f"the answer has no {offered.kind} line at its place")
+    if answer.media[place].port == 0:
+        raise MalformedSDP(f"the answer refuses the {offered.kind} stream")
+    return answer.media[place]
+
+
 def checkAnswer(offer: SessionDescription, answer: SessionDescription, place: int) -> None:
     """
     Is C{answer} one that C{offer} allows?
@@ -146,12 +181,14 @@ def _toldMore(failure: KeyAgreementFailed, more: str) -> KeyAgreementFailed:
 
 __all__ = [
     "Described",
+    "Offered",
     "Slot",
     "Slots",
     "Standing",
     "audioLine",
     "checkAnswer",
     "faxLine",
+    "lineAnswering",
     "linesOf",
     "placed",
 ]

@@ -27,12 +27,14 @@ from skypetrunk.core.fax_stream import IMAGE, T38, UDPTL, FaxStream, commonStrea
 from skypetrunk.core.keys import KeyUses
 from skypetrunk.core.media_lines import (
     Described,
+    Offered,
     Slot,
     Slots,
     Standing,
     audioLine,
     checkAnswer,
     faxLine,
+    lineAnswering,
     linesOf,
     placed,
 )
@@ -93,7 +95,7 @@ class Session:
         self._audio = 0
         self._agreed: tuple[Slots, int] | None = None
         # What waits for its answer: ours, and the peer's.
-        self._offered: Described | None = None
+        self._offered: Offered | None = None
         self._offer: Described | None = None
         self._said: AudioStream | None = None
         self._heard: Described | None = None
@@ -139,7 +141,7 @@ class Session:
         self._slots, self._audio = placed(self._slots, self._audio, wanted)
         self._said = stream
         written = self._write(stream, protocol, (*keys, *self._asked) if keys else ())
-        self._offered = Described(written, stream)
+        self._offered = Offered(written, stream, stream, self._slots, self._audio)
         return written.encode()
 
     def _resumes(self, stream: AudioStream) -> bool:
@@ -162,21 +164,18 @@ class Session:
         """
         if self._offered is None:
             raise MalformedSDP("an answer without an offer")
-        offer, ours = self._offered
+        offer, ours, said, slots, place = self._offered
         answer = parseSDP(body, keepLines=False)
-        offered = offer.media[self._audio]
-        if self._audio >= len(answer.media):
-            raise MalformedSDP(f"the answer has no {offered.kind} line at its place")
-        audio = answer.media[self._audio]
-        if audio.port == 0:
-            raise MalformedSDP(f"the answer refuses the {offered.kind} stream")
+        offered = offer.media[place]
+        audio = lineAnswering(offered, answer, place)
         self.protection.checkProtocol(offered, audio)
-        checkAnswer(offer, answer, self._audio)
+        checkAnswer(offer, answer, place)
         fax = isinstance(ours, FaxStream)
-        pair = None if fax else self.protection.answered(offered, answer, self._audio, secured)
+        pair = None if fax else self.protection.answered(offered, answer, place, secured)
         heard = Described(answer, streamIn(audio))
         stream = commonStream(heard.stream, ours)
         direction = limited(stream.direction, ours.direction)
+        self._written, self._said, self._slots, self._audio = offer, said, slots, place
         if fax:
             self._settleFax(audio)
         else:
@@ -298,7 +297,9 @@ class Session:
         if not isinstance(self._said, FaxStream):
             self.protection.stands()
         if self._written is not None and self._said is not None and self._heard is not None:
-            self._standing = Standing(self._written, self._said, self._heard, self._ours)
+            self._standing = Standing(
+                self._written, self._said, self._heard, self._ours, self._slots, self._audio
+            )
 
     def repeats(self, body: bytes, refresh: bool) -> bool:
         """
@@ -332,16 +333,15 @@ class Session:
         keys cannot be offered again.
         """
         assert self._standing is not None
-        standing = self._standing.written
-        self._said = self._standing.said
+        standing, slots, place = self._standing.written, self._standing.slots, self._standing.place
+        self._said, self._slots, self._audio = self._standing.said, slots, place
         media = list(standing.media)
-        audio = media[self._audio]
+        audio = media[place]
         if not isFax(audio):
-            media[self._audio] = replace(audio, attributes=self.protection.repeat(audio))
-        standing = replace(standing, media=tuple(media))
-        standing = replace(standing, origin=replace(standing.origin, version=str(self._version)))
-        written = self._versioned(standing)
-        self._offered = Described(written, streamIn(audio))
+            media[place] = replace(audio, attributes=self.protection.repeat(audio))
+        origin = replace(standing.origin, version=str(self._version))
+        written = self._versioned(replace(standing, media=tuple(media), origin=origin))
+        self._offered = Offered(written, streamIn(audio), self._said, slots, place)
         return written.encode()
 
     # Both

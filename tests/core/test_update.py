@@ -299,6 +299,19 @@ class Early(UpdateCase):
         self.callee.back(far, "BYE", 3)
         self.assertEqual(self.callee.got(), [481], "a callee may not hang up before it answered")
 
+    def test_otherBranch(self) -> None:
+        """A branch puts its stream into a second line, and another one answers the INVITE, of one line."""
+        near, far = self.ringing()
+        body = self.moved(self.callee).replace(b"m=audio", b"m=video 0 RTP/AVP 31\r\nm=audio")
+        self.callee.back(far, "UPDATE", 1, body=body)
+        self.assertEqual(self.callee.got(), [200])
+        self.callee.answers(far, 200, self.description(self.callee), tag="other")
+        self.caller.ack(near, self.caller.response(200))
+        self.assertEqual(self.port(1), 4000 if self.callee is self.net.pbx else 6000)
+        [call] = self.net.manager._bridges
+        [line] = parseSDP(call.legs[1].session.repeatOffer()).media
+        self.assertEqual(line, parseSDP(far.body).media[0])
+
     def test_unsettled(self) -> None:
         """An offer while the first one has no answer: 491 to the callee, 500 to the caller (section 5.2)."""
         near, far = self.calling()
