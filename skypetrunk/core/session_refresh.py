@@ -192,9 +192,12 @@ class SessionRefresh:
 
     def _cameToNothing(self, renewal: Renewal) -> None:
         renewal.done(None)
-        if self._leg.session.faxing and not isinstance(renewal.stream, FaxStream) and not self._stopped:
-            # The other leg has sound: nothing would cross any more.
-            self._leg.giveUp("no sound after T.38, which the other side has not")
+        session = self._leg.session
+        fax = session.fax and isinstance(renewal.stream, FaxStream)
+        if session.faxing != fax and not self._stopped:
+            # The other leg has what was offered: nothing would cross any more.
+            theirs = "T.38 any more, which the other side has"
+            self._leg.giveUp(f"no {theirs if fax else 'sound after T.38, which the other side has not'}")
 
     def _again(self) -> None:
         self._later = None

@@ -217,14 +217,14 @@ def _unmergeable(call: Transferable, other: Transferable, replaced: Leg, refer: 
     """The status that says why C{call} cannot become one with C{other}; 0 if it can."""
     if other is call:
         return 481
+    if any(leg.session.fax for leg in (*call.legs, *other.legs)):
+        return 488
     if not other.standing:
         return 0 if other.ringsFor(replaced) else 481
     if other.other(replaced) is None:
         return 481
     if not other.movable:
         return 491
-    if any(leg.session.fax for leg in (*call.legs, *other.legs)):
-        return 488
     replaces = refer.referral.replaces
     return 486 if replaces is not None and replaces.earlyOnly else 0
 

@@ -63,6 +63,41 @@ class GoingOnTests(PassedCase):
         [ended] = self.net.observer.ended
         self.assertEqual(ended.cause, "no sound after T.38, which the other side has not")
 
+    def test_soundTakenBack(self) -> None:
+        """The same of sound in a fax that stands: who is offered the fax again has it, or is hung up on."""
+        for status in (200, 488):
+            self.faxed()
+            asked = self.asks(self.description(self.caller, 3), 3)
+            offered = self.callee.request("INVITE")
+            self.callee.answers(offered, 180)
+            self.caller.cancel(asked)
+            self.callee.answers(offered, 200, self.description(self.callee, 3))
+            again = self.callee.request("INVITE")
+            self.assertEqual([line.kind for line in parseSDP(again.body).media if line.port], ["image"])
+            self.callee.got()
+            self.callee.answers(again, status, image(TOLD, 4950) if status == 200 else b"")
+            if status == 200:
+                self.assertFax()
+                self.tearDown()
+                self.setUp()
+        self.callee.answers(self.callee.request("BYE"), 200)
+        self.caller.answers(self.caller.request("BYE"), 200)
+        [ended] = self.net.observer.ended
+        self.assertEqual(ended.cause, "no T.38 any more, which the other side has")
+
+    def test_changeRefused(self) -> None:
+        """A fax that stands goes on when a change of it is answered with port 0, and then refused."""
+        self.faxed()
+        self.asks(image(ASKED + "a=sendonly\r\n"), 3)
+        offered = self.answers(image("", 0))
+        self.caller.ackRefusal(488)
+        again = self.callee.request("INVITE")
+        self.assertIsNot(again, offered)
+        self.callee.got()
+        self.callee.answers(again, 488)
+        self.assertEqual(self.callee.got(), ["ACK"])
+        self.assertFax()
+
     def test_lostContext(self) -> None:
         """A media worker dies meanwhile: the new key is for the sound, when that is there again."""
         carrier = self.net.carrier

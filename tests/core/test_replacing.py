@@ -8,10 +8,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from skypetrunk.core.bridge_owner import RINGING_SECONDS
+from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import CallRefused, ChannelFailed
 from skypetrunk.interfaces import CallRequest
 from skypetrunk.wire.message import Request
 from tests.core import test_transfer
+from tests.core.callnet import sdp
 
 
 class Asked(test_transfer.TransferCase):
@@ -218,6 +220,11 @@ class MergedTests(Asked, test_transfer.Attended):
 class RingingTests(Asked, test_transfer.SemiAttended):
     """The target still rings, with a policy that is asked."""
 
+    def setUp(self) -> None:
+        """Over a trunk that lets faxes pass."""
+        self.patch(TrunkSide, "fax", True)
+        super().setUp()
+
     def test_refusedByPolicy(self) -> None:
         """It rings on for the referrer."""
         self.says = CallRefused("not this one")
@@ -226,3 +233,16 @@ class RingingTests(Asked, test_transfer.SemiAttended):
         self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="carol")
         self.referrer.ack(self.second, self.referrer.response(200))
         self.assertEqual(self.net.manager.callCount(), 2)
+
+    def test_faxMeanwhile(self) -> None:
+        """The call became a fax while the policy thought: 488, and it is one on."""
+        says = self.says = Deferred()
+        self.refer(self.replacing())
+        fax = sdp("m=image 4900 udptl t38\r\n", version=2)
+        asked = self.transferee.back(self.far, "INVITE", 1, body=fax)
+        self.referrer.answers(self.referrer.request("INVITE"), 200, fax)
+        self.transferee.ack(asked, self.transferee.response(200))
+        self.transferee.got()
+        says.callback(None)
+        self.assertEqual(self.notified()[-1], ("terminated", "SIP/2.0 488 Not Acceptable Here"))
+        self.assertEqual((self.net.manager.callCount(), self.transferee.got()), (2, []))
