@@ -106,6 +106,8 @@ def disconnect(opened: socket.socket) -> None:
     if _connect(opened.fileno(), _UNSPECIFIED, len(_UNSPECIFIED)):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+    # That the peer did not listen would be told to who sends next, be it a fax, and to somebody else.
+    opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 __all__ = ["LOOK", "Connected", "Connections", "disconnect", "mayConnect"]

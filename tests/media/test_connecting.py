@@ -296,6 +296,18 @@ class SocketTests(SynchronousTestCase):
                 each.sendto(b"b", name)
                 self.assertEqual(one.recvfrom(10), (b"b", each.getsockname()))
 
+    def test_closedBefore(self) -> None:
+        """That the peer's port was closed is no matter of what is sent next, to whomever."""
+        for host in ("127.0.0.1", "::1"):
+            one, peer, other = self.free(host), self.opened(host), self.opened(host)
+            one.connect(peer.getsockname())
+            peer.close()
+            one.send(b"a")
+            self.assertTrue(select.select([one], [], [], 5)[0])
+            disconnect(one)
+            one.sendto(b"b", other.getsockname())
+            self.assertEqual(other.recv(10), b"b")
+
     def test_mayConnect(self) -> None:
         """One that is bound to all addresses would lose all but one."""
         for host, may in (("127.0.0.1", True), ("0.0.0.0", False), ("::1", True), ("::", False)):
