@@ -193,6 +193,8 @@ EVENTS = (
     "other key",
     "types",
     "renumbered",
+    "number of RTCP",
+    "look",
     "clear",
     "statistics",
     "rejoined",
@@ -408,6 +410,12 @@ class Play:
         elif event == "renumbered":
             rig.plain.setPayloadTypes({0: "PCMU/8000", 8: "X/8000"}, {0: "PCMU/8000", 8: "X/8000"})
             rig.secure.setPayloadTypes({0: "PCMU/8000", 100: "X/8000"}, {0: "PCMU/8000", 100: "X/8000"})
+        elif event == "number of RTCP":
+            rig.plain.setPayloadTypes({0: "PCMU/8000"}, {72: "PCMU/8000"})
+            rig.secure.setPayloadTypes({0: "PCMU/8000"}, {0: "PCMU/8000"})
+        elif event == "look":
+            rig.plain.glance()
+            rig.secure.glance()
         elif event == "clear":
             if isinstance(rig.secure, EitherLeg):
                 rig.secure.setClear()
@@ -496,8 +504,7 @@ class LendingTests(SynchronousTestCase):
 
     def test_glanceAtMarker(self) -> None:
         """A number of the PBX's that is RTCP with the marker: who looks has that of the carrier."""
-        self.rig.plain.setPayloadTypes({0: "PCMU/8000"}, {72: "PCMU/8000"})
-        self.rig.secure.setPayloadTypes({0: "PCMU/8000"}, {0: "PCMU/8000"})
+        self.play.event("number of RTCP")
         self.both()
         seen: list[tuple[bytes, int]] = []
         self.patch(Looks, "at", lambda looks, payload, codec, now: seen.append((payload, codec)))
