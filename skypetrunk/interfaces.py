@@ -789,6 +789,9 @@ class IKeyAgreement(Interface):
         @raise KeyAgreementFailed: nothing usable.
         """
 
+    def renew() -> None:
+        """The next L{answer} has a new key of ours, where that is ours to choose."""
+
     def agree(pair: KeyPair) -> None:
         """C{pair} is in use from now on; a key that was in use before, and is not now, is given up."""
 

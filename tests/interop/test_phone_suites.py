@@ -135,6 +135,24 @@ class PhoneCase(CallCase):
             end.dialog.change(description(end.ear.getsockname(), direction=offered, version=version))
             self.assertIn(f"a={agreed}", end.dialog.changed().body)
 
+    def turnedByPhone(self, end: PBXEnd, phone: Baresip | Linphone, words: Sequence[str]) -> None:
+        """
+        The phone asks for another direction, and back.
+
+        @param words: its commands.
+        """
+        for version, (word, offered, agreed) in enumerate(
+            zip(words, ("sendonly", "sendrecv"), ("recvonly", "sendrecv"), strict=True), 2
+        ):
+            phone.command(word)
+            request = end.dialog.wait("INVITE ")
+            self.assertIn(f"a={offered}", request.body)
+            answer = description(end.ear.getsockname(), direction=agreed, version=version)
+            end.dialog.agent.answer(request, "200 OK", answer)
+            end.dialog.wait("ACK ")
+            # It is to have sent its own ACK, and to speak again.
+            time.sleep(0.3)
+
     def renewed(self, capture: Capture, ports: range, suite: str) -> None:
         """The phone got a stream that went over the end of its numbers, and after hold one with a new key."""
         packets = [each.payload for each in media(capture.to(ports))]
@@ -192,8 +210,9 @@ class BaresipTests(PhoneCase):
             self.spoken(ends, 60)
             for end, suite in zip(ends, _BARESIP, strict=True):
                 self.heardAtPBX(end, suite)
-            self.turned(ends, 2, "sendonly", "recvonly")
-            self.turned(ends, 3, "sendrecv", "sendrecv")
+            self.turned(ends[:-1], 2, "sendonly", "recvonly")
+            self.turned(ends[:-1], 3, "sendrecv", "sendrecv")
+            self.turnedByPhone(ends[-1], self.phones[-1], ("hold", "resume"))
             for end in ends:
                 end.forget()
             self.spoken(ends, 60)
@@ -234,8 +253,11 @@ class LinphoneTests(PhoneCase):
                 self.spoken([end], 60)
                 self.heardAtPBX(end, suite)
                 self.wound([end])
-                self.turned([end], 2, "sendonly", "recvonly")
-                self.turned([end], 3, "sendrecv", "sendrecv")
+                if last:
+                    self.turnedByPhone(end, self.linphone, ("pause", "resume"))
+                else:
+                    self.turned([end], 2, "sendonly", "recvonly")
+                    self.turned([end], 3, "sendrecv", "sendrecv")
                 self.linphone.waitTalking(2 * number + 2)
                 end.forget()
                 self.spoken([end], 60)
