@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     IReadDescriptor,
     ISystemHandle,
 )
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -55,6 +56,8 @@ Received = Callable[[bytes, tuple[str, int]], None]
 class Poller:
     """Opens UDP ports, and reads them.  It is in the reactor while there are any."""
 
+    _log = Logger()
+
     def __init__(
         self, reactor: Any, clock: IReactorTime, sleep: Callable[[float], None] = time.sleep
     ) -> None:
@@ -67,6 +70,7 @@ class Poller:
         self._seconds = clock.seconds
         self._connections = Connections(clock)
         self._sleep = sleep
+        self._failed = False
         # What came since when, for what is busy.
         self._busy = False
         self._count = 0
@@ -131,7 +135,13 @@ class Poller:
 
     def doRead(self) -> None:
         """What is there; and where there is much, a rest and what came meanwhile, some times."""
-        self._count += self._read(RESTS if self._busy else 0)
+        try:
+            self._count += self._read(RESTS if self._busy else 0)
+        except Exception:
+            # Legs see to their own packets.  Whatever it is, the reactor would read none of any call again.
+            if not self._failed:
+                self._failed = True
+                self._log.failure("Media sockets cannot be read as they should; this is told once")
         now = self._seconds()
         passed = now - self._since
         if not 0 <= passed < _WINDOW:

@@ -490,6 +490,21 @@ class LendingTests(SynchronousTestCase):
             self.assertEqual(seen, [(b"0000" * 40, "PCMU")])
             seen.clear()
 
+    def test_unforeseen(self) -> None:
+        """What nobody foresaw while something is lent is logged, once, and sound goes on in all calls."""
+        self.both()
+
+        def failing(looks: Looks, payload: bytes, codec: str | None, now: float) -> None:
+            raise RuntimeError("nobody foresaw it")
+
+        self.patch(Looks, "at", failing)
+        self.rig.take()
+        for carrier, leg in ((False, self.rig.plain), (True, self.rig.secure)):
+            leg.glance()
+            self.play.run(FIRST._replace(frames=3, carrier=carrier))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual([len(each) for each in self.rig.take()[:2]], [3, 3])
+
     def test_glanceAtOther(self) -> None:
         """What is not usual is shown, too, if it is the next that is relayed."""
         self.both()
