@@ -522,6 +522,7 @@ class CallNet:
             "transactions": sum(n.side.transactions.pending for n in neighbours),  # type: ignore[attr-defined]
             "timers": len(self.clock.getDelayedCalls()),
             "legs": sum(n.side.calls for n in neighbours),
+            "refers": sum(n.side.refers for n in neighbours),
         }
 
     def outboundCall(self, body: bytes | None = None, answer: bytes | None = None) -> tuple[Request, Request]:

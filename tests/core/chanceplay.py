@@ -17,6 +17,9 @@ from tests.core.callnet import KEY, OTHER_KEY, PCMA, SAVP, Neighbour, sdp
 CALLS = 7
 """Calls that one neighbour begins."""
 
+OTHER = "m=video 0 RTP/AVP 31\r\n"
+"""A line that may stand before that of the sound."""
+
 FAX = "a=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
 
 Headers = Sequence[tuple[str, str]]
@@ -77,7 +80,8 @@ class Player:
             media = media.replace(KEY, OTHER_KEY)
         direction = self.chance.choice(("sendrecv", "sendrecv", "sendonly", "recvonly", "inactive"))
         self._version += self.chance.randrange(2)
-        return sdp(f"{media}a={direction}\r\n", self.neighbour.host, self._version)
+        before = OTHER * (offer.count(OTHER.split()[0].encode()) if offer else self.chance.random() < 0.1)
+        return sdp(f"{before}{media}a={direction}\r\n", self.neighbour.host, self._version)
 
     def _now(self, often: float) -> bool:
         """Is it time for something odd?"""

@@ -29,6 +29,33 @@ LONGEST = 500.0
 """Seconds until everything must be over: longer than a call rings, and than a subscription lives."""
 
 
+class Costs:
+    """
+    A guard of all sides to whom every leg costs something.
+
+    @ivar goingOn: the calls that have ended, and whose leg goes on in another.
+    """
+
+    def __init__(self) -> None:
+        self.goingOn: set[str] = set()
+
+    def refusal(self, name: str, request: CallRequest) -> CallRefused | None:
+        """There is room."""
+
+    def taken(self, name: str, request: CallRequest) -> None:
+        """It is not asked for that."""
+
+    def goesOn(self, call: str, name: str) -> bool:
+        """Once for each call."""
+        assert call not in self.goingOn, "both legs of a call go on"
+        self.goingOn.add(call)
+        return True
+
+    def legEnded(self, call: str) -> None:
+        """Once after that."""
+        self.goingOn.remove(call)
+
+
 class Play:
     """
     One game.
@@ -43,12 +70,14 @@ class Play:
         self.players = [Player(pbx, False, self.chance), Player(carrier, True, self.chance)]
         if second is not None:
             self.players.append(Player(second, True, self.chance))
+        self.costs = Costs()
         self.asked: list[Deferred[None]] = []
         self.said: list[str] = []
         wild = self.chance.choice((0.0, 0.3, 1.0))
         fax = self.chance.choice((0.0, 0.0, 0.1, 0.3))
         for player in self.players:
             side = player.neighbour.side
+            side.guard = self.costs
             side.transfer = self.chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
             side.ownTransfer = self.chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
             side.redirect = self.chance.choice((REFUSE, FOLLOW, PASS))
@@ -201,6 +230,7 @@ class Play:
     def faults(self) -> list[str]:
         """What is wrong after the end."""
         found = [f"left over: {what} {number}" for what, number in self.net.leftovers().items() if number]
+        found += [f"costs for ever: {call}" for call in self.costs.goingOn]
         events = self.net.observer.events
         started = Counter(each.call for name, each in events if isinstance(each, CallRequest))
         ended = Counter(each.call for each in self.net.observer.ended)
