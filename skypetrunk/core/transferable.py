@@ -139,6 +139,7 @@ class Transferable(Crossing):
         other = self.other(leg)
         by = "callee" if leg is self._near else "caller"
         self._statistics.append(leg.session.media.statistics())
+        placed = leg is self._far
         if leg is self._near:
             self._near = None
         else:
@@ -146,8 +147,9 @@ class Transferable(Crossing):
         for forwarder in self._legs.pop(leg)[1:]:
             forwarder.calls -= 1
         name, guard = self.request.call, leg.side.guard
-        if leg.paidBy is None and guard is not None and guard.goesOn(name, leg.side.name):
-            # The carrier counts on: whoever asked for a leg pays for it until it ends.
+        if placed and leg.paidBy is None and guard is not None and guard.goesOn(name, leg.side.name):
+            # The carrier counts on: whoever asked for a leg pays for it until it ends.  A caller who goes on
+            # may be one of the same carrier's, who had called in.
             leg.paidBy = name
         self._end(by, TRANSFERRED, None)
         if hangUp and other is not None:

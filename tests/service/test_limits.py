@@ -323,6 +323,25 @@ class CallLimitsTests(SynchronousTestCase):
         self.assertEqual(self.limits.status("carrier")["minutes"], 2.0)
         self.assertEqual((self.limits._calls, self.limits._goingOn), ({}, {}))
 
+    def test_unpaidGoesOn(self) -> None:
+        """Of a call that costs something the caller goes on, whom the carrier had called in: that is free."""
+        net = self.build()
+        net.carrier.side.ownTransfer = "take-over"
+        _, ringing = net.inboundCall()
+        net.pbx.back(ringing, "REFER", 2, headers=[("Refer-To", "<sip:+4430@198.51.100.1>")])
+        paid = net.carrier.request("INVITE")
+        net.carrier.answers(paid, 200, sdp(SAVP, "203.0.113.9"), tag="target")
+        net.pbx.back(ringing, "BYE", 3)
+        net.clock.advance(60)
+        target = [("Refer-To", "<sip:account@198.51.100.2:40000>")]
+        net.carrier.back(paid, "REFER", 5, tag="target", headers=target)
+        last = net.pbx.request("INVITE")
+        net.pbx.answers(last, 200, sdp(), tag="phone")
+        net.carrier.back(paid, "BYE", 6, tag="target")
+        self.assertEqual([each.cause for each in net.observer.ended], ["transferred", "transferred"])
+        net.clock.advance(60)
+        self.assertEqual((net.manager.callCount(), self.limits.status("carrier")["minutes"]), (1, 1.0))
+
     def test_redirectedTransfer(self) -> None:
         """The call of a REFER is none of the referrer's when it is redirected: nothing makes room for it."""
         for others, status in ((0, 486), (1, 503)):
