@@ -120,6 +120,11 @@ class Context:
             self._reporters[ssrc] = Reporter(*seen)
 
     @property
+    def masters(self) -> frozenset[bytes]:
+        """What its master keys are known by."""
+        return self._masters
+
+    @property
     def heard(self) -> Heard:
         """What was accepted under it, for who goes on elsewhere."""
         sources = []

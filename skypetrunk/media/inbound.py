@@ -59,7 +59,9 @@ class Inbound:
         now, before = self._seconds(), self.current
         context = self._contexts.pop(identity, None)
         if context is None:
-            told = [each for each in self._told.values() if not masters.isdisjoint(each.masters)]
+            # Of what is used here, too, with another suite or MKI, more is known by now.
+            new = masters.difference(*[each.masters for each in self._contexts.values()])
+            told = [each for each in self._told.values() if not new.isdisjoint(each.masters)]
             context = Context(make, masters, makeOwn, now, told)
         self._contexts[identity] = self.current = context
         if context is before:

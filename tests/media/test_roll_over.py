@@ -442,6 +442,16 @@ class HandedOnTests(RollOverCase):
             self.replay()
             self.setUp()
 
+    def test_otherwiseThen(self) -> None:
+        """What was heard since counts, where the key is used with another suite and handed on again."""
+        self.play(range(10))
+        self.handOn()
+        self.assertEqual(self.play(range(10, 30)), list(range(10, 30)))
+        self.leg.setRemoteKey("AES_CM_128_HMAC_SHA1_32" if self.suite == SUITE else SUITE, key(2))
+        self.handOn()
+        self.replay()
+        self.assertEqual(self.play(range(30, 40)), list(range(30, 40)))
+
     def test_lateAndLost(self) -> None:
         """What came meanwhile is lost; the next packet is heard, if it is less than half a round further."""
         self.wrapped(4)
