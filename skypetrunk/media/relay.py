@@ -91,8 +91,7 @@ class MediaLeg(FaxLeg):
         # RTP and RTCP over one port (RFC 5761).
         self._together = False
         self._sending = True
-        self._released = False
-        self._failed = False
+        self._released = self._failed = False
         self._family = 4
         self.heardBy: Lent | None = None
         self.sentBy: Lent | None = None
@@ -325,14 +324,11 @@ class MediaLeg(FaxLeg):
 
     def joined(self, payloadType: int) -> tuple[MediaLeg, int] | None:
         """The leg that gets such packets of the peer, and their number there; C{None}: none, or a tap."""
-        other, onward, number = self._other, self._onward, None
-        if self.faxing:
-            return None
-        if onward is other:
-            number = payloadType
-        elif isinstance(onward, Renumbered):
+        other, onward = self._other, self._onward
+        number = payloadType if onward is other else None
+        if isinstance(onward, Renumbered):
             number = onward.numberOf(payloadType)
-        return None if other is None or number is None else (other, number)
+        return None if other is None or number is None or self.faxing else (other, number)
 
     @property
     def accepted(self) -> Heard | None:
