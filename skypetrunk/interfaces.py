@@ -609,7 +609,6 @@ class IMediaLeg(Interface):
 
     address: MediaAddress = Attribute("MediaAddress: what our SDP says (the advertised address)")
     lost: bool = Attribute("bool: our context is gone, and the address is another: the peer needs a new key")
-    wrapped: bool = Attribute("bool: our stream has gone over the end of its numbers with the key in use")
 
     def setRemote(address: MediaAddress | None) -> None:
         """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0.  Ends fax."""
@@ -788,9 +787,6 @@ class IKeyAgreement(Interface):
 
         @raise KeyAgreementFailed: nothing usable.
         """
-
-    def renew() -> None:
-        """The next L{answer} has a new key of ours, where that is ours to choose."""
 
     def agree(pair: KeyPair) -> None:
         """C{pair} is in use from now on; a key that was in use before, and is not now, is given up."""

@@ -263,14 +263,6 @@ def remoteOf(
     return replace(remote, rtcpHost=rtcpHost)
 
 
-def resumes(before: AudioStream | None, now: AudioStream) -> bool:
-    """
-    Does C{now} put somebody off hold?  Some forget then, against RFC 3711 section 3.3.1, which roll-over
-    counter they have heard, and hear nothing of a stream that has one; with a new key it is 0 at both ends.
-    """
-    return before is not None and before.direction != "sendrecv" and now.direction == "sendrecv"
-
-
 def groupOf(line: MediaDescription) -> str | None:
     """
     The multicast group of a line, if it is one; of IPv4 with its TTL.  IPv6 has none: how far a packet goes

@@ -58,10 +58,6 @@ class CryptoAttributes:
             raise KeyAgreementFailed(f"{failure}; {more}", warning=failure.warning) from failure
         return (("crypto", line.encode()),), pair
 
-    def renew(self) -> None:
-        """See L{IKeyAgreement}."""
-        self._keys.renew()
-
     def agree(self, pair: KeyPair) -> None:
         """See L{IKeyAgreement}."""
         self._keys.agree(pair)

@@ -92,7 +92,7 @@ class Exchange:
         self._hear(response.toAddress.tag or "", body)
         assert self._answer is not None
         if self._shown is None:
-            self._shown = self._answer, self.asking.session.makeAnswer(self._answer, final=False)
+            self._shown = self._answer, self.asking.session.makeAnswer(self._answer)
         return self._shown[1]
 
     def accept(self, response: Response) -> bytes:

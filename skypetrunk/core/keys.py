@@ -110,14 +110,6 @@ class SecurityDescriptions:
         key = self._key(chosen.suite)
         return self._line(chosen.tag, chosen.suite, key), _pair(key, chosen)
 
-    def renew(self) -> None:
-        """
-        The key of the suite in use is given up: another one is made when it is wanted.  An answer may have
-        one as well as an offer: each direction has its own (RFC 4568 section 5.1.2).
-        """
-        if self.agreed is not None:
-            self._keys.pop(self.agreed, None)
-
     def agree(self, pair: KeyPair) -> None:
         """A suite's key ends with its context (RFC 3711 section 3.2.3): the one in use before is given up."""
         if self.agreed is not None and self.agreed != pair.suite:

@@ -160,9 +160,6 @@ class MIKEY:
 
     # The peer offers
 
-    def renew(self) -> None:
-        """Nothing: who offers makes the keys of both directions, new ones each time."""
-
     def answer(self, offer: SessionDescription, audio: int) -> tuple[tuple[Attribute, ...], KeyPair]:
         """The peer's message, and our response where it wants one."""
         values = _values(offer, audio)

@@ -169,11 +169,6 @@ class Protection:
             return (), None
         return attributes, pair
 
-    def renew(self) -> None:
-        """What we answer next has a new key of ours, where the keys let us choose it."""
-        if self._keys is not None:
-            self._keys.renew()
-
     def rank(self, line: MediaDescription) -> int:
         """The smaller, the better: of several lines the more secure one, where we have the choice."""
         if not self._optional or line.protocol.upper() == SECURE.protocol:

@@ -19,7 +19,6 @@ from skypetrunk.core.audio_stream import (
     limited,
     remoteOf,
     renumbered,
-    resumes,
     streamOf,
 )
 from skypetrunk.core.codec_choice import ANY, CodecChoice
@@ -98,8 +97,6 @@ class Session:
         # What waits for its answer: ours, and the peer's.
         self._offered: Offered | None = None
         self._offer: Described | None = None
-        # The offer whose answer has a new key.
-        self._renewed: Described | None = None
         self._said: AudioStream | None = None
         self._heard: Described | None = None
         self._standing: Standing | None = None
@@ -138,7 +135,7 @@ class Session:
             protocol, wanted = UDPTL, Slot(IMAGE, UDPTL, (T38,))
         else:
             stream = renumbered(stream, self._types.offered(stream))
-            keys = self.protection.offer(freshKey or (self.media.wrapped and resumes(self.said, stream)))
+            keys = self.protection.offer(freshKey)
             protocol = self.protection.form.protocol
             wanted = Slot("audio", protocol, stream.formats)
         self._slots, self._audio = placed(self._slots, self._audio, wanted)
@@ -229,22 +226,17 @@ class Session:
         text = f"the offer has no usable audio line, wanted {self.protection.wanted}"
         raise MalformedSDP(text, warning=304)
 
-    def makeAnswer(self, stream: AudioStream, final: bool = True) -> bytes:
+    def makeAnswer(self, stream: AudioStream) -> bytes:
         """
         Our answer to the offer received: C{stream} at the place of the chosen audio line, every
         other line refused with port 0 (RFC 3264 section 6).  May be made again for the same offer
         (a provisional answer, then the final one).
-
-        @param final: the exchange cannot come to nothing any more: only then may it have a new key.
         """
         if self._offer is None:
             raise MalformedSDP("an answer without an offer")
         offer, offered = self._offer
         line = offer.media[self._audio]
         fax = isinstance(offered, FaxStream)
-        if final and self._renewed is not self._offer and self.media.wrapped and resumes(self.heard, offered):
-            self._renewed = self._offer
-            self.protection.renew()
         keys, pair = ((), None) if fax else self.protection.take(offer, self._audio)
         stream = commonStream(stream, self._choice.toPeer(offered))
         direction = limited(stream.direction, offered.direction)
@@ -260,7 +252,7 @@ class Session:
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
         self._stand()
-        self._offer = self._renewed = None
+        self._offer = None
 
     @property
     def secure(self) -> bool:

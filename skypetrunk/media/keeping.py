@@ -90,9 +90,6 @@ class Keeper(Protocol):
     def statistics(self, number: int) -> LegStatistics | None:
         """Of a leg, as far as they are known here."""
 
-    def wrapped(self, number: int) -> bool:
-        """See L{skypetrunk.interfaces.IMediaLeg}; as far as it is known here."""
-
     def heard(self, number: int) -> tuple[Heard, ...]:
         """What was accepted of a leg's peer, for each of its keys that is known here; the latest last."""
 
@@ -177,10 +174,6 @@ class LocalKeeper:
         """Exactly."""
         leg = self._legs.get(number)
         return None if leg is None else leg.statistics()
-
-    def wrapped(self, number: int) -> bool:
-        """See L{Keeper}."""
-        return number in self._legs and self._legs[number].wrapped
 
     def heard(self, number: int) -> tuple[Heard, ...]:
         """Under the key in use."""

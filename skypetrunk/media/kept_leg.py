@@ -97,11 +97,6 @@ class KeptLeg(MediaLeg):
         return self._localKey is not None
 
     @property
-    def wrapped(self) -> bool:
-        """See L{MediaLeg}; as its keeper has told last, and never of a key that is lost."""
-        return self.keyed and self.keeper.wrapped(self.number)
-
-    @property
     def suite(self) -> str | None:
         """As it is counted."""
         return self.statistics().suite

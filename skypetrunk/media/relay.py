@@ -336,11 +336,6 @@ class MediaLeg(FaxLeg):
         return None
 
     @property
-    def wrapped(self) -> bool:
-        """See L{skypetrunk.interfaces.IMediaLeg}; without a key there is no such end."""
-        return False
-
-    @property
     def wayOut(self) -> Address | None:
         """Where RTP of the other leg is sent now."""
         return self._rtp.destination if self._sending else None

@@ -66,7 +66,6 @@ class RemoteKeeper(AMP):
         self._unanswered = 0
         self._numbers = count(1)
         self._known: dict[int, LegStatistics | None] = {}
-        self._wrapped: set[int] = set()
         self._heard: dict[int, dict[tuple[bytes, ...], Heard]] = {}
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -104,10 +103,6 @@ class RemoteKeeper(AMP):
         """As it has told last."""
         return self._known.get(number)
 
-    def wrapped(self, number: int) -> bool:
-        """As it has told last."""
-        return number in self._wrapped
-
     def heard(self, number: int) -> tuple[Heard, ...]:
         """As it has told last."""
         return tuple(self._heard.get(number, {}).values())
@@ -115,7 +110,6 @@ class RemoteKeeper(AMP):
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """See L{skypetrunk.media.keeping.Keeper}."""
         known = self._known.pop(number, None)
-        self._wrapped.discard(number)
         self._heard.pop(number, None)
         answered: Deferred[LegStatistics | None] = self.callRemote(Release, number=number)
         answered.addTimeout(RELEASE_SECONDS, self._clock)
@@ -146,11 +140,11 @@ class RemoteKeeper(AMP):
         self._unanswered = 0
 
     @Counted.responder
-    def counted(self, counted: bytes, wrapped: bytes) -> dict[str, object]:
+    def counted(self, counted: bytes) -> dict[str, object]:
         """See L{Counted}."""
-        known = {number: each for number, each in unpacked(counted).items() if number in self._known}
-        self._known |= known
-        self._wrapped = (self._wrapped - known.keys()) | (known.keys() & set(unpacked(wrapped)))
+        for number, each in unpacked(counted).items():
+            if number in self._known:
+                self._known[number] = each
         return {}
 
     @Went.responder

@@ -95,12 +95,6 @@ class SecureLeg(MediaLeg):
             return self._context.suite
         return self._suite
 
-    @property
-    def wrapped(self) -> bool:
-        """See L{skypetrunk.interfaces.IMediaLeg}."""
-        self.sync()
-        return self.stream is not None and self.stream.wrapped
-
     def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """Keep-alives take the highest dynamic type that means nothing (127 at first)."""
         super().setPayloadTypes(ours, theirs)

@@ -186,11 +186,6 @@ class OutboundStream:
             sequence=lambda _, value: value - behind,
         )
 
-    @property
-    def wrapped(self) -> bool:
-        """Have the sequence numbers gone over their end?  Then its roll-over counter is not 0."""
-        return self._highest > 0xFFFF
-
     def usual(self, ssrc: int, sequence: int) -> Following | None:
         """What is needed to go on after this packet, if it is the newest of the source followed."""
         if ssrc != self._following or sequence != self._inHighest & 0xFFFF or self._time is None:

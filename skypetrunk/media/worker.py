@@ -131,8 +131,7 @@ class WorkerProtocol(AMP):
                 counted[number] = self._keeper.statistics(number)
                 self._tellHeard(number)
         if counted:
-            wrapped = [number for number in counted if self._keeper.wrapped(number)]
-            self.callRemote(Counted, counted=packed(counted), wrapped=packed(wrapped))
+            self.callRemote(Counted, counted=packed(counted))
 
     def _tellHeard(self, number: int) -> None:
         for heard in self._keeper.heard(number):

@@ -59,9 +59,9 @@ class Ready(_Told):
 
 
 class Counted(_Told):
-    """Worker: the counters of some legs by now, by their numbers, and which of these are wrapped."""
+    """Worker: the counters of some legs by now, by their numbers."""
 
-    arguments: ClassVar[Arguments] = [(b"counted", String()), (b"wrapped", String())]
+    arguments: ClassVar[Arguments] = [(b"counted", String())]
 
 
 class Went(_Told):

@@ -71,7 +71,6 @@ class RecordingMediaLeg:
         self.path = ANY_PATH
         self.released = False
         self.lost = False
-        self.wrapped = False
         self.keysHeard: Callable[[str], None] | None = None
 
     def setRemote(self, address: MediaAddress | None) -> None:

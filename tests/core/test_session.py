@@ -182,62 +182,6 @@ class OfferTests(SynchronousTestCase):
             ours.makeAnswer(STREAM)
             self.assertEqual(media.last("remote"), remote)
 
-    def test_offHold(self) -> None:
-        """
-        A peer that is put off hold when our stream has gone over its end is offered a new key; who is put on
-        hold, or hears a refresh, is not.
-        """
-        for secure in (True, False):
-            ours, media = session(secure)
-
-            def key(offer: bytes, ours: Session = ours) -> str:
-                lines = audio(offer).crypto
-                direction = audio(offer).direction
-                said = {"sendonly": "recvonly", "inactive": "inactive"}.get(direction, "sendrecv")
-                ours.answerReceived(sdp(f"{SAVP if lines else PCMA}a={said}\r\n"))
-                ours.answered()
-                return lines[0] if lines else ""
-
-            first = key(ours.makeOffer(STREAM))
-            media.wrapped = secure
-            for _ in range(2):
-                self.assertEqual(key(ours.makeOffer(STREAM)), first)
-                self.assertEqual(key(ours.repeatOffer()), first)
-                for direction in ("sendonly", "inactive"):
-                    self.assertEqual(key(ours.makeOffer(replace(STREAM, direction=direction))), first)
-                self.assertEqual(key(ours.repeatOffer()), first)
-                before, first = first, key(ours.makeOffer(STREAM))
-                self.assertEqual(first != before, media.wrapped)
-                media.wrapped = False
-            if secure:
-                self.assertEqual(len({event[2] for event in media.events if event[0] == "local"}), 2)
-
-    def test_offHoldByItself(self) -> None:
-        """The same of a peer that puts itself on hold and off: our answer has one new key."""
-        ours, media = session(True)
-
-        def key(direction: str, version: int, final: bool = True) -> str:
-            stream = ours.offerReceived(sdp(f"{SAVP}a={direction}\r\n", version=version))
-            answers = [audio(ours.makeAnswer(stream, final)).crypto for _ in range(2)]
-            self.assertEqual(answers[0], answers[1])
-            if final:
-                ours.answerSent()
-            return answers[0][0]
-
-        first = key("sendrecv", 1)
-        media.wrapped = True
-        self.assertEqual(key("sendrecv", 2), first)
-        self.assertEqual(key("sendonly", 3), first)
-        # What may still come to nothing leaves keys alone.
-        self.assertEqual(key("sendrecv", 4, final=False), first)
-        second = key("sendrecv", 4)
-        self.assertNotEqual(second, first)
-        self.assertEqual(key("sendrecv", 5), second)
-        media.wrapped = False
-        for version, direction in enumerate(("inactive", "sendrecv"), 6):
-            self.assertEqual(key(direction, version), second)
-        self.assertEqual(len({event[2] for event in media.events if event[0] == "local"}), 2)
-
     def test_onePort(self) -> None:
         """
         RTP and RTCP over one port where the peer offers it (RFC 5761 section 5.1.1): our later offers say so,

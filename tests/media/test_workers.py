@@ -229,23 +229,6 @@ class WorkerTests(LoopbackTests):
         self.assertEqual(sum(dict(received.refused).values()), len(recorded))
         self.assertEqual(received.resumptions, 0)
 
-    async def test_wrapped(self) -> None:
-        """It tells when its stream has gone over the end; a key that is lost with it has no such end."""
-        await self.talk()
-        secure = self.kept(self.secure)
-        self.assertFalse(secure.wrapped)
-        for sequence in range(100, 80_000, 90):
-            self.send(self.pbx, self.plain, rtp(sequence))
-            if not sequence % 20:
-                await deferLater(clock, 0.001)
-        await until(self, lambda: secure.wrapped, "it is told")
-        self.assertFalse(self.plain.wrapped)
-        self.kill(self.made.workers.all[0])
-        await until(self, lambda: self.losses, "the loss is told")
-        self.assertFalse(secure.wrapped)
-        self.secure.setLocalKey(SUITE, key(7))
-        self.assertFalse(secure.wrapped)
-
     async def test_signals(self) -> None:
         """What ends the trunk by a terminal or a service manager does not end its workers before it."""
         pid = self.made.workers.all[0].pid

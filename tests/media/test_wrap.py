@@ -49,19 +49,6 @@ class WrapTests(SynchronousTestCase):
         self.leg.setLocalKey(SUITE, key(1))
         self.leg.setSending(True)
 
-    def test_wrapped(self) -> None:
-        """It is said of the key in use."""
-        self.assertFalse(self.leg.wrapped)
-        self.assertFalse(self.plain.wrapped)
-        while self.peer.headers == [] or self.peer.headers[-1].sequence >= NEAR:
-            self.assertFalse(self.leg.wrapped)
-            self.toCarrier()
-        self.assertTrue(self.leg.wrapped)
-        self.leg.setLocalKey(SUITE, key(7))
-        self.assertFalse(self.leg.wrapped)
-        self.leg.release()
-        self.assertFalse(self.leg.wrapped)
-
     def sent(self) -> list[Datagram]:
         """What left; the carrier has got its part."""
         rest = []
