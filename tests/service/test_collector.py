@@ -30,8 +30,6 @@ class CollectorTests(TestCase):
     """L{Collector}."""
 
     def setUp(self) -> None:
-        before = gc.get_threshold()
-        self.addCleanup(gc.set_threshold, *before)
         self.clock = Clock()
         self.collector = Collector(self.clock)
         self.collector.startService()
@@ -41,14 +39,36 @@ class CollectorTests(TestCase):
         if self.collector.running:
             self.collector.stopService()
 
-    def test_youngOnly(self) -> None:
-        """Python by itself looks through the youngest only: cycles among them go, older ones stay."""
-        old = _oldCycle()
-        young = weakref.ref(_Node())
-        kept: list[list[int]] = [[] for _ in range(4 * YOUNG)]
+    def test_young(self) -> None:
+        """Cycles among the youngest go soon; older ones stay."""
+        old, young = _oldCycle(), weakref.ref(_Node())
+        self.clock.advance(YOUNG / 2)
+        self.assertIsNotNone(young())
+        self.clock.advance(YOUNG / 2)
         self.assertIsNone(young())
         self.assertIsNotNone(old())
-        self.assertEqual(len(kept), 4 * YOUNG)
+
+    def test_inTime(self) -> None:
+        """
+        However many old objects are freed meanwhile, the youngest are looked through while they are few:
+        Python waits until more were made than freed.
+        """
+        old = [[each] for each in range(10**5)]
+        gc.collect(0)
+        waiting = []
+        for _ in range(100):
+            young = [[each] for each in range(1000)]
+            del old[-1000:]
+            self.clock.advance(YOUNG)
+            waiting.append(len(gc.get_objects(0)))
+            old[:0] = young
+        self.assertLess(max(waiting), 100)
+
+    def test_pythonAlone(self) -> None:
+        """Nothing is looked through in between, and afterwards by Python itself."""
+        self.assertFalse(gc.isenabled())
+        self.collector.stopService()
+        self.assertTrue(gc.isenabled())
 
     def test_few(self) -> None:
         """All are looked through where that takes no time that anybody hears."""
