@@ -609,6 +609,7 @@ class IMediaLeg(Interface):
 
     address: MediaAddress = Attribute("MediaAddress: what our SDP says (the advertised address)")
     lost: bool = Attribute("bool: our context is gone, and the address is another: the peer needs a new key")
+    unheard: bool = Attribute("bool: our numbers have begun anew, and the peer reports that it hears none")
 
     def setRemote(address: MediaAddress | None) -> None:
         """Where the peer's SDP says it receives; C{None} on hold by C{0.0.0.0} or port 0.  Ends fax."""

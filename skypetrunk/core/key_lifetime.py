@@ -2,7 +2,11 @@
 How long SRTP keys are used: ours are renewed before they are spent, and who overruns its own is asked for a
 new one (RFC 3711 section 9.2, RFC 4568 section 6.1).
 
-Nothing is counted here.  The media legs count packets anyway, and are looked at once in a minute.
+A key of ours is renewed, too, when the peer no longer hears us under it: some forget the roll-over counter
+when they resume, against RFC 3711 section 3.3.1, and with a new key it is 0 at both ends.  Not before: others
+take no second key.
+
+Nothing is counted here.  The media legs count packets anyway, and are looked at now and then.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from skypetrunk.interfaces import DirectionStatistics
 
 LOOK_SECONDS = 60.0
 """A minute is 3,000 packets of sound, or 6,000 of the shortest there are."""
+
+HEARING_SECONDS = 5.0
+"""So often a look is taken at who hears us: most peers report as often, and it costs next to nothing."""
 
 OWN_LIFETIME = 2**31
 """
@@ -46,11 +53,13 @@ class KeyWatch:
         self._calls = calls
         self._renewAt = int(ownLifetime * _IN_TIME)
         self._next: IDelayedCall | None = None
+        self._due = 0.0
 
     def begin(self) -> None:
         """There is a call."""
         if self._next is None:
-            self._next = self._clock.callLater(LOOK_SECONDS, self._look)
+            self._due = self._clock.seconds() + LOOK_SECONDS
+            self._next = self._clock.callLater(HEARING_SECONDS, self._look)
 
     def end(self) -> None:
         """There is none any more."""
@@ -59,12 +68,30 @@ class KeyWatch:
             self._next = None
 
     def _look(self) -> None:
-        self._next = None
-        self.begin()
+        self._next = self._clock.callLater(HEARING_SECONDS, self._look)
+        now = self._clock.seconds()
+        counting = now >= self._due
+        if counting:
+            self._due = now + LOOK_SECONDS
         for call in tuple(self._calls()):
             for leg in call.legs if call.settled else ():
                 if leg.session.secure:
-                    self._lookAt(leg)
+                    self._listen(leg)
+                    if counting:
+                        self._lookAt(leg)
+
+    def _listen(self, leg: Leg) -> None:
+        """Is it to have a new key?  Once until it hears us again: who takes none is left alone."""
+        uses = leg.session.uses
+        if not leg.session.media.unheard:
+            uses.unheard = False
+        elif not uses.unheard and leg.refresh.rekey():
+            uses.unheard = True
+            self._log.info(
+                "{call}: {side} reports that it no longer hears us, and is offered a new SRTP key",
+                call=leg.call,
+                side=leg.side.name,
+            )
 
     def _lookAt(self, leg: Leg) -> None:
         ours, theirs = leg.session.uses.ours, leg.session.uses.theirs
@@ -99,4 +126,4 @@ def used(use: KeyUse, counted: DirectionStatistics) -> int:
     return max(counted.authenticated - use.packets, counted.rtcpPackets - use.rtcpPackets)
 
 
-__all__ = ["LOOK_SECONDS", "OWN_LIFETIME", "KeyWatch"]
+__all__ = ["HEARING_SECONDS", "LOOK_SECONDS", "OWN_LIFETIME", "KeyWatch"]

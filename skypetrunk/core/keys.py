@@ -143,11 +143,13 @@ class KeyUses:
 
     @ivar ours: the one we protect with.
     @ivar theirs: the one the peer protects with.
+    @ivar unheard: the peer was offered a new key as it did not hear us, and was not seen to hear us since.
     """
 
     def __init__(self) -> None:
         self.ours: KeyUse | None = None
         self.theirs: KeyUse | None = None
+        self.unheard = False
         self._pair: KeyPair | None = None
         # Nothing can have been counted before the first key.
         self._fresh = True

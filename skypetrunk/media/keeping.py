@@ -90,6 +90,9 @@ class Keeper(Protocol):
     def statistics(self, number: int) -> LegStatistics | None:
         """Of a leg, as far as they are known here."""
 
+    def unheard(self, number: int) -> bool:
+        """See L{skypetrunk.interfaces.IMediaLeg}; as far as it is known here."""
+
     def heard(self, number: int) -> tuple[Heard, ...]:
         """What was accepted of a leg's peer, for each of its keys that is known here; the latest last."""
 
@@ -174,6 +177,10 @@ class LocalKeeper:
         """Exactly."""
         leg = self._legs.get(number)
         return None if leg is None else leg.statistics()
+
+    def unheard(self, number: int) -> bool:
+        """See L{Keeper}."""
+        return number in self._legs and self._legs[number].unheard
 
     def heard(self, number: int) -> tuple[Heard, ...]:
         """Under the key in use."""

@@ -97,6 +97,11 @@ class KeptLeg(MediaLeg):
         return self._localKey is not None
 
     @property
+    def unheard(self) -> bool:
+        """See L{MediaLeg}; as its keeper has told last, and never of a key that is lost."""
+        return self.keyed and self.keeper.unheard(self.number)
+
+    @property
     def suite(self) -> str | None:
         """As it is counted."""
         return self.statistics().suite

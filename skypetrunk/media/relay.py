@@ -336,6 +336,11 @@ class MediaLeg(FaxLeg):
         return None
 
     @property
+    def unheard(self) -> bool:
+        """See L{skypetrunk.interfaces.IMediaLeg}; without SRTP no peer loses count."""
+        return False
+
+    @property
     def wayOut(self) -> Address | None:
         """Where RTP of the other leg is sent now."""
         return self._rtp.destination if self._sending else None

@@ -66,6 +66,7 @@ class RemoteKeeper(AMP):
         self._unanswered = 0
         self._numbers = count(1)
         self._known: dict[int, LegStatistics | None] = {}
+        self._unheard: set[int] = set()
         self._heard: dict[int, dict[tuple[bytes, ...], Heard]] = {}
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -103,6 +104,10 @@ class RemoteKeeper(AMP):
         """As it has told last."""
         return self._known.get(number)
 
+    def unheard(self, number: int) -> bool:
+        """As it has told last."""
+        return number in self._unheard
+
     def heard(self, number: int) -> tuple[Heard, ...]:
         """As it has told last."""
         return tuple(self._heard.get(number, {}).values())
@@ -110,6 +115,7 @@ class RemoteKeeper(AMP):
     def release(self, number: int) -> Deferred[LegStatistics | None]:
         """See L{skypetrunk.media.keeping.Keeper}."""
         known = self._known.pop(number, None)
+        self._unheard.discard(number)
         self._heard.pop(number, None)
         answered: Deferred[LegStatistics | None] = self.callRemote(Release, number=number)
         answered.addTimeout(RELEASE_SECONDS, self._clock)
@@ -140,11 +146,11 @@ class RemoteKeeper(AMP):
         self._unanswered = 0
 
     @Counted.responder
-    def counted(self, counted: bytes) -> dict[str, object]:
+    def counted(self, counted: bytes, unheard: bytes) -> dict[str, object]:
         """See L{Counted}."""
-        for number, each in unpacked(counted).items():
-            if number in self._known:
-                self._known[number] = each
+        known = {number: each for number, each in unpacked(counted).items() if number in self._known}
+        self._known |= known
+        self._unheard = (self._unheard - known.keys()) | (known.keys() & set(unpacked(unheard)))
         return {}
 
     @Went.responder

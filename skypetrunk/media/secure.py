@@ -95,6 +95,11 @@ class SecureLeg(MediaLeg):
             return self._context.suite
         return self._suite
 
+    @property
+    def unheard(self) -> bool:
+        """See L{skypetrunk.interfaces.IMediaLeg}."""
+        return self.stream is not None and self.stream.unheard
+
     def setPayloadTypes(self, ours: Mapping[int, str], theirs: Mapping[int, str]) -> None:
         """Keep-alives take the highest dynamic type that means nothing (127 at first)."""
         super().setPayloadTypes(ours, theirs)
@@ -207,6 +212,7 @@ class SecureLeg(MediaLeg):
         self._heardReports(packets, now)
         plain = self.feedback.crossing(plain, packets)
         if self._stream is not None:
+            self._stream.reported(packets)
             plain = self._stream.reportsToSource(plain)
         if plain and self._onward is not None:
             self._onward.sendRTCP(plain)

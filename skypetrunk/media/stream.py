@@ -9,12 +9,13 @@ roll-over counter.  So one outbound key has one SSRC and one sequence that only 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from skypetrunk.errors import PacketRefused
+from skypetrunk.media.hearing import Hearing
 from skypetrunk.media.reports import relayable
-from skypetrunk.wire.rtp import RTPHeader, rewriteHeader, rewriteRTCP
+from skypetrunk.wire.rtp import RTCPPacket, RTPHeader, rewriteHeader, rewriteRTCP
 
 if TYPE_CHECKING:
     from skypetrunk.interfaces import IPacketGuard
@@ -86,6 +87,7 @@ class OutboundStream:
         self._offset = 0
         self._recent = [_NEVER] * REORDERING
         self._afterJump = _NEVER
+        self._hearing = Hearing()
 
     def rtp(self, packet: bytes, header: RTPHeader, now: float) -> bytes:
         """
@@ -185,6 +187,18 @@ class OutboundStream:
             timestamp=lambda _, value: value,
             sequence=lambda _, value: value - behind,
         )
+
+    def reported(self, packets: Sequence[RTCPPacket]) -> None:
+        """A compound of the receiver came; L{packets} and the numbers are what they are now."""
+        self._hearing.reported(packets, self.ssrc, self.packets)
+
+    @property
+    def unheard(self) -> bool:
+        """
+        Does the receiver report that it no longer hears us, when the sequence numbers have gone over their
+        end?  Then its roll-over counter may be another than ours.
+        """
+        return self._highest > 0xFFFF and self._hearing.lost
 
     def usual(self, ssrc: int, sequence: int) -> Following | None:
         """What is needed to go on after this packet, if it is the newest of the source followed."""

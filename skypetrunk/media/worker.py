@@ -131,7 +131,8 @@ class WorkerProtocol(AMP):
                 counted[number] = self._keeper.statistics(number)
                 self._tellHeard(number)
         if counted:
-            self.callRemote(Counted, counted=packed(counted))
+            unheard = [number for number in counted if self._keeper.unheard(number)]
+            self.callRemote(Counted, counted=packed(counted), unheard=packed(unheard))
 
     def _tellHeard(self, number: int) -> None:
         for heard in self._keeper.heard(number):

@@ -59,9 +59,9 @@ class Ready(_Told):
 
 
 class Counted(_Told):
-    """Worker: the counters of some legs by now, by their numbers."""
+    """Worker: the counters of some legs by now, by their numbers, and which of these are unheard."""
 
-    arguments: ClassVar[Arguments] = [(b"counted", String())]
+    arguments: ClassVar[Arguments] = [(b"counted", String()), (b"unheard", String())]
 
 
 class Went(_Told):

@@ -71,6 +71,7 @@ class RecordingMediaLeg:
         self.path = ANY_PATH
         self.released = False
         self.lost = False
+        self.unheard = False
         self.keysHeard: Callable[[str], None] | None = None
 
     def setRemote(self, address: MediaAddress | None) -> None:

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.core.key_lifetime import LOOK_SECONDS, KeyWatch
+from skypetrunk.core.key_lifetime import HEARING_SECONDS, LOOK_SECONDS, KeyWatch
 from skypetrunk.core.keys import KeyUses
 from skypetrunk.interfaces import ANY_PATH, DirectionStatistics, KeyPair, LegStatistics, MediaPath
 from skypetrunk.wire.message import Request
@@ -200,6 +200,58 @@ class LifetimeTests(SynchronousTestCase):
         self.assertIn("ACK", self.net.carrier.got())
         self.assertIn("good for", self.looks())
         self.renewed(LIMITED.replace(KEY, OTHER_KEY), 3)
+
+    def listens(self, unheard: bool) -> bool:
+        """The carrier hears us or not, and that is looked at: is it offered a new key?"""
+        before, self.legs[1].unheard = self.far, unheard
+        self.clock.advance(HEARING_SECONDS)
+        if "INVITE" not in self.net.carrier.channel.summary():
+            return False
+        self.far = self.net.carrier.request("INVITE")
+        self.net.carrier.got()
+        self.assertNotEqual(self.keyOf(self.far), self.keyOf(before))
+        return True
+
+    def test_unheard(self) -> None:
+        """A carrier that no longer hears us is offered one new key, and another when that happens again."""
+        self.call(SAVP)
+        self.assertFalse(self.listens(False))
+        for version in (2, 3):
+            self.assertTrue(self.listens(True))
+            self.net.carrier.answers(self.far, 200, sdp(SAVP, CARRIER, version))
+            self.assertIn(("local", "AES_CM_128_HMAC_SHA1_80", self.keyOf(self.far)), self.legs[1].events)
+            # What a worker has told may be old.
+            self.assertFalse(self.listens(True))
+            self.assertFalse(self.listens(False))
+
+    def test_unheardOn(self) -> None:
+        """One that refuses it, or hears nothing all the same, is left alone."""
+        for answer in (488, 200):
+            self.setUp()
+            self.call(SAVP)
+            self.assertTrue(self.listens(True))
+            self.net.carrier.answers(self.far, answer, sdp(SAVP, CARRIER, 2) if answer == 200 else b"")
+            for _ in range(30):
+                self.assertFalse(self.listens(True))
+            self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_unheardPBX(self) -> None:
+        """A leg in clear has no key; and a refresh or hold of a carrier that hears us brings none."""
+        self.call(SAVP)
+        self.legs[0].unheard = True
+        self.net.pbx.got()
+        self.assertFalse(self.listens(False))
+        self.assertEqual(self.net.pbx.got(), [])
+        for version, direction in ((2, "sendonly"), (3, "sendrecv")):
+            offer = sdp(SAVP + f"a={direction}\r\n", CARRIER, version)
+            change = self.net.carrier.back(self.far, "INVITE", version, body=offer)
+            agreed = "recvonly" if direction == "sendonly" else direction
+            body = sdp(PCMA + f"a={agreed}\r\n", version=version)
+            self.net.pbx.answers(self.net.pbx.request("INVITE"), 200, body)
+            accepted = self.net.carrier.response(200)
+            self.net.carrier.ack(change, accepted)
+            self.assertEqual(parseCrypto(parseSDP(accepted.body).media[0].crypto[0]).keys[0].master, self.key)
+            self.assertFalse(self.listens(False))
 
     def test_nothingLeft(self) -> None:
         """The last call takes the timer with it."""

@@ -23,6 +23,7 @@ from skypetrunk.interfaces import ANY_PATH, LegStatistics, MediaAddress, MediaPa
 from skypetrunk.media import MediaPlane, helper, settling
 from skypetrunk.media.either import EitherLeg
 from skypetrunk.media.glance import Looks
+from skypetrunk.media.hearing import Hearing
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import REST
@@ -328,7 +329,9 @@ def numbers(rig: Rig) -> list[Any]:
             found += [source.ssrc, source.highest, source.expected, source.received]
             found += [source.transit, source.jitter, source.payloadType, source.holes]
     if rig.secure.stream is not None:
-        found.append({k: v for k, v in vars(rig.secure.stream).items() if k not in ("_guard", "_cname")})
+        kept = ("_guard", "_cname", "_hearing")
+        found.append({k: v for k, v in vars(rig.secure.stream).items() if k not in kept})
+        found.append([getattr(rig.secure.stream._hearing, each) for each in Hearing.__slots__])
     return found
 
 

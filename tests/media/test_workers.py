@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from skypetrunk.media.remote_keeper import PATIENCE, RemoteKeeper
 from skypetrunk.media.worker_commands import Ask, Ready
 from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
 from skypetrunk.media.workers import MediaWorker
+from skypetrunk.wire.reports import ReportBlock, writeReport
 from skypetrunk.wire.rtp import parseRTP
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
 from tests.media.test_loopback import LoopbackTests, reactor
@@ -228,6 +230,35 @@ class WorkerTests(LoopbackTests):
         self.assertEqual(received.packets, 51 + len(recorded))
         self.assertEqual(sum(dict(received.refused).values()), len(recorded))
         self.assertEqual(received.resumptions, 0)
+
+    async def test_unheard(self) -> None:
+        """It tells that the carrier no longer hears us; a key that is lost with it says no such thing."""
+        await self.talk()
+        secure, said, sequence = self.kept(self.secure), 50, 100
+
+        def came(count: int, received: DirectionStatistics) -> bool:
+            return received.packets == count
+
+        for highest, last in ((1, 0), (2, 80_000), (None, 90_000), (None, 0)):
+            block = ReportBlock(self.srtp.headers[0].ssrc, 0, 0, highest or 0, 0, 0, 0)
+            blocks = () if highest is None else (block,)
+            compound = self.srtp.protectRTCP(writeReport(0x22222222, None, blocks, b"carrier"))
+            where = (self.host, secure.address.rtcpPort)
+            self.carrier.transport.write(compound, where)  # type: ignore[union-attr]
+            self.assertFalse(secure.unheard)
+            while sequence < last:
+                self.send(self.pbx, self.plain, rtp(sequence))
+                sequence, said = sequence + 90, said + 1
+                if not sequence % 20:
+                    await deferLater(clock, 0.001)
+            await self.counted(self.plain, partial(came, said))
+        await until(self, lambda: secure.unheard, "it is told")
+        self.assertFalse(self.plain.unheard)
+        self.kill(self.made.workers.all[0])
+        await until(self, lambda: self.losses, "the loss is told")
+        self.assertFalse(secure.unheard)
+        self.secure.setLocalKey(SUITE, key(7))
+        self.assertFalse(secure.unheard)
 
     async def test_signals(self) -> None:
         """What ends the trunk by a terminal or a service manager does not end its workers before it."""

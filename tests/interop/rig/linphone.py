@@ -80,7 +80,7 @@ class Linphone(Peer):
         self.recording = scratch / "linphone-heard.wav"
         self._trace = scratch / "linphone.trace"
         self._voice = scratch / "linphone-says.wav"
-        writeWAV(self._voice, sine(tone, 10))
+        writeWAV(self._voice, sine(tone, 30))
         self._home = scratch / "linphone-home"
         (self._home / ".local/share/linphone").mkdir(parents=True)
         # The number first: what stands beside the address would look like the end of another name.
