@@ -12,8 +12,6 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger
-
 from skypetrunk.errors import PacketRefused
 from skypetrunk.media.leg_reports import ReportingLeg
 from skypetrunk.media.port import UNSENT, MediaPort
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 
 LEAST = 4
 """Octets of a datagram: its number, and a field that is not empty."""
-
-STRANGE = 10
-"""Datagrams of strangers that are worth a line in the log."""
 
 
 class Fax:
@@ -56,7 +51,6 @@ class FaxLeg(ReportingLeg):
     @ivar faxed: datagrams that have come and gone.
     """
 
-    _log: Logger
     _path: MediaPath
     _released: bool
     rtpPort: MediaPort
@@ -102,7 +96,8 @@ class FaxLeg(ReportingLeg):
         fax, other = self._fax, self._other
         assert fax is not None
         if not fax.source.allows(address[0]):
-            raise self._strangersFax(fax, address)
+            fax.strange += 1
+            raise self._stranger("fax", fax.strange, fax.source.host, address)
         if len(packet) > DATAGRAM_LIMIT:
             raise PacketRefused("size")
         if len(packet) < LEAST:
@@ -127,20 +122,6 @@ class FaxLeg(ReportingLeg):
     def _reportReceived(self, packet: bytes, address: Address) -> None:
         """There is no RTCP of a fax."""
         raise PacketRefused("fax")
-
-    def _strangersFax(self, fax: Fax, address: Address) -> PacketRefused:
-        """Nobody of the peer's sent it."""
-        fax.strange += 1
-        self.way.stranger = address[0]
-        if fax.strange == STRANGE and fax.source.host is not None:
-            self._log.warn(
-                "{leg}: fax from {host} port {port} is refused, as SDP names {signalled}",
-                leg=self.name,
-                host=address[0],
-                port=address[1],
-                signalled=fax.source.host,
-            )
-        return PacketRefused("source")
 
     def sendFax(self, packet: bytes) -> None:
         """The other side's peer sent a datagram.  Where this leg has no fax it goes nowhere."""

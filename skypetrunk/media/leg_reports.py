@@ -9,6 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
+
+from skypetrunk.errors import PacketRefused
 from skypetrunk.media.feedback import Feedback, Stream
 from skypetrunk.media.glance import Glance, Looks
 from skypetrunk.media.quality import legStatistics
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     from skypetrunk.media.lent import Lent
     from skypetrunk.media.onward import Onward
     from skypetrunk.media.reporting import Sending
-    from skypetrunk.media.source import AuthenticatedSource, SignalledSource
+    from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
     from skypetrunk.wire.rtp import RTCPPacket
+
+STRANGE = 10
+"""Packets of strangers that are worth a line in the log: fewer are left over from another call."""
 
 
 class ReportingLeg(ABC):
@@ -35,6 +41,7 @@ class ReportingLeg(ABC):
     @ivar way: where packets go and come from.
     """
 
+    _log: Logger
     name: str
     secure: bool
     address: MediaAddress
@@ -55,6 +62,27 @@ class ReportingLeg(ABC):
         self.way = Way()
         self._looks = Looks()
         self._reports = ReportMaker(cname)
+
+    def _stranger(
+        self, what: str, strange: int, signalled: str | None, address: Address
+    ) -> PacketRefused:
+        """
+        Nobody of the peer's sent it.  The log gets one line, however many there are.
+
+        @param strange: how many of them so far.
+        @param signalled: the host that SDP names.
+        """
+        self.way.stranger = address[0]
+        if strange == STRANGE and signalled is not None:
+            self._log.warn(
+                "{leg}: {what} from {host} port {port} is refused, as SDP names {signalled}",
+                leg=self.name,
+                what=what,
+                host=address[0],
+                port=address[1],
+                signalled=signalled,
+            )
+        return PacketRefused("source")
 
     def statistics(self) -> LegStatistics:
         """Counters so far."""

@@ -34,9 +34,6 @@ _RTP_HEADER = 12
 RTCP_RATE = 50
 """Compounds taken in a second; there is one in five of them (RFC 3550 section 6.2)."""
 
-STRANGE = 10
-"""Packets of a stranger that are worth a line in the log: fewer are left over from another call."""
-
 
 class PlainLeg(MediaLeg):
     """A leg without SRTP."""
@@ -74,7 +71,8 @@ class PlainLeg(MediaLeg):
         if self.heardBy is not None:
             self.heardBy.takeBack()  # it came by another socket: that of a group
         if address[0] != self._rtp.host and not self._rtp.allows(address[0]):
-            raise self._stranger(address)
+            self._strange += 1
+            raise self._stranger("audio", self._strange, self._rtp.host, address)
         if len(packet) > DATAGRAM_LIMIT:
             raise PacketRefused("size")
         # What is no RTP packet must not move the latch.
@@ -114,20 +112,6 @@ class PlainLeg(MediaLeg):
         if self._onward is not None:
             self._onward.sendRTCP(self.feedback.crossing(packet, packets))
         self.received.rtcpPackets += 1
-
-    def _stranger(self, address: Address) -> PacketRefused:
-        """Nobody of the peer's sent it.  The log gets one line for a call, however many there are."""
-        self._strange += 1
-        self.way.stranger = address[0]
-        if self._strange == STRANGE and self._rtp.host is not None:
-            self._log.warn(
-                "{leg}: audio from {host} port {port} is refused, as SDP names {signalled}",
-                leg=self.name,
-                host=address[0],
-                port=address[1],
-                signalled=self._rtp.host,
-            )
-        return PacketRefused("source")
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """Pass a packet on as it is."""

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import LegStatistics, MediaAddress, MediaPath
-from skypetrunk.media.fax import STRANGE
 from skypetrunk.media.keepalive import INTERVAL
+from skypetrunk.media.leg_reports import STRANGE
 from skypetrunk.media.relay import UNSENT
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 from tests.media.doubles import CARRIER, PBX, STRANGER, SUITE, Call, Datagram, key, rtp

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, MediaAddress, MediaPath
-from skypetrunk.media.plain import STRANGE
+from skypetrunk.media.leg_reports import STRANGE
 from skypetrunk.media.srtp import DATAGRAM_LIMIT
 from skypetrunk.wire.rtp import parseRTCP, parseRTP
 from tests.media.doubles import CARRIER, PBX, STRANGER, SUITE, Call, key, rtp
