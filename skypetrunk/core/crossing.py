@@ -205,16 +205,14 @@ class Crossing:
         try:
             body = exchange.accept(response)
         except RemoteError as error:
-            leg.warn("the answer", error)
-            leg.acknowledge(response)
+            leg.warn("the offer" if exchange.late else "the answer", error)
+            refusal = leg.session.refuseOffer(description(response)) if exchange.late else b""
+            leg.acknowledge(response, refusal)
             self._exchange = None
-            if self._answeredAt is not None and exchange.fax:
-                # T.38 refused with port 0: sound goes on, on both legs.
-                exchange.refuse(488, warningsAcross([304]))
-                said = leg.session.said
-                leg.session.forget()
-                if said is not None:
-                    leg.refresh.restore(said)
+            if self._answeredAt is not None and (exchange.fax or refusal):
+                # T.38 refused with port 0, by them or by us: sound goes on, on both legs.
+                exchange.refuse(488, warningsAcross([error.warning if exchange.late else 304]))
+                self._restore(leg)
                 return
             self._end("trunk", str(error), error.status or 488)
             exchange.refuse(error.status or 488, warningsAcross([error.warning]))
@@ -224,6 +222,13 @@ class Crossing:
             leg.acknowledge(response)
             self._exchange = None
         self._tellAccepted(exchange, body)
+
+    def _restore(self, leg: LegClient) -> None:
+        """C{leg} is offered what stood before a change to which its peer has said yes, and which is off."""
+        said = leg.session.said
+        leg.session.forget()
+        if said is not None and not self._ended:
+            leg.refresh.restore(said)
 
     def _tellAccepted(self, exchange: Exchange, body: bytes) -> None:
         exchange.tellAccepted(body)
@@ -273,7 +278,15 @@ class Crossing:
         try:
             body = exchange.acknowledge(ack)
         except RemoteError as error:
-            answering.acknowledge(exchange.success)
+            answering.acknowledge(
+                exchange.success, answering.session.refuseOffer(description(exchange.success))
+            )
+            if exchange.fax and leg.session.said is not None:
+                # T.38 refused in the ACK: sound goes on, on both legs.
+                leg.warn("the answer in the ACK", error)
+                self._restore(leg)
+                self._restore(answering)
+                return
             self._end("trunk", f"no usable answer in the ACK: {error}", None)
             self._hangUp()
             return
@@ -301,15 +314,12 @@ class Crossing:
         The other side had changed the session already: its media goes where it now wants it, and it is
         offered what stood before, as nobody wants the change any more.
         """
-        said = leg.session.said
         try:
             if not self._ended:
                 leg.session.answerReceived(description(response))
         except RemoteError as error:
             leg.warn("a crossing answer", error)
-        leg.session.forget()
-        if said is not None and not self._ended:
-            leg.refresh.restore(said)
+        self._restore(leg)
 
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""

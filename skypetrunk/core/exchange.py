@@ -99,8 +99,8 @@ class Exchange:
         """The description of our 2xx.  Unless the offer is late, the exchange is over with it."""
         assert self.answering is not None
         if self.late:
-            offered = self.answering.session.offerReceived(description(response))
-            offer = self.asking.session.makeOffer(offered)
+            self._offer = self.answering.session.offerReceived(description(response))
+            offer = self.asking.session.makeOffer(self._offer)
             self.success = response
             return offer
         answer = self._toAsking(self._answered(response))

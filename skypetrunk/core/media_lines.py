@@ -6,6 +6,7 @@ them, and answers that break RFC 3264.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from skypetrunk.core.audio_stream import AudioStream, groupOf
@@ -15,7 +16,7 @@ from skypetrunk.core.protection import carriesKeys
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import MediaAddress
 from skypetrunk.wire.offer_answer import RULES, brokenRules
-from skypetrunk.wire.sdp import MediaDescription, SessionDescription
+from skypetrunk.wire.sdp import MediaDescription, SessionDescription, parseSDP
 from skypetrunk.wire.sdp_lines import Attribute
 
 
@@ -70,6 +71,17 @@ class Standing(NamedTuple):
     offered: bool
     slots: Slots
     place: int
+
+    def repeatedBy(self, body: bytes, refresh: bool) -> bool:
+        """See L{skypetrunk.core.session.Session.repeats}."""
+        try:
+            offer = parseSDP(body, keepLines=False)
+        except MalformedSDP:
+            return False
+        heard = self.heard.whole
+        if refresh:
+            offer = replace(offer, origin=replace(offer.origin, version=heard.origin.version))
+        return offer == heard
 
 
 def placed(slots: Slots, used: int, wanted: Slot) -> tuple[Slots, int]:
@@ -139,6 +151,11 @@ def linesOf(slots: Slots, used: int, line: MediaDescription) -> tuple[MediaDescr
     )
 
 
+def refusedLines(offer: SessionDescription) -> tuple[MediaDescription, ...]:
+    """Every line of C{offer} with port 0 (RFC 3264 section 6)."""
+    return tuple(MediaDescription(each.kind, 0, 1, each.protocol, each.formats) for each in offer.media)
+
+
 def lineAnswering(offered: MediaDescription, answer: SessionDescription, place: int) -> MediaDescription:
     """
     The line of C{answer} that answers C{offered}.
@@ -191,4 +208,5 @@ __all__ = [
     "lineAnswering",
     "linesOf",
     "placed",
+    "refusedLines",
 ]

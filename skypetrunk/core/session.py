@@ -37,6 +37,7 @@ from skypetrunk.core.media_lines import (
     lineAnswering,
     linesOf,
     placed,
+    refusedLines,
 )
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
@@ -89,7 +90,7 @@ class Session:
         self._together: tuple[Attribute, ...] = ()
         self._group = group
         self._sessionID = int.from_bytes(entropy(7), "big") + 1
-        self._version = 0
+        self._version = 1
         self._written: SessionDescription | None = None
         self._slots: Slots = ()
         self._audio = 0
@@ -249,6 +250,21 @@ class Session:
         self._said, self._heard, self._ours = stream, self._offer, False
         return self._write(stream.directed(direction), line.protocol, keys).encode()
 
+    def refuseOffer(self, body: bytes) -> bytes:
+        """
+        The answer to an offer in a 2xx that cannot be taken: port 0 for each line, as the ACK has no other
+        refusal; empty to what cannot be read.  Media is as it was, and the lines are those of the offer.
+        """
+        self.forget()
+        try:
+            lines = refusedLines(parseSDP(body, keepLines=False))
+        except MalformedSDP:
+            return b""
+        self._slots = tuple(Slot(line.kind, line.protocol, line.formats) for line in lines)
+        self._audio = self._audio if self._audio < len(lines) else 0
+        self._agreed = (self._slots, self._audio)
+        return self._describe(lines).encode()
+
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
         self._stand()
@@ -298,16 +314,7 @@ class Session:
 
         @param refresh: it says of itself that it is a refresh: then some raise its version all the same.
         """
-        if self._standing is None:
-            return False
-        try:
-            offer = parseSDP(body, keepLines=False)
-        except MalformedSDP:
-            return False
-        heard = self._standing.heard.whole
-        if refresh:
-            offer = replace(offer, origin=replace(offer.origin, version=heard.origin.version))
-        return offer == heard
+        return self._standing is not None and self._standing.repeatedBy(body, refresh)
 
     def repeatAnswer(self, body: bytes) -> bytes:
         """Our answer to an offer that L{repeats}: what this leg was told last, as far as it is offered."""
@@ -373,15 +380,12 @@ class Session:
             line = faxLine(stream, protocol, self._slots[self._audio].formats, address)
         else:
             line = audioLine(stream, protocol, (*more, *self._together), address, offered)
-        if self._written is None:
-            self._version += 1
-        description = SessionDescription(
-            origin=Origin("-", str(self._sessionID), str(self._version), address.host),
-            sessionName="-",
-            connection=address.host,
-            media=linesOf(self._slots, self._audio, line),
-        )
-        return self._versioned(description)
+        return self._describe(linesOf(self._slots, self._audio, line))
+
+    def _describe(self, media: tuple[MediaDescription, ...]) -> SessionDescription:
+        host = self.media.address.host
+        origin = Origin("-", str(self._sessionID), str(self._version), host)
+        return self._versioned(SessionDescription(origin, "-", connection=host, media=media))
 
     def _versioned(self, description: SessionDescription) -> SessionDescription:
         if self._written is not None and description != self._written:

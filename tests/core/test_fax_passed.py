@@ -176,6 +176,22 @@ class PassedTests(PassedCase):
         self.assertIn(ASKED.encode(), answer.body)
         self.assertFax()
 
+    def test_withoutOfferRefused(self) -> None:
+        """The asking side refuses it in its ACK: so does ours, and both are offered their sound again."""
+        for number, body in enumerate((image(ASKED, 0), b""), 2):
+            asked = self.asks(b"", number)
+            self.callee.answers(self.callee.request("INVITE"), 200, image(TOLD, 4950, version=number))
+            self.caller.ack(asked, self.caller.response(200), body)
+            [line] = parseSDP(self.callee.request("ACK").body).media
+            self.assertEqual((line.kind, line.port), ("image", 0))
+            for neighbour in (self.caller, self.callee):
+                again = neighbour.request("INVITE")
+                self.assertEqual([each.kind for each in parseSDP(again.body).media if each.port], ["audio"])
+                neighbour.answers(again, 200, self.description(neighbour, number + 2))
+                neighbour.got()
+            self.assertSound()
+            self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
+
     def test_badAddresses(self) -> None:
         """A name, another family, a group: 488, and nothing changes."""
         for number, host in enumerate(("fax.example", "224.0.1.7"), 2):
