@@ -5,31 +5,27 @@ where it loses count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import IPacketGuard
 from skypetrunk.media.heard import Heard
+from skypetrunk.media.known import Known
 from skypetrunk.media.own_srtp import LAST_RTCP_INDEX, OwnGuard
-from skypetrunk.media.replay import WINDOW
+from skypetrunk.media.replay import WINDOW, Seen
 from skypetrunk.media.reporters import Reporter
 from skypetrunk.media.roll_over import AHEAD, MOST_RUNS, OLDEST, Life, Timeline, Tries
 from skypetrunk.media.srtp_keys import reportEnd
 from skypetrunk.wire.rtp import RTPHeader, parseRTP
 from skypetrunk.wire.sdes import SUITES
 
-MOST_SOURCES = 256
-"""
-SSRCs of one key.  Each hold and each transfer may bring one; what was accepted of one is never forgotten
-while its key stands, so there is an end.
-"""
-
 MOST_WOUND = 1000 << 16
 """An index up to which libsrtp is led: 15 days of sound."""
 
 Recovered = Callable[[str, int, int], object]
 """Told what is counted, which value was expected, and the one that a packet has."""
+
 
 class RTPGuard(Protocol):
     """What L{IPacketGuard} says of RTP."""
@@ -47,20 +43,19 @@ class Context:
     @ivar guard: takes its packets.
     @ivar line: of the source heard last; see L{Timeline}.
     @ivar suite: its name.
+    @ivar known: what was accepted; that of other contexts, too, with which it has a master key in common.
     """
 
     __slots__ = (
-        "_lines",
-        "_lives",
-        "_made",
         "_makeOwn",
         "_masters",
         "_own",
         "_ownReports",
         "_plain",
-        "_reporters",
         "_tries",
+        "_united",
         "guard",
+        "known",
         "line",
         "suite",
     )
@@ -82,60 +77,34 @@ class Context:
         self.line = Timeline(None, 0, 0, now)
         self._masters = masters
         self._makeOwn = makeOwn
-        self._made = now
         self._own: OwnGuard | None = None
-        self._lines: dict[int, Timeline] = {}
-        self._lives: dict[int, Life] = {}
-        self._reporters: dict[int, Reporter] = {}
+        self._united = False
+        self.known = known = Known(now)
         # Those whose RTCP goes to the other guard.
         self._ownReports: set[int] = set()
         # Of sources that are known, of others, and of RTCP.
         self._tries = Tries(), Tries(), Tries()
         for each in told:
-            self._goOnAfter(each)
-        lines, lives = self._lines, self._lives
+            known.add(Known.told(each))
+        lines, lives = known.lines, known.lives
+        for ssrc, line in lines.items():
+            if line.index > MOST_WOUND:
+                lives.setdefault(ssrc, Life())
         self._plain = make({ssrc: line.index for ssrc, line in lines.items() if ssrc not in lives})
         self.suite = self._plain.suite
         self.guard: RTPGuard
         for ssrc in lives:
             self._resumed().skip(ssrc, lines[ssrc].index)
-        self._skipReports()
-        self._arrange()
-
-    def _skipReports(self) -> None:
-        """RTCP of all sources goes to the guard that can be told an index, and takes nothing up to theirs."""
-        for ssrc, reporter in self._reporters.items():
+        for ssrc, reporter in known.reporters.items():
+            # To the guard that can be told an index: it takes nothing up to theirs.
             self._ownReports.add(ssrc)
             self._resumed().resumeReports(ssrc, reporter.index, seen=True)
-
-    def _goOnAfter(self, heard: Heard) -> None:
-        self._made = min(heard.made, self._made)
-        for ssrc, index, oldest, newest, time, steady, beyond, runs in heard.sources:
-            line = self._lines[ssrc] = Timeline(ssrc, index, oldest, time)
-            line.newest, line.steady = newest, steady
-            if beyond or runs or index > MOST_WOUND:
-                life = self._lives[ssrc] = Life()
-                life.beyond, life.runs = beyond, runs
-        for ssrc, *seen in heard.reporters:
-            self._reporters[ssrc] = Reporter(*seen)
+        self._arrange()
 
     @property
     def masters(self) -> frozenset[bytes]:
         """What its master keys are known by."""
         return self._masters
-
-    @property
-    def heard(self) -> Heard:
-        """What was accepted under it, for who goes on elsewhere."""
-        sources = []
-        for ssrc, line in self._lines.items():
-            life = self._lives.get(ssrc) or Life()
-            numbers = ssrc, line.index, line.oldest, line.newest, line.time, line.steady
-            sources.append((*numbers, life.beyond, life.runs))
-        reporters = [
-            (ssrc, each.index, each.time, each.beyond, each.floor) for ssrc, each in self._reporters.items()
-        ]
-        return Heard(tuple(sorted(self._masters)), self._made, tuple(sources), tuple(reporters))
 
     def begin(self) -> None:
         """It is in use from now on: nothing was heard since."""
@@ -143,10 +112,10 @@ class Context:
 
     def took(self, header: RTPHeader, now: float) -> None:
         """An RTP packet was accepted that is not simply the next one of the source heard last."""
-        line = self._lines.get(header.ssrc)
+        line = self.known.lines.get(header.ssrc)
         if line is None:
             line = Timeline(header.ssrc, header.sequence, header.timestamp, now)
-            self._lines[header.ssrc] = line
+            self.known.lines[header.ssrc] = line
             self._arrange()
         else:
             line.advance(header, now)
@@ -159,8 +128,8 @@ class Context:
         @raise PacketRefused: nothing has changed.
         """
         ssrc = int.from_bytes(packet[4:8], "big")
-        reporter = self._reporters.get(ssrc)
-        if reporter is None and ssrc not in self._lines and self._isFull():
+        reporter = self.known.reporters.get(ssrc)
+        if self.known.isStranger(ssrc):
             raise PacketRefused("source")
         if reporter is None or ssrc not in self._ownReports:
             return self._tookReport(packet, self._plain.rtcp(packet))
@@ -178,7 +147,7 @@ class Context:
         @return: it, decrypted; C{None}: nothing has changed.
         """
         ssrc = int.from_bytes(packet[4:8], "big")
-        reporter = self._reporters.get(ssrc)
+        reporter = self.known.reporters.get(ssrc)
         if reporter is None or not self._tries[2].take(now):
             return None
         own = self._resumed()
@@ -196,40 +165,14 @@ class Context:
 
     def _tookReport(self, packet: bytes, plain: bytes) -> bytes:
         ssrc = int.from_bytes(plain[4:8], "big")
-        if ssrc not in self._reporters:
-            self._reporters[ssrc] = Reporter()
+        reporters = self.known.reporters
+        if ssrc not in reporters:
+            reporters[ssrc] = Reporter()
             self._arrange()
         mkiOctets = self._plain.mkiOctets if isinstance(self._plain, OwnGuard) else 0
         end = reportEnd(SUITES[self.suite], packet, mkiOctets)
-        self._reporters[ssrc].took(plain, int.from_bytes(packet[end - 4 : end], "big") & LAST_RTCP_INDEX)
+        reporters[ssrc].took(plain, int.from_bytes(packet[end - 4 : end], "big") & LAST_RTCP_INDEX)
         return plain
-
-    def adopt(self, before: Context) -> None:
-        """
-        Where C{before} has a master key of ours go on with its sources: a packet that it has let in may have
-        a valid tag with another suite or MKI, too.
-        """
-        if not self._masters & before._masters:
-            return
-        self._made = min(self._made, before._made)
-        for ssrc, line in before._lines.items():
-            self._lines.setdefault(ssrc, line)
-        for ssrc, life in before._lives.items():
-            self._lives.setdefault(ssrc, life)
-        for ssrc, reporter in before._reporters.items():
-            self._reporters.setdefault(ssrc, reporter)
-        ours, theirs = self._plain, before._plain
-        if isinstance(ours, OwnGuard) and isinstance(theirs, OwnGuard):
-            ours.adopt(theirs)
-            if before._own is not None:
-                self._resumed().adopt(before._own)
-                self._ownReports |= before._ownReports
-        else:
-            for ssrc, line in self._lines.items():
-                self._lives.setdefault(ssrc, Life())
-                self._resumed().skip(ssrc, line.index)
-            self._skipReports()
-        self._arrange()
 
     def resume(self, packet: bytes, now: float, recovered: Recovered) -> bytes | None:
         """
@@ -242,14 +185,14 @@ class Context:
         except PacketRefused:
             return None
         ssrc = header.ssrc
-        line, life = self._lines.get(ssrc), self._lives.get(ssrc)
+        line, life = self.known.lines.get(ssrc), self.known.lives.get(ssrc)
         if line is None:
             # Nothing of it was accepted, so nothing can be accepted twice: we have come late.
             expected = 0
-            counters = [] if self._isFull() else list(range(1, AHEAD + 1))
+            counters = [] if self.known.isFull() else list(range(1, AHEAD + 1))
         else:
             expected = line.index >> 16
-            counters = line.counters(header, now, now - self._made > OLDEST)
+            counters = line.counters(header, now, now - self.known.made > OLDEST)
         if life is not None and (life.knows(header.timestamp) or len(life.runs) >= MOST_RUNS):
             return None
         tries = self._tries[line is None]
@@ -271,10 +214,10 @@ class Context:
 
     def _goOn(self, header: RTPHeader, counter: int, now: float) -> None:
         ssrc, index = header.ssrc, counter << 16 | header.sequence
-        line = self._lines.get(ssrc)
-        life = self._lives.setdefault(ssrc, Life())
+        lines, life = self.known.lines, self.known.lives.setdefault(ssrc, Life())
+        line = lines.get(ssrc)
         if line is None:
-            line = self._lines[ssrc] = Timeline(ssrc, index, header.timestamp, now)
+            line = lines[ssrc] = Timeline(ssrc, index, header.timestamp, now)
         else:
             leaps, back = line.leaps(header.timestamp, now), index < line.index
             if leaps or back:
@@ -285,17 +228,53 @@ class Context:
         self._resumed().resume(ssrc, counter)
         self._arrange()
 
-    def _isFull(self) -> bool:
-        return len(self._lines.keys() | self._reporters) >= MOST_SOURCES
+    def _give(self, known: Known, seen: dict[int, Seen]) -> None:
+        """Add what is known here, and which indices were seen."""
+        own = {} if self._own is None else self._own.seen
+        plain = self._plain.seen if isinstance(self._plain, OwnGuard) else {}
+        for ssrc, line in self.known.lines.items():
+            found = (own if ssrc in self.known.lives else plain).get(ssrc)
+            seen.setdefault(ssrc, Seen()).addRTP(found, line.index)
+        for ssrc, reporter in self.known.reporters.items():
+            found = (own if ssrc in self._ownReports else plain).get(ssrc)
+            seen.setdefault(ssrc, Seen()).addRTCP(found, reporter.index)
+        known.add(self.known)
+
+    def _take(self, known: Known, seen: dict[int, Seen], ownReports: set[int]) -> None:
+        """Go on with it: all is decided by the guard that can share it."""
+        guard = self._plain if isinstance(self._plain, OwnGuard) else self._resumed()
+        guard.seen = seen
+        self._plain = self._own = guard
+        self.known, self._ownReports, self._united = known, ownReports, True
+        if self.line.ssrc is not None:
+            self.line = known.lines[self.line.ssrc]
+        self._arrange()
 
     def _arrange(self) -> None:
         """What stands between a packet and its guard, as far as it is wanted."""
         guard: RTPGuard = self._plain
-        if self._own is not None and self._lives:
-            guard = _Resumed(guard, self._own, self._lives)
-        if self._isFull():
-            guard = _Closed(guard, self._lines, self._reporters)
+        # What others do to what is common nobody says here.
+        if self._own is not None and (self.known.lives or self._united):
+            guard = _Resumed(guard, self._own, self.known.lives)
+        if self._united or self.known.isFull():
+            guard = _Closed(guard, self.known)
         self.guard = guard
+
+
+def unite(contexts: Sequence[Context]) -> None:
+    """
+    Contexts with master keys in common: what one lets in has a valid tag for the others, too, with another
+    suite or MKI.  So from now on they know the same.
+    """
+    if len({id(each.known) for each in contexts}) == 1:
+        return
+    known = Known(contexts[0].known.made)
+    seen: dict[int, Seen] = {}
+    for each in contexts:
+        each._give(known, seen)
+    ownReports = set(known.reporters)
+    for each in contexts:
+        each._take(known, seen, ownReports)
 
 
 class _Resumed:
@@ -324,18 +303,16 @@ class _Resumed:
 class _Closed:
     """RTP of a context that has enough sources."""
 
-    def __init__(self, guard: RTPGuard, lines: dict[int, Timeline], reporters: dict[int, Reporter]) -> None:
+    def __init__(self, guard: RTPGuard, known: Known) -> None:
         self.suite = guard.suite
         self._guard = guard
-        self._lines = lines
-        self._reporters = reporters
+        self._known = known
 
     def rtp(self, packet: bytes) -> bytes:
         """An RTP packet; see L{IPacketGuard}."""
-        ssrc = int.from_bytes(packet[8:12], "big")
-        if ssrc not in self._lines and ssrc not in self._reporters:
+        if self._known.isStranger(int.from_bytes(packet[8:12], "big")):
             raise PacketRefused("source")
         return self._guard.rtp(packet)
 
 
-__all__ = ["MOST_SOURCES", "Context", "RTPGuard", "Recovered"]
+__all__ = ["Context", "RTPGuard", "Recovered", "unite"]

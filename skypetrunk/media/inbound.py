@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import IPacketGuard
-from skypetrunk.media.context import Context, Recovered
+from skypetrunk.media.context import Context, Recovered, unite
 from skypetrunk.media.heard import REMOTE_KEYS, Heard, remember
+from skypetrunk.media.known import Known
 from skypetrunk.media.own_srtp import OwnGuard
 
 FORMER_SECONDS = 2.0
@@ -66,14 +67,21 @@ class Inbound:
         self._contexts[identity] = self.current = context
         if context is before:
             return context
-        for other in self._contexts.values():
-            if other is not context:
-                context.adopt(other)
+        near = {id(each.known) for each in self._contexts.values() if not masters.isdisjoint(each.masters)}
+        unite([each for each in self._contexts.values() if id(each.known) in near])
         context.begin()
         self._former, self._until = before, now + FORMER_SECONDS
         if len(self._contexts) > REMOTE_KEYS:
             del self._contexts[next(iter(self._contexts))]
         return context
+
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """What was accepted, under each key, or keys that have to do with each other; the latest last."""
+        found: dict[Known, frozenset[bytes]] = {}
+        for context in self._contexts.values():
+            found[context.known] = context.masters | found.pop(context.known, frozenset())
+        return tuple(known.heard(tuple(sorted(masters))) for known, masters in found.items())
 
     def tell(self, heard: Heard) -> None:
         """What was accepted elsewhere under a key that may come to be used here."""

@@ -183,9 +183,8 @@ class LocalKeeper:
         return number in self._legs and self._legs[number].unheard
 
     def heard(self, number: int) -> tuple[Heard, ...]:
-        """Under the key in use."""
-        found = self._legs[number].accepted if number in self._legs else None
-        return () if found is None else (found,)
+        """Exactly."""
+        return self._legs[number].accepted if number in self._legs else ()
 
     def leg(self, number: int) -> MediaLeg:
         """The one of this number."""

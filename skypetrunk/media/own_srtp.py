@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from skypetrunk.errors import LocalError, PacketRefused
 from skypetrunk.interfaces import IPacketGuard
-from skypetrunk.media.replay import ReplayWindow
+from skypetrunk.media.replay import Seen
 from skypetrunk.media.srtp_keys import (
     AEAD_TAG_OCTETS,
     AUTHENTICATION_OCTETS,
@@ -67,13 +67,6 @@ class _Master:
     derived: dict[tuple[int, int], _Keys] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Source:
-    """What is known of one SSRC."""
-
-    rtp: ReplayWindow = field(default_factory=ReplayWindow)
-    rtcp: ReplayWindow = field(default_factory=ReplayWindow)
-    nextRTCP: int = 0
 
 
 @implementer(IPacketGuard)
@@ -83,6 +76,7 @@ class OwnGuard:
 
     @ivar suite: its name.
     @ivar mkiOctets: how long its MKIs are.
+    @ivar seen: of each SSRC; guards with the same key may share it.
     """
 
     def __init__(
@@ -115,12 +109,11 @@ class OwnGuard:
             raise LocalError("wanted keys with MKIs of one length, each another")
         self.mkiOctets = lengths.pop()
         self._current = self._masters[given[0].mki]
-        self._sources: dict[int, _Source] = {}
+        self.seen: dict[int, Seen] = {}
         for ssrc, counter in (rollOver or {}).items():
-            self._source(ssrc).rtp.highest = counter << 16
+            self._source(ssrc).resume(counter)
         for ssrc, index in (rtcpIndex or {}).items():
             self._source(ssrc).nextRTCP = index
-        self._given = set(rollOver or {})
         self.rtp = self._protect if outbound else self._unprotect  # type: ignore[method-assign]
         self.rtcp = self._protectRTCP if outbound else self._unprotectRTCP  # type: ignore[method-assign]
 
@@ -140,20 +133,6 @@ class OwnGuard:
         """
         self._current = self._masters[mki]
 
-    def adopt(self, before: OwnGuard) -> bool:
-        """
-        Where C{before} has a key of ours go on with its sources: their roll-over counters stand, and what it
-        has let in is not let in again.
-
-        @return: it has.
-        """
-        keys = {each.source.key for each in self._masters.values()}
-        if not any(each.source.key in keys for each in before._masters.values()):
-            return False
-        for ssrc, source in before._sources.items():
-            self._sources.setdefault(ssrc, source)
-        return True
-
     def opens(self, packet: bytes, header: RTPHeader, counter: int) -> bool:
         """Is an RTP packet authentic with this roll-over counter?  Nothing changes."""
         try:
@@ -164,8 +143,7 @@ class OwnGuard:
 
     def resume(self, ssrc: int, counter: int) -> None:
         """The next packet of C{ssrc} has this roll-over counter, whatever came before."""
-        self._source(ssrc).rtp.begin(counter << 16)
-        self._given.add(ssrc)
+        self._source(ssrc).resume(counter)
 
     def skip(self, ssrc: int, index: int) -> None:
         """Nothing of C{ssrc} is taken up to this index."""
@@ -190,7 +168,7 @@ class OwnGuard:
 
     def highest(self, ssrc: int) -> int:
         """The highest index of RTP so far, -1 at first."""
-        source = self._sources.get(ssrc)
+        source = self.seen.get(ssrc)
         return -1 if source is None else source.rtp.highest
 
     # RTP
@@ -198,7 +176,7 @@ class OwnGuard:
     def _protect(self, packet: bytes) -> bytes:
         header = parseRTP(packet)
         source = self._source(header.ssrc)
-        index = self._index(source, header.ssrc, header.sequence)
+        index = self._index(source, header.sequence)
         source.rtp.check(index)
         keys = self._keys(self._current, RTP_KEY, index)
         head, payload = packet[: header.headerLength], packet[header.headerLength :]
@@ -211,21 +189,21 @@ class OwnGuard:
                 payload = counterMode(keys.cipher, counterOf(keys.salt, header.ssrc, index), payload)
             protected = head + payload
             protected += mki + self._tag(keys, protected, index)
-        self._given.discard(header.ssrc)
+        source.given = False
         source.rtp.add(index)
         return protected
 
     def _unprotect(self, packet: bytes) -> bytes:
         header = parseRTP(packet)
-        source = self._sources.get(header.ssrc) or _Source()
-        index = self._index(source, header.ssrc, header.sequence)
+        source = self.seen.get(header.ssrc) or Seen()
+        index = self._index(source, header.sequence)
         plain = self._open(packet, header, index, source)
-        self._sources[header.ssrc] = source
-        self._given.discard(header.ssrc)
+        self.seen[header.ssrc] = source
+        source.given = False
         source.rtp.add(index)
         return plain
 
-    def _open(self, packet: bytes, header: RTPHeader, index: int, source: _Source | None = None) -> bytes:
+    def _open(self, packet: bytes, header: RTPHeader, index: int, source: Seen | None = None) -> bytes:
         """
         What is authentic with this index.
 
@@ -261,7 +239,7 @@ class OwnGuard:
         counter = (index >> 16).to_bytes(4, "big")
         return hmac.digest(keys.authentication, packet + counter, "sha1")[:octets] if octets else b""
 
-    def _index(self, source: _Source, ssrc: int, sequence: int) -> int:
+    def _index(self, source: Seen, sequence: int) -> int:
         """
         The packet index that C{sequence} most likely means (RFC 3711 section 3.3.1).
 
@@ -270,7 +248,7 @@ class OwnGuard:
         highest = source.rtp.highest
         if highest < 0:
             return sequence
-        if ssrc in self._given:
+        if source.given:
             return highest & ~0xFFFF | sequence
         counter, last = highest >> 16, highest & 0xFFFF
         if last < 0x8000 and sequence - last > 0x8000:
@@ -312,13 +290,13 @@ class OwnGuard:
 
     def _unprotectRTCP(self, packet: bytes) -> bytes:
         ssrc = int.from_bytes(packet[4:8], "big")
-        source = self._sources.get(ssrc) or _Source()
+        source = self.seen.get(ssrc) or Seen()
         index, plain = self._openRTCP(packet, source)
-        self._sources[ssrc] = source
+        self.seen[ssrc] = source
         source.rtcp.add(index)
         return plain
 
-    def _openRTCP(self, packet: bytes, source: _Source | None = None) -> tuple[int, bytes]:
+    def _openRTCP(self, packet: bytes, source: Seen | None = None) -> tuple[int, bytes]:
         """
         The index of what is authentic, and what it says.
 
@@ -352,10 +330,10 @@ class OwnGuard:
 
     # Both
 
-    def _source(self, ssrc: int) -> _Source:
-        source = self._sources.get(ssrc)
+    def _source(self, ssrc: int) -> Seen:
+        source = self.seen.get(ssrc)
         if source is None:
-            source = self._sources[ssrc] = _Source()
+            source = self.seen[ssrc] = Seen()
         return source
 
     def _master(self, mki: bytes) -> _Master:

@@ -331,9 +331,9 @@ class MediaLeg(FaxLeg):
         return None if other is None or number is None or self.faxing else (other, number)
 
     @property
-    def accepted(self) -> Heard | None:
-        """What was accepted of the peer with the key in use; C{None} without one."""
-        return None
+    def accepted(self) -> tuple[Heard, ...]:
+        """What was accepted of the peer, for each of its keys; the latest last."""
+        return ()
 
     @property
     def unheard(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from skypetrunk.errors import PacketRefused
 
 WINDOW = 128
@@ -48,4 +50,49 @@ class ReplayWindow:
             self._seen |= 1 << -ahead
 
 
-__all__ = ["WINDOW", "ReplayWindow"]
+@dataclass(slots=True)
+class Seen:
+    """
+    What was seen of one SSRC.
+
+    @ivar nextRTCP: the index of what we send next.
+    @ivar given: the roll-over counter of its next RTP packet is that of C{rtp}, whatever its sequence number.
+    """
+
+    rtp: ReplayWindow = field(default_factory=ReplayWindow)
+    rtcp: ReplayWindow = field(default_factory=ReplayWindow)
+    nextRTCP: int = 0
+    given: bool = False
+
+    def resume(self, counter: int) -> None:
+        """RTP goes on with this roll-over counter, whatever came before."""
+        self.rtp.begin(counter << 16)
+        self.given = True
+
+    def addRTP(self, other: Seen | None, index: int) -> None:
+        """
+        What was seen elsewhere.
+
+        @param other: of that; C{None}: nobody knows what, up to C{index}.
+        """
+        before = self.rtp
+        self.rtp = _both(before, None if other is None else other.rtp, index)
+        if self.rtp is not before:
+            self.given = other is not None and other.given and self.rtp is other.rtp
+
+    def addRTCP(self, other: Seen | None, index: int) -> None:
+        """The same of RTCP."""
+        self.rtcp = _both(self.rtcp, None if other is None else other.rtcp, index)
+
+
+def _both(before: ReplayWindow, other: ReplayWindow | None, index: int) -> ReplayWindow:
+    if other is not None and before.highest < 0:
+        return other
+    if other is before:
+        return before
+    window = ReplayWindow()
+    window.begin(max(before.highest, index, -1 if other is None else other.highest), seen=True)
+    return window
+
+
+__all__ = ["WINDOW", "ReplayWindow", "Seen"]

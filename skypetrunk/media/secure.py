@@ -146,10 +146,10 @@ class SecureLeg(MediaLeg):
         self._takeEarly()
 
     @property
-    def accepted(self) -> Heard | None:
+    def accepted(self) -> tuple[Heard, ...]:
         """See L{MediaLeg}."""
         self.sync()
-        return None if self._context is None else self._context.heard
+        return self._inbound.heard
 
     def hearOn(self, heard: Heard) -> None:
         """Another leg, of a process that is gone, has heard this before the key comes here."""

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from skypetrunk.interfaces import LegStatistics
 from skypetrunk.media.crossing_values import packed, unpacked
+from skypetrunk.media.heard import Heard
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.keeping import LocalKeeper
 from skypetrunk.media.settling import mediaReactor
@@ -59,6 +60,7 @@ class WorkerProtocol(AMP):
         self._keeper = LocalKeeper(poller, reactor, os.urandom, reactor)
         self._ended = ended
         self._told: dict[int, tuple[int, ...]] = {}
+        self._heard: dict[int, tuple[Heard, ...]] = {}
         self._waiting: list[int] = []
         self._counting = LoopingCall(self._count)
         self._counting.clock = reactor
@@ -109,6 +111,7 @@ class WorkerProtocol(AMP):
     def released(self, number: int) -> dict[str, object]:
         """See L{Release}."""
         self._told.pop(number, None)
+        self._heard.pop(number, None)
         final = self._keeper.statistics(number)
         if final is not None:
             with self._log.failuresHandled("leg {number} cannot be closed", number=number):
@@ -135,7 +138,12 @@ class WorkerProtocol(AMP):
             self.callRemote(Counted, counted=packed(counted), unheard=packed(unheard))
 
     def _tellHeard(self, number: int) -> None:
-        for heard in self._keeper.heard(number):
+        before = self._heard.get(number, ())
+        self._heard[number] = now = self._keeper.heard(number)
+        # A key that was given up, too, as long as something comes under it.
+        for heard in now:
+            if heard in before:
+                continue
             octets = packed(heard)
             # A few hundred sources that have each begun anew a few times: nobody can go on for them.
             if len(octets) <= _MOST_OCTETS:

@@ -85,7 +85,7 @@ class OwnGuardTests(SynchronousTestCase):
             packet = rtp(1)[:8] + number.to_bytes(4, "big") + bytes(60)
             self.assertEqual(self.refusal(receiver, packet), "authentication")
             self.assertEqual(self.refusal(receiver, packet, "rtcp"), "authentication")
-        self.assertEqual(len(receiver._sources), 0)
+        self.assertEqual(len(receiver.seen), 0)
 
     def test_largePackets(self) -> None:
         """As large as a datagram may be."""

@@ -321,7 +321,7 @@ def numbers(rig: Rig) -> list[Any]:
     found.append(rig.plain._probation.taken)
     context = rig.secure._context
     if context is not None:
-        found += [(line.index, line.newest, line.time, line.steady) for line in context._lines.values()]
+        found += [(line.index, line.newest, line.time, line.steady) for line in context.known.lines.values()]
     for leg in (rig.plain, rig.secure):
         reception = leg.received.reception
         found += [reception._worst, reception._current and reception._current.ssrc]

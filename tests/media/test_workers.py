@@ -231,6 +231,31 @@ class WorkerTests(LoopbackTests):
         self.assertEqual(sum(dict(received.refused).values()), len(recorded))
         self.assertEqual(received.resumptions, 0)
 
+    async def test_formerKey(self) -> None:
+        """What was heard under a key that was just given up is known to the next keeper, too."""
+        await self.talk()
+        self.secure.setRemoteKey(SUITE, key(9))
+        await self.told(self.secure)
+        recorded = [self.srtp.protect(rtp(each)) for each in range(50, 60)]
+        for packet in recorded:
+            self.send(self.carrier, self.secure, packet)
+        keeper, number = self.kept(self.secure).keeper, self.kept(self.secure).number
+
+        def told() -> bool:
+            return any(source[1] == 59 for each in keeper.heard(number) for source in each.sources)
+
+        await until(self, told, "the index is told")
+        self.kill(self.made.workers.all[0])
+        await until(self, lambda: self.losses, "the loss is told")
+        self.secure.setLocalKey(SUITE, key(7))
+        self.secure.setRemoteKey(SUITE, key(2))
+        for packet in (*recorded, self.srtp.protect(rtp(60))):
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(61)
+        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
+        received = (await self.end(self.secure)).received
+        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+
     async def test_unheard(self) -> None:
         """It tells that the carrier no longer hears us; a key that is lost with it says no such thing."""
         await self.talk()
