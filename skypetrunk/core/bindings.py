@@ -13,7 +13,7 @@ from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.address import foldedHost
 from skypetrunk.wire.grammar import unquote
 from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Response
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 _INSTANCE = "+sip.instance"
@@ -53,7 +53,7 @@ class OwnBinding:
         listed = [each for each in bindingsIn(response) if not self._isSister(each)]
         known = [each for each in listed if self.contact.equivalent(each.uri)]
         if not known and self.instance:
-            known = [each for each in listed if _instanceOf(each) == self.instance]
+            known = [each for each in listed if instanceOf(each) == self.instance]
         if not known and len(listed) == 1:
             # A registrar behind NAT may list where it sees us.
             known = list(listed)
@@ -79,7 +79,7 @@ class OwnBinding:
         if not current:
             # Written another way by the registrar: any of them may be the one that we need.
             return ()
-        marked = any(_instanceOf(each) == self.instance for each in current) if self.instance else False
+        marked = any(instanceOf(each) == self.instance for each in current) if self.instance else False
         return tuple(
             each.uri
             for each in listed
@@ -89,7 +89,7 @@ class OwnBinding:
         )
 
     def _isLeft(self, each: NameAddr, uri: SIPURI, marked: bool, used: Collection[SIPURI]) -> bool:
-        instance = _instanceOf(each)
+        instance = instanceOf(each)
         if instance and self.instance:
             return instance == self.instance and not self._isOtherFlow(each)
         if any(before.equivalent(uri) for before in used):
@@ -110,21 +110,22 @@ class OwnBinding:
 
     def _isSister(self, each: NameAddr) -> bool:
         """Another flow of this instance."""
-        return bool(self.instance) and _instanceOf(each) == self.instance and self._isOtherFlow(each)
+        return bool(self.instance) and instanceOf(each) == self.instance and self._isOtherFlow(each)
 
     def _isAccount(self, each: NameAddr) -> bool:
         return isinstance(each.uri, SIPURI) and each.uri.userUnescaped == self.contact.userUnescaped
 
 
-def bindingsIn(response: Response) -> Sequence[NameAddr]:
+def bindingsIn(message: Request | Response) -> Sequence[NameAddr]:
     """The list; empty if it cannot be read."""
     try:
-        return response.contacts
+        return message.contacts
     except MalformedMessage:
         return ()
 
 
-def _instanceOf(each: NameAddr) -> str:
+def instanceOf(each: NameAddr) -> str:
+    """Whose a binding is: C{urn:uuid:...} in lower case; empty where it does not say."""
     value = each.params.get(_INSTANCE)
     if not value:
         return ""
@@ -138,4 +139,4 @@ def _shortest(bindings: Sequence[NameAddr]) -> int | None:
     return min((seconds for seconds in found if seconds is not None), default=None)
 
 
-__all__ = ["OwnBinding", "bindingsIn", "readNumber"]
+__all__ = ["OwnBinding", "bindingsIn", "instanceOf", "readNumber"]

@@ -98,13 +98,21 @@ class RegisterRequests:
         """
         return self._make([f"{NameAddr(None, uri)};expires=0" for uri in uris], 0, [])
 
+    def query(self) -> Request:
+        """Asks for all bindings of the account, and changes none of them (section 10.2.3)."""
+        return self._make([], None, [])
+
+    def removalOfAll(self) -> Request:
+        """Takes back all of them, also those of others (section 10.2.2)."""
+        return self._make(["*"], 0, [])
+
     def _uri(self, channel: IMessageChannel) -> SIPURI:
         params, transport = NO_PARAMETERS, channel.localAddress.transport
         if transport != "UDP":
             params = Parameters([("transport", transport.lower())])
         return SIPURI("sip", escape(self._account.user), None, *self._address.of(channel), params)
 
-    def _make(self, contacts: Sequence[str], expires: int, more: Sequence[Header]) -> Request:
+    def _make(self, contacts: Sequence[str], expires: int | None, more: Sequence[Header]) -> Request:
         """Same Call-ID and From tag, CSeq one higher (section 10.2)."""
         account = self._account
         registrar = SIPURI("sip", None, None, account.domain)
@@ -116,7 +124,7 @@ class RegisterRequests:
             Header("Call-ID", self._callID),
             Header("CSeq", f"{self.nextSequence()} REGISTER"),
             *(Header("Contact", contact) for contact in contacts),
-            Header("Expires", str(expires)),
+            *([] if expires is None else [Header("Expires", str(expires))]),
             *more,
             Header("User-Agent", account.userAgent),
         ]

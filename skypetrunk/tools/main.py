@@ -26,6 +26,7 @@ _COMMANDS = (
     ("check", "Check a configuration and say what it does."),
     ("doctor", "Examine the trunks, from DNS to a call, and say what to change."),
     ("firewall", "Print the firewall rules that a configuration needs."),
+    ("bindings", "List who is registered at the carrier with the account of a trunk."),
     ("status", "Ask a running trunk what it is doing."),
     ("inspect", "Say what the trunk makes of captured SIP messages."),
     ("lab-call", "Let the practice carrier call the trunk."),

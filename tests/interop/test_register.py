@@ -114,6 +114,28 @@ class RegisterTests(CallCase):
         self.assertLess(self.trunk.terminate(), 5)
         self.assertEqual(self.carrier.contacts(), [other])
 
+    def test_bindings(self) -> None:
+        """
+        All that the registrar has is listed (RFC 3261 section 10.2.3), ours is known, the doctor warns of
+        the other one, and both are removed (section 10.2.2) when the trunk is stopped.
+        """
+        self.carrierOnly()
+        self.trunkOnly(targets=[self.target])
+        self.trunk.waitRegistered()
+        [own] = self.carrier.contacts()
+        other = f"sip:{USER}@127.0.0.9:5999;transport=tls"
+        self.carrier.addContact(USER, other)
+        lines = self.trunk.tool("bindings").stdout.splitlines()
+        self.assertEqual(lines[0], f"trunk skype: 2 bindings of {USER} at {DOMAIN}")
+        self.assertRegex(lines[1], rf"^  {re.escape(own)}, \d+ s, this trunk$")
+        self.assertRegex(lines[2], rf"^  {re.escape(other)}, \d+ s$")
+        self.assertEqual(self.trunk.tool("bindings", "--remove-all").returncode, 1)
+        self.assertIn(f"Another is registered as {USER} too", self.trunk.tool("doctor").stdout)
+        self.assertLess(self.trunk.terminate(), 5)
+        self.assertEqual(self.carrier.contacts(), [other])
+        self.assertIn("were removed", self.trunk.tool("bindings", "--remove-all").stdout)
+        self.assertEqual(self.carrier.contacts(), [])
+
     def test_instance(self) -> None:
         """A registrar that knows instances (RFC 5626) finds out by itself that an old one is meant."""
         self.carrierOnly()

@@ -31,7 +31,7 @@ from skypetrunk.tools.one_run import OneRun
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.terminal import Terminal
 
-__all__ = ["Options", "diagnose", "isRunning", "main"]
+__all__ = ["Options", "chosenTrunks", "diagnose", "isRunning", "main"]
 
 _TICK = 0.25
 
@@ -65,7 +65,7 @@ def main(options: Options) -> int:
     from twisted.internet import reactor
 
     configuration, warnings = loadConfiguration(Path(options["config"]), os.environ)
-    trunks = _chosen(configuration, options["trunk"])
+    trunks = chosenTrunks(configuration, options["trunk"])
     _checkNumber(configuration, options["call"])
     # What the trunk would log is told by the findings.
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
@@ -74,7 +74,12 @@ def main(options: Options) -> int:
     return _Run(reactor, configuration, trunks, options).run()
 
 
-def _chosen(configuration: Configuration, name: str | None) -> Sequence[TrunkConfiguration]:
+def chosenTrunks(configuration: Configuration, name: str | None) -> Sequence[TrunkConfiguration]:
+    """
+    The one of that name; by default all.
+
+    @raise UsageError: there is none.
+    """
     if name is None:
         return configuration.trunks
     chosen = [each for each in configuration.trunks if each.name == name]

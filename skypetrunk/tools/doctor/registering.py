@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from skypetrunk.core.capabilities import AGENT
+from skypetrunk.core.register_request import RegisterRequests
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.service.trunk import randomToken
-from skypetrunk.tools.doctor.asking import ask
+from skypetrunk.tools.doctor.bindings import askBindings, others
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.nat import ALG, rewritten
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.wire.digest import parseChallenges, parseCredentials
-from skypetrunk.wire.grammar import escape
-from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Header, Request, Response
-from skypetrunk.wire.uri import SIPURI
+from skypetrunk.wire.message import Response
 
 NAME = "register"
 
@@ -40,7 +36,7 @@ async def examine(patient: Patient) -> Sequence[Finding]:
         await patient.until(lambda: carrier.side.up or _refused(patient), _PATIENCE)
         if carrier.side.up:
             patient.registered = int(str(carrier.status()["expires"]))
-            return [_registered(patient), *_doubts(patient)]
+            return [_registered(patient), *_doubts(patient), *others(patient)]
         return [_failed(patient, str(carrier.status()["problem"] or "no answer"))]
     connected = await patient.until(lambda: carrier.flows.current() is not None, _PATIENCE)
     if not connected:
@@ -52,9 +48,9 @@ async def examine(patient: Patient) -> Sequence[Finding]:
         # RFC 3329: it would have to agree on that anew, beside the trunk that runs.
         text = "Media security is agreed by the running trunk, which says itself whether it is registered."
         return [patient.skipped(NAME, "account", text)]
-    status = await _ask(patient)
+    status = await askBindings(patient, RegisterRequests.query)
     if status < 300:
-        return [_known(patient), *_doubts(patient)]
+        return [_known(patient), *_doubts(patient), *others(patient)]
     return [_failed(patient, str(status))]
 
 
@@ -63,23 +59,6 @@ def _refused(patient: Patient) -> bool:
     assert patient.carrier is not None
     problem = patient.carrier.status()["problem"]
     return problem not in (None, "connecting") or rewritten(patient) is not None
-
-
-async def _ask(patient: Patient) -> int:
-    """The final status of a REGISTER that changes nothing."""
-    trunk = patient.trunk
-    registrar = SIPURI("sip", None, None, trunk.domain)
-    address = NameAddr(None, registrar.replace(user=escape(trunk.username)))
-    lines = [
-        Header("Max-Forwards", "70"),
-        Header("From", f"{address};tag={randomToken()}"),
-        Header("To", str(address)),
-        Header("Call-ID", randomToken()),
-        Header("CSeq", "1 REGISTER"),
-        Header("User-Agent", AGENT),
-    ]
-    status = await ask(patient, Request("REGISTER", str(registrar), tuple(lines)), _PATIENCE)
-    return 408 if status is None else status
 
 
 def algorithms(patient: Patient) -> tuple[list[str], str | None]:

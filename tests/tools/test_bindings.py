@@ -1,0 +1,99 @@
+"""C{skypetrunk bindings} at the practice carrier, and what the doctor says of others."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.utils import getProcessOutputAndValue
+
+import skypetrunk
+from skypetrunk.service.config import Configuration
+from skypetrunk.service.trunk import Skypetrunk
+from skypetrunk.tools.doctor.finding import Severity, worst
+from tests.tools.doctorcase import ACCOUNT, PASSWORD, DoctorCase
+
+STRANGER = f"sip:{ACCOUNT}@192.0.2.99:5060"
+"""Whom the practice carrier lists with C{others=1}."""
+
+
+class BindingsTests(DoctorCase):
+    """Who is registered with the account."""
+
+    async def command(self, *options: str) -> tuple[int, str, str]:
+        """Run the command itself: status, output and errors."""
+        environ = {**os.environ, "PYTHONPATH": str(Path(skypetrunk.__file__).parent.parent)}
+        program = ["-m", "skypetrunk.tools.main", "bindings", "--config", str(self.directory / "trunk.toml")]
+        out, err, status = await getProcessOutputAndValue(sys.executable, [*program, *options], environ)
+        self.assertNotIn(PASSWORD.encode(), out + err)
+        return status, out.decode(), err.decode()
+
+    def running(self, configuration: Configuration) -> None:
+        """A trunk runs until the test ends."""
+        trunk = Skypetrunk(configuration, reactor)
+        trunk.listen()
+        trunk.startService()
+        self.addCleanup(trunk.stopService)
+
+    async def test_list(self) -> None:
+        """A trunk that runs is told from others, and keeps its registration, which nobody else removes."""
+        lab = self.lab(self.healthy(others=1))
+        self.running(self.configuration(lab))
+        await lab.carrier.whenRegistered()
+        (before,) = lab.carrier.registrar.bindings()
+        status, out, err = await self.command()
+        self.assertEqual((status, err), (0, ""))
+        first, own, stranger = out.splitlines()
+        self.assertEqual(first, f"trunk carrier: 2 bindings of {ACCOUNT} at sip.skype.com")
+        self.assertEqual(own.partition(",")[0], f"  {before.contact.uri}")
+        self.assertRegex(own, r", \d+ s, this trunk$")
+        self.assertEqual(stranger, f"  {STRANGER}, 60 s")
+        status, out, err = await self.command("--remove-all")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("stop it first", err)
+        self.assertEqual(lab.carrier.registrar.bindings(), (before,))
+
+    async def test_removeAll(self) -> None:
+        """All of them go: here that of a trunk which nothing tells to be running."""
+        lab = self.lab()
+        self.running(self.configuration(lab))
+        await lab.carrier.whenRegistered()
+        registrar = lab.carrier.registrar
+        self.configuration(lab)  # for another port
+        status, out, err = await self.command("--remove-all")
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(out.splitlines()[-1], f"all bindings of {ACCOUNT} were removed")
+        self.assertIn(f"1 binding of {ACCOUNT}", out)
+        self.assertEqual(registrar.bindings(), ())
+
+    async def test_refused(self) -> None:
+        """With a wrong password nothing is told, and who can say why is named."""
+        lab = self.lab()
+        self.configuration(lab, password="quite another")
+        status, out, err = await self.command()
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("sip.skype.com answers REGISTER with 403: skypetrunk doctor says why", err)
+
+    async def test_unreachable(self) -> None:
+        """What the doctor would say in red."""
+        lab = self.lab(fault="expired")
+        self.configuration(lab)
+        status, out, err = await self.command()
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, r"^skypetrunk: trunk carrier: The certificate of .* expired on")
+
+    async def test_doctor(self) -> None:
+        """Others are amber, with and without a trunk that runs."""
+        lab = self.lab(self.healthy(others=2))
+        configuration = self.configuration(lab)
+        for again in range(2):
+            findings = await self.examined(configuration)
+            self.assertEqual(worst(findings), Severity.AMBER)
+            (found,) = (each for each in findings if each.severity is Severity.AMBER)
+            self.assertIn(f"2 others are registered as {ACCOUNT} too", found.sentence)
+            self.assertIn(STRANGER, found.seen)
+            if not again:
+                self.running(configuration)
+                await lab.carrier.whenRegistered()
