@@ -25,7 +25,7 @@ from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, IPBXDialect, ISizedChannel, ITransactions
 from skypetrunk.net.quiet import Quiet
 from skypetrunk.net.reception import MessageObserver, Networks, Reception, allowed
-from skypetrunk.net.tcp_options import watchPeer
+from skypetrunk.net.tcp_options import sendAtOnce, watchPeer
 from skypetrunk.net.tls import closeWithin
 from skypetrunk.wire.address import TransportAddress, isLiteral
 from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
@@ -72,6 +72,7 @@ class StreamSignalling(Protocol):
         self.peer = _streamAddress(factory.transport, self.transport.getPeer())
         self.localAddress = _streamAddress(factory.transport, self.transport.getHost())
         watchPeer(self.transport)
+        sendAtOnce(self.transport)
         if factory.chance is not None:
             self._keepAlive = KeepAlive(
                 factory.clock,

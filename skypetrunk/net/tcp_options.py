@@ -1,5 +1,5 @@
 """
-What the kernel is asked to find out about the peer of a TCP connection.
+How a TCP connection is used for SIP: what the kernel finds out about the peer, and when it sends.
 
 A machine that lost its power, or a router that forgot the connection, says nothing.  The kernel would try for
 a quarter of an hour; a peer that lives may leave pings (RFC 5626) unanswered, but not their octets.
@@ -8,9 +8,12 @@ a quarter of an hour; a peer that lives may leave pings (RFC 5626) unanswered, b
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import ISystemHandle, ITCPTransport
+from twisted.internet.tcp import Connection
 
 KEEP_ALIVE = (60, 10, 3)
 """Seconds without octets until the first probe, between two, and how many may go unanswered."""
@@ -45,4 +48,29 @@ def watchPeer(transport: object) -> None:
                 handle.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-__all__ = ["KEEP_ALIVE", "UNRECEIPTED", "watchPeer"]
+def sendAtOnce(transport: object) -> None:
+    """
+    Have C{transport}, a TCP connection or TLS over one, send what is written in the same turn of the reactor.
+
+    Twisted's way is to ask epoll whether there is room, and to send in the turn after that: three system
+    calls and a turn for each message, while there is room unless something waits already.
+    """
+    tcp: Any = getattr(transport, "transport", transport)
+    if isinstance(tcp, Connection):
+        tcp.write = partial(_write, tcp, tcp.write)  # type: ignore[method-assign]
+
+
+def _write(tcp: Any, later: Callable[[bytes], None], data: bytes) -> None:
+    """
+    @param later: Twisted's way, for what finds no room.  It finds out about a connection that is lost, too,
+        and tells those who have to know.
+    """
+    if tcp.connected and not (tcp.disconnecting or tcp.dataBuffer or getattr(tcp, "_tempDataLen", 1)):
+        sent = tcp.writeSomeData(data)
+        if isinstance(sent, int):
+            data = data[sent:]
+    if data:
+        later(data)
+
+
+__all__ = ["KEEP_ALIVE", "UNRECEIPTED", "sendAtOnce", "watchPeer"]

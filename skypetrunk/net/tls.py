@@ -161,6 +161,15 @@ def _asText(revocation: object) -> str:
     return revocation
 
 
+class TLSFactory(TLSMemoryBIOFactory):
+    """
+    Twisted's, but what is written becomes a record at once: to gather small writes until the next turn of the
+    reactor is of no use for whole messages.
+    """
+
+    protocol = TLSMemoryBIOProtocol
+
+
 class _Attempt(Factory):
     """
     One C{connect()}: builds the gate, fires one Deferred once.
@@ -188,7 +197,7 @@ class _Attempt(Factory):
         """Connect; the Deferred fires with the SIP protocol."""
         result = self._result = Deferred[IProtocol](self._cancelled)
         self._clock = clock
-        wrapped = TLSMemoryBIOFactory(self.creator, True, self, clock)
+        wrapped = TLSFactory(self.creator, True, self, clock)
         self._connecting = tcp.connect(wrapped)
         self._connecting.addErrback(self._notConnected)
         return result
@@ -321,5 +330,6 @@ __all__ = [
     "STATIC_RSA",
     "ClientTLS",
     "TLSClientEndpoint",
+    "TLSFactory",
     "closeWithin",
 ]

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -30,7 +30,7 @@ from skypetrunk.errors import PeerNotVerified
 from skypetrunk.net.handshake import handshakeEnd
 from skypetrunk.net.reception import Networks, allowed
 from skypetrunk.net.server_tls import ServerTLS, tlsServerOptions
-from skypetrunk.net.tls import MOST_HELD
+from skypetrunk.net.tls import MOST_HELD, TLSFactory
 
 HANDSHAKE_SECONDS = 10.0
 """How long who connects may take for the handshake: a slow machine needs a second."""
@@ -173,7 +173,7 @@ class _Creator:
         return connection
 
 
-class TLSListener(TLSMemoryBIOFactory):
+class TLSListener(TLSFactory):
     """
     What a TLS port makes of connections.
 

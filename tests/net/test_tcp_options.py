@@ -1,9 +1,10 @@
-"""Tests of L{skypetrunk.net.tcp_options}: what the kernel is asked, on sockets that are not connected."""
+"""Tests of L{skypetrunk.net.tcp_options}: what the kernel is asked, and when it sends."""
 
 from __future__ import annotations
 
 import socket
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.net.certificates import loadTrustRoots
 from skypetrunk.net.identity import IdentityPolicy
-from skypetrunk.net.tcp_options import watchPeer
+from skypetrunk.net.tcp_options import sendAtOnce, watchPeer
 from skypetrunk.net.tls import ClientTLS
 from tests.net.certificates import authority
 
@@ -62,3 +63,77 @@ class WatchPeerTests(SynchronousTestCase):
         """What is no TCP connection is left alone."""
         watchPeer(None)
         watchPeer(StringTransport())
+
+
+class SendAtOnceTests(SynchronousTestCase):
+    """L{sendAtOnce}."""
+
+    def setUp(self) -> None:
+        """A connection, and its peer."""
+        handle, self.peer = socket.socketpair()
+        self.handle = handle
+        for each in (handle, self.peer):
+            self.addCleanup(each.close)
+            each.setblocking(False)
+        self.reactor = MemoryReactorClock()
+        self.transport = Connection(handle, Protocol(), self.reactor)
+        self.transport.connected = 1
+        sendAtOnce(self.transport)
+
+    def assertHeard(self, wanted: bytes) -> None:
+        """This, and no more, has come to the peer."""
+        heard = b""
+        try:
+            while piece := self.peer.recv(1 << 20):
+                heard += piece
+        except BlockingIOError:
+            pass
+        self.assertEqual((len(heard), heard == wanted), (len(wanted), True))
+
+    def test_atOnce(self) -> None:
+        """It is sent without a turn of the reactor."""
+        self.transport.write(b"one")
+        self.transport.write(b"two")
+        self.assertHeard(b"onetwo")
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_noRoom(self) -> None:
+        """What finds no room waits in Twisted's buffer, and so does all that comes after it."""
+        much = bytes(1 << 22)
+        self.transport.write(much)
+        self.assertEqual(self.reactor.getWriters(), [self.transport])
+        heard = b""
+        self.transport.write(b"after it")
+        while self.reactor.getWriters():
+            heard += self.peer.recv(1 << 20)
+            self.assertIsNone(self.transport.doWrite())
+        try:
+            while piece := self.peer.recv(1 << 20):
+                heard += piece
+        except BlockingIOError:
+            pass
+        self.assertEqual((len(heard), heard[-8:]), (len(much) + 8, b"after it"))
+        self.transport.write(b"at once again")
+        self.assertHeard(b"at once again")
+
+    def test_lost(self) -> None:
+        """A connection that is lost is for Twisted to find, in the reactor's next turn."""
+        self.peer.close()
+        self.transport.write(b"nobody is there")
+        self.assertEqual(self.reactor.getWriters(), [self.transport])
+        self.assertIsInstance(self.transport.doWrite(), ConnectionLost)
+
+    def test_closing(self) -> None:
+        """What is written to a connection that ends is sent before the end."""
+        self.transport.loseConnection()
+        self.transport.write(b"last words")
+        self.assertIsInstance(self.transport.doWrite(), ConnectionDone)
+        self.assertHeard(b"last words")
+
+    def test_others(self) -> None:
+        """What is no TCP connection is left alone."""
+        sendAtOnce(None)
+        transport = StringTransport()
+        sendAtOnce(transport)
+        transport.write(b"as ever")
+        self.assertEqual(transport.value(), b"as ever")
