@@ -196,8 +196,9 @@ def _said(error: Exception) -> str:
         unix = isinstance(error.port, str | bytes)
         where = os.fsdecode(error.port) if unix else f"{error.interface}:{error.port}"
         return f"cannot listen on {where}: {error.socketError}"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        # A disk that is full names no file
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
 
 

@@ -150,7 +150,7 @@ def main(options: Options) -> int:
     """
     Ask, check and write.
 
-    @raise UsageError: something is missing, or in the way.
+    @raise UsageError: something is missing or in the way, or nothing can be written there.
     @raise ConfigurationError: what was given makes no good configuration.
     """
     output = Path(options["output"])
@@ -166,7 +166,10 @@ def main(options: Options) -> int:
         raise usage.UsageError("no answer was given, nothing is written") from None
     if questions.missing:
         raise usage.UsageError(f"missing: {', '.join(questions.missing)}")
-    written = _write(answers, password, output, options["force"])
+    try:
+        written = _write(answers, password, output, options["force"])
+    except OSError as problem:
+        raise usage.UsageError(f"{output} cannot be written: {problem.strerror}") from None
     print(f"Wrote {' and '.join(map(str, written))}.")
     if answers.profile.notice:
         print(f"Note: {answers.profile.notice}")

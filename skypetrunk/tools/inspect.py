@@ -55,18 +55,32 @@ def main(options: Options) -> int:
     status = 0
     for name in options.files:
         try:
-            with _open(name) as file:
-                for inspection in _stream(file) if options["stream"] else _datagram(file):
-                    if not inspection.valid:
-                        status = max(status, 1)
-                    for line in [_json(name, inspection)] if options["json"] else _summary(name, inspection):
-                        print(line)
-        except BrokenPipeError:
-            raise
-        except OSError as problem:
-            print(f"skypetrunk: {_printable(name)}: cannot be read: {problem.strerror}", file=sys.stderr)
+            for inspection in _inspections(name, bool(options["stream"])):
+                if not inspection.valid:
+                    status = max(status, 1)
+                for line in [_json(name, inspection)] if options["json"] else _summary(name, inspection):
+                    print(line)
+        except _Unreadable as problem:
+            print(f"skypetrunk: {_printable(name)}: cannot be read: {problem}", file=sys.stderr)
             status = 2
     return status
+
+
+class _Unreadable(Exception):
+    """A file, with what the system says; what cannot be printed is another matter."""
+
+
+def _inspections(name: str, stream: bool) -> Iterator[Inspection]:
+    """
+    All messages of one file.
+
+    @raise _Unreadable: it is.
+    """
+    try:
+        with _open(name) as file:
+            yield from _stream(file) if stream else _datagram(file)
+    except OSError as problem:
+        raise _Unreadable(problem.strerror) from problem
 
 
 def _open(name: str) -> AbstractContextManager[BinaryIO]:

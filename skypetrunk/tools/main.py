@@ -83,15 +83,30 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """The console script."""
     try:
-        raise SystemExit(run(sys.argv[1:]))
+        try:
+            raise SystemExit(run(sys.argv[1:]))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
         # The reader (head, less) has gone; so has whoever would see an error.
         sys.stderr.close()
-        # What is still buffered would fail once more when the interpreter ends, with a status of its own.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discardOutput()
         raise SystemExit(141) from None
+    except OSError as error:
+        # A disk that is full, mostly that of the output: nothing that is ours to mend.
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        print(f"skypetrunk: {place}{error.strerror or error}", file=sys.stderr)
+        _discardOutput()
+        raise SystemExit(1) from None
+
+
+def _discardOutput() -> None:
+    """What is still buffered would fail once more when the interpreter ends, with a status of its own."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -112,6 +112,27 @@ class CommandTests(ToolTestCase):
             command.main()
         self.assertEqual(caught.exception.code, 2)
 
+    def test_fullDisk(self) -> None:
+        """Output that cannot be written is one line without a traceback, and no fault of what was read."""
+        Path("message").write_bytes(b"SIP/2.0 200 OK\r\n\r\n")
+        Path("trunk.toml").write_text(SHORT)
+        Path("skype.secret").write_text(MARKER)
+        root = Path(skypetrunk.__file__).parent.parent
+        for arguments in (("check",), ("firewall",), ("inspect", "message"), ("--help",)):
+            # Buffered, the disk is full only when the command is over.
+            for unbuffered in ("", "1"):
+                with open("/dev/full", "w", encoding="utf-8") as full:
+                    done = subprocess.run(
+                        [sys.executable, "-m", "skypetrunk.tools.main", *arguments],
+                        stdout=full,
+                        stderr=subprocess.PIPE,
+                        env={**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": unbuffered},
+                        text=True,
+                        timeout=60,
+                    )
+                lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+                self.assertEqual((done.returncode, lines), (1, ["skypetrunk: No space left on device"]))
+
 
 class RunTests(ToolTestCase):
     """C{skypetrunk run}."""
@@ -378,6 +399,14 @@ class InitTests(ToolTestCase):
         self.assertEqual(self.run_(*self.arguments, "--password-file", "-", "--force", stdin="new\n")[0], 0)
         self.assertEqual(Path("trunk.secret").read_text(), "new\n")
         self.assertEqual(stat.S_IMODE(os.stat("trunk.secret").st_mode), 0o600)
+
+    def test_unwritable(self) -> None:
+        """Where nothing can be written one line says so, and nothing is left."""
+        self.assertEqual(
+            # Nobody can make a file there, root neither.
+            self.run_(*self.arguments, "--password-env", "TRUNK_PASSWORD", "-o", "/proc/self/trunk.toml"),
+            (2, "", "skypetrunk: /proc/self/trunk.toml cannot be written: No such file or directory\n"),
+        )
 
     def test_missing(self) -> None:
         """Where nobody can be asked, all that is missing is told at once."""
