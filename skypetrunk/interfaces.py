@@ -238,7 +238,7 @@ class CallEnded:
     @ivar duration: seconds from answer to end; 0.0 if never answered.
     @ivar redirectedTo: the number that it went to at last, if a redirection was followed.
     @ivar silent: names of the sides from which nothing came any more at the end, though it should have.
-    @ivar diagnosis: what was wrong with its audio, in one sentence; C{None}: nothing that shows.
+    @ivar diagnosis: what was wrong with its audio or fax, in one sentence; C{None}: nothing that shows.
     """
 
     call: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skypetrunk.core.audio_stream import AudioStream, allowed, renumbered
-from skypetrunk.core.fax_stream import FaxStream, refused
+from skypetrunk.core.fax_stream import FaxRefused, FaxStream
 from skypetrunk.wire.codec import EVENTS, clockRate, nameOf
 
 
@@ -48,7 +48,7 @@ class CodecChoice:
 
     def _admitted(self, stream: FaxStream) -> FaxStream:
         if not self._fax:
-            raise refused()
+            raise FaxRefused
         return stream
 
     def shown(self, stream: AudioStream) -> AudioStream:

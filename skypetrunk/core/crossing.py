@@ -14,7 +14,9 @@ from twisted.logger import Logger
 
 from skypetrunk.core.answers import Answer, across, acrossStatus
 from skypetrunk.core.bridge_owner import RINGING_SECONDS
+from skypetrunk.core.diagnosis import FaxInSound
 from skypetrunk.core.exchange import Exchange
+from skypetrunk.core.fax_stream import FaxRefused
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys_pressed import passOn
 from skypetrunk.core.leg import Leg
@@ -27,6 +29,9 @@ from skypetrunk.core.update import UPDATE_SECONDS, UpdateServer
 from skypetrunk.core.warning import warningOf, warningsAcross
 from skypetrunk.errors import RemoteError
 from skypetrunk.wire.message import Header, Request, Response
+
+NOT_ACCEPTABLE = (415, 488, 606)
+"""Refusals of what is offered (RFC 3261 sections 21.4.13, 21.4.26 and 21.6.4)."""
 
 
 class Crossing:
@@ -50,6 +55,7 @@ class Crossing:
         self.silent: tuple[str, ...] = ()
         self._packetTimes = ""
         self._faxed = False
+        self._faxInSound: FaxInSound | None = None
 
     @property
     def standing(self) -> bool:
@@ -120,6 +126,8 @@ class Crossing:
             exchange.receiveOffer()
             exchange.check(other.side)
         except RemoteError as error:
+            if isinstance(error, FaxRefused):
+                self._faxInSound = FaxInSound(exchange.asking.side.name, None)
             exchange.asking.warn("the new offer", error)
             exchange.refuse(error.status or 488, warningOf(error))
             return
@@ -211,6 +219,10 @@ class Crossing:
             self._exchange = None
             if self._answeredAt is not None and (exchange.fax or refusal):
                 # T.38 refused with port 0, by them or by us: sound goes on, on both legs.
+                if isinstance(error, FaxRefused):
+                    self._faxInSound = FaxInSound(leg.side.name, None)
+                elif not exchange.late:
+                    self._faxInSound = FaxInSound(exchange.asking.side.name, leg.side.name)
                 exchange.refuse(488, warningsAcross([error.warning if exchange.late else 304]))
                 self._restore(leg)
                 return
@@ -284,6 +296,7 @@ class Crossing:
             if exchange.fax and leg.session.said is not None:
                 # T.38 refused in the ACK: sound goes on, on both legs.
                 leg.warn("the answer in the ACK", error)
+                self._faxInSound = FaxInSound(answering.side.name, leg.side.name)
                 self._restore(leg)
                 self._restore(answering)
                 return
@@ -328,6 +341,8 @@ class Crossing:
             return
         if self._answeredAt is not None:
             answer = self._across(status, response)
+            if exchange.fax and status in NOT_ACCEPTABLE:
+                self._faxInSound = FaxInSound(exchange.asking.side.name, leg.side.name)
             self._exchange = None
             self._stopRinging()
             exchange.refuse(answer.status, answer.headers)

@@ -1,5 +1,6 @@
 """
-One sentence on what is wrong with the audio of a call: the usual faults, from what its two legs have seen.
+One sentence on what is wrong with the audio of a call, or with its fax: the usual faults, from what its two
+legs have seen.
 
 Only what the figures show is said; where they show nothing, nothing is.  The worst comes first: no audio,
 audio that ended, audio that is bad.
@@ -13,6 +14,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from skypetrunk.interfaces import DirectionStatistics, LegStatistics, MediaWay
+from skypetrunk.wire.codec import COMPANIONS
 
 LEAST_SECONDS = 2.0
 """A call as short has had no time for a fault to show."""
@@ -25,6 +27,12 @@ QUIET_SECONDS = 10.0
 
 LOSS = 0.01
 """Part of the packets: half as much is hardly heard."""
+
+A_SECOND = 50
+"""Packets of sound, mostly: more than were on their way when something else was agreed."""
+
+FAX_CODECS = ("pcma", "pcmu")
+"""What carries fax as sound."""
 
 JITTER = 40.0
 """Milliseconds: more than jitter buffers of telephones begin with."""
@@ -73,18 +81,41 @@ class Side:
         return dict(self.leg.received.refused).get(reason, 0)
 
 
-def diagnose(sides: tuple[Side, Side], seconds: float) -> str | None:
+class FaxInSound(NamedTuple):
+    """
+    A fax that is sound, as one side did not get the T.38 that it wanted.
+
+    @ivar wanted: its name.
+    @ivar by: of the side that refused, C{None}: T.38 may not cross.
+    """
+
+    wanted: str
+    by: str | None
+
+
+def diagnose(sides: tuple[Side, Side], seconds: float, fax: FaxInSound | None = None) -> str | None:
     """
     What is wrong, or C{None}: nothing that shows.
 
     @param sides: who calls, and who is called.
     @param seconds: since the call was answered.
+    @param fax: it is one, as sound.
     """
-    if seconds < LEAST_SECONDS or any(side.leg.fax for side in sides):
-        # Where there was fax sound has ended, and may have begun again.
+    if seconds < LEAST_SECONDS:
         return None
+    if any(side.leg.fax for side in sides):
+        # Sound has ended then, and may have begun again: its figures say nothing.
+        return _first(_FAX_RULES, sides, seconds)
+    found = _first(_NO_SOUND, sides, seconds)
+    if found is None and fax is not None:
+        # What is bad for the ear, as silence, is nothing to a fax, and it stands less than an ear.
+        return _faxInSound(fax, sides)
+    return found or _first(_BAD_SOUND, sides, seconds)
+
+
+def _first(rules: tuple[_Rule, ...], sides: tuple[Side, Side], seconds: float) -> str | None:
     pairs = (sides[1], sides[0]), (sides[0], sides[1])
-    for rule in _RULES:
+    for rule in rules:
         for side, other in pairs:
             found = rule(side, other, seconds)
             if found is not None:
@@ -218,15 +249,66 @@ def _late(side: Side, other: Side, seconds: float) -> str | None:
     return f"the way to {side.name} and back takes {trip:.0f} ms"
 
 
+# Fax by T.38
+
+
+def _faxRefused(side: Side, other: Side, seconds: float) -> str | None:
+    """Something comes, and nothing of it can be taken."""
+    way = side.way
+    if side.leg.received.fax:
+        return None
+    if side.refused("source") >= SOME and way.stranger is not None:
+        return f"fax by T.38: {side.name} sends from {way.stranger}, its SDP says {way.signalled}"
+    if side.refused("fax") >= A_SECOND:
+        return f"fax by T.38: {side.name} has agreed to it, and goes on to send sound"
+    return None
+
+
+def _noFax(side: Side, other: Side, seconds: float) -> str | None:
+    """Both ends send datagrams in every fax, as each page is asked for and confirmed."""
+    way, sent = side.way, side.leg.sent.fax
+    if side.leg.received.fax or way.described is None or way.described < LEAST_SECONDS:
+        return None
+    if not other.leg.received.fax:
+        return f"fax by T.38: neither {other.name} nor {side.name} sent a datagram"
+    return f"fax by T.38: {side.name} never sent a datagram; {sent} went to {way.signalled}"
+
+
+def _faxUnsent(side: Side, other: Side, seconds: float) -> str | None:
+    unsent = dict(side.leg.sent.refused).get("unsent", 0)
+    if unsent < SOME or unsent < side.leg.sent.fax:
+        return None
+    return f"fax by T.38: datagrams for {side.name} cannot be sent to {side.way.signalled}"
+
+
+def _faxInSound(fax: FaxInSound, sides: tuple[Side, Side]) -> str:
+    """The reason, and what of the sound such a fax does not stand."""
+    what = f"{fax.wanted} wanted fax by T.38, which {fax.by or 'trunk.media.t38'} refuses"
+    for side in sides:
+        codec = side.leg.received.codec
+        if codec is not None and codec.lower() not in (*FAX_CODECS, *COMPANIONS):
+            return f"{what}: {codec} carries no fax"
+    for side in sides:
+        lost = side.leg.received.lost
+        if lost > 0:
+            return f"{what}: it went on over G.711, and {lost} packets are lost on the way from {side.name}"
+    return f"{what}: it went on over G.711"
+
+
 _Rule = Callable[[Side, Side, float], str | None]
 
-_RULES: tuple[_Rule, ...] = (
+_FAX_RULES: tuple[_Rule, ...] = (_faxRefused, _noFax, _faxUnsent)
+
+_NO_SOUND: tuple[_Rule, ...] = (
     _refused,
     _since,
     _neither,
     _unheard,
     _unsent,
     _stopped,
+)
+
+_BAD_SOUND: tuple[_Rule, ...] = (
     _silent,
     _lost,
     _lostBehind,
@@ -257,4 +339,4 @@ def _global(host: str | None) -> bool:
         return False
 
 
-__all__ = ["CallMedia", "Side", "diagnose"]
+__all__ = ["CallMedia", "FaxInSound", "Side", "diagnose"]

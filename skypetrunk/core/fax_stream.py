@@ -64,9 +64,11 @@ def streamIn(line: MediaDescription) -> AudioStream:
     return faxOf(line) if isFax(line) else streamOf(line)
 
 
-def refused() -> MalformedSDP:
-    """What who offers T.38 to a side that may not have it is told (RFC 3261 section 20.43)."""
-    return MalformedSDP("the offer is fax by T.38, which has no SRTP; fax over G.711 goes on", warning=304)
+class FaxRefused(MalformedSDP):
+    """T.38 is offered to a side that may not have it (RFC 3261 section 20.43)."""
+
+    def __init__(self) -> None:
+        super().__init__("the offer is fax by T.38, which has no SRTP; fax over G.711 goes on", warning=304)
 
 
 def commonStream(stream: AudioStream, offer: AudioStream) -> AudioStream:
@@ -87,10 +89,10 @@ __all__ = [
     "REFUSE",
     "T38",
     "UDPTL",
+    "FaxRefused",
     "FaxStream",
     "commonStream",
     "faxOf",
     "isFax",
-    "refused",
     "streamIn",
 ]

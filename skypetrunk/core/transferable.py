@@ -102,7 +102,7 @@ class Transferable(Crossing):
         if near is None or far is None or self._answeredAt is None:
             return None
         seconds = self._workshop.clock.seconds() - self._answeredAt
-        return diagnose((_side(near, seen[0]), _side(far, seen[1])), seconds)
+        return diagnose((_side(near, seen[0]), _side(far, seen[1])), seconds, self._faxInSound)
 
     @property
     def movable(self) -> bool:

@@ -58,7 +58,11 @@ def sdp(media: str = PCMA, host: str = "192.0.2.10", version: int = 1) -> bytes:
 
 @implementer(IMediaLeg)
 class RecordingMediaLeg:
-    """A media leg without sockets: C{events} holds what was asked of it."""
+    """
+    A media leg without sockets: C{events} holds what was asked of it.
+
+    @ivar heard: what it is to have seen of its peer.
+    """
 
     def __init__(self, name: str, secure: bool, port: int) -> None:
         self.name = name
@@ -73,6 +77,7 @@ class RecordingMediaLeg:
         self.lost = False
         self.unheard = False
         self.keysHeard: Callable[[str], None] | None = None
+        self.heard = Directions()
 
     def setRemote(self, address: MediaAddress | None) -> None:
         """Record it."""
@@ -123,8 +128,9 @@ class RecordingMediaLeg:
         return [event[1] for event in self.events if event[0] == name][-1]
 
     def statistics(self) -> LegStatistics:
-        """Nothing was seen."""
-        return LegStatistics(self.name, self.secure, None, Directions(), Directions())
+        """Nothing was seen but what was C{heard}."""
+        fax = any(event[0] == "fax" for event in self.events)
+        return LegStatistics(self.name, self.secure, None, self.heard, Directions(), fax=fax)
 
     def release(self) -> LegStatistics:
         """Record it."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.interfaces import DirectionStatistics
 from skypetrunk.wire.message import Request, Response
 from tests.core.callnet import PCMA, SAVP, CallNet, Neighbour, sdp
 
@@ -76,6 +77,16 @@ class Race(SynchronousTestCase):
         self.caller.got()
         self.callee.got()
         return near, accepted, far
+
+    def diagnosis(self) -> str | None:
+        """What is wrong with the call that stands, of whose sides sound has come, as its record says."""
+        for leg in self.net.plane.legs:
+            leg.heard = DirectionStatistics(packets=900, codec="PCMA")
+        self.net.clock.advance(5.0)
+        [found] = [each.diagnosis for each in self.net.manager.media().values()]
+        self.net.manager.drain(5.0)
+        self.assertEqual([each.diagnosis for each in self.net.observer.ended], [found])
+        return found
 
     def reinvited(self) -> tuple[Request, Request, Response, Request]:
         """

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.core.diagnosis import Side, diagnose
+from skypetrunk.core.diagnosis import FaxInSound, Side, diagnose
 from skypetrunk.interfaces import DirectionStatistics, LegStatistics, MediaWay
 
 PUBLIC, OTHER_PUBLIC = "198.41.0.4", "193.0.14.129"
@@ -40,6 +40,13 @@ def side(name: str, signalled: str, bound: str, received: Any, sent: Any, fields
 def refused(count: int, **reasons: int) -> DirectionStatistics:
     """A direction with so many packets, and refusals."""
     return DirectionStatistics(packets=count, refused=tuple(reasons.items()))
+
+
+def faxed(side: Side, came: int, went: int) -> Side:
+    """It had T.38 at some time, with so many datagrams."""
+    leg = side.leg
+    received, sent = replace(leg.received, fax=came), replace(leg.sent, fax=went)
+    return replace(side, leg=replace(leg, fax=True, received=received, sent=sent))
 
 
 NONE: dict[str, Any] = {"packetsSince": 0, "quiet": None}
@@ -199,8 +206,71 @@ class DiagnosisTests(SynchronousTestCase):
         quiet = {"packetsSince": 3, "quiet": 55.0}
         near, far = office(**quiet), carrier(**quiet)
         self.assertIsNotNone(diagnose((near, far), 60.0))
-        faxed = replace(far, leg=replace(far.leg, fax=True))
-        self.assertIsNone(diagnose((near, faxed), 60.0))
+        self.assertIsNone(self.found(faxed(near, 300, 310), faxed(far, 310, 300)))
+
+    def test_faxFaults(self) -> None:
+        """What is wrong with a fax by T.38."""
+        quiet = {"packetsSince": 3, "quiet": 55.0, "described": 50.0}
+        some = faxed(office(**quiet), 300, 0), faxed(carrier(**quiet), 0, 300)
+        unsent = DirectionStatistics(packets=900, refused=(("unsent", 280),))
+        for near, far, sentence in (
+            (*some, f"fax by T.38: carrier never sent a datagram; 300 went to {PUBLIC}"),
+            (
+                some[0],
+                faxed(carrier(refused(900, source=290), stranger="198.41.0.9", **quiet), 0, 300),
+                f"fax by T.38: carrier sends from 198.41.0.9, its SDP says {PUBLIC}",
+            ),
+            (
+                some[0],
+                faxed(carrier(refused(900, fax=2000), **quiet), 0, 300),
+                "fax by T.38: carrier has agreed to it, and goes on to send sound",
+            ),
+            (
+                faxed(office(**quiet), 300, 310),
+                faxed(carrier(900, unsent, **quiet), 310, 20),
+                f"fax by T.38: datagrams for carrier cannot be sent to {PUBLIC}",
+            ),
+        ):
+            self.assertEqual(self.found(near, far), sentence)
+        pair = faxed(office(**quiet), 0, 0), faxed(carrier(**quiet), 0, 0)
+        self.assertEqual(diagnose(pair, 60.0), "fax by T.38: neither office nor carrier sent a datagram")
+        # Sound that was on its way, packets of others, a moment after it was agreed.
+        near = faxed(office(**quiet), 300, 310)
+        for far in (
+            faxed(carrier(refused(900, fax=20, source=3), stranger="198.41.0.9"), 310, 300),
+            faxed(carrier(900, described=1.0), 0, 300),
+            faxed(carrier(900, DirectionStatistics(packets=900, refused=(("unsent", 9),))), 310, 300),
+        ):
+            self.assertIsNone(self.found(near, far))
+
+    def test_faxInSound(self) -> None:
+        """T.38 was refused: the reason, and what a fax does not stand where an ear does."""
+        wanted = FaxInSound("carrier", None)
+        heard = DirectionStatistics(packets=3000, codec="PCMA")
+        silent = replace(heard, silent=True)
+        begin = "carrier wanted fax by T.38, which trunk.media.t38 refuses: "
+        for near, far, sentence in (
+            (office(heard), carrier(silent), begin + "it went on over G.711"),
+            (office(heard), carrier(DirectionStatistics(3000, codec="CN")), begin + "it went on over G.711"),
+            (
+                office(replace(heard, lost=2)),
+                carrier(heard),
+                begin + "it went on over G.711, and 2 packets are lost on the way from office",
+            ),
+            (
+                office(heard),
+                carrier(DirectionStatistics(packets=3000, codec="G729", lost=2)),
+                begin + "G729 carries no fax",
+            ),
+            (office(0, **NONE), carrier(0, **NONE), "neither office nor carrier sent a packet"),
+        ):
+            self.assertEqual(diagnose((near, far), 60.0, wanted), sentence)
+        other = diagnose((office(heard), carrier(heard)), 60.0, FaxInSound("carrier", "office"))
+        self.assertEqual(other, "carrier wanted fax by T.38, which office refuses: it went on over G.711")
+        # It was taken later.
+        pair = faxed(office(), 300, 310), faxed(carrier(), 310, 300)
+        self.assertIsNone(diagnose(pair, 60.0, wanted))
+        self.assertIsNone(diagnose((office(heard), carrier(heard)), 1.0, wanted))
 
     def test_worstFirst(self) -> None:
         """No audio counts more than bad audio, on whichever side."""

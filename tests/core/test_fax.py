@@ -49,6 +49,8 @@ class Fax(Race):
         self.caller.ackRefusal(488)
         [line] = [each for each in map(formatEvent, events) if "T.38" in each]
         self.assertIn("fax over G.711 goes on", line)
+        wanted = f"{self.caller.side.name} wanted fax by T.38, which trunk.media.t38 refuses: "
+        self.assertEqual(self.diagnosis(), wanted + "it went on over G.711")
 
     def test_audioOff(self) -> None:
         """Beside audio with port 0: the same."""
@@ -159,6 +161,8 @@ class LateFax(Race):
         self.caller.within(self.near, self.accepted, "INVITE", 3, self.description(self.caller, 3))
         self.answer(self.callee.request("INVITE"))
         self.assertEqual(self.caller.got()[-1], 200)
+        wanted = f"{self.callee.side.name} wanted fax by T.38, which trunk.media.t38 refuses: "
+        self.assertEqual(self.diagnosis(), wanted + "it went on over G.711")
 
     def test_audioOff(self) -> None:
         """Beside audio with port 0, in either order: each line is refused, and keeps its place."""
@@ -191,6 +195,7 @@ class LateFax(Race):
         self.assertEqual([(line.kind, line.port) for line in answer.media], [("audio", 0)])
         self.callee.answers(self.assertSoundAgain([("audio", True)]), 200, self.description(self.callee, 3))
         self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
+        self.assertIsNone(self.diagnosis())
 
 
 class InboundLateFax(LateFax):

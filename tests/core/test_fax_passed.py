@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from twisted.logger import capturedLogs, formatEvent
 
+from skypetrunk.core.diagnosis import FaxInSound
 from skypetrunk.interfaces import MediaPath
 from skypetrunk.wire.message import Response
 from skypetrunk.wire.sdp import parseSDP
-from tests.core.callnet import PCMA, sdp
+from tests.core.callnet import PCMA, Neighbour, sdp
 from tests.core.faxplay import ASKED, OFF, TOLD, PassedCase, image
 from tests.core.races import Race
 
 
 class PassedTests(PassedCase):
     """The caller asks."""
+
+    def inSound(self, asking: Neighbour, other: Neighbour) -> str:
+        """What is said of a fax that was refused by one side."""
+        one, two = asking.side.name, other.side.name
+        return f"{one} wanted fax by T.38, which {two} refuses: it went on over G.711"
 
     def test_crosses(self) -> None:
         """An image line of our own in the place of audio, with the attributes as they were written."""
@@ -77,6 +83,14 @@ class PassedTests(PassedCase):
         self.assertEqual([line.kind for line in parseSDP(offered.body).media], ["audio"])
         self.taken(asked)
         self.assertSound()
+        self.assertEqual(self.diagnosis(), self.inSound(self.caller, self.callee))
+
+    def test_refusedForAWhile(self) -> None:
+        """By another change that is on its way: that says nothing of T.38."""
+        self.asks(image(ASKED))
+        self.callee.answers(self.callee.request("INVITE"), 491)
+        self.caller.ackRefusal(491)
+        self.assertIsNone(self.diagnosis())
 
     def test_refusedWithPortZero(self) -> None:
         """By an answer without it: the asking side gets 488, the other one is offered its sound again."""
@@ -93,6 +107,7 @@ class PassedTests(PassedCase):
         self.callee.answers(back, 200, self.description(self.callee, 3))
         self.assertNotIn("fax", [each[0] for leg in self.net.plane.legs for each in leg.events])
         self.assertEqual(self.net.manager.callCount(), 1)
+        self.assertEqual(self.diagnosis(), self.inSound(self.caller, self.callee))
 
     def test_badAnswers(self) -> None:
         """Of another kind or protocol, or unreadable: as one with port 0."""
@@ -191,6 +206,8 @@ class PassedTests(PassedCase):
                 neighbour.got()
             self.assertSound()
             self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
+        [call] = self.net.manager._bridges
+        self.assertEqual(call._faxInSound, FaxInSound(self.callee.side.name, self.caller.side.name))
 
     def test_badAddresses(self) -> None:
         """A name, another family, a group: 488, and nothing changes."""

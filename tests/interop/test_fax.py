@@ -249,6 +249,7 @@ class FaxCase(ScriptCase):
         faxes = sum(call.name != "refused" for call in self.calls)
         self.assertEqual(log.count("fax by T.38 between "), faxes)
         self.assertEqual(log.count("T.38 in clear: "), 2 * faxes)
+        self.assertEqual(log.count("fax by T.38: "), 0)  # Nothing was wrong with them.
 
     def checkSDP(self, messages: Sequence[Message]) -> None:
         """What the trunk said: fax as it was written and without keys, sound as in the beginning."""

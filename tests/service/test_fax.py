@@ -43,9 +43,13 @@ class FaxTests(SceneCase):
             await scene.hearing(near, far, more=20)
         self.assertEqual(len(self.offered(scene)), crossed)
         self.assertEqual(scene.status["calls"], 1)
+        await scene.until(lambda: scene.status["up"][0]["diagnosis"], "it is said what is wrong")
         near.hangUp()
         await scene.over(near, far)
-        for leg in scene.status["ended"][-1]["media"]:
+        ended = scene.status["ended"][-1]
+        by = r"\w+" if crossed else r"trunk\.media\.t38"
+        self.assertRegex(ended["diagnosis"], rf"^\w+ wanted fax by T\.38, which {by} refuses: it went on")
+        for leg in ended["media"]:
             self.assertEqual((leg["fax"], leg["received"]["fax"], leg["received"]["refused"]), (False, 0, {}))
 
     def refusals(self, scene: Scene) -> int:
