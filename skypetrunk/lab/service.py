@@ -130,6 +130,11 @@ class Lab(Service):
         settings = self.settings
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            if settings.control is not None:
+                # First of all: whoever has it runs with the files of this directory.
+                protocol = LabControl.of(self)
+                self._control = ControlServer(self._reactor, settings.control, self.carrier, protocol)
+                self._control.listen()
             self.credentials.listen()
             self.credentials.certify(settings, self._nodeNames())
             for kind in settings.nodes:
@@ -137,10 +142,6 @@ class Lab(Service):
             self._connectionsBehave()
             self.names.listen()
             self._publish()
-            if settings.control is not None:
-                protocol = LabControl.of(self)
-                self._control = ControlServer(self._reactor, settings.control, self.carrier, protocol)
-                self._control.listen()
         except Exception:
             self._release()
             raise

@@ -39,6 +39,8 @@ def split(words: Iterable[str]) -> dict[str, str]:
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            raise ValueError(f"{word}: options stand before the switches")
         if not equals:
             raise ValueError(f"{word!r}: wanted NAME=VALUE")
         found[name.strip()] = value.strip()

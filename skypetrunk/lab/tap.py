@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from skypetrunk.lab.numbers import TEST_NUMBERS
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import CUT, DEFAULTS, changed, listed, parsed, readSwitches, shown, split
+from skypetrunk.service.config import LONGEST_SOCKET
 from skypetrunk.wire.secret import Secret
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -51,9 +53,9 @@ class Options(usage.Options):
             "127.0.0.1",
             "Address to listen at: TLS, DNS and media; more nodes take the next ones.",
         ],
-        ["port", "p", 5061, "TLS port; 0: the system chooses.", int],
-        ["dns-port", None, 5353, "Port of the name server, UDP and TCP; 0: the system chooses.", int],
-        ["ocsp-port", None, 0, "Port of the OCSP responder; 0: the system chooses.", int],
+        ["port", "p", 5061, "TLS port; 0: the system chooses."],
+        ["dns-port", None, 5353, "Port of the name server, UDP and TCP; 0: the system chooses."],
+        ["ocsp-port", None, 0, "Port of the OCSP responder; 0: the system chooses."],
         ["domain", None, "sip.skype.com", "The service's domain: SRV owner, certificate, realm."],
         ["account", "u", "99051000000001", "The SIP user name."],
         ["password-file", None, None, "File with the password; default: one in the directory, made up once."],
@@ -101,7 +103,10 @@ class Options(usage.Options):
         if CUT in changes:
             problems.append(f"{CUT}: can be done to a running lab only, by skypetrunk lab-set")
         for name in ("port", "dns-port", "ocsp-port"):
-            if not 0 <= self[name] <= 65535:
+            # Here, and not by Twisted, which would print all of its help and not say which.
+            if re.fullmatch("[0-9]{1,5}", str(self[name])) and int(self[name]) <= 65535:
+                self[name] = int(self[name])
+            else:
                 problems.append(f"--{name}: {self[name]} is no port")
         if problems:
             for problem in problems:
@@ -135,6 +140,9 @@ def snippet(lab: Any, passwordFile: Path, account: str) -> str:
         own += f'\n[trunk.media]\nkeys = "{MIKEY_KEYS}"\n'
         if settings.carrier.srtp.mikeyKey is not None:
             own += f'mikey_key_file = "{_keyFile(settings)}"\n'
+    # Without it "skypetrunk status" has nobody to ask.
+    socket = settings.directory / "trunk.sock"
+    status = f'\n[control]\nsocket = "{socket}"\n' if len(os.fsencode(socket)) <= LONGEST_SOCKET else ""
     return f"""\
 [[trunk]]
 name = "lab"
@@ -160,7 +168,7 @@ servers = ["{host}:{lab.names.port}"]
 
 [numbers]
 country = "GB"
-"""
+{status}"""
 
 
 def _keyFile(settings: LabSettings) -> Path:
@@ -190,9 +198,13 @@ def makeService(options: Options) -> IService:
         lab.listen()
         lab.writeConfiguration()
     except CannotListenError as error:
-        _giveUp(f"cannot listen on {error.interface or ''}:{error.port}: {error.socketError}")
+        # Of a UNIX socket the port is its path
+        unix = isinstance(error.port, str | bytes)
+        where = os.fsdecode(error.port) if unix else f"{error.interface}:{error.port}"
+        why = getattr(error.socketError, "strerror", None) or error.socketError
+        _giveUp(f"cannot listen on {where}: {why}")
     except OSError as error:
-        _giveUp(f"{error.filename}: {error.strerror}")
+        _giveUp(f"{error.filename or lab.settings.directory}: {error.strerror}")
     return lab
 
 
@@ -208,7 +220,7 @@ def makeLab(options: Options) -> AnnouncedLab:
     try:
         passwordFile, password = _password(options, directory)
     except OSError as error:
-        _giveUp(f"{error.filename}: {error.strerror}")
+        _giveUp(f"{error.filename or directory}: {error.strerror}")
     account = options["account"]
     carrier = CarrierSettings({account: password}, domain=options["domain"].lower())
     control = directory / "control.sock" if options["control"] is None else Path(options["control"])

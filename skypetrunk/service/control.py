@@ -50,7 +50,7 @@ class ControlRefused(SkypetrunkError):
 
 
 class ControlUnavailable(LocalError):
-    """Nothing answers at a control socket."""
+    """Nothing answers at a control socket, or it is not ours to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ async def ask(reactor: Any, path: Path, command: type[Command], **arguments: obj
     """
     Send one command and give back its answer.
 
-    @raise ControlUnavailable: nobody listens at C{path}, or it went away.
+    @raise ControlUnavailable: nobody listens at C{path}, it went away, or may not be asked by us.
     @raise ControlRefused: what the other side says.
     """
     protocol = await _connected(reactor, path)
@@ -281,6 +281,9 @@ async def _connected(reactor: Any, path: Path) -> AMP:
         protocol: AMP = await connectProtocol(UNIXClientEndpoint(reactor, str(path), timeout=5), AMP())
         return protocol
     except (ConnectError, CancelledError, OSError) as error:
+        if getattr(error, "osError", None) == errno.EACCES:
+            text = f"{path}: permission denied; who runs it may ask, and root"
+            raise ControlUnavailable(text) from error
         raise ControlUnavailable(f"{path}: nothing answers at this control socket") from error
 
 

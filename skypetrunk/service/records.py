@@ -109,7 +109,8 @@ def legLine(leg: Mapping[str, Any]) -> str:
     """L{evidence} of a leg in the status."""
     received, sent = leg["received"], leg["sent"]
     refused = "".join(f", {count} refused ({reason})" for reason, count in received["refused"].items())
-    proof = f"{leg['suite']}: {received['authenticated']} authenticated, " if leg["secure"] else "plain RTP: "
+    suite = leg["suite"] or "SRTP, no key agreed"
+    proof = f"{suite}: {received['authenticated']} authenticated, " if leg["secure"] else "plain RTP: "
     return (
         f"{leg['name']}: {proof}{received['packets']} packets received, {_order(received)}{refused};"
         f" {sent['packets']} sent{_reported(sent)};"

@@ -239,6 +239,7 @@ class Skypetrunk(MultiService):
             await self._ended("the control socket", self._control.stopService)
         await self._ended("the last counters of media", self._finals.settled)
         await self._ended("the call records", self.records.written)
+        self.records.giveUp()
         for name, service in self._vendors.services.items():
             await self._ended(f"the plugin {name}", service.stopService)
         if isinstance(self.plane, WorkerPlane):

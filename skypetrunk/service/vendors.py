@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NoReturn
@@ -84,7 +85,7 @@ class Recorder:
         self._sinks = dict(sinks)
         self._seconds = seconds
         self._open: dict[str, _Open] = {}
-        self._writing: set[Deferred[None]] = set()
+        self._writing: dict[Deferred[None], str] = {}
 
     def callStarted(self, request: CallRequest) -> None:
         """A record begins."""
@@ -111,17 +112,23 @@ class Recorder:
             self._log.failure("{call}: the plugin {plugin} kept no record", failure, call=call, plugin=name)
 
         def done(result: None) -> None:
-            self._writing.discard(writing)
+            self._writing.pop(writing, None)
 
         keep: Callable[[CallRecord], Deferred[None]] = sink.record  # type: ignore[assignment]
         writing = maybeDeferred(keep, record)
-        self._writing.add(writing)
+        self._writing[writing] = name
         writing.addErrback(failed).addCallback(done)
 
     @property
     def pending(self) -> int:
         """Records that a sink has not kept yet."""
         return len(self._writing)
+
+    def giveUp(self) -> None:
+        """Nobody waits any more: a record that is not kept by now may be lost, and is told of."""
+        for name, count in Counter(self._writing.values()).items():
+            text = "the plugin {plugin} has not kept {count} call records in time; they may be lost"
+            self._log.error(text, plugin=name, count=count)
 
     def written(self) -> Deferred[list[tuple[bool, None]]]:
         """Fires when no sink is writing any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,20 @@ class Options(CommandOptions):
         ["socket", "s", "skypetrunk-lab/control.sock", "The lab's control socket."],
         ["to", "t", "+442079460100", "The called number, which the PBX gets."],
         ["from", "f", "+442079460200", "The calling number, a Skype name, or anonymous."],
-        ["seconds", None, 5.0, "How long the call lasts; 0: until somebody hangs up.", float],
+        ["seconds", None, "5", "How long the call lasts; 0: until somebody hangs up."],
     ]
 
     def postOptions(self) -> None:
-        """A length that is none."""
-        if self["seconds"] < 0:
+        """
+        A length that is none.
+
+        @raise UsageError: it is.
+        """
+        try:
+            self["seconds"] = float(self["seconds"])
+        except ValueError:
+            raise usage.UsageError(f"--seconds: {self['seconds']} is no number") from None
+        if not 0 <= self["seconds"] < inf:
             raise usage.UsageError("--seconds: wanted 0 or more")
 
 

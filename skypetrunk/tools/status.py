@@ -53,7 +53,8 @@ def main(options: Options) -> int:
         path = configuration.control.socket
         if path is None:
             raise usage.UsageError(
-                f'{options["config"]}: control.socket is not set; socket = "skypetrunk.sock"'
+                f"{options['config']}: control.socket: is missing, so that nobody can ask the trunk; would be"
+                ' right: socket = "skypetrunk.sock", and then a new start'
             )
     state: dict[str, Any] = {}
     problem: list[str] = []
@@ -68,6 +69,8 @@ def main(options: Options) -> int:
         react(fetch)
     except SystemExit:
         pass
+    if not problem and "trunks" not in state:
+        problem.append(f"{path}: answers, but is no trunk: the practice carrier's, perhaps")
     if problem:
         print(f"skypetrunk: {problem[0]}", file=sys.stderr)
         return 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from skypetrunk.lab.session import SRTPPolicy
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import SWITCHES
 from skypetrunk.lab.tap import Options, makeLab, makeService, snippet, writeKey
-from skypetrunk.service.config import loadConfiguration
+from skypetrunk.service.config import LONGEST_SOCKET, loadConfiguration
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.wire.secret import Secret
 
@@ -83,17 +85,22 @@ class OptionsTests(SynchronousTestCase):
         told = io.StringIO()
         with contextlib.redirect_stderr(told):
             stopped = self.assertRaises(
-                SystemExit, self.service, "srtp=x", "suites=80,99", "--port=70000", "zebra=0", "cut=reset"
+                SystemExit,
+                self.service,
+                *("--port=70000", "--dns-port=x", "srtp=x", "suites=80,99", "zebra=0", "cut=reset"),
             )
         self.assertEqual(stopped.code, 2)
         lines = told.getvalue().splitlines()
-        self.assertEqual(len(lines), 5)
+        self.assertEqual(len(lines), 6)
+        self.assertIn("skypetrunk-lab: --port: 70000 is no port", lines)
+        self.assertIn("skypetrunk-lab: --dns-port: x is no port", lines)
         modes = "required or optional or opportunistic or off or never"
         self.assertIn(f"skypetrunk-lab: srtp: 'x' is not {modes}", lines)
-        for words in (["srtp"], ["-s", "/nowhere/at/all"]):
+        for words in (["srtp"], ["-s", "/nowhere/at/all"], ["srtp=off", "--port=0"]):
             with contextlib.redirect_stderr(io.StringIO()) as told:
                 self.assertRaises(SystemExit, self.service, *words)
             self.assertEqual(told.getvalue().count("\n"), 1)
+        self.assertEqual(told.getvalue(), "skypetrunk-lab: --port=0: options stand before the switches\n")
 
     def test_list(self) -> None:
         """Every switch is listed, with its default."""
@@ -115,6 +122,32 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(stopped.code, 1)
         self.assertRegex(told.getvalue(), rf"^skypetrunk-lab: cannot listen on 127\.0\.0\.1:{port}: .*in use")
         self.assertEqual(told.getvalue().count("\n"), 1)
+
+    def test_secondInDirectory(self) -> None:
+        """Where a lab runs a second one gives up before it has touched a file: one line, status 1."""
+        with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as running:
+            path = Path(name) / "control.sock"
+            running.bind(str(path))
+            running.listen()
+            (Path(name) / "ca.pem").write_text("of the one that runs")
+            options = Options()
+            options.parseOptions(["-d", name, "--dns-port=0", "--port=0"])
+            with contextlib.redirect_stderr(io.StringIO()) as told:
+                stopped = self.assertRaises(SystemExit, makeService, options)
+            self.assertEqual(stopped.code, 1)
+            said = f"skypetrunk-lab: cannot listen on {path}: Address already in use\n"
+            self.assertEqual(told.getvalue(), said)
+            self.assertEqual((Path(name) / "ca.pem").read_text(), "of the one that runs")
+            self.assertFalse((Path(name) / "client.key").exists())
+
+    def test_noDirectory(self) -> None:
+        """A control socket where there is no directory: its path as it was given, in one line."""
+        options = Options()
+        where = Path(self.mktemp()).absolute() / "none" / "x"
+        options.parseOptions(["-d", self.mktemp(), "--dns-port=0", "--port=0", "--control", str(where)])
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            self.assertRaises(SystemExit, makeService, options)
+        self.assertRegex(told.getvalue(), rf"^skypetrunk-lab: cannot listen on {where}: [^\n]+\n$")
 
     def test_help(self) -> None:
         """Every option is explained, and every test number."""
@@ -146,6 +179,10 @@ class SnippetTests(SynchronousTestCase):
         self.assertEqual(list(warnings), [])
         [trunk] = configuration.trunks
         self.assertEqual(trunk.domain, "sip.skype.com")
+        # As long as a path may be: "skypetrunk status" finds the trunk.
+        socket = directory / "trunk.sock"
+        long = len(os.fsencode(socket)) > LONGEST_SOCKET
+        self.assertEqual(configuration.control.socket, None if long else socket)
         return trunk
 
     def test_accepted(self) -> None:

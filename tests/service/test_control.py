@@ -111,6 +111,21 @@ class ControlTests(TestCase):
         else:
             self.fail("not unavailable")
 
+    async def test_notOurs(self) -> None:
+        """One that we may not open is not said to be nobody's."""
+        self.path.chmod(0)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)  # root may open all
+        try:
+            await askStatus(self.reactor, self.path)
+        except ControlUnavailable as error:
+            self.assertEqual(str(error), f"{self.path}: permission denied; who runs it may ask, and root")
+        else:
+            self.fail("not refused")
+        finally:
+            os.seteuid(user)
+
     def test_inUse(self) -> None:
         """A second server at the same path fails, and the first keeps its socket."""
         second = ControlServer(self.reactor, self.path, Recorder())  # type: ignore[arg-type]

@@ -280,7 +280,7 @@ class RunTests(ProcessCase):
         self.changed("bare.toml", ("[control]", ""), (f'socket = "{self.control}"', ""))
         status, out, err = self.run_("skypetrunk", "status", "-c", "bare.toml")
         self.assertEqual((status, out, err.count("\n")), (2, "", 1))
-        self.assertIn("control.socket", err)
+        self.assertIn("control.socket: is missing", err)
 
     def test_debug(self) -> None:
         """C{--debug} logs every message; without it none, and no port that opens or closes."""

@@ -120,6 +120,9 @@ class CallBookTests(SynchronousTestCase):
             evidence(PLAIN),
             "1/office: plain RTP: 7 packets received, 0 lost; 10 sent; RTCP 0 received, 0 sent",
         )
+        # Of a call that was not answered.
+        line = evidence(replace(SECURE, suite=None))
+        self.assertTrue(line.startswith("1/carrier: SRTP, no key agreed: 10 authenticated, "), line)
 
     def test_fax(self) -> None:
         """T.38 is told of where there was some, and that it was in clear."""

@@ -190,6 +190,22 @@ class RecorderTests(VendorCase):
         self.successResultOf(second)
         self.assertEqual((recorder.pending, self.failures()), (0, []))
 
+    def test_givenUp(self) -> None:
+        """What is not kept when nobody waits any more is told of, by plugin; what is kept is not."""
+        clock = Clock()
+        later: Deferred[None] = Deferred()
+        recorder = Recorder({"a": Sink(Deferred()), "b": Sink(), "c": Sink(later)}, clock.seconds)
+        self.play(recorder, clock)
+        later.callback(None)
+        recorder.giveUp()
+        [event] = self.events
+        self.assertEqual((event["plugin"], event["count"]), ("a", 1))
+        self.assertEqual(event["log_level"], LogLevel.error)
+        recorder = Recorder({"b": Sink()}, clock.seconds)
+        self.play(recorder, clock)
+        recorder.giveUp()
+        self.assertEqual(self.events, [event])
+
 
 @implementer(IDialogObserver)
 class Explodes:

@@ -97,6 +97,9 @@ class CommandTests(ToolTestCase):
             (("check", "a", "b"), "skypetrunk: Wrong number of arguments.\n"),
             (("run", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
             (("run", "trunk.toml"), "skypetrunk: Wrong number of arguments.\n"),
+            (("lab-call", "--seconds=x"), "skypetrunk: --seconds: x is no number\n"),
+            (("lab-call", "--seconds=-1"), "skypetrunk: --seconds: wanted 0 or more\n"),
+            (("lab-call", "--seconds=inf"), "skypetrunk: --seconds: wanted 0 or more\n"),
         ):
             self.assertEqual(self.run_(*arguments), (2, "", line))
         status, out, err = self.run_()
