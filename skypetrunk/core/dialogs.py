@@ -307,6 +307,7 @@ class DialogManager:
             cause=ended.cause,
         )
         self._tell(lambda observer: observer.callEnded(ended, media))
+        self._replacing.ended(bridge)
 
     def bridgeReferred(
         self, bridge: Transferable, referrer: Leg, transferee: Leg, refer: ReferServer

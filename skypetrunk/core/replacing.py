@@ -6,9 +6,10 @@ of ours (RFC 3891).  It stays one call, and is asked what a new one is asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -33,6 +34,24 @@ class Answering(Protocol):
         """Answer a request that cannot be carried out."""
 
 
+@dataclass(slots=True, eq=False)
+class _Question:
+    """
+    One that the policy is asked.
+
+    @ivar calls: none of which may end meanwhile; the first is the one with the place.
+    @ivar why: what made us ask.
+    @ivar admitted: told if it may be; C{refused}: if not.
+    @ivar bound: ends it.
+    """
+
+    calls: tuple[Transferable, ...]
+    why: object
+    admitted: Callable[[], None]
+    refused: Callable[[CallRefused], None]
+    bound: IDelayedCall | None = None
+
+
 class Replacing:
     """Those of one process."""
 
@@ -42,8 +61,8 @@ class Replacing:
         self._calls = calls
         self._policy = policy
         self._clock = clock
-        # The calls that the policy is asked about, what made us ask, and who is told that it may not be.
-        self._asking: dict[Transferable, tuple[object, Callable[[CallRefused], None]]] = {}
+        # By the call with the place.
+        self._asking: dict[Transferable, _Question] = {}
 
     def named(self, side: Side, replaces: Replaces) -> tuple[Transferable | None, Leg | None, Leg | None]:
         """The call that C{side} names, its own leg in it, and the other one."""
@@ -75,41 +94,62 @@ class Replacing:
         why: object,
         admitted: Callable[[], None],
         refused: Callable[[CallRefused], None],
+        *others: Transferable,
     ) -> None:
         """
-        Then the policy, which answers at once or later; the call may be another one by then.
+        Then the policy, which answers at once or later.  Nobody waits for it longer than a call may ring, or
+        than the calls last; whatever it says after that counts for nothing.
 
         @param why: names this question, see L{withdrawn}.
         @param admitted: told if it may be.
-        @param refused: told if not, or if there is no answer as long as a call may ring.
+        @param refused: told if not: by the policy, with 500 where it does not answer, with 481 where a call
+            has ended.
+        @param others: calls that have to last, beside C{call}.
         """
-        question = self._asking[call] = (why, refused)
+        question = self._asking[call] = _Question((call, *others), why, admitted, refused)
+        asking = askPolicy(self._policy, asked)
 
         def answered(result: Failure | None) -> None:
-            if self._asking.get(call) is not question:
-                return
-            del self._asking[call]
-            if result is None:
-                admitted()
-            elif isinstance(result.value, CallRefused):
-                refused(result.value)
+            if self._drop(question):
+                if result is None:
+                    question.admitted()
+                elif isinstance(result.value, CallRefused):
+                    question.refused(result.value)
 
-        asking = askPolicy(self._policy, asked).addTimeout(RINGING_SECONDS, self._clock).addBoth(answered)
+        def unanswered() -> None:
+            self._drop(question)
+            self._log.warn("{call}: the call policy does not answer", call=asked.call)
+            question.refused(CallRefused("the call policy does not answer", 500))
+            asking.cancel()
+
+        question.bound = self._clock.callLater(RINGING_SECONDS, unanswered)
+        asking.addBoth(answered)
         asking.addErrback(lambda failure: self._log.failure("{call}: not replaced", failure, call=asked.call))
+
+    def _drop(self, question: _Question) -> bool:
+        """Nobody waits for the answer any more; false if nobody did."""
+        if self._asking.get(question.calls[0]) is not question:
+            return False
+        del self._asking[question.calls[0]]
+        if question.bound is not None and question.bound.active():
+            question.bound.cancel()
+        return True
 
     def withdrawn(self, why: object) -> bool:
         """Nobody wants to know any more what L{ask} was asked; false if nothing was."""
-        for call, (each, _) in self._asking.items():
-            if each is why:
-                del self._asking[call]
-                return True
-        return False
+        return any(self._drop(each) for each in tuple(self._asking.values()) if each.why is why)
+
+    def ended(self, call: Transferable) -> None:
+        """Nobody can take a place in C{call} any more, or leave it for one."""
+        for each in tuple(self._asking.values()):
+            if call in each.calls and self._drop(each):
+                each.refused(CallRefused("the call has ended", 481))
 
     def stop(self) -> None:
         """Nobody takes a place any more."""
-        asking, self._asking = self._asking, {}
-        for _, refused in asking.values():
-            refused(CallRefused("the trunk is stopping", 503))
+        for each in tuple(self._asking.values()):
+            if self._drop(each):
+                each.refused(CallRefused("the trunk is stopping", 503))
 
     def invited(self, side: Side, transaction: IServerTransaction) -> None:
         """An INVITE with Replaces (RFC 3891 section 3)."""

@@ -184,7 +184,7 @@ class Transfers:
 
         def admitted() -> None:
             problem = _unmergeable(call, other, replaced, refer)
-            if not call.standing or call.other(transferee) is None:
+            if call.other(transferee) is None:
                 problem = 481
             elif not call.movable:
                 problem = 491
@@ -210,7 +210,7 @@ class Transfers:
             refer.refuse(refusal.status or 403, refusalHeaders(refusal))
             return
         refer.accept()
-        self._replacing.ask(other, asked, refer, admitted, refused)
+        self._replacing.ask(other, asked, refer, admitted, refused, call)
 
 
 def _unmergeable(call: Transferable, other: Transferable, replaced: Leg, refer: ReferServer) -> int:

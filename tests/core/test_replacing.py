@@ -6,6 +6,7 @@ L{tests.service.test_limits}.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from skypetrunk.core.bridge_owner import RINGING_SECONDS
 from skypetrunk.core.trunk_side import TrunkSide
@@ -14,6 +15,7 @@ from skypetrunk.interfaces import CallRequest
 from skypetrunk.wire.message import Request
 from tests.core import test_transfer
 from tests.core.callnet import sdp
+from tests.core.races import BOUND
 
 
 class Asked(test_transfer.TransferCase):
@@ -25,6 +27,11 @@ class Asked(test_transfer.TransferCase):
         self.asked: list[CallRequest] = []
         self.says: Deferred[None] | Exception | None = None
         self.net.policy.result = self.admit
+
+    def waits(self) -> bool:
+        """Is anything waited for as long as a policy may think?"""
+        now = self.net.clock.seconds()
+        return any(each.getTime() - now > BOUND for each in self.net.clock.getDelayedCalls())
 
     def admit(self, request: CallRequest) -> Deferred[None] | None:
         """See L{ICallPolicy.admit}."""
@@ -100,28 +107,49 @@ class InviteTests(InviteCase):
         self.referrer.cancel(invite)
         self.referrer.ackRefusal(487)
         self.assertEqual(self.referrer.got(), [100, 200, 487])
+        self.assertFalse(self.waits())
         says.callback(None)
         self.unchanged()
         self.says = None
         self.taken(self.invite(self.referrer, self.replaces()))
 
     def test_callEnds(self) -> None:
-        """The call has ended when the policy says yes: 481."""
-        says = self.says = Deferred()
-        self.invite(self.referrer, self.replaces())
-        self.transferee.back(self.far, "BYE", 1)
-        self.referrer.answers(self.referrer.request("BYE"), 200)
-        says.callback(None)
-        self.assertEqual(self.referrer.got()[-1], 481)
+        """The call ends while the policy thinks, whoever hangs up: 481, and what it says is nobody's."""
+        for replaced in (False, True):
+            says = self.says = Deferred()
+            self.invite(self.referrer, self.replaces())
+            self.clear()
+            if replaced:
+                self.referrer.within(self.near, self.accepted, "BYE", 2)
+                self.assertEqual(self.referrer.got(), [200, 481])
+                self.transferee.answers(self.transferee.request("BYE"), 200)
+            else:
+                self.transferee.back(self.far, "BYE", 1)
+                self.assertEqual(self.referrer.channel.summary(), [481, "BYE"])
+                self.referrer.answers(self.referrer.request("BYE"), 200)
+            self.assertFalse(self.waits())
+            self.clear()
+            says.callback(None)
+            self.assertEqual((self.referrer.got(), self.transferee.got()), ([], []))
+            self.assertEqual((self.net.manager.callCount(), self.net.plane.open), (0, 0))
+            self.tearDown()
+            self.setUp()
 
     def test_silence(self) -> None:
         """A policy that never answers has said no, after as long as a call may ring."""
-        self.says = Deferred()
+        says = self.says = Deferred()
         self.invite(self.referrer, self.replaces())
         self.clear()
-        self.net.clock.advance(RINGING_SECONDS)
+        with capturedLogs() as events:
+            self.net.clock.advance(RINGING_SECONDS)
         self.assertEqual(self.referrer.got(), [500])
+        self.assertTrue(any("the call policy does not answer" in str(formatEvent(each)) for each in events))
+        self.assertFalse(self.waits())
         self.unchanged()
+        says.callback(None)
+        self.unchanged()
+        self.says = None
+        self.taken(self.invite(self.referrer, self.replaces()))
 
     def test_stopped(self) -> None:
         """The process stops while the policy thinks: 503, and what it says then is nobody's."""
@@ -130,6 +158,7 @@ class InviteTests(InviteCase):
         self.clear()
         self.net.manager.drain(5.0)
         self.assertIn(503, self.referrer.got())
+        self.assertFalse(self.waits())
         says.callback(None)
         self.assertNotIn("INVITE", self.transferee.got())
 
@@ -168,6 +197,17 @@ class PickUpTests(Asked, test_transfer.PickUp):
         self.transferee.answers(self.far2, 200, self.description(self.transferee), tag="phone")
         self.referrer.ack(self.second, self.referrer.response(200))
 
+    def test_endsMeanwhile(self) -> None:
+        """The phone that rings refuses the call while the policy thinks: 481 at once."""
+        says = self.says = Deferred()
+        self.invite(self.transferee, self.replaces())
+        self.transferee.answers(self.far2, 486, tag="phone")
+        self.referrer.ackOf(self.referrer.response(486))
+        self.assertEqual(self.transferee.got()[-1], 481)
+        self.assertFalse(self.waits())
+        says.callback(None)
+        self.assertEqual(self.transferee.got(), [])
+
     def test_answeredMeanwhile(self) -> None:
         """It was answered when the policy says yes, and may only be taken over before: 486."""
         says = self.says = Deferred()
@@ -197,7 +237,7 @@ class MergedTests(Asked, test_transfer.Attended):
         self.assertEqual((self.net.manager.callCount(), self.transferee.got()), (2, []))
 
     def test_meanwhile(self) -> None:
-        """One of the two calls has ended, or is changed, when the policy says yes: 481 or 491."""
+        """One of the two calls has ended, or is changed, when the policy says yes: 481, at once, or 491."""
         for which, status in (("far", "481"), ("far2", "481"), ("", "491")):
             says = self.says = Deferred()
             self.refer(self.replacing())
@@ -208,9 +248,13 @@ class MergedTests(Asked, test_transfer.Attended):
             else:
                 hold = self.description(self.transferee, "a=sendonly\r\n", 2)
                 self.transferee.back(self.far, "INVITE", 1, body=hold)
-            says.callback(None)
+                says.callback(None)
             state, line = self.notified()[-1]
             self.assertEqual((state, line.split()[1]), ("terminated", status))
+            if which:
+                self.assertFalse(self.waits())
+                says.callback(None)
+                self.assertEqual(self.notified()[-1], (state, line))
             self.assertEqual(len(self.net.observer.ended), 1 if which else 0)
             self.net.settle()
             self.tearDown()
