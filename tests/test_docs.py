@@ -17,6 +17,7 @@ from pathlib import Path
 from twisted.python import usage
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+import skypetrunk
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.lab.tap import Options as LabOptions
 from skypetrunk.profiles import readProfile
@@ -228,6 +229,49 @@ class PageTests(SynchronousTestCase):
             ):
                 contents.update(match[1].split())
         self.assertEqual(contents | {"index"}, {page.stem for page in DOCS.glob("*.rst")})
+
+    def test_vendors(self) -> None:
+        """The files from an empty folder are found as a plugin, make a policy, and pass their test."""
+        page = DOCS / "vendors.rst"
+        dropin, package, *others, test = blocks(page, "python")
+        build, named, *_ = blocks(page, "toml")
+        files = {
+            "twisted/plugins/night_watch_plugin.py": dropin,
+            "night_watch/__init__.py": package,
+            "tests/test_night_watch.py": test,
+        }
+        text = page.read_text("utf-8")
+        for name in files:
+            self.assertIn(f"``{name}``", text)
+        root = Path(tempfile.mkdtemp(prefix="skypetrunk-"))
+        self.addCleanup(shutil.rmtree, root)
+        for name, content in {**files, "tests/__init__.py": "", "named.toml": named}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(content)
+        self.assertIn("build-backend", build)
+        for each in others:
+            compile(each, "vendors.rst", "exec")
+        made = (
+            "import pathlib, tomllib; from twisted.internet.task import Clock;"
+            "from skypetrunk.service.plugin_table import PluginConfiguration;"
+            "from skypetrunk.service.plugins import createVendors;"
+            "[named] = tomllib.loads(pathlib.Path('named.toml').read_text())['plugin'];"
+            "made = createVendors([PluginConfiguration(**named)], Clock(), pathlib.Path());"
+            "print(*made.policies)"
+        )
+        place = os.pathsep.join([str(root), str(Path(skypetrunk.__file__).parents[1])])
+        tested = ["-m", "twisted.trial", "tests"]
+        for arguments, wanted in ((["-c", made], "night-watch\n"), (tested, "PASSED")):
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                cwd=root,
+                env={**os.environ, "PYTHONPATH": place},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn(wanted, done.stdout)
 
     def test_machines(self) -> None:
         """The page on state machines is made of the machines: all of them, with what they do."""

@@ -7,7 +7,9 @@ there or cannot be imported, two of one name, one that fails or is not what it s
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,6 +157,7 @@ def createVendors(configured: Sequence[PluginConfiguration], reactor: Any, direc
     for each in configured:
         name = each.name
         with _named(name):
+            verifyObject(IVendorPlugin, found[name])
             made = found[name].create(reactor, each.settings, directory)
         _sort(vendors, name, made)
     return vendors
@@ -172,13 +175,13 @@ def checkSettings(configured: Sequence[PluginConfiguration], directory: Path) ->
     problems: list[str] = []
     for each in configured:
         plugin = found[each.name]
-        if not ICheckedPlugin.providedBy(plugin):
-            continue
-        looked.append(each.name)
         try:
             with _named(each.name):
-                verifyObject(ICheckedPlugin, plugin)
-                plugin.check(each.settings, directory)
+                verifyObject(IVendorPlugin, plugin)
+                if ICheckedPlugin.providedBy(plugin):
+                    looked.append(each.name)
+                    verifyObject(ICheckedPlugin, plugin)
+                    plugin.check(each.settings, directory)
         except ConfigurationError as error:
             problems += error.problems
     if problems:
@@ -197,9 +200,24 @@ def _named(name: str) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(tuple(f"plugin.{name}: {line}" for line in error.problems)) from error
+    except Invalid as error:
+        text = " ".join(str(error).split())
+        raise ConfigurationError((f"plugin.{name}: {text}",)) from error
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigurationError((f"plugin.{name}: failed: {text}",)) from error
+        raise ConfigurationError((f"plugin.{name}: failed: {text}{_place(error)}",)) from error
+
+
+def _place(error: Exception) -> str:
+    """Where in the plugin it failed, for who wrote it; where in Python itself says nothing to anybody."""
+    python = os.path.dirname(os.__file__) + os.sep
+    installed = (os.path.join(python, "site-packages"), os.path.join(python, "dist-packages"))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == __file__:
+            return ""
+        if not frame.filename.startswith(python) or frame.filename.startswith(installed):
+            return f" ({'/'.join(Path(frame.filename).parts[-2:])}, line {frame.lineno})"
+    return ""
 
 
 def _sort(vendors: Vendors, name: str, made: Any) -> None:
@@ -208,11 +226,8 @@ def _sort(vendors: Vendors, name: str, made: Any) -> None:
         known = ", ".join(joint.__name__ for joint in _JOINTS)
         raise ConfigurationError((f"plugin.{name}: made something that provides none of {known}",))
     for joint in provided:
-        try:
+        with _named(name):
             verifyObject(joint, made)
-        except Invalid as error:
-            text = " ".join(str(error).split())
-            raise ConfigurationError((f"plugin.{name}: {text}",)) from error
     if ICallPolicy.providedBy(made):
         vendors.policies[name] = made
     if ICallRecordSink.providedBy(made):

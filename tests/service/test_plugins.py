@@ -196,9 +196,13 @@ class CreateTests(PluginCase):
             d = Maker("d", lambda *made: Half())
             e = Maker("e", lambda *made: Plan())
             f = Maker("f", lambda *made: Plan())
+            g = Maker("g", lambda *made: __import__("json").loads("{"))
             """,
         )
-        self.assertEqual(self.problems("a"), "plugin.a: failed: RuntimeError: no disk")
+        where = r"\(plugins/vendor_raises\.py, line [0-9]+\)"
+        self.assertRegex(self.problems("a"), rf"^plugin\.a: failed: RuntimeError: no disk {where}$")
+        # What it called of Python is no place to look at.
+        self.assertRegex(self.problems("g"), rf"^plugin\.g: failed: JSONDecodeError: .* {where}$")
         self.assertEqual(self.problems("b"), "plugin.b: settings.database: is missing")
         self.assertIn("plugin.c: made something that provides none of ICallPolicy", self.problems("c"))
         self.assertRegex(self.problems("d"), r"^plugin\.d: .*admit")
@@ -227,6 +231,12 @@ class CheckTests(PluginCase):
             clumsy = Checked("clumsy", broken)
             odd = Checked("odd", None)
             silent = Maker("silent", broken)
+
+            @implementer(IPlugin, IVendorPlugin)
+            class Bare:
+                name = "bare"
+
+            bare = Bare()
             """,
         )
 
@@ -242,11 +252,12 @@ class CheckTests(PluginCase):
     def test_problems(self) -> None:
         """Every problem of every plugin, with its name."""
         with self.assertRaises(ConfigurationError) as caught:
-            self.check("picky", "good", "clumsy", "odd")
-        first, second, third = caught.exception.problems
+            self.check("picky", "good", "clumsy", "odd", "bare")
+        first, second, third, fourth = caught.exception.problems
         self.assertEqual(first, "plugin.picky: settings.database: is missing")
-        self.assertEqual(second, "plugin.clumsy: failed: RuntimeError: no disk")
-        self.assertTrue(third.startswith("plugin.odd: failed: "), third)
+        self.assertTrue(second.startswith("plugin.clumsy: failed: RuntimeError: no disk ("), second)
+        self.assertRegex(third, r"^plugin\.odd: .*check")
+        self.assertRegex(fourth, r"^plugin\.bare: .*create\(reactor, settings, directory\) attribute")
 
     def test_command(self) -> None:
         """C{skypetrunk check} says who has looked, and what is wrong."""
