@@ -47,6 +47,7 @@ class Context:
     """
 
     __slots__ = (
+        "_isLong",
         "_makeOwn",
         "_masters",
         "_own",
@@ -92,6 +93,8 @@ class Context:
                 lives.setdefault(ssrc, Life())
         self._plain = make({ssrc: line.index for ssrc, line in lines.items() if ssrc not in lives})
         self.suite = self._plain.suite
+        # Are the tags of its RTCP those of the suite, and nothing else?  See L{_openReport}.
+        self._isLong = SUITES[self.suite].tagOctets >= SUITES[self.suite].srtcpTagOctets
         self.guard: RTPGuard
         for ssrc in lives:
             self._resumed().skip(ssrc, lines[ssrc].index)
@@ -132,12 +135,53 @@ class Context:
         if self.known.isStranger(ssrc):
             raise PacketRefused("source")
         if reporter is None or ssrc not in self._ownReports:
-            return self._tookReport(packet, self._plain.rtcp(packet))
-        own = self._resumed()
-        index, plain = own.openReport(packet)
+            try:
+                plain = self._plain.rtcp(packet)
+            except PacketRefused as refusal:
+                if self._isLong:
+                    raise
+                return self._shortReport(ssrc, packet, refusal)
+            self._isLong = True
+            mkiOctets = self._plain.mkiOctets if isinstance(self._plain, OwnGuard) else 0
+            end = reportEnd(SUITES[self.suite], packet, mkiOctets)
+            return self._tookReport(plain, int.from_bytes(packet[end - 4 : end], "big") & LAST_RTCP_INDEX)
+        index, plain = self._openReport(packet)
         if not reporter.admits(plain, index):
             raise PacketRefused("replay")
-        return self._tookReport(packet, own.rtcp(packet))
+        self._resumed().takeReport(ssrc, index)
+        return self._tookReport(plain, index)
+
+    def _shortReport(self, ssrc: int, packet: bytes, refusal: PacketRefused) -> bytes:
+        """It was refused by the guard that knows nothing of short tags, for this reason."""
+        try:
+            index, plain = self._openReport(packet)
+        except PacketRefused:
+            raise refusal from None
+        own, reporter = self._resumed(), self.known.reporters.get(ssrc)
+        self._ownReports.add(ssrc)
+        own.resumeReports(ssrc, -1 if reporter is None else reporter.index, seen=True)
+        own.takeReport(ssrc, index)
+        return self._tookReport(plain, index)
+
+    def _openReport(self, packet: bytes) -> tuple[int, bytes]:
+        """
+        An RTCP compound's index, and what it says.
+
+        The suites whose RTP has tags of 32 bits have 80 for RTCP (RFC 4568 section 6.2.2), but linphone,
+        baresip and ffmpeg give it 32.  That is what proves their sound, too; it is taken until one with 80
+        has come.
+
+        @raise PacketRefused: it is not authentic.
+        """
+        own = self._resumed()
+        try:
+            found = own.openReport(packet)
+        except PacketRefused:
+            if self._isLong:
+                raise
+            return own.openReport(packet, SUITES[self.suite].tagOctets)
+        self._isLong = True
+        return found
 
     def resumeReport(self, packet: bytes, now: float, recovered: Recovered) -> bytes | None:
         """
@@ -152,7 +196,7 @@ class Context:
             return None
         own = self._resumed()
         try:
-            index, plain = own.openReport(packet)
+            index, plain = self._openReport(packet)
         except PacketRefused:
             return None
         if not reporter.isNew(plain):
@@ -161,17 +205,16 @@ class Context:
         reporter.restart()
         self._ownReports.add(ssrc)
         own.resumeReports(ssrc, index)
-        return self._tookReport(packet, own.rtcp(packet))
+        own.takeReport(ssrc, index)
+        return self._tookReport(plain, index)
 
-    def _tookReport(self, packet: bytes, plain: bytes) -> bytes:
+    def _tookReport(self, plain: bytes, index: int) -> bytes:
         ssrc = int.from_bytes(plain[4:8], "big")
         reporters = self.known.reporters
         if ssrc not in reporters:
             reporters[ssrc] = Reporter()
             self._arrange()
-        mkiOctets = self._plain.mkiOctets if isinstance(self._plain, OwnGuard) else 0
-        end = reportEnd(SUITES[self.suite], packet, mkiOctets)
-        reporters[ssrc].took(plain, int.from_bytes(packet[end - 4 : end], "big") & LAST_RTCP_INDEX)
+        reporters[ssrc].took(plain, index)
         return plain
 
     def resume(self, packet: bytes, now: float, recovered: Recovered) -> bytes | None:

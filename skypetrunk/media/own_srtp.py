@@ -150,13 +150,24 @@ class OwnGuard:
         if index > self.highest(ssrc):
             self._source(ssrc).rtp.begin(index, seen=True)
 
-    def openReport(self, packet: bytes) -> tuple[int, bytes]:
+    def openReport(self, packet: bytes, tagOctets: int | None = None) -> tuple[int, bytes]:
         """
         The index of an authentic RTCP compound, and what it says.  Nothing changes.
 
+        @param tagOctets: how long its tag is; C{None}: as the suite says.
         @raise PacketRefused: it is none.
         """
-        return self._openRTCP(packet)
+        return self._openRTCP(packet, tagOctets=tagOctets)
+
+    def takeReport(self, ssrc: int, index: int) -> None:
+        """
+        It is accepted.
+
+        @raise PacketRefused: the index was seen.
+        """
+        window = self._source(ssrc).rtcp
+        window.check(index)
+        window.add(index)
 
     def resumeReports(self, ssrc: int, index: int, seen: bool = False) -> None:
         """
@@ -296,16 +307,19 @@ class OwnGuard:
         source.rtcp.add(index)
         return plain
 
-    def _openRTCP(self, packet: bytes, source: Seen | None = None) -> tuple[int, bytes]:
+    def _openRTCP(
+        self, packet: bytes, source: Seen | None = None, tagOctets: int | None = None
+    ) -> tuple[int, bytes]:
         """
         The index of what is authentic, and what it says.
 
         @param source: that must not have seen it.
         """
-        tagOctets = AEAD_TAG_OCTETS if self._aead else self._suite.srtcpTagOctets
+        if tagOctets is None:
+            tagOctets = AEAD_TAG_OCTETS if self._aead else self._suite.srtcpTagOctets
         if len(packet) < 8 + 4 + tagOctets + self.mkiOctets:
             raise PacketRefused("malformed")
-        end = reportEnd(self._suite, packet, self.mkiOctets)
+        end = reportEnd(self._suite, packet, self.mkiOctets, tagOctets)
         word, mki = packet[end - 4 : end], packet[end : end + self.mkiOctets]
         value = int.from_bytes(word, "big")
         encrypted, index = bool(value & _ENCRYPTED), value & LAST_RTCP_INDEX
@@ -317,7 +331,8 @@ class OwnGuard:
             nonce = nonceOf(keys.salt, ssrc, index)
             plain = unseal(keys.aead, nonce, packet[:8], packet[8 : end - 4], encrypted, word)
         else:
-            if not hmac.compare_digest(self._rtcpTag(keys, packet[:end]), packet[len(packet) - tagOctets :]):
+            tag = self._rtcpTag(keys, packet[:end])[:tagOctets]
+            if not hmac.compare_digest(tag, packet[len(packet) - tagOctets :]):
                 raise PacketRefused("authentication")
             body = packet[8 : end - 4]
             if encrypted:

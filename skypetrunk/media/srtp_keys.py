@@ -53,10 +53,16 @@ class SessionParameters:
     rate: int = 0
 
 
-def reportEnd(suite: Suite, packet: bytes, mkiOctets: int = 0) -> int:
-    """Where the word with the index ends in an SRTCP packet."""
+def reportEnd(suite: Suite, packet: bytes, mkiOctets: int = 0, tagOctets: int | None = None) -> int:
+    """
+    Where the word with the index ends in an SRTCP packet.
+
+    @param tagOctets: of its tag; C{None}: as many as the suite says.
+    """
     # AEAD: data, tag, word, MKI.  Else: data, word, MKI, tag.
-    return len(packet) - mkiOctets - (0 if suite.name.startswith("AEAD") else suite.srtcpTagOctets)
+    if tagOctets is None:
+        tagOctets = suite.srtcpTagOctets
+    return len(packet) - mkiOctets - (0 if suite.name.startswith("AEAD") else tagOctets)
 
 
 def counterMode(key: bytes, counter: bytes, data: bytes) -> bytes:
