@@ -91,6 +91,9 @@ class Guard(Protocol):
     def legEnded(self, call: str) -> None:
         """The leg of C{call} that went on has ended."""
 
+    def legReplaced(self, call: str) -> None:
+        """C{call} goes on without the leg that it was placed with."""
+
 
 @implementer(ITransactionUser)
 class Side:

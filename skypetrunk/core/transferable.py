@@ -83,6 +83,11 @@ class Transferable(Crossing):
             leg.side.guard.legEnded(leg.paidBy)
             leg.paidBy = None
 
+    def _placedNoMore(self, leg: LegClient) -> None:
+        """Somebody who has called in, or was called for another call, has the place of C{leg}."""
+        if leg.side.guard is not None:
+            leg.side.guard.legReplaced(self.request.call)
+
     def callerOf(self, leg: Leg) -> Caller:
         """Who is on this leg, for a call that it makes."""
         return self._caller if leg is self._near else Caller(self.request.called, None)
@@ -196,6 +201,7 @@ class Transferable(Crossing):
             self._near = new
         else:
             self._far = new
+            self._placedNoMore(old)
         self._adopt(new)
         self._joinBoth()
         self._statistics.append(old.session.media.release())
@@ -287,6 +293,7 @@ class Transferable(Crossing):
             new.session.media.release()
             return
         self._far, self._exchange = new, None
+        self._placedNoMore(leg)
         self._stopRinging()
         self._joinBoth()
         self._statistics.append(leg.session.media.release())

@@ -259,6 +259,14 @@ class CallLimits:
         for allowance in self._goingOn.pop(call):
             allowance.meter.ended(call)
 
+    def legReplaced(self, call: str) -> None:
+        """C{call} goes on without the leg that was placed for it: it costs nothing any more."""
+        found = self._calls.get(call)
+        if found is not None:
+            for allowance in self._paying(found):
+                allowance.meter.ended(call)
+            found.outbound = False
+
     # IDialogObserver
 
     def callStarted(self, request: CallRequest) -> None:

@@ -55,6 +55,10 @@ class Costs:
         """Once after that."""
         self.goingOn.remove(call)
 
+    def legReplaced(self, call: str) -> None:
+        """Of a call that goes on by itself."""
+        assert call not in self.goingOn, "a call that has ended has lost a leg"
+
 
 class Play:
     """

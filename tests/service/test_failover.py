@@ -104,6 +104,9 @@ class Counting:
     def legEnded(self, call: str) -> None:
         """Nothing."""
 
+    def legReplaced(self, call: str) -> None:
+        """Nothing."""
+
 
 @implementer(ICallTargets, ICallAttempt)
 class Stranger:

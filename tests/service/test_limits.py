@@ -323,6 +323,69 @@ class CallLimitsTests(SynchronousTestCase):
         self.assertEqual(self.limits.status("carrier")["minutes"], 2.0)
         self.assertEqual((self.limits._calls, self.limits._goingOn), ({}, {}))
 
+    def test_replacedByCarrier(self) -> None:
+        """A paid leg is replaced, by a PBX's or by one that the carrier has made: it is paid until then."""
+        for merged in (True, False):
+            net = self.build()
+            net.carrier.side.ownTransfer = "take-over"
+            _, far = net.outboundCall()
+            net.clock.advance(60)
+            names = f"{far.callID};to-tag={far.fromAddress.tag};from-tag=far"
+            if merged:
+                near, _ = net.inboundCall()
+                accepted = net.carrier.response(200)
+                escaped = names.replace(";", "%3B").replace("=", "%3D")
+                target = [("Refer-To", f"<sip:+4430@198.51.100.2:40000?Replaces={escaped}>")]
+                net.carrier.within(near, accepted, "REFER", 2, b"", target)
+                net.carrier.within(near, accepted, "BYE", 3)
+                self.assertEqual([each.cause for each in net.observer.ended], ["transferred"])
+            else:
+                media = sdp(SAVP, "203.0.113.9")
+                net.carrier.invite("sip:account@198.51.100.2:40000", media, [("Replaces", names)])
+                net.pbx.answers(net.pbx.request("INVITE"), 200, sdp(version=2))
+                self.assertEqual(net.carrier.response(200).status, 200)
+            net.carrier.answers(net.carrier.request("BYE"), 200)
+            net.clock.advance(600)
+            self.assertEqual(net.manager.callCount(), 1)
+            for name in ("office", "carrier"):
+                self.assertEqual(self.limits.status(name)["minutes"], 1.0, (name, merged))
+            net.manager.drain(1)
+            net.settle()
+            self.assertEqual(self.limits.status("office")["minutes"], 1.0)
+            self.assertEqual((self.limits._calls, self.limits._goingOn), ({}, {}))
+
+    def test_pickedUpByCarrier(self) -> None:
+        """A call that rings at the carrier is taken by one that the carrier makes: it costs nothing."""
+        net = self.build()
+        near = net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+        far = net.carrier.request("INVITE")
+        net.carrier.answers(far, 180)
+        names = f"{far.callID};to-tag={far.fromAddress.tag};from-tag=far"
+        media = sdp(SAVP, "203.0.113.9")
+        invite = net.carrier.invite("sip:account@198.51.100.2:40000", media, [("Replaces", names)])
+        net.carrier.ack(invite, net.carrier.response(200))
+        net.pbx.ack(near, net.pbx.response(200))
+        net.carrier.answers(net.carrier.request("CANCEL"), 200)
+        net.carrier.answers(far, 487)
+        net.clock.advance(60)
+        self.assertEqual((net.manager.callCount(), self.limits.status("carrier")["minutes"]), (1, 0.0))
+        net.manager.drain(1)
+        net.settle()
+        self.assertEqual((self.limits.status("office")["minutes"], self.limits._calls), (0.0, {}))
+
+    def test_callerReplaced(self) -> None:
+        """Another one takes the caller's place: the paid leg is there, and is paid."""
+        net = self.build()
+        near, far = net.outboundCall()
+        accepted = net.pbx.response(200)
+        net.clock.advance(60)
+        tags = f"to-tag={accepted.toAddress.tag};from-tag={near.fromAddress.tag}"
+        net.pbx.invite("sip:+4420@198.51.100.1", sdp(), [("Replaces", f"{near.callID};{tags}")])
+        net.carrier.answers(net.carrier.request("INVITE"), 200, sdp(SAVP, "203.0.113.9", 2))
+        self.assertEqual(net.carrier.request("INVITE").callID, far.callID)
+        net.clock.advance(60)
+        self.assertEqual(self.limits.status("carrier")["minutes"], 2.0)
+
     def test_unpaidGoesOn(self) -> None:
         """Of a call that costs something the caller goes on, whom the carrier had called in: that is free."""
         net = self.build()
