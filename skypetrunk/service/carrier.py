@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core.answers import retryAfterOf
@@ -17,7 +16,6 @@ from skypetrunk.core.registration import REFUSED, Registration
 from skypetrunk.core.servers import Servers
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
-from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import (
     IChannelFinder,
     IMessageChannel,
@@ -33,21 +31,18 @@ from skypetrunk.net.reception import MessageObserver
 from skypetrunk.service.carrier_side import trunkSide
 from skypetrunk.service.carrier_tls import CarrierTLS
 from skypetrunk.service.media_advice import MediaAdvice
-from skypetrunk.service.next_flow import NextFlow
 from skypetrunk.service.options_instead import OptionsInstead, pingMaker
 from skypetrunk.service.password_file import watchedAccount
 from skypetrunk.service.registrations import keepsFlows, publicAddress, register
 from skypetrunk.service.second_flow import SecondFlow
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.service.trunk_status import trunkStatus
+from skypetrunk.service.ways import REDIAL_SECONDS, Ways
 from skypetrunk.wire.message import Response
 from skypetrunk.wire.uri import SIPURI
 
 UNREGISTER_SECONDS = 2.0
 """How long the carrier has to confirm that our registration is removed when we stop."""
-
-REDIAL_SECONDS = 8.0
-"""How long a request within a call waits for a connection that was lost: two or three attempts to make it."""
 
 _UNWILLING = "OPTIONS is answered 503"
 
@@ -142,6 +137,7 @@ class Carrier:
         self._second = SecondFlow(
             self.name, reactor, self.flows, publicAddress(configuration), registering, self._secondChanged
         )
+        self._ways = Ways(self.name, reactor, self.flows, self._second, lambda: self._registered)
         self._several = keepsFlows(configuration, instance)
         self._security: MediaSecurity | None = None
         if configuration.profile.register:
@@ -153,7 +149,6 @@ class Carrier:
         self._ping = makePing(self, interval) if interval else None
         self._instead = OptionsInstead(self.name, makePing, self.lost)
         self._answering = self._ping is None
-        self._next = NextFlow(reactor, REDIAL_SECONDS)
         self._told: IMessageChannel | None = None
         self._problem: str | None = None
         self._expires: int | None = None
@@ -196,36 +191,15 @@ class Carrier:
                 await removed
             except Exception as problem:
                 self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
-        self._next.stop()
+        self._ways.stop()
         self.transactions.stop()
         if self.inbound is not None:
             await self.inbound.stop()
         await self.flows.stop()
 
     def find(self, uri: SIPURI, otherwise: IMessageChannel | None = None) -> Deferred[IMessageChannel]:
-        """
-        The way to C{uri}; where that cannot be reached, the flow: carriers put addresses of their
-        inner network into Contacts and mean the connection that they came by.  A flow that was lost is
-        waited for, as what ends a call has no other way; new calls go elsewhere while it is down.
-
-        @param otherwise: to be taken instead of the flow: the connection that the dialog began on.
-        """
-        return self.flows.find(uri).addErrback(lambda failure: self._fallBack(failure, uri, otherwise))
-
-    def _fallBack(
-        self, failure: Failure, uri: SIPURI, otherwise: IMessageChannel | None
-    ) -> Deferred[IMessageChannel]:
-        flow = otherwise or self._way()
-        if flow is None:
-            return self._next.wait(NoTarget(failure.getErrorMessage()))
-        self._log.warn(
-            "{trunk}: {host} cannot be reached, its requests take the connection to {peer}: {problem}",
-            trunk=self.name,
-            peer=flow.peer,
-            host=uri.maddr or uri.host,
-            problem=failure.getErrorMessage(),
-        )
-        return succeed(flow)
+        """See L{Ways.find}."""
+        return self._ways.find(uri, otherwise)
 
     def _flowUp(self, channel: IMessageChannel) -> None:
         self._tls.connected()
@@ -236,13 +210,13 @@ class Carrier:
             self._ping.start(channel)
         self._judge()
         self.transactions.channelFound(channel)
-        self._next.found(channel)
+        self._ways.found(channel)
         if self.registration is None:
             self._tellMoved()
 
     def _tellMoved(self) -> None:
         """The calls that stand go on over another connection than they began with."""
-        channel = self._way()
+        channel = self._ways.current
         if channel is not None and self.side.manager is not None and channel is not self._told:
             if self._told is not None:
                 self.side.manager.sideMoved(self.side, channel)
@@ -262,28 +236,34 @@ class Carrier:
             self.registration.channelLost()
         self._secondChanged()
 
-    def _way(self) -> IMessageChannel | None:
-        """Where requests go that may go anywhere: over the flow, or over the second one while it is down."""
-        return self.flows.current() or self._second.channel
-
     def _secondChanged(self) -> None:
         """Calls go by another flow, or the same: those that stand, and those that come."""
         self._judge()
-        flow, second = self.flows.current(), self._second.channel
-        if flow is not None:
-            if self._several and flow is self._told and self.side.manager is not None:
+        flow = self.flows.current()
+        if not self._tookSecond() and self._several and flow is not None and flow is self._told:
+            if self.side.manager is not None:
                 # For those that were left behind.
                 self.side.manager.sideMoved(self.side, flow)
-        elif second is not None:
-            self.transactions.channelFound(second)
-            self._next.found(second)
-            self._tellMoved()
+
+    def _tookSecond(self) -> bool:
+        """The second flow is registered and the first is not: everything moves there."""
+        second = self._second.channel
+        if second is None or self._ways.current is not second:
+            return False
+        self.transactions.channelFound(second)
+        self._ways.found(second)
+        self._tellMoved()
+        return True
+
+    @property
+    def _registered(self) -> bool:
+        """Is the first flow, or has it no need to be?"""
+        return self.registration is None or self._expires is not None
 
     @property
     def _firstIsGood(self) -> bool:
         """May new calls take the first flow?"""
-        registered = self.registration is None or self._expires is not None
-        return registered and self._answering and self.flows.current() is not None
+        return self._registered and self._answering and self.flows.current() is not None
 
     def _secondInstead(self) -> tuple[Target, IMessageChannel] | None:
         """The second flow, where new calls are to take it and not the first."""
@@ -332,6 +312,7 @@ class Carrier:
         if self._refused:
             self._passwordWatch.begin()
         self._judge()
+        self._tookSecond()
 
     def lost(self, reason: str) -> None:
         """No answer: this connection is worth nothing."""
@@ -380,6 +361,7 @@ class Carrier:
         """What the carrier granted has run out, and no refresh has come through."""
         self._forgetGrant()
         self._judge()
+        self._tookSecond()
         self._problem = f"the registration ran out: {self._problem or 'it was not refreshed in time'}"
         self._log.error("{trunk}: {problem}", trunk=self.name, problem=self._problem)
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.request_client import RequestClient
 from skypetrunk.errors import ChannelFailed
-from skypetrunk.service.carrier import REDIAL_SECONDS
+from skypetrunk.service.ways import REDIAL_SECONDS
 from skypetrunk.testing import countingToken
 from skypetrunk.wire.uri import SIPURI, parseURI
 from tests.core.messages import outgoing

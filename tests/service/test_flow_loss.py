@@ -12,7 +12,7 @@ from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.core.timers import Timers
 from skypetrunk.core.transactions import Transactions
-from skypetrunk.service.carrier import REDIAL_SECONDS
+from skypetrunk.service.ways import REDIAL_SECONDS
 from skypetrunk.testing import RecordingChannel, RecordingClientUser, countingToken
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.uri import SIPURI, parseURI

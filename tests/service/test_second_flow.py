@@ -7,9 +7,10 @@ from twisted.internet.defer import Deferred
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.service.second_flow import RETRY_SECONDS
-from skypetrunk.wire.message import Header, responseTo
+from skypetrunk.testing import RecordingClientUser
+from skypetrunk.wire.message import Header, Request, responseTo
 from skypetrunk.wire.uri import SIPURI
-from tests.core.callnet import sdp
+from tests.core.callnet import SAVP, sdp
 from tests.service.test_failover import A, B
 from tests.service.test_flow_loss import FlowLossCase
 
@@ -116,6 +117,12 @@ class SecondFlowTests(FlowLossCase):
 
     def test_firstRunsOut(self) -> None:
         """What the first was granted has run out, and no refresh came through: the second has calls."""
+        self.runsOut()
+        self.assertTrue(self.trunk.side.up)
+        self.assertEqual(self.called()[0], B)
+
+    def runsOut(self) -> None:
+        """A answers REGISTER with 500 until what it has granted is over; it stays connected."""
 
         def answer(transaction: IServerTransaction) -> None:
             self._received(transaction)
@@ -130,8 +137,83 @@ class SecondFlowTests(FlowLossCase):
             self.network.advance(50)
         self.assertIsNone(self.trunk.status()["expires"])
         self.assertIsNotNone(self.trunk.flows.current())
-        self.assertTrue(self.trunk.side.up)
-        self.assertEqual(self.called()[0], B)
+
+    def calledIn(self, contact: str) -> None:
+        """A call of the carrier's from A, which then is registered no more; the PBX hangs up."""
+        invite = self.invite().withHeader("Contact", f"<sip:far@{contact}>")
+        user = RecordingClientUser()
+        self.layer.sendRequest(invite, self.connection(A), user)
+        self.network.flush()
+        far = self.pbx.request("INVITE")
+        self.pbx.answers(far, 200, sdp())
+        self.network.flush()
+        accepted = user.responses[-1]
+        lines = [("Max-Forwards", "70"), ("From", invite.header("From")), ("To", accepted.header("To"))]
+        lines += [("Call-ID", invite.callID), ("CSeq", "1 ACK")]
+        ack = Request("ACK", str(accepted.contacts[0].uri), tuple(Header(n, v or "") for n, v in lines))
+        self.layer.sendAck(ack, self.connection(A))
+        self.network.flush()
+        self.runsOut()
+        self.pbx.back(far, "BYE", 1)
+        self.network.flush()
+
+    def test_callAfterFirstRanOut(self) -> None:
+        """A call's peer is told of the second, and its requests go there, too."""
+        self.calledIn("carrier.example")
+        self.assertEqual((set(self.at("INVITE")), self.at("BYE")), ({B}, [B]))
+        [contact] = self.requests("INVITE")[0].contacts
+        self.assertIn(f":{self.connection(B).peer.port};", str(contact.uri))
+
+    def test_callAtCertainServer(self) -> None:
+        """One whose peer or first proxy names the server of the first flow is asked there."""
+        self.calledIn(f"{A}:5061")
+        self.assertEqual(self.at("BYE"), [A])
+
+    def test_callStaysAtItsServer(self) -> None:
+        """One that we placed over the first stays with the server that has it while that is connected."""
+        near, _, accepted = self.outboundCall()
+        self.runsOut()
+        self.pbx.within(near, accepted, "BYE", 2)
+        self.network.flush()
+        self.assertEqual(self.at("BYE"), [A])
+
+    def test_callWhileFirstIsNotRegistered(self) -> None:
+        """What belongs to a call goes over the second while the first is connected and no more."""
+        near, _, accepted = self.outboundCall()
+        self.network.advance(11)
+        self.reset(A)
+        self.network.advance(0.1)
+        self.assertEqual(self.at("INVITE"), [A, B])
+        self.accepts(SAVP)
+        self.network.advance(2)
+        self.assertEqual(self.at("BYE"), [])
+        self.assertEqual(self.flows()[2:], [(A, "1")])
+        self.assertIsNotNone(self.trunk.flows.current())
+        self.pbx.within(near, accepted, "BYE", 2)
+        self.network.flush()
+        self.assertEqual(self.at("BYE"), [B])
+
+    def test_secondIsThereFirst(self) -> None:
+        """Both were lost, and the second is registered before the first: a call's peer is told at once."""
+        self.outboundCall()
+        self.network.advance(11)
+        self.reset(B)
+        self.reset(A)
+        self.network.advance(2)
+        self.assertEqual(self.flows()[2:], [(A, "1")])
+        self.answers(500, ("Retry-After", "600"))
+        self.assertFalse(self.trunk.side.up)
+        before = len(self.flows())
+        for _ in range(40):
+            if len(self.flows()) == before:
+                self.network.advance(1)
+        self.assertEqual((self.flows()[before:], self.at("INVITE")), ([(B, "2")], [A]))
+        self.grants(OUTBOUND)
+        self.network.advance(0.1)
+        self.assertEqual(self.at("INVITE"), [A, B])
+        _, refreshed = self.asked("INVITE")[-1]
+        self.assertIsNotNone(refreshed.toAddress.tag)
+        self.assertIn(f":{self.connection(B).peer.port};", refreshed.header("Contact") or "")
 
     def called(self) -> tuple[str, int | None]:
         """The server that a new call goes to, and the port of ours that it is to be reached at."""
