@@ -204,6 +204,9 @@ class HandshakeRecorder:
             for flight, (_, states, seconds) in enumerate(self._flights, start=1):
                 if state in states:
                     return HandshakeStep(number, name, SEEN, flight, seconds)
+        if number == 3 and self._certificate is not None:
+            # OpenSSL tells of the state once it is past it, which it never is if we refuse the certificate.
+            return HandshakeStep(number, name, SEEN)
         return HandshakeStep(number, name, self._whyNot(number))
 
     def _closeStep(self, number: int, name: str) -> HandshakeStep:

@@ -26,10 +26,11 @@ _PORT_LINES = (
     "Stopping protocol ",
     "(UDP Port ",
     "(TCP Port ",
-    # AMP: two lines for each question of a tool.
-    "Control connection ",
 )
 
+
+_AMP = "twisted.protocols.amp"
+"""Who has two lines for each question of a tool, one for its connection and one for its end."""
 
 _SPECIAL = ("log_failure", "log_flattened", "log_system")
 """Keys of events that Twisted writes in another way."""
@@ -84,6 +85,8 @@ class _Filtered:
     def __call__(self, event: LogEvent) -> None:
         """See L{ILogObserver}."""
         if not self._debug and event.get("log_level") is LogLevel.debug:
+            return
+        if event.get("log_namespace") == _AMP and event.get("log_level") is LogLevel.info:
             return
         if event.get("log_namespace") == "log_legacy" and not event.get("isError"):
             text = str(event.get("log_text") or event.get("message") or "")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from collections.abc import Callable
 from getpass import getpass
 from pathlib import Path
 
+from phonenumbers.shortnumberinfo import SUPPORTED_SHORT_REGIONS
 from twisted.python import usage
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile
+from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.config import LONGEST_SOCKET, loadConfiguration
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.template import Answers, Own, completeAddress, isSIPAddress, ownAddress, render
@@ -114,8 +117,15 @@ class _Questions:
         self._terminal = sys.stdin.isatty() and sys.stdout.isatty()
         self.missing: list[str] = []
 
-    def text(self, option: str, question: str, default: str = "") -> str:
-        """The value of C{option}, or what is answered; empty where nobody can be asked."""
+    def text(
+        self, option: str, question: str, default: str = "", wrong: Callable[[str], str | None] | None = None
+    ) -> str:
+        """
+        The value of C{option}, or what is answered; empty where nobody can be asked.
+
+        @param wrong: what is wrong with an answer, which is asked for again then: whoever has typed the
+            password twice should not begin anew.
+        """
         given: str | None = self._options[option]
         if given is not None:
             return given
@@ -125,7 +135,10 @@ class _Questions:
             return default
         while True:
             answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
-            if answer:
+            problem = wrong(answer) if answer and wrong is not None else None
+            if problem is not None:
+                print(problem)
+            elif answer:
                 return answer
 
     def yes(self, question: str) -> bool:
@@ -180,21 +193,28 @@ def main(options: Options) -> int:
 def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Answers, str | None]:
     """Everything the file needs, and the password if it is ours to store."""
     directory = output.absolute().parent
-    name = questions.text("profile", f"Carrier profile ({', '.join(profileNames())})", "generic")
+    profiles = ", ".join(profileNames())
+    name = questions.text("profile", f"Carrier profile ({profiles})", "generic", _wrongProfile)
     own = name.endswith(".toml")
-    profile = readProfile(Path(name)) if own else loadProfile(name)
-    domain = options["domain"] or profile.domain or questions.text("domain", "SIP domain of the carrier")
+    profile = _profile(name)
+    domain = (
+        options["domain"]
+        or profile.domain
+        or questions.text("domain", "SIP domain of the carrier", wrong=_wrongDomain)
+    )
     username = questions.text("username", "Account at the carrier", "trunk" if profile.ownName else "")
     source, password = _password(options, questions, output, profile)
-    pbx = completeAddress(questions.text("pbx", "SIP address of the PBX, as udp:192.0.2.5:5060"))
+    asked = "SIP address of the PBX, as udp:192.0.2.5:5060"
+    pbx = completeAddress(questions.text("pbx", asked, wrong=_wrongAddress))
     listen = ""
     if pbx:
         # Without a PBX nobody can say which of our addresses it sees; that it is missing was noted.
         if not isSIPAddress(pbx):
             raise usage.UsageError(
-                f'--pbx "{options["pbx"] or pbx}" is no address; would be right: udp:192.0.2.5:5060'
+                f'--pbx "{options["pbx"]}" is no address; would be right: udp:192.0.2.5:5060'
             )
-        listen = completeAddress(questions.text("listen", "Where the PBX sends its calls", ownAddress(pbx)))
+        asked = "Where the PBX sends its calls"
+        listen = completeAddress(questions.text("listen", asked, ownAddress(pbx), _wrongAddress))
     return Answers(
         profile=profile,
         profileName=_beside(directory, name) if own else name,
@@ -211,10 +231,38 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
         mediaAddress=options["media-address"],
         advertise=options["advertise"],
         servers=options.servers,
-        country=questions.text("country", "Country where the PBX stands, two letters").upper(),
+        country=questions.text(
+            "country", "Country where the PBX stands, two letters", wrong=_wrongCountry
+        ).upper(),
         outsideLine=options["outside-line"],
         socket=_SOCKET if len(os.fsencode(directory / _SOCKET)) <= LONGEST_SOCKET else None,
     ), password
+
+
+def _profile(name: str) -> CarrierProfile:
+    return readProfile(Path(name)) if name.endswith(".toml") else loadProfile(name)
+
+
+def _wrongProfile(name: str) -> str | None:
+    try:
+        _profile(name)
+    except ConfigurationError as error:
+        return str(error)
+    return None
+
+
+def _wrongDomain(text: str) -> str | None:
+    right = "the name that the carrier's certificate proves, without sip: and port"
+    return None if isHostName(text) else f'"{text}" is no domain name; would be right: {right}'
+
+
+def _wrongAddress(text: str) -> str | None:
+    right = "udp:192.0.2.5:5060"
+    return None if isSIPAddress(completeAddress(text)) else f'"{text}" is no address; would be right: {right}'
+
+
+def _wrongCountry(text: str) -> str | None:
+    return None if text.upper() in SUPPORTED_SHORT_REGIONS else f'"{text}" is no country; would be right: GB'
 
 
 def _own(options: Options, questions: _Questions, directory: Path, profile: CarrierProfile) -> Own | None:

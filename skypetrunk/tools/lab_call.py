@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.python import usage
+from twisted.python.failure import Failure
 
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, HangUp, PlaceCall, ask
+from skypetrunk.tools.one_run import OneRun
 from skypetrunk.tools.options import CommandOptions
+from skypetrunk.tools.terminal import Terminal
 
 
 class Options(CommandOptions):
@@ -55,8 +59,12 @@ async def placeCall(reactor: Any, socket: Path, called: str, caller: str, second
         if placed["status"] != 200:
             return False, f"not answered: {placed['reason']}"
         if seconds:
-            await deferLater(reactor, seconds)
-            await ask(reactor, socket, HangUp, call=placed["call"])
+            try:
+                await deferLater(reactor, seconds)
+            finally:
+                # Ctrl-C ends the call too: there would be nobody left to end it.
+                with suppress(ControlRefused):  # the other side has done so
+                    await ask(reactor, socket, HangUp, call=placed["call"])
             return True, f"answered, and ended after {seconds:g} s ({placed['call']})"
     except (ControlUnavailable, ControlRefused) as error:
         return False, str(error)
@@ -64,23 +72,29 @@ async def placeCall(reactor: Any, socket: Path, called: str, caller: str, second
 
 
 def main(options: Options) -> int:
-    """Call, and tell."""
-    from twisted.internet.task import react
+    """
+    Call, and tell.
 
+    @return: 0 if the call was answered, 1 if not, 130 if it was interrupted.
+    """
+    from twisted.internet import reactor
+
+    terminal = Terminal(sys.stdout, os.environ)
     outcome: list[tuple[bool, str]] = []
 
-    def run(reactor: Any) -> Deferred[None]:
-        calling = placeCall(
-            reactor, Path(options["socket"]), options["to"], options["from"], options["seconds"]
-        )
-        return Deferred.fromCoroutine(calling).addCallback(outcome.append)
+    async def calling() -> int:
+        socket, called = Path(options["socket"]), options["to"]
+        terminal.begin(f"Calling {called}")
+        outcome.append(await placeCall(reactor, socket, called, options["from"], options["seconds"]))
+        return 0 if outcome[0][0] else 1
 
-    try:
-        react(run)
-    except SystemExit:
-        pass
-    if not outcome:
-        return 1
-    answered, text = outcome[0]
-    print(f"{options['to']}: {text}", file=sys.stdout if answered else sys.stderr)
-    return 0 if answered else 1
+    once = OneRun(reactor, calling)
+    once.run()
+    terminal.clear()
+    if isinstance(once.result, Failure):
+        once.result.raiseException()
+    assert isinstance(once.result, int)
+    if outcome:
+        answered, text = outcome[0]
+        print(f"{options['to']}: {text}", file=sys.stdout if answered else sys.stderr)
+    return once.result

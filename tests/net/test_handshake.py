@@ -165,14 +165,14 @@ class HandshakeTests(TLSTestCase):
         self.assertEqual(record.steps[12].mark, SEEN)
 
     def test_wrongAuthority(self) -> None:
-        """A handshake that OpenSSL ended: later steps were not seen, and nothing is claimed about them."""
+        """OpenSSL ended it at the certificate: later steps were not seen, and nothing is claimed of them."""
         self.serve(leaf(dns(DOMAIN), authority("Other Root")), maximum=ssl.TLSVersion.TLSv1_2)
         endpoint = self.endpoint()
         endpoint.connect(self.speakers).addErrback(lambda reason: None)
         self.network.flush()
         record = self.record(endpoint)
-        self.assertEqual([step.number for step in record.steps if step.mark == SEEN], [1, 2])
-        self.assertEqual({step.mark for step in record.steps[2:]}, {NOT_SEEN})
+        self.assertEqual([step.number for step in record.steps if step.mark == SEEN], [1, 2, 3])
+        self.assertEqual({step.mark for step in record.steps[3:]}, {NOT_SEEN})
         self.assertIsNone(record.version)
 
     def test_renegotiation(self) -> None:

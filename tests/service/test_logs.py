@@ -14,6 +14,7 @@ from twisted.logger import (
     formatEventAsClassicLogText,
     textFileLogObserver,
 )
+from twisted.protocols import amp
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -43,6 +44,7 @@ class LogFilterTests(SynchronousTestCase):
         ours.emit(LogLevel.info, "news")
         legacy.emit(LogLevel.info, "port", log_text="MediaPort starting on 20000")
         legacy.emit(LogLevel.info, "other", log_text="something else")
+        Logger(namespace=amp.__name__, observer=publisher).emit(LogLevel.info, "Control connection lost")
         service.stopService()
         legacy.emit(LogLevel.info, "after", log_text="MediaPort starting on 20000")
         return texts

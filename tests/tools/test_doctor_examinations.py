@@ -316,7 +316,13 @@ class WatchedResolverTests(ExaminationCase):
 
 
 class WallTests(ExaminationCase):
-    """The addresses that are bound."""
+    """The rules, and the addresses that are bound."""
+
+    def test_untried(self) -> None:
+        """Where nothing could be tried nothing is said to be well."""
+        finding = self.found(walls.examine, self.patient())[0]
+        self.assertEqual(finding.severity, Severity.SKIPPED)
+        self.assertRegex(finding.sentence, r"^None of [0-9]+ rules that are needed was tried\.$")
 
     def test_elsewhere(self) -> None:
         """Media and PBX are received at addresses that are ours."""

@@ -464,6 +464,33 @@ class InitTests(ToolTestCase):
         self.assertEqual(err.getvalue(), "\nskypetrunk: no answer was given, nothing is written\n")
         self.assertEqual(os.listdir(), [])
 
+    def test_askedAgain(self) -> None:
+        """An answer that cannot be right is asked for again, and nothing that was typed before is lost."""
+        answers = iter(
+            ["nope", "generic", "sip:carrier", "sip.carrier.example", "alice", "pbx", "127.0.0.1:5070"]
+            + ["udp:trunk:5060", "127.0.0.1:5062", "xx", "gb"]
+        )
+        self.patch(builtins, "input", lambda question: next(answers))
+        self.patch(init, "getpass", lambda question: MARKER)
+        out = _Terminal()
+        for name, stream in (("stdin", _Terminal()), ("stdout", out), ("stderr", io.StringIO())):
+            self.patch(sys, name, stream)
+        self.assertEqual(command.run(["init"]), 0)
+        problems = [line for line in out.getvalue().splitlines() if "would be right" in line]
+        self.assertEqual(
+            [line.partition("; would")[0] for line in problems],
+            [
+                'profile: there is no "nope"',
+                '"sip:carrier" is no domain name',
+                '"pbx" is no address',
+                '"udp:trunk:5060" is no address',
+                '"xx" is no country',
+            ],
+        )
+        configuration = self.load()
+        self.assertEqual(str(configuration.pbxes[0].listen[0]), "udp:127.0.0.1:5062")
+        self.assertEqual(configuration.numbers.country, "GB")
+
     def test_questions(self) -> None:
         """On a terminal it asks for what is missing, and takes a default for an empty answer."""
         asked: list[str] = []

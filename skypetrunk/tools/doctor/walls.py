@@ -95,6 +95,9 @@ def _counted(rules: Sequence[Wall]) -> Finding:
             ", ".join(str(each.need) for each in closed),
             "the firewall: skypetrunk firewall prints its rules",
         )
+    if not tried:
+        text = f"None of {len(rules)} rules that are needed was tried."
+        return Finding(NAME, Severity.SKIPPED, "rules", text)
     rest = len(rules) - len(tried)
     text = f"{len(tried)} of {len(rules)} rules that are needed were tried and hold"
     text += "; the others only a call shows." if rest else "."
