@@ -17,10 +17,14 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-LOOK = 0.1
-"""Seconds between looks at who is silent: for so long at most a peer that has moved is unheard besides."""
+LOOK = 0.05
+"""
+Seconds: for so long at most a peer that has moved is unheard besides.  Who may be silent for long enough
+within the same part of time is looked at together, each port some three times a second.
+"""
 
-_SLOTS = 8
+_EARLY = 1e-6
+"""Seconds: sums of a clock are not exact."""
 
 _UNSPECIFIED = bytes(32)
 """An address of the family AF_UNSPEC (0)."""
@@ -43,38 +47,57 @@ class Connections:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._slots: list[dict[Connected, None]] = [{} for _ in range(_SLOTS)]
+        # By the number of the part of time at whose beginning they are looked at.
+        self._slots: dict[int, dict[Connected, None]] = {}
         self._places: dict[Connected, int] = {}
-        self._place = 0
         self._next: IDelayedCall | None = None
+        self._planned = 0
 
     def add(self, port: Connected, seconds: float) -> None:
         """It is connected; look at it after so many seconds."""
-        self._places[port] = place = (self._place + min(int(seconds / LOOK) + 1, _SLOTS - 1)) % _SLOTS
-        self._slots[place][port] = None
-        if self._next is None:
-            self._next = self._clock.callLater(LOOK, self._tick)
+        now = self._clock.seconds()
+        self._place(port, now + seconds)
+        self._plan(now)
+
+    def _place(self, port: Connected, time: float) -> None:
+        self._places[port] = place = int(time / LOOK) + 1
+        self._slots.setdefault(place, {})[port] = None
 
     def remove(self, port: Connected) -> None:
         """It is not any more."""
         place = self._places.pop(port, None)
-        if place is not None:
-            self._slots[place].pop(port, None)
+        slot = None if place is None else self._slots.get(place)
+        if slot is not None and place is not None:
+            slot.pop(port, None)
+            if not slot:
+                del self._slots[place]
         if not self._places and self._next is not None:
             self._next.cancel()
             self._next = None
 
-    def _tick(self) -> None:
-        self._next = self._clock.callLater(LOOK, self._tick)
-        self._place = (self._place + 1) % _SLOTS
-        due, self._slots[self._place] = self._slots[self._place], {}
+    def _plan(self, now: float) -> None:
+        """Look when somebody is due first."""
+        if not self._slots:
+            return
+        first = min(self._slots)
+        if self._next is not None:
+            if self._planned <= first:
+                return
+            self._next.cancel()
+        self._planned = first
+        self._next = self._clock.callLater(max(first * LOOK - now, 0.0), self._look)
+
+    def _look(self) -> None:
+        self._next = None
         now = self._clock.seconds()
-        for port in due:
-            seconds = port.quietIn(now)
-            if seconds > 0:
-                self.add(port, seconds)
-            else:
-                port.disconnect()
+        for place in [each for each in self._slots if each * LOOK <= now + _EARLY]:
+            for port in self._slots.pop(place):
+                seconds = port.quietIn(now)
+                if seconds > 0:
+                    self._place(port, now + seconds)
+                else:
+                    port.disconnect()
+        self._plan(now)
 
 
 def mayConnect(opened: socket.socket) -> bool:

@@ -601,7 +601,7 @@ class LendingTests(SynchronousTestCase):
         odd = FIRST._replace(frames=CALM + 2, payloadType=8)
         self.play.run(odd)
         self.assertTrue(self.directions()[0])
-        self.play.run(odd._replace(frames=1, skew=600_000, pause=1))
+        self.play.run(odd._replace(frames=1, skew=600_000, pause=0.25))
         self.assertFalse(self.directions()[0])
 
     def test_renumbered(self) -> None:
