@@ -13,7 +13,7 @@ from skypetrunk.core.admission import askPolicy
 from skypetrunk.core.answers import Answer, refusalHeaders
 from skypetrunk.core.bridge_owner import RINGING_SECONDS, BridgeOwner
 from skypetrunk.core.call_addresses import CallAddresses
-from skypetrunk.core.destinations import Destinations, Verdict, Way, unusable
+from skypetrunk.core.destinations import UNUSABLE, Destinations, Verdict, Way, unusable
 from skypetrunk.core.dialog import MAX_FORWARDS
 from skypetrunk.core.exchange import Exchange
 from skypetrunk.core.failover import isAnother, tellServer
@@ -112,7 +112,7 @@ class Bridge(Transferable):
 
     def _admitted(self, result: None) -> None:
         if not self._ended:
-            self._destinations.next(unusable(), self._place, self._giveUp)
+            self._destinations.next(UNUSABLE, self._place, self._giveUp)
 
     def _notAdmitted(self, failure: Failure) -> None:
         refusal = failure.value
@@ -184,7 +184,8 @@ class Bridge(Transferable):
             called=way.request.called,
             side=side.name,
         )
-        addresses = replace(addresses, headers=(*addresses.headers, *self._more))
+        if self._more:
+            addresses = replace(addresses, headers=(*addresses.headers, *self._more))
         attempt = attempt or way.attempt()
         if attempt is not None:
             far.takeAttempt(attempt)

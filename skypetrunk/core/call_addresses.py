@@ -55,7 +55,7 @@ class CallAddresses:
         """
         caller = self.caller
         if caller.tag is None:
-            caller = replace(caller, params=caller.params.with_("tag", token()))
+            caller = caller.tagged(token())
         return replace(self, callID=self.callID or token(), caller=caller)
 
     def anew(self) -> CallAddresses:

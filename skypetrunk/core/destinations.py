@@ -91,9 +91,15 @@ class Verdict:
     reason: str
 
 
-def unusable(reason: str = "no destination is usable") -> Verdict:
-    """There is no way at all."""
-    return Verdict(Answer(503, (reasonHeader(NO_CIRCUIT, "no destination is usable"),)), "trunk", reason)
+UNUSABLE = Verdict(
+    Answer(503, (reasonHeader(NO_CIRCUIT, "no destination is usable"),)), "trunk", "no destination is usable"
+)
+"""There is no way at all."""
+
+
+def unusable(reason: str) -> Verdict:
+    """The same, as C{reason} says."""
+    return replace(UNUSABLE, reason=reason)
 
 
 class Left(Enum):
@@ -217,4 +223,4 @@ def _key(way: Way, addresses: CallAddresses) -> tuple[str, str]:
     return way.side.name, f"{uri.scheme}:{uri.userUnescaped}@{writeHost(uri.host.lower(), uri.port)}"
 
 
-__all__ = ["Destinations", "Left", "Redirected", "Verdict", "Way", "leftAfter", "unusable"]
+__all__ = ["UNUSABLE", "Destinations", "Left", "Redirected", "Verdict", "Way", "leftAfter", "unusable"]

@@ -8,7 +8,6 @@ The route set is fixed when the dialog is made; only the remote target may chang
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.errors import MalformedMessage
@@ -72,10 +71,9 @@ class Dialog:
 
         @raise MalformedMessage: no usable Contact (400).
         """
-        to = request.toAddress
         return cls(
             callID=request.callID,
-            local=replace(to, params=to.params.with_("tag", localTag)),
+            local=request.toAddress.tagged(localTag),
             remote=request.fromAddress,
             contact=contact,
             remoteTarget=targetOf(request),

@@ -106,6 +106,8 @@ class PublicAddress:
         """C{contact}, of a call on C{channel}, with that; and over our flow, if the carrier keeps to it."""
         assert isinstance(contact.uri, SIPURI)
         host, port = self.of(channel)
+        if not self.overFlow and (host, port) == (contact.uri.host, contact.uri.port):
+            return contact
         params = contact.uri.params.with_("ob") if self.overFlow else contact.uri.params
         return contact.replace(uri=contact.uri.replace(host=host, port=port, params=params))
 

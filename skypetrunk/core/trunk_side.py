@@ -139,9 +139,11 @@ class TrunkSide(Side):
                 headers.append(identityHeader(profile.callerHeader, source, caller.private))
         if not caller.private:
             headers.extend(diversionHeaders(profile.diversion, caller.diversions, target, target))
-        params = Parameters((*target.params, *profile.uriParameters))
+        asked = target
+        if profile.uriParameters:
+            asked = target.replace(params=Parameters((*target.params, *profile.uriParameters)))
         return CallAddresses(
-            requestURI=target.replace(params=params),
+            requestURI=asked,
             called=NameAddr(None, target),
             caller=shown,
             contactUser="anonymous" if shown is ANONYMOUS else account.user or "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any
 
 from twisted.logger import Logger
@@ -182,9 +183,19 @@ def _leg(leg: LegStatistics) -> dict[str, Any]:
 
 
 def _shown(value: object, kind: type) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in _NAMES[kind]}
+    names, values = _FIELDS[kind]
+    return dict(zip(names, values(value), strict=True))
 
 
-_NAMES: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(each.name for each in fields(kind)) for kind in (LegStatistics, DirectionStatistics, MediaWay)
+_Fields = tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]
+
+
+def _fieldsOf(kind: type) -> _Fields:
+    """Names, and what gives all their values at once."""
+    names = tuple(each.name for each in fields(kind))
+    return names, attrgetter(*names)
+
+
+_FIELDS: Mapping[type, _Fields] = {
+    kind: _fieldsOf(kind) for kind in (LegStatistics, DirectionStatistics, MediaWay)
 }

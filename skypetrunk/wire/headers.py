@@ -73,6 +73,10 @@ class NameAddr:
         """The C{tag} parameter."""
         return self.params.get("tag")
 
+    def tagged(self, tag: str) -> NameAddr:
+        """The same with this C{tag}.  @raise ValueError: it is none."""
+        return _nameAddr(self.display, self.uri, self.params.with_("tag", tag))
+
     def replace(self, **changes: Any) -> NameAddr:
         """The same with some fields changed."""
         return replace(self, **changes)
