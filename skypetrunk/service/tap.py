@@ -30,6 +30,15 @@ class Options(usage.Options):
         print(f"skypetrunk {__version__}")
         raise SystemExit(0)
 
+    def parseArgs(self, *words: str) -> None:
+        """
+        A word alone means the configuration to C{skypetrunk check}, and so to who has typed it there.
+
+        @raise UsageError: there is one.
+        """
+        if words:
+            raise usage.UsageError(f"{words[0]}: would be right: --config {words[0]}")
+
     def postOptions(self) -> None:
         """
         Read the configuration here, where a mistake can still be told plainly.

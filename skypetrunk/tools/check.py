@@ -7,6 +7,8 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from twisted.python import usage
+
 from skypetrunk.core.fax_stream import PASS
 from skypetrunk.core.mikey import SDES_KEYS
 from skypetrunk.core.protection import OFF
@@ -40,10 +42,16 @@ class Options(CommandOptions):
     )
     optParameters = [["config", "c", "trunk.toml", "The configuration file; the same as FILE."]]
 
-    def parseArgs(self, config: str | None = None) -> None:
-        """The file may be named without an option."""
-        if config is not None:
-            self["config"] = config
+    def parseArgs(self, *words: str) -> None:
+        """
+        The file may be named without an option.
+
+        @raise UsageError: there are two.
+        """
+        if len(words) > 1:
+            raise usage.UsageError("Wrong number of arguments.")
+        for word in words:
+            self["config"] = word
 
 
 def main(options: Options) -> int:
