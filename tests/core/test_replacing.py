@@ -13,6 +13,7 @@ from skypetrunk.core.trunk_side import TrunkSide
 from skypetrunk.errors import CallRefused, ChannelFailed
 from skypetrunk.interfaces import CallRequest
 from skypetrunk.wire.message import Request
+from skypetrunk.wire.sdp import parseSDP
 from tests.core import test_transfer
 from tests.core.callnet import sdp
 from tests.core.races import BOUND
@@ -76,6 +77,23 @@ class InviteTests(InviteCase):
         self.assertEqual((asked.call, asked.called, asked.source), (started.call, "+4420", "office"))
         self.assertEqual(asked.destinations, ("carrier",))
         self.assertEqual(asked.caller, "1001")
+
+    def test_faxOffered(self) -> None:
+        """It has no offer, and the other side's is T.38, which is refused: the call goes on as it was."""
+        uri = self.ours(self.referrer)
+        self.referrer.invite(uri, b"", self.replaces())
+        again = self.transferee.request("INVITE")
+        self.assertEqual(again.body, b"")
+        self.transferee.answers(again, 200, sdp("m=image 4900 udptl t38\r\n", "203.0.113.9", 2))
+        self.referrer.ackRefusal(488)
+        [line] = parseSDP(self.transferee.request("ACK").body).media
+        self.assertEqual((line.kind, line.port), ("image", 0))
+        back = self.transferee.request("INVITE")
+        self.assertEqual(parseSDP(back.body).media[0].kind, "audio")
+        self.transferee.answers(back, 200, self.description(self.transferee, version=3))
+        self.assertEqual([leg.released for leg in self.net.plane.legs], [False, False, True])
+        self.assertIs(self.net.plane.legs[0].joined, self.net.plane.legs[1])
+        self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
 
     def test_refused(self) -> None:
         """The policy's status, with Reason and Retry-After; a policy that breaks has said no."""
