@@ -334,6 +334,16 @@ class Crossing:
             leg.warn("a crossing answer", error)
         self._restore(leg)
 
+    def legOffered(self, leg: LegClient, response: Response) -> bytes:
+        """An offer that nobody waits for is answered with what this leg was told last: nothing changes."""
+        if self._ended or leg.session.said is None:
+            return b""
+        try:
+            return leg.session.repeatAnswer(description(response))
+        except RemoteError as error:
+            leg.warn("a crossing offer", error)
+            return b""
+
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""
         exchange = self._exchange

@@ -192,8 +192,11 @@ class LegClient(LegSubscriptions, Ends):
         if self.dialog is not None and self.dialog.remote.tag == response.toAddress.tag:
             # Only the re-INVITE was taken back; the dialog goes on.
             self._client = None
-            self._acknowledge(client, self.dialog, response, b"")
-            self.owner.legCrossed(self, response)
+            # RFC 3261 section 13.2.1: an offer in a 2xx wants its answer in the ACK all the same.
+            answer = b"" if client.request.body else self.owner.legOffered(self, response)
+            self._acknowledge(client, self.dialog, response, answer)
+            if not answer:
+                self.owner.legCrossed(self, response)
             self.refresh.proceed()
             return
         assert self._contact is not None

@@ -77,6 +77,13 @@ class LegOwner(Protocol):
     def legCrossed(self, leg: LegClient, response: Response) -> None:
         """The 2xx to a re-INVITE that we took back too late; it was acknowledged."""
 
+    def legOffered(self, leg: LegClient, response: Response) -> bytes:
+        """
+        The 2xx to a re-INVITE without an offer that we took back too late holds one.
+
+        @return: its answer, for the ACK; empty if there is none.
+        """
+
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
         """The peer pressed a key: INFO, of a type that may cross; C{done} takes its status."""
 

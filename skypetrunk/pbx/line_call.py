@@ -292,8 +292,7 @@ class LineCall:
                 self._answerReceived(body)
             except RemoteError as error:
                 leg.warn("the early media", error)
-        status = response.status
-        self._tell("progressed", lambda user: user.progressed(status))
+        self._tell("progressed", lambda user: user.progressed(response.status))
 
     def legAccepted(self, leg: LegClient, response: Response) -> None:
         """Connected."""
@@ -315,14 +314,17 @@ class LineCall:
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """Refused."""
         cause = None if response is None else next(causesOf(response), None)
-        text = reason or reasonPhrase(status)
-        refusal = CallRefused(text, status, cause)
+        refusal = CallRefused(reason or reasonPhrase(status), status, cause)
         if self._emergency:
             refusal = EmergencyRefused("emergency numbers never leave by a trunk", status, cause)
         self._end("", refusal)
 
     def legCrossed(self, leg: LegClient, response: Response) -> None:
         """Only refreshes are sent within the dialog, and those the leg keeps to itself."""
+
+    def legOffered(self, leg: LegClient, response: Response) -> bytes:
+        """No re-INVITE goes out without an offer."""
+        return b""
 
     # Both
 

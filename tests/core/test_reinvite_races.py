@@ -391,18 +391,35 @@ class LateOfferRaces(Race):
 
     def test_reinviteCancelledTooLate(self) -> None:
         """
-        The offer that crosses the CANCEL of an offerless re-INVITE is no answer to an older offer.  It gets
-        none, so that we offer what stood before.
+        The offer that crosses the CANCEL of an offerless re-INVITE is no answer to an older offer.  Its own
+        answer is in the ACK (RFC 3261 section 13.2.1), and is what stood before.
         """
         near, accepted, _ = self.established()
         before = [list(leg.events) for leg in self.net.plane.legs]
+        kinds = ("remote", "sending")
+        stood = [self.net.plane.legs[1].last(kind) for kind in kinds]
         again = self.caller.within(near, accepted, "INVITE", 2)
         far = self.callee.request("INVITE")
         self.callee.got()
         self.caller.cancel(again)
         self.answer(far)
+        ack = self.callee.request("ACK")
+        self.assertEqual(parseSDP(ack.body).media[0].direction, "sendrecv")
+        self.assertEqual(self.callee.got()[-1:], ["ACK"])
+        self.assertEqual(self.net.plane.legs[0].events, before[0])
+        self.assertGreater(len(self.net.plane.legs[1].events), len(before[1]))
+        self.assertEqual([self.net.plane.legs[1].last(kind) for kind in kinds], stood)
+
+    def test_reinviteCancelledAndUnusable(self) -> None:
+        """One that cannot be answered gets an ACK without, and is offered what stood before."""
+        near, accepted, _ = self.established()
+        again = self.caller.within(near, accepted, "INVITE", 2)
+        far = self.callee.request("INVITE")
+        self.callee.got()
+        self.caller.cancel(again)
+        self.callee.answers(far, 200, b"nonsense")
         self.assertEqual(self.callee.got(), ["ACK", "INVITE"])
-        self.assertEqual([list(leg.events) for leg in self.net.plane.legs], before)
+        self.assertEqual(self.net.manager.callCount(), 1)
 
     def test_reinviteRefused(self) -> None:
         """An offerless re-INVITE that is refused changes nothing."""
