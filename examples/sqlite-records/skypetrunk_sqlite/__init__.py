@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,9 @@ class SQLiteRecords(Service):
         """
         self._seconds = reactor.seconds
         self._callsPerHour = callsPerHour
+        # Who has called whom is nobody else's, and SQLite makes its files for all to read.
+        with suppress(OSError):  # which SQLite will have something to say about
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         database = sqlite3.connect(path)
         try:
             database.executescript(_SCHEMA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ class SQLiteRecordsTests(PolicyConformance, RecordSinkConformance, TestCase):
         from twisted.internet import reactor
 
         self.assertRaises(sqlite3.Error, SQLiteRecords, reactor, Path(self.mktemp()) / "nowhere" / "x")
+
+    def test_private(self) -> None:
+        """Only their owner may read who has called whom."""
+        from twisted.internet import reactor
+
+        path = Path(self.mktemp())
+        SQLiteRecords(reactor, path).stopService()
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
 
     def test_check(self) -> None:
         """C{skypetrunk check} asks the plugin, which makes nothing for it."""
