@@ -129,7 +129,8 @@ class WorkerProtocol(AMP):
         counted: dict[int, LegStatistics | None] = {}
         for number in now:
             packets = self._keeper.packets(number)
-            if packets != self._told.get(number):
+            # None at all: it was released while it waited, and would be remembered for ever.
+            if packets and packets != self._told.get(number):
                 self._told[number] = packets
                 counted[number] = self._keeper.statistics(number)
                 self._tellHeard(number)
