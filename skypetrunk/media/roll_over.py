@@ -98,7 +98,8 @@ class Timeline:
 
     def advance(self, header: RTPHeader, now: float) -> None:
         """A packet was accepted that may be any but the next one."""
-        ahead = (header.sequence - self.index + 0x8000 & 0xFFFF) - 0x8000
+        # Half around is ahead, as for who took it: behind it would be too old.
+        ahead = (header.sequence - self.index + 0x7FFF & 0xFFFF) - 0x7FFF
         if self.index + ahead < 0:
             ahead += 0x10000  # there is no roll-over counter below 0
         if ahead > 0:

@@ -459,6 +459,17 @@ class HandedOnTests(RollOverCase):
         self.assertEqual(self.play(range(30_000, 30_020)), list(range(30_000, 30_020)))
         self.replay()
 
+    def test_half(self) -> None:
+        """A step of just half a round is one ahead, for all who count."""
+        self.wrapped()
+        far = range(39 + WRAP // 2, 60 + WRAP // 2)
+        self.assertEqual(self.play(far), list(far))
+        self.handOn()
+        self.replay()
+        self.play(range(50_000, 50_010))
+        self.assertEqual(self.play(range(10)), list(range(10)))
+        self.assertEqual(self.resumptions, 0)
+
     def test_sources(self) -> None:
         """Each has its own count, and a bound is still one."""
         for number in range(MOST_SOURCES):
@@ -666,6 +677,7 @@ class TimelineTests(SynchronousTestCase):
             ((65_535,), 65_535),
             ((30_000, 60_000, 20_000), WRAP + 20_000),
             ((30_000, 60_000, 20_000, 65_000), WRAP + 20_000),
+            ((30_000, 60_000, 20_000, 20_000 + WRAP // 2, 60_000), WRAP + 60_000),
         ):
             self.assertEqual(self.advanced(*((each, 0) for each in sequences)).index, index)
 
