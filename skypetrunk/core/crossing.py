@@ -335,14 +335,19 @@ class Crossing:
         self._restore(leg)
 
     def legOffered(self, leg: LegClient, response: Response) -> bytes:
-        """An offer that nobody waits for is answered with what this leg was told last: nothing changes."""
+        """
+        An offer that nobody waits for is answered with what this leg was told last: nothing changes.  One
+        that has no such answer, as T.38, is refused, and what stood before is offered.
+        """
         if self._ended or leg.session.said is None:
             return b""
         try:
             return leg.session.repeatAnswer(description(response))
         except RemoteError as error:
             leg.warn("a crossing offer", error)
-            return b""
+            refusal = leg.session.refuseOffer(description(response))
+            self._restore(leg)
+            return refusal
 
     def legFailed(self, leg: LegClient, status: int, response: Response | None, reason: str) -> None:
         """A refusal crosses, unless another destination may be tried; a re-INVITE's changes nothing."""

@@ -191,11 +191,13 @@ class LegClient(LegSubscriptions, Ends):
         """L{InviteClient}: a second fork, or an answer that crossed our CANCEL: ACK, then BYE."""
         if self.dialog is not None and self.dialog.remote.tag == response.toAddress.tag:
             # Only the re-INVITE was taken back; the dialog goes on.
-            self._client = None
             # RFC 3261 section 13.2.1: an offer in a 2xx wants its answer in the ACK all the same.
-            answer = b"" if client.request.body else self.owner.legOffered(self, response)
+            late = not client.request.body
+            answer = self.owner.legOffered(self, response) if late else b""
+            # Not before: no offer of ours may overtake the ACK.
+            self._client = None
             self._acknowledge(client, self.dialog, response, answer)
-            if not answer:
+            if not late:
                 self.owner.legCrossed(self, response)
             self.refresh.proceed()
             return

@@ -81,7 +81,7 @@ class LegOwner(Protocol):
         """
         The 2xx to a re-INVITE without an offer that we took back too late holds one.
 
-        @return: its answer, for the ACK; empty if there is none.
+        @return: its answer, for the ACK, which is sent after that; empty if there is none.
         """
 
     def legInformed(self, leg: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:

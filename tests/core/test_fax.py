@@ -164,6 +164,21 @@ class LateFax(Race):
         wanted = f"{self.callee.side.name} wanted fax by T.38, which trunk.media.t38 refuses: "
         self.assertEqual(self.diagnosis(), wanted + "it went on over G.711")
 
+    def test_cancelled(self) -> None:
+        """It crosses the CANCEL of that re-INVITE: the ACK refuses it, and sound is offered after that."""
+        asked = self.caller.within(self.near, self.accepted, "INVITE", 2)
+        offered = self.callee.request("INVITE")
+        self.callee.got()
+        self.caller.cancel(asked)
+        self.callee.answers(offered, 200, sdp(IMAGE, version=2))
+        requests = [each for each in self.callee.channel.requests if each.method != "CANCEL"]
+        self.assertEqual([each.method for each in requests], ["ACK", "INVITE"])
+        [line] = parseSDP(requests[0].body).media
+        self.assertEqual((line.kind, line.port), ("image", 0))
+        again = self.assertSoundAgain([("audio", True)])
+        self.callee.answers(again, 200, self.description(self.callee, 3))
+        self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
+
     def test_audioOff(self) -> None:
         """Beside audio with port 0, in either order: each line is refused, and keeps its place."""
         audio = "m=audio 0 RTP/AVP 8\r\n"

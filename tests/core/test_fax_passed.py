@@ -209,6 +209,21 @@ class PassedTests(PassedCase):
         [call] = self.net.manager._bridges
         self.assertEqual(call._faxInSound, FaxInSound(self.callee.side.name, self.caller.side.name))
 
+    def test_withoutOfferCancelled(self) -> None:
+        """The callee's offer crosses the CANCEL: nobody wants it now, so it is refused, and sound stays."""
+        asked = self.asks(b"")
+        offered = self.callee.request("INVITE")
+        self.callee.got()
+        self.caller.cancel(asked)
+        self.callee.answers(offered, 200, image(TOLD, 4950))
+        [line] = parseSDP(self.callee.request("ACK").body).media
+        self.assertEqual((line.kind, line.port), ("image", 0))
+        again = self.callee.request("INVITE")
+        self.callee.answers(again, 200, self.description(self.callee, 3))
+        self.assertEqual([leg.session.fax for leg in self.legs()], [False, False])
+        self.assertEqual(self.net.plane.legs[0].events, self.before[0])
+        self.assertEqual(self.net.manager.callCount(), 1)
+
     def test_badAddresses(self) -> None:
         """A name, another family, a group: 488, and nothing changes."""
         for number, host in enumerate(("fax.example", "224.0.1.7"), 2):
