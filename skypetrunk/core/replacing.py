@@ -107,7 +107,6 @@ class Replacing:
         @param others: calls that have to last, beside C{call}.
         """
         question = self._asking[call] = _Question((call, *others), why, admitted, refused)
-        asking = askPolicy(self._policy, asked)
 
         def answered(result: Failure | None) -> None:
             if self._drop(question):
@@ -122,7 +121,9 @@ class Replacing:
             question.refused(CallRefused("the call policy does not answer", 500))
             asking.cancel()
 
+        # First: a policy may end the call before it says anything.
         question.bound = self._clock.callLater(RINGING_SECONDS, unanswered)
+        asking = askPolicy(self._policy, asked)
         asking.addBoth(answered)
         asking.addErrback(lambda failure: self._log.failure("{call}: not replaced", failure, call=asked.call))
 

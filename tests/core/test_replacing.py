@@ -153,6 +153,20 @@ class InviteTests(InviteCase):
             self.tearDown()
             self.setUp()
 
+    def test_endedByPolicy(self) -> None:
+        """A policy that is asked hangs up instead of an answer: 481, once, and nothing is waited for."""
+
+        def admit(request: CallRequest) -> Deferred[None]:
+            self.net.manager.hangUp(request.call, "fraud")
+            return Deferred()
+
+        self.net.policy.result = admit
+        self.invite(self.referrer, self.replaces())
+        self.assertFalse(self.waits())
+        self.assertEqual([each for each in self.referrer.got() if each != 100], [481, "BYE"])
+        self.net.clock.advance(RINGING_SECONDS)
+        self.assertNotIn(500, self.referrer.got())
+
     def test_silence(self) -> None:
         """A policy that never answers has said no, after as long as a call may ring."""
         says = self.says = Deferred()
