@@ -95,6 +95,9 @@ async def _all(
 
 async def _one(patient: Patient, remove: bool) -> str | None:
     """What one trunk has; or why that is not known."""
+    if patient.trunk.profile.mediasec:
+        # RFC 3329: it would have to be agreed anew, beside the trunk.
+        return "not asked: its carrier tells only the trunk, with which it agrees on security (mediasec)"
     findings: list[Finding] = []
     for each in (names, reach, handshake, identity):
         findings += await each.examine(patient)

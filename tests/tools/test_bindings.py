@@ -76,6 +76,19 @@ class BindingsTests(DoctorCase):
         self.assertEqual((status, out), (1, ""))
         self.assertIn("sip.skype.com answers REGISTER with 403: skypetrunk doctor says why", err)
 
+    async def test_mediaSecurity(self) -> None:
+        """A carrier that agrees on security with who registers is not asked, and that is said."""
+        lab = self.lab(self.healthy(mediasec=True))
+        self.configuration(lab)
+        path = self.directory / "trunk.toml"
+        own = 'title = "Own"\ndomain = "sip.skype.com"\nregister = true\nmediasec = true\n'
+        (self.directory / "own.toml").write_text(own)
+        path.write_text(path.read_text().replace('"skype-connect"', '"own.toml"'))
+        for options in ((), ("--remove-all",)):
+            status, out, err = await self.command(*options)
+            self.assertEqual((status, out), (1, ""))
+            self.assertRegex(err, r"^skypetrunk: trunk carrier: not asked: .* \(mediasec\)$")
+
     async def test_unreachable(self) -> None:
         """What the doctor would say in red."""
         lab = self.lab(fault="expired")
