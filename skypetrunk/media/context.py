@@ -217,10 +217,12 @@ class Context:
         reporters[ssrc].took(plain, index)
         return plain
 
-    def resume(self, packet: bytes, now: float, recovered: Recovered) -> bytes | None:
+    def resume(self, packet: bytes, now: float, recovered: Recovered, elsewhere: int = 0) -> bytes | None:
         """
         A packet was not what we expected: has its sender another roll-over counter?
 
+        @param elsewhere: the highest index that was accepted of its source under other keys; some go on
+            from there (RFC 3711 section 3.3.1), others begin at 0 with a new key (RFC 4568 section 7.1.4).
         @return: it, decrypted; C{None}: nothing has changed.
         """
         try:
@@ -232,7 +234,7 @@ class Context:
         if line is None:
             # Nothing of it was accepted, so nothing can be accepted twice: we have come late.
             expected = 0
-            counters = [] if self.known.isFull() else list(range(1, AHEAD + 1))
+            counters = [] if self.known.isFull() else _countersLate(elsewhere >> 16)
         else:
             expected = line.index >> 16
             counters = line.counters(header, now, now - self.known.made > OLDEST)
@@ -318,6 +320,12 @@ def unite(contexts: Sequence[Context]) -> None:
     ownReports = set(known.reporters)
     for each in contexts:
         each._take(known, seen, ownReports)
+
+
+def _countersLate(first: int) -> list[int]:
+    """Those that a source may have of which nothing was accepted: from C{first} on, or as one from 0."""
+    found = (*range(first, first + AHEAD + 1), *range(1, AHEAD + 1))
+    return [each for each in dict.fromkeys(found) if each]
 
 
 class _Resumed:

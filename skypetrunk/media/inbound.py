@@ -106,8 +106,14 @@ class Inbound:
                     return self._former, self._former.guard.rtp(packet)
                 except PacketRefused:
                     pass
-        plain = current.resume(packet, now, self._recovered)
+        elsewhere = self._highest(int.from_bytes(packet[8:12], "big"))
+        plain = current.resume(packet, now, self._recovered, elsewhere)
         return None if plain is None else (current, plain)
+
+    def _highest(self, ssrc: int) -> int:
+        """The highest index that was accepted of a source, whatever the key."""
+        lines = [each.known.lines.get(ssrc) for each in self._contexts.values()]
+        return max((line.index for line in lines if line is not None), default=0)
 
     def reportOtherwise(self, packet: bytes, reason: str, now: float) -> Result | None:
         """The same of an RTCP compound, which says its index: it has lost none, but may have begun again."""

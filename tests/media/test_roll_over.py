@@ -554,6 +554,20 @@ class LostTests(RollOverCase):
         self.restart(9)
         self.assertEqual(self.play(range(20)), [])
 
+    def test_newKey(self) -> None:
+        """The counter stands when the key changes, however high it is (RFC 3711 section 3.3.1), or is 0."""
+        for counter, first in ((6, 40), (6, 30_000), (7, 5), (0, 40)):
+            self.setUp()
+            self.wrapped(6)
+            # Nothing is heard under one of them.
+            for number in (3, 4):
+                self.leg.setRemoteKey(self.suite, key(number))
+            self.sender = OwnGuard(self.suite, key(4), True, rollOver={SSRC: counter})
+            wanted = list(range(first, first + 30))
+            self.assertEqual(self.play(wanted), wanted)
+            self.assertEqual(self.resumptions, int(counter > 0))
+            self.replay()
+
     def test_holdAcrossTheEnd(self) -> None:
         """During hold it sent elsewhere, once and twice around."""
         for counter, sequence in ((1, 30_000), (1, 65_000), (2, 100), (2, 64_000), (3, 0)):
