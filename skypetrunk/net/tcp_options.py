@@ -65,7 +65,8 @@ def _write(tcp: Any, later: Callable[[bytes], None], data: bytes) -> None:
     @param later: Twisted's way, for what finds no room.  It finds out about a connection that is lost, too,
         and tells those who have to know.
     """
-    if tcp.connected and not (tcp.disconnecting or tcp.dataBuffer or getattr(tcp, "_tempDataLen", 1)):
+    ending = tcp.disconnecting or getattr(tcp, "_aborting", True)
+    if tcp.connected and not (ending or tcp.dataBuffer or getattr(tcp, "_tempDataLen", 1)):
         sent = tcp.writeSomeData(data)
         if isinstance(sent, int):
             data = data[sent:]

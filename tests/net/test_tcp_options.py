@@ -130,6 +130,14 @@ class SendAtOnceTests(SynchronousTestCase):
         self.assertIsInstance(self.transport.doWrite(), ConnectionDone)
         self.assertHeard(b"last words")
 
+    def test_aborted(self) -> None:
+        """Nothing is sent over a connection that was given up: who wrote it is told that it was lost."""
+        self.transport.abortConnection()
+        self.transport.write(b"too late")
+        self.assertHeard(b"")
+        self.assertIsNone(self.transport.doWrite())
+        self.assertHeard(b"")
+
     def test_others(self) -> None:
         """What is no TCP connection is left alone."""
         sendAtOnce(None)
