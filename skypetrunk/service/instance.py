@@ -5,6 +5,7 @@ so that a trunk finds what it left behind.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from platform import node
 from uuid import UUID, uuid5
@@ -31,10 +32,10 @@ def instanceURN(machine: str, configuration: Path, trunk: str, account: str) -> 
     C{urn:uuid:...}, lower case.  It tells nobody what it was made of.
 
     @param machine: see L{machineID}.
-    @param configuration: the file; two processes on one machine have two.
+    @param configuration: the file, from wherever it is named; two processes on one machine have two.
     @param account: C{user@domain}.
     """
-    name = "\n".join((machine, ascii(str(configuration.absolute())), trunk, account))
+    name = "\n".join((machine, ascii(os.path.abspath(configuration)), trunk, account))
     return f"urn:uuid:{uuid5(_NAMESPACE, name)}"
 
 

@@ -273,6 +273,8 @@ class InstanceTests(SynchronousTestCase):
         arguments = ("machine", Path("/etc/skypetrunk/trunk.toml"), "carrier", "user@carrier.example")
         found = instanceURN(*arguments)
         self.assertEqual(found, instanceURN(*arguments))
+        for same in ("/etc/x/../skypetrunk/trunk.toml", os.path.relpath("/etc/skypetrunk/trunk.toml")):
+            self.assertEqual(found, instanceURN("machine", Path(same), *arguments[2:]), same)
         self.assertRegex(
             found, r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
         )
