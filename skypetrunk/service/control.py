@@ -26,6 +26,7 @@ from twisted.protocols.amp import AMP, Argument, Boolean, Command, Integer, Unic
 from zope.interface import Interface
 
 from skypetrunk.errors import LocalError, SkypetrunkError
+from skypetrunk.service.config import LONGEST_SOCKET
 
 __all__ = [
     "Control",
@@ -277,6 +278,9 @@ async def askStatus(reactor: Any, path: Path) -> dict[str, Any]:
 
 
 async def _connected(reactor: Any, path: Path) -> AMP:
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
+        # Twisted has another exception on top of the system's.
+        raise ControlUnavailable(f"{path}: is too long for a socket, at most {LONGEST_SOCKET} octets")
     try:
         protocol: AMP = await connectProtocol(UNIXClientEndpoint(reactor, str(path), timeout=5), AMP())
         return protocol

@@ -111,6 +111,17 @@ class ControlTests(TestCase):
         else:
             self.fail("not unavailable")
 
+    async def test_tooLong(self) -> None:
+        """A path that no socket can have is told as that, and nothing is logged."""
+        path = self.path.with_name("x" * 108)
+        try:
+            await askStatus(self.reactor, path)
+        except ControlUnavailable as error:
+            self.assertEqual(str(error), f"{path}: is too long for a socket, at most 107 octets")
+        else:
+            self.fail("not unavailable")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     async def test_notOurs(self) -> None:
         """One that we may not open is not said to be nobody's."""
         self.path.chmod(0)
