@@ -18,6 +18,9 @@ from skypetrunk.tools.one_run import OneRun
 from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.terminal import Terminal
 
+_LONGEST = 255
+"""Characters of a number or name."""
+
 
 class Options(CommandOptions):
     """The command line."""
@@ -36,10 +39,14 @@ class Options(CommandOptions):
 
     def postOptions(self) -> None:
         """
-        A length that is none.
+        A length that is none; a number or name that nobody could be asked to call.
 
         @raise UsageError: it is.
         """
+        for name in ("to", "from"):
+            # What the terminal sent in another encoding has characters that cannot be printed.
+            if len(self[name]) > _LONGEST or not self[name].isprintable():
+                raise usage.UsageError(f"--{name}: wanted at most {_LONGEST} characters that can be printed")
         try:
             self["seconds"] = float(self["seconds"])
         except ValueError:

@@ -91,6 +91,7 @@ class CommandTests(ToolTestCase):
 
     def test_mistakes(self) -> None:
         """A mistake is one line, and 2."""
+        printed = "at most 255 characters that can be printed"
         for arguments, line in (
             (("chek",), "skypetrunk: Unknown command: chek\n"),
             (("check", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
@@ -100,6 +101,8 @@ class CommandTests(ToolTestCase):
             (("status", "x.toml"), "skypetrunk: x.toml: would be right: --config x.toml\n"),
             (("demo", "x"), "skypetrunk: x: would be right: options only; --help lists them\n"),
             (("lab-call", "--seconds=x"), "skypetrunk: --seconds: x is no number\n"),
+            (("lab-call", "--to=\udcfc"), f"skypetrunk: --to: wanted {printed}\n"),
+            (("lab-call", f"--from={'1' * 256}"), f"skypetrunk: --from: wanted {printed}\n"),
             (("lab-call", "--seconds=-1"), "skypetrunk: --seconds: wanted 0 or more\n"),
             (("lab-call", "--seconds=inf"), "skypetrunk: --seconds: wanted 0 or more\n"),
         ):
