@@ -8,9 +8,9 @@ a quarter of an hour; a peer that lives may leave pings (RFC 5626) unanswered, b
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from twisted.internet.interfaces import ISystemHandle, ITCPTransport
 from twisted.internet.tcp import Connection
@@ -57,21 +57,22 @@ def sendAtOnce(transport: object) -> None:
     """
     tcp: Any = getattr(transport, "transport", transport)
     if isinstance(tcp, Connection):
-        tcp.write = partial(_write, tcp, tcp.write)  # type: ignore[method-assign]
+        # Not by itself: connections that come and go would stay until all objects are looked through.
+        tcp.write = partial(_write, ref(tcp))  # type: ignore[method-assign]
 
 
-def _write(tcp: Any, later: Callable[[bytes], None], data: bytes) -> None:
-    """
-    @param later: Twisted's way, for what finds no room.  It finds out about a connection that is lost, too,
-        and tells those who have to know.
-    """
+def _write(connection: ref[Any], data: bytes) -> None:
+    """What finds no room takes Twisted's way, which finds out about a connection that is lost, too."""
+    tcp = connection()
+    if tcp is None:
+        return
     ending = tcp.disconnecting or getattr(tcp, "_aborting", True)
     if tcp.connected and not (ending or tcp.dataBuffer or getattr(tcp, "_tempDataLen", 1)):
         sent = tcp.writeSomeData(data)
         if isinstance(sent, int):
             data = data[sent:]
     if data:
-        later(data)
+        type(tcp).write(tcp, data)
 
 
 __all__ = ["KEEP_ALIVE", "UNRECEIPTED", "sendAtOnce", "watchPeer"]

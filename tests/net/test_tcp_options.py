@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+from weakref import ref
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.net.certificates import loadTrustRoots
@@ -145,3 +148,13 @@ class SendAtOnceTests(SynchronousTestCase):
         sendAtOnce(transport)
         transport.write(b"as ever")
         self.assertEqual(transport.value(), b"as ever")
+
+    def test_forgotten(self) -> None:
+        """One that is over is gone at once, without a garbage collector."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.transport.write(b"one")
+        self.transport.connectionLost(Failure(ConnectionDone()))
+        left = ref(self.transport)
+        del self.transport
+        self.assertIsNone(left())
