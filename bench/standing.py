@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 from bench.calls import CALLS, RATE
@@ -41,7 +43,9 @@ def measure() -> Figure:
                 values[count].append(_run(trunk, idle[count]))
         for count, trunk in trunks.items():
             trunk.caller.hangUp(standing[count])
-    media = _media()
+    # What other benchmarks of this run have given back would be used again.
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+        media = alone.submit(_media).result()
     rows = (
         Row(f"{FEW} standing calls", tuple(values[FEW]), "ms"),
         Row(f"{MANY} standing calls", tuple(values[MANY]), "ms", ratio(values[MANY], values[FEW])),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from bench.lab import Lab, Trunks, environment
 from bench.table import Figure, Row, ratio
@@ -24,7 +25,7 @@ def measure() -> Figure:
         with Trunks(lab) as trunk:  # the first one compiles, and fills the system's caches
             trunk.waitRegistered()
         for _ in range(RUNS):
-            imports.append(_imported())
+            imports.append(_imported(lab.directory))
             with Trunks(lab) as trunk:
                 whole.append(trunk.waitRegistered()[0] - trunk.begun)
                 cpu.append(trunk.program.seconds())
@@ -36,11 +37,16 @@ def measure() -> Figure:
     return Figure(f"twistd -n skypetrunk: DNS, TLS, OCSP, challenged REGISTER; {RUNS} starts", "start", rows)
 
 
-def _imported() -> float:
-    """Seconds until Python has imported what the trunk imports; how it ends does not count."""
+def _imported(directory: Path) -> float:
+    """
+    Seconds until Python has imported what the trunk imports; how it ends does not count.
+
+    @param directory: to be in; in a checkout its source would be imported, which may not be compiled.
+    """
     begun = time.monotonic()
     everything = {**os.environ, **environment()}
-    with subprocess.Popen([sys.executable, "-c", _IMPORTS], env=everything, stdout=subprocess.PIPE) as python:
+    command = [sys.executable, "-c", _IMPORTS]
+    with subprocess.Popen(command, cwd=directory, env=everything, stdout=subprocess.PIPE) as python:
         assert python.stdout is not None
         python.stdout.readline()
         return time.monotonic() - begun
