@@ -151,9 +151,14 @@ def linesOf(slots: Slots, used: int, line: MediaDescription) -> tuple[MediaDescr
     )
 
 
-def refusedLines(offer: SessionDescription) -> tuple[MediaDescription, ...]:
-    """Every line of C{offer} with port 0 (RFC 3264 section 6)."""
-    return tuple(MediaDescription(each.kind, 0, 1, each.protocol, each.formats) for each in offer.media)
+def slotsOf(offer: SessionDescription) -> Slots:
+    """The places of its lines."""
+    return tuple(Slot(line.kind, line.protocol, line.formats) for line in offer.media)
+
+
+def refusedLines(slots: Slots) -> tuple[MediaDescription, ...]:
+    """Every line with port 0 (RFC 3264 section 6)."""
+    return tuple(MediaDescription(slot.kind, 0, 1, *slot[1:]) for slot in slots)
 
 
 def lineAnswering(offered: MediaDescription, answer: SessionDescription, place: int) -> MediaDescription:
@@ -209,4 +214,5 @@ __all__ = [
     "linesOf",
     "placed",
     "refusedLines",
+    "slotsOf",
 ]

@@ -38,6 +38,7 @@ from skypetrunk.core.media_lines import (
     linesOf,
     placed,
     refusedLines,
+    slotsOf,
 )
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
@@ -194,7 +195,7 @@ class Session:
         index, stream = self._choose(offer)
         self._offer = Described(offer, stream)
         self._audio = index
-        self._slots = tuple(Slot(line.kind, line.protocol, line.formats) for line in offer.media)
+        self._slots = slotsOf(offer)
         return self._choice.fromPeer(stream)
 
     def _choose(self, offer: SessionDescription) -> tuple[int, AudioStream]:
@@ -257,13 +258,12 @@ class Session:
         """
         self.forget()
         try:
-            lines = refusedLines(parseSDP(body, keepLines=False))
+            self._slots = slotsOf(parseSDP(body, keepLines=False))
         except MalformedSDP:
             return b""
-        self._slots = tuple(Slot(line.kind, line.protocol, line.formats) for line in lines)
-        self._audio = self._audio if self._audio < len(lines) else 0
+        self._audio = self._audio if self._audio < len(self._slots) else 0
         self._agreed = (self._slots, self._audio)
-        return self._describe(lines).encode()
+        return self._describe(refusedLines(self._slots)).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""

@@ -10,9 +10,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.error import CannotListenError
-from twisted.python import usage
 
-from skypetrunk import __version__
 from skypetrunk.core.mikey import MIKEY_KEYS
 from skypetrunk.lab.authority import writePrivately
 from skypetrunk.lab.numbers import TEST_NUMBERS
@@ -20,6 +18,8 @@ from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import CUT, DEFAULTS, changed, listed, parsed, readSwitches, shown, split
 from skypetrunk.service.config import LONGEST_SOCKET
+from skypetrunk.service.listening import placeOf
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.wire.secret import Secret
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -34,7 +34,7 @@ That configuration, or what to put into your own trunk.toml:
 """
 
 
-class Options(usage.Options):
+class Options(CommandOptions):
     """The command line of the lab."""
 
     synopsis = "[options] [SWITCH=VALUE ...]"
@@ -76,11 +76,6 @@ class Options(usage.Options):
         """List all switches with their defaults and what they do, and exit."""
         for line in listed(shown(DEFAULTS)):
             print(line)
-        raise SystemExit(0)
-
-    def opt_version(self) -> None:
-        """Show the version and exit."""
-        print(f"skypetrunk {__version__}")
         raise SystemExit(0)
 
     def postOptions(self) -> None:
@@ -198,11 +193,8 @@ def makeService(options: Options) -> IService:
         lab.listen()
         lab.writeConfiguration()
     except CannotListenError as error:
-        # Of a UNIX socket the port is its path
-        unix = isinstance(error.port, str | bytes)
-        where = os.fsdecode(error.port) if unix else f"{error.interface}:{error.port}"
         why = getattr(error.socketError, "strerror", None) or error.socketError
-        _giveUp(f"cannot listen on {where}: {why}")
+        _giveUp(f"cannot listen on {placeOf(error)}: {why}")
     except OSError as error:
         _giveUp(f"{error.filename or lab.settings.directory}: {error.strerror}")
     return lab

@@ -67,8 +67,6 @@ class _Master:
     derived: dict[tuple[int, int], _Keys] = field(default_factory=dict)
 
 
-
-
 @implementer(IPacketGuard)
 class OwnGuard:
     """

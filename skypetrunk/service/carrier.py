@@ -56,6 +56,7 @@ class Carrier:
     @ivar side: as the calls see it.
     @ivar limits: of its calls.
     @ivar flows: its connections.
+    @ivar instance: what the registrar knows it by, empty if it is told none.
     """
 
     _log = Logger()
@@ -79,6 +80,7 @@ class Carrier:
         @raise ConfigurationError: a certificate file that cannot be used.
         """
         self.name = configuration.name
+        self.instance = instance
         self._reactor = reactor
         self._profile = configuration.profile
         account, self._passwordWatch = watchedAccount(

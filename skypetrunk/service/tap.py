@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.python import usage
 
-from skypetrunk import __version__
 from skypetrunk.errors import ConfigurationError
+from skypetrunk.service.options import CommandOptions
 
 
-class Options(usage.Options):
+class Options(CommandOptions):
     """The command line of the trunk."""
 
     synopsis = "[options]"
@@ -24,20 +23,6 @@ class Options(usage.Options):
     )
     optParameters: Any = [["config", "c", "trunk.toml", "The configuration file."]]
     optFlags: Any = [["debug", None, "Log every SIP message, keys and proofs hidden."]]
-
-    def opt_version(self) -> None:
-        """Show the version and exit."""
-        print(f"skypetrunk {__version__}")
-        raise SystemExit(0)
-
-    def parseArgs(self, *words: str) -> None:
-        """
-        A word alone means the configuration to C{skypetrunk check}, and so to who has typed it there.
-
-        @raise UsageError: there is one.
-        """
-        if words:
-            raise usage.UsageError(f"{words[0]}: would be right: --config {words[0]}")
 
     def postOptions(self) -> None:
         """
@@ -68,9 +53,9 @@ def makeService(options: Options) -> IService:
     from twisted.logger import globalLogPublisher
 
     from skypetrunk.service.collector import Collector
+    from skypetrunk.service.listening import placeOf
     from skypetrunk.service.logs import LogFilter
     from skypetrunk.service.trunk import Skypetrunk
-    from skypetrunk.wire.uri import writeHost
 
     try:
         trunk = Skypetrunk(options["configuration"], reactor, debug=bool(options["debug"]))
@@ -79,9 +64,8 @@ def makeService(options: Options) -> IService:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
     except CannotListenError as error:
-        where = writeHost(error.interface, error.port) if error.interface else error.port
         why = getattr(error.socketError, "strerror", None) or error.socketError
-        print(f"skypetrunk: cannot listen on {where}: {why}", file=sys.stderr)
+        print(f"skypetrunk: cannot listen on {placeOf(error)}: {why}", file=sys.stderr)
         raise SystemExit(1) from None
     LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
     Collector(reactor).setServiceParent(trunk)

@@ -10,17 +10,16 @@ from typing import Any
 
 from twisted.logger import globalLogBeginner
 from twisted.python import usage
-from twisted.python.failure import Failure
 
 from skypetrunk.core.register_request import RegisterRequests
 from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.tools.doctor import chosenTrunks, handshake, identity, isRunning, names, reach
 from skypetrunk.tools.doctor.bindings import askBindings, bindingText, registered
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.one_run import OneRun
-from skypetrunk.tools.options import CommandOptions
 
 __all__ = ["Options", "main"]
 
@@ -62,12 +61,8 @@ def main(options: Options) -> int:
         which = ", ".join(each.name for each in chosen)
         raise usage.UsageError(f"{which} does not register: the carrier knows it otherwise")
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
-    once = OneRun(reactor, lambda: _all(reactor, configuration, trunks, bool(options["remove-all"])))
-    once.run()
-    if isinstance(once.result, Failure):
-        once.result.raiseException()
-    assert isinstance(once.result, int)
-    return once.result
+    remove = bool(options["remove-all"])
+    return OneRun(reactor, lambda: _all(reactor, configuration, trunks, remove)).run()
 
 
 async def _all(
@@ -108,12 +103,13 @@ async def _one(patient: Patient, remove: bool) -> str | None:
     if not await patient.until(lambda: carrier.flows.current() is not None, _PATIENCE):
         return carrier.flows.problem or "no connection"
     domain, user = patient.trunk.domain, patient.trunk.username
-    for request in (RegisterRequests.query, RegisterRequests.removalOfAll)[: 1 + remove]:
-        status = await askBindings(patient, request)
-        if status >= 300:
-            return f"{domain} answers REGISTER with {status}: skypetrunk doctor says why"
-        if request is RegisterRequests.query:
-            _show(patient)
+    status = await askBindings(patient, RegisterRequests.query)
+    if status < 300:
+        _show(patient)
+        if remove:
+            status = await askBindings(patient, RegisterRequests.removalOfAll)
+    if status >= 300:
+        return f"{domain} answers REGISTER with {status}: skypetrunk doctor says why"
     if remove:
         _, left = registered(patient)
         rest = f"; {len(left)} are there still" if left else ""

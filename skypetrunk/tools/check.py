@@ -26,9 +26,9 @@ from skypetrunk.service.config import (
     loadConfiguration,
 )
 from skypetrunk.service.emergency_check import prove
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.plugins import checkSettings
 from skypetrunk.service.settings import InboundConfiguration, TrunkMedia
-from skypetrunk.tools.options import CommandOptions
 
 
 class Options(CommandOptions):

@@ -26,11 +26,12 @@ from zope.interface import implementer
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.lab.numbers import TEST_NUMBERS
+from skypetrunk.service.listening import placeOf
 from skypetrunk.service.logs import LogFilter
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.demonstration import OWN_NUMBER, Demonstration, DemonstrationFailed
 from skypetrunk.tools.evidence import problems
 from skypetrunk.tools.one_run import INTERRUPTED, OneRun
-from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.practice import Practice
 from skypetrunk.tools.report import report, shownPath
 from skypetrunk.tools.terminal import Terminal
@@ -125,14 +126,15 @@ class _Run:
 
         @return: the exit status.
         """
-        self._once.run()
+        try:
+            status = self._once.run()
+        except Exception:
+            self._terminal.clear()
+            return self._told(Failure())
         self._terminal.clear()
-        result = self._once.result
-        if isinstance(result, Failure):
-            return self._told(result)
-        if result == INTERRUPTED:
+        if status == INTERRUPTED:
             self._terminal.write("Interrupted; everything was stopped.")
-        return result
+        return status
 
     async def _whole(self) -> int:
         try:
@@ -192,10 +194,7 @@ class _Run:
 def _said(error: Exception) -> str:
     """What the system refused, in one line."""
     if isinstance(error, CannotListenError):
-        # Of a UNIX socket the port is its path
-        unix = isinstance(error.port, str | bytes)
-        where = os.fsdecode(error.port) if unix else f"{error.interface}:{error.port}"
-        return f"cannot listen on {where}: {error.socketError}"
+        return f"cannot listen on {placeOf(error)}: {error.socketError}"
     if isinstance(error, OSError) and error.strerror:
         # A disk that is full names no file
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.settings import InboundConfiguration, TrunkConfiguration
 from skypetrunk.tools.needs import Need, isInner, needs
-from skypetrunk.tools.options import CommandOptions
 
 
 class Options(CommandOptions):

@@ -16,7 +16,7 @@ from skypetrunk.errors import ConfigurationError
 from skypetrunk.profiles import CarrierProfile, loadProfile, profileNames, readProfile
 from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.config import LONGEST_SOCKET, loadConfiguration
-from skypetrunk.tools.options import CommandOptions
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.template import Answers, Own, completeAddress, isSIPAddress, ownAddress, render
 
 _SOCKET = "skypetrunk.sock"
@@ -209,10 +209,9 @@ def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Ans
     listen = ""
     if pbx:
         # Without a PBX nobody can say which of our addresses it sees; that it is missing was noted.
-        if not isSIPAddress(pbx):
-            raise usage.UsageError(
-                f'--pbx "{options["pbx"]}" is no address; would be right: udp:192.0.2.5:5060'
-            )
+        wrong = None if options["pbx"] is None else _wrongAddress(options["pbx"])
+        if wrong is not None:
+            raise usage.UsageError(f"--pbx {wrong}")
         asked = "Where the PBX sends its calls"
         listen = completeAddress(questions.text("listen", asked, ownAddress(pbx), _wrongAddress))
     return Answers(

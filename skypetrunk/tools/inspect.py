@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 from twisted.python import usage
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.key_summary import keySummary
-from skypetrunk.tools.options import CommandOptions
 from skypetrunk.wire.framing import StreamFramer
 from skypetrunk.wire.inspection import Inspection, inspectMessage, inspectRefused
 from skypetrunk.wire.names import canonicalName

@@ -11,11 +11,10 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 from twisted.python import usage
-from twisted.python.failure import Failure
 
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, HangUp, PlaceCall, ask
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.one_run import OneRun
-from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.terminal import Terminal
 
 _LONGEST = 255
@@ -95,13 +94,11 @@ def main(options: Options) -> int:
         outcome.append(await placeCall(reactor, socket, called, options["from"], options["seconds"]))
         return 0 if outcome[0][0] else 1
 
-    once = OneRun(reactor, calling)
-    once.run()
-    terminal.clear()
-    if isinstance(once.result, Failure):
-        once.result.raiseException()
-    assert isinstance(once.result, int)
+    try:
+        status = OneRun(reactor, calling).run()
+    finally:
+        terminal.clear()
     if outcome:
         answered, text = outcome[0]
         print(f"{options['to']}: {text}", file=sys.stdout if answered else sys.stderr)
-    return once.result
+    return status

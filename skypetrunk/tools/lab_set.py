@@ -14,7 +14,7 @@ from twisted.python import usage
 from skypetrunk.lab.control import SetSwitches
 from skypetrunk.lab.switches import listed, split
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, ask
-from skypetrunk.tools.options import CommandOptions
+from skypetrunk.service.options import CommandOptions
 
 
 class Options(CommandOptions):

@@ -17,7 +17,7 @@ from typing import Any
 from twisted.python import usage
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.tools.options import CommandOptions
+from skypetrunk.service.options import CommandOptions
 
 _COMMANDS = (
     ("run", "Run the trunk in the foreground; the same as twistd -n skypetrunk."),

@@ -13,11 +13,7 @@ INTERRUPTED = 130
 
 
 class OneRun:
-    """
-    One run of the reactor.
-
-    @ivar result: the exit status, or why there is none.
-    """
+    """One run of the reactor."""
 
     def __init__(
         self,
@@ -33,13 +29,21 @@ class OneRun:
         self._work = work
         self._stopping = stopping
         self._running: Deferred[int] | None = None
-        self.result: int | Failure = INTERRUPTED
+        self._result: int | Failure = INTERRUPTED
 
-    def run(self) -> None:
-        """Until it is over."""
+    def run(self) -> int:
+        """
+        Until it is over.
+
+        @return: the exit status.
+        @raise Exception: what the work has raised.
+        """
         self._reactor.callWhenRunning(self._begin)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._interrupted)
         self._reactor.run()
+        if isinstance(self._result, Failure):
+            self._result.raiseException()
+        return self._result
 
     def _begin(self) -> None:
         self._running = Deferred.fromCoroutine(self._work())
@@ -48,7 +52,7 @@ class OneRun:
     def _over(self, result: int | Failure) -> None:
         self._running = None
         cancelled = isinstance(result, Failure) and result.check(CancelledError) is not None
-        self.result = INTERRUPTED if cancelled else result
+        self._result = INTERRUPTED if cancelled else result
         if self._reactor.running:
             self._reactor.callLater(0, self._reactor.stop)
 

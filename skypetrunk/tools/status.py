@@ -15,9 +15,9 @@ from twisted.python import usage
 from skypetrunk.core.protection import REQUIRED
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.records import legLine
 from skypetrunk.service.tls_table import EXPIRY_DAYS
-from skypetrunk.tools.options import CommandOptions
 
 
 class Options(CommandOptions):

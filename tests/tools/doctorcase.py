@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
+import skypetrunk
 from skypetrunk.lab.authority import writePrivately
 from skypetrunk.lab.service import Lab
 from skypetrunk.lab.settings import CarrierSettings, LabSettings
@@ -107,6 +111,14 @@ class DoctorCase(TestCase):
         path = directory / "trunk.toml"
         writePrivately(path, text.encode())
         return loadConfiguration(path, {})[0]
+
+    async def ran(self, command: str, *options: str) -> tuple[int, str, str]:
+        """Run C{skypetrunk} itself with the trunk's configuration: status, output and errors."""
+        environ = {**os.environ, "PYTHONPATH": str(Path(skypetrunk.__file__).parent.parent)}
+        program = ["-m", "skypetrunk.tools.main", command, "--config", str(self.directory / "trunk.toml")]
+        out, err, status = await getProcessOutputAndValue(sys.executable, [*program, *options], environ)
+        self.assertNotIn(PASSWORD.encode(), out + err)
+        return status, out.decode(), err.decode()
 
     async def examined(self, configuration: Configuration, number: str | None = None) -> Sequence[Finding]:
         """What the doctor finds."""

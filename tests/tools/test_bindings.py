@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 from twisted.internet import reactor
-from twisted.internet.utils import getProcessOutputAndValue
 
-import skypetrunk
 from skypetrunk.service.config import Configuration
 from skypetrunk.service.trunk import Skypetrunk
 from skypetrunk.tools.doctor.finding import Severity, worst
-from tests.tools.doctorcase import ACCOUNT, PASSWORD, DoctorCase
+from tests.tools.doctorcase import ACCOUNT, DoctorCase
 
 STRANGER = f"sip:{ACCOUNT}@192.0.2.99:5060"
 """Whom the practice carrier lists with C{others=1}."""
@@ -21,14 +15,6 @@ STRANGER = f"sip:{ACCOUNT}@192.0.2.99:5060"
 
 class BindingsTests(DoctorCase):
     """Who is registered with the account."""
-
-    async def command(self, *options: str) -> tuple[int, str, str]:
-        """Run the command itself: status, output and errors."""
-        environ = {**os.environ, "PYTHONPATH": str(Path(skypetrunk.__file__).parent.parent)}
-        program = ["-m", "skypetrunk.tools.main", "bindings", "--config", str(self.directory / "trunk.toml")]
-        out, err, status = await getProcessOutputAndValue(sys.executable, [*program, *options], environ)
-        self.assertNotIn(PASSWORD.encode(), out + err)
-        return status, out.decode(), err.decode()
 
     def running(self, configuration: Configuration) -> None:
         """A trunk runs until the test ends."""
@@ -43,14 +29,14 @@ class BindingsTests(DoctorCase):
         self.running(self.configuration(lab))
         await lab.carrier.whenRegistered()
         (before,) = lab.carrier.registrar.bindings()
-        status, out, err = await self.command()
+        status, out, err = await self.ran("bindings")
         self.assertEqual((status, err), (0, ""))
         first, own, stranger = out.splitlines()
         self.assertEqual(first, f"trunk carrier: 2 bindings of {ACCOUNT} at sip.skype.com")
         self.assertEqual(own.partition(",")[0], f"  {before.contact.uri}")
         self.assertRegex(own, r", \d+ s, this trunk$")
         self.assertEqual(stranger, f"  {STRANGER}, 60 s")
-        status, out, err = await self.command("--remove-all")
+        status, out, err = await self.ran("bindings", "--remove-all")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("stop it first", err)
         self.assertEqual(lab.carrier.registrar.bindings(), (before,))
@@ -62,7 +48,7 @@ class BindingsTests(DoctorCase):
         await lab.carrier.whenRegistered()
         registrar = lab.carrier.registrar
         self.configuration(lab)  # for another port
-        status, out, err = await self.command("--remove-all")
+        status, out, err = await self.ran("bindings", "--remove-all")
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(out.splitlines()[-1], f"all bindings of {ACCOUNT} were removed")
         self.assertIn(f"1 binding of {ACCOUNT}", out)
@@ -72,7 +58,7 @@ class BindingsTests(DoctorCase):
         """With a wrong password nothing is told, and who can say why is named."""
         lab = self.lab()
         self.configuration(lab, password="quite another")
-        status, out, err = await self.command()
+        status, out, err = await self.ran("bindings")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("sip.skype.com answers REGISTER with 403: skypetrunk doctor says why", err)
 
@@ -85,7 +71,7 @@ class BindingsTests(DoctorCase):
         (self.directory / "own.toml").write_text(own)
         path.write_text(path.read_text().replace('"skype-connect"', '"own.toml"'))
         for options in ((), ("--remove-all",)):
-            status, out, err = await self.command(*options)
+            status, out, err = await self.ran("bindings", *options)
             self.assertEqual((status, out), (1, ""))
             self.assertRegex(err, r"^skypetrunk: trunk carrier: not asked: .* \(mediasec\)$")
 
@@ -93,7 +79,7 @@ class BindingsTests(DoctorCase):
         """What the doctor would say in red."""
         lab = self.lab(fault="expired")
         self.configuration(lab)
-        status, out, err = await self.command()
+        status, out, err = await self.ran("bindings")
         self.assertEqual((status, out), (1, ""))
         self.assertRegex(err, r"^skypetrunk: trunk carrier: The certificate of .* expired on")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
-from twisted.internet.utils import getProcessOutputAndValue
 from twisted.python.failure import Failure
 
 import skypetrunk
@@ -182,23 +181,16 @@ class OutputTests(DoctorCase):
             self.assertIn("Reading certificates\n", text)
             self.assertIn("change at the carrier: a new certificate", text)
 
-    async def command(self, *options: str) -> tuple[int, str, str]:
-        """Run the command itself: status, output and errors."""
-        environ = {**os.environ, "PYTHONPATH": str(Path(skypetrunk.__file__).parent.parent)}
-        program = ["-m", "skypetrunk.tools.main", "doctor", "--config", str(self.directory / "trunk.toml")]
-        out, err, status = await getProcessOutputAndValue(sys.executable, [*program, *options], environ)
-        return status, out.decode(), err.decode()
-
     async def test_status(self) -> None:
         """0, 1 and 2; the JSON is one object that says the same."""
         lab = self.lab()
         self.configuration(lab)
-        status, out, err = await self.command()
+        status, out, err = await self.ran("doctor")
         self.assertEqual((status, err), (0, ""), out)
         self.assertTrue(out.endswith("11 green: all is well\n\n"), out)
         for tls, wanted, verdict in (("report", 1, "amber"), ("enforce", 2, "red")):
             self.configuration(lab, tls=f'{PIN}\npins_mode = "{tls}"')
-            status, out, err = await self.command("--json")
+            status, out, err = await self.ran("doctor", "--json")
             found = json.loads(out)
             self.assertEqual((status, found["verdict"]), (wanted, verdict), out)
             self.assertEqual(found["trunks"]["carrier"]["tls"][0]["steps"][0]["name"], "Client Hello")
@@ -219,9 +211,9 @@ class OutputTests(DoctorCase):
     async def test_mistakes(self) -> None:
         """A trunk that is not there, and an emergency number."""
         self.configuration(self.lab())
-        status, out, err = await self.command("--trunk", "other")
+        status, out, err = await self.ran("doctor", "--trunk", "other")
         self.assertEqual((status, out), (2, ""))
         self.assertIn("there is no other in", err)
-        status, out, err = await self.command("--call", "9 9 9")
+        status, out, err = await self.ran("doctor", "--call", "9 9 9")
         self.assertEqual((status, out), (2, ""))
         self.assertIn("emergency number", err)

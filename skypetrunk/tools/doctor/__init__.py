@@ -14,12 +14,12 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 from twisted.logger import globalLogBeginner
 from twisted.python import usage
-from twisted.python.failure import Failure
 
 from skypetrunk import __version__
 from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
+from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.tools.doctor.document import document
 from skypetrunk.tools.doctor.evidence import evidence
@@ -28,7 +28,6 @@ from skypetrunk.tools.doctor.finding import Finding, worst
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.doctor.table import sign, table, verdict
 from skypetrunk.tools.one_run import OneRun
-from skypetrunk.tools.options import CommandOptions
 from skypetrunk.tools.terminal import Terminal
 
 __all__ = ["Options", "chosenTrunks", "diagnose", "isRunning", "main"]
@@ -187,12 +186,7 @@ class _Run:
 
     def run(self) -> int:
         """Until it is over, or a signal ends it; the exit status."""
-        once = OneRun(self._reactor, self._whole)
-        once.run()
-        if isinstance(once.result, Failure):
-            once.result.raiseException()
-        assert isinstance(once.result, int)
-        return once.result
+        return OneRun(self._reactor, self._whole).run()
 
     async def _whole(self) -> int:
         ticking = LoopingCall(self._tick)

@@ -17,9 +17,9 @@ from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.uri import SIPURI, URI
 
-__all__ = ["askBindings", "bindingText", "others", "registered"]
+__all__ = ["PATIENCE", "askBindings", "bindingText", "others", "registered"]
 
-_PATIENCE = 4.0
+PATIENCE = 4.0
 """Seconds until a registrar counts as silent; it takes a fraction of one."""
 
 
@@ -33,7 +33,7 @@ async def askBindings(patient: Patient, request: Callable[[RegisterRequests], Re
     requests = RegisterRequests(
         Account(trunk.username, trunk.domain, userAgent=AGENT), PublicAddress(), randomToken
     )
-    status = await ask(patient, request(requests), _PATIENCE)
+    status = await ask(patient, request(requests), PATIENCE)
     return 408 if status is None else status
 
 
@@ -42,13 +42,15 @@ def registered(patient: Patient) -> tuple[Sequence[NameAddr], Sequence[NameAddr]
     What the registrar has for the account, by its last answer: ours, and all else.  Ours has our instance, or
     is a Contact of this run, or is on the same host as one of these.
     """
+    assert patient.carrier is not None
+    instance = patient.carrier.instance
     final = [each for each in patient.answers("REGISTER") if each.status < 300]
     listed = bindingsIn(final[-1]) if final else ()
     sent = [each.uri for request in patient.asked("REGISTER") for each in bindingsIn(request)]
     known = [
         each.uri
         for each in listed
-        if isinstance(each.uri, SIPURI) and (instanceOf(each) == patient.instance or _isIn(each.uri, sent))
+        if isinstance(each.uri, SIPURI) and (instanceOf(each) == instance or _isIn(each.uri, sent))
     ]
     hosts = {uri.host for uri in known}
     ours: list[NameAddr] = []

@@ -25,7 +25,6 @@ from skypetrunk.interfaces import (
 from skypetrunk.net.dns_records import Records
 from skypetrunk.net.handshake import HandshakeRecord
 from skypetrunk.service.carrier import Carrier
-from skypetrunk.service.instance import instanceURN, machineID
 from skypetrunk.service.settings import (
     Configuration,
     Control,
@@ -131,13 +130,6 @@ class Patient:
     def refusal(self) -> Severity:
         """How bad it is that one server is of no use: another may be."""
         return Severity.AMBER if any(each.good for each in self.attempts) else Severity.RED
-
-    @property
-    def instance(self) -> str:
-        """What the registrar knows the trunk by."""
-        trunk = self.trunk
-        account = f"{trunk.username}@{trunk.domain}"
-        return instanceURN(machineID(), self.configuration.path, trunk.name, account)
 
     def key(self, name: str) -> str:
         """A key of this trunk, as it stands in the messages of C{skypetrunk check}."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from skypetrunk.core.register_request import RegisterRequests
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.tools.doctor.bindings import askBindings, others
+from skypetrunk.tools.doctor.bindings import PATIENCE, askBindings, others
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.nat import ALG, rewritten
 from skypetrunk.tools.doctor.patient import Patient
@@ -19,9 +19,6 @@ from skypetrunk.wire.digest import parseChallenges, parseCredentials
 from skypetrunk.wire.message import Response
 
 NAME = "register"
-
-_PATIENCE = 4.0
-"""Seconds until a registrar counts as silent; it takes a fraction of one."""
 
 _SHORT = 60
 """Seconds: a carrier that grants less thinks that a router would forget the connection otherwise."""
@@ -33,12 +30,12 @@ async def examine(patient: Patient) -> Sequence[Finding]:
         return [patient.skipped(NAME, "account", "There is no verified connection to register over.")]
     carrier = patient.start()
     if patient.trunk.profile.register and not patient.running:
-        await patient.until(lambda: carrier.side.up or _refused(patient), _PATIENCE)
+        await patient.until(lambda: carrier.side.up or _refused(patient), PATIENCE)
         if carrier.side.up:
             patient.registered = int(str(carrier.status()["expires"]))
             return [_registered(patient), *_doubts(patient), *others(patient)]
         return [_failed(patient, str(carrier.status()["problem"] or "no answer"))]
-    connected = await patient.until(lambda: carrier.flows.current() is not None, _PATIENCE)
+    connected = await patient.until(lambda: carrier.flows.current() is not None, PATIENCE)
     if not connected:
         return [_failed(patient, carrier.flows.problem or "no connection")]
     if not patient.trunk.profile.register:

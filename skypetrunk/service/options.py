@@ -1,4 +1,4 @@
-"""What the command lines of all subcommands share."""
+"""What all command lines share: those of twistd, and of the subcommands of C{skypetrunk}."""
 
 from __future__ import annotations
 
