@@ -58,6 +58,7 @@ builder.set_source(
     '#include "settled.h"',
     sources=["native/settled.c"],
     include_dirs=["native"],
+    depends=["native/settled.h"],
     # Each operation rounded by itself, as in Python: the jitter is the same, whoever has counted.
     extra_compile_args=["-O2", "-ffp-contract=off"],
     optional=True,

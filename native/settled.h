@@ -21,7 +21,7 @@
 #define SETTLED_RECENT 64    /* REORDERING of media/stream.py */
 #define SETTLED_STEP 480000u /* MAX_TIMESTAMP_STEP of media/stream.py */
 #define SETTLED_JUMP 2.0     /* JUMP of media/statistics.py */
-#define SETTLED_REST 1000000 /* nanoseconds: REST of media/poller.py */
+#define SETTLED_REST 2000000 /* nanoseconds: REST of media/poller.py */
 #define SETTLED_GROUP 16     /* packets that leave one after the other: each part of the work stays in the caches */
 
 enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED, SETTLED_SHOWN };

@@ -32,7 +32,7 @@ from skypetrunk.media.port import MediaPort
 BATCH = 64
 """Sockets read at a time, one datagram of each: signalling waits 1 ms at most."""
 
-REST = 0.001
+REST = 0.002
 """Seconds that a busy poller lets packets gather.  Waking up for each costs more than relaying it."""
 
 RESTS = 8
