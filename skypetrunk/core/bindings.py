@@ -6,19 +6,22 @@ of an account, also those of others, and those that we left behind when we were 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.address import foldedHost
 from skypetrunk.wire.grammar import unquote
-from skypetrunk.wire.headers import NameAddr
+from skypetrunk.wire.headers import NameAddr, parseNameAddr
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 _INSTANCE = "+sip.instance"
 
 _seconds = re.compile(r"[ \t]*([0-9]{1,9})(?![0-9])").match
+
+# What stands between the commas of a list of addresses; a quotation or < that does not end takes the rest.
+_elements = re.compile(r"""(?:[^,"<]|"(?:[^"\\]|\\.)*+"?+|<[^>]*+>?+)++""").findall
 
 
 def readNumber(text: str | None) -> int | None:
@@ -117,11 +120,29 @@ class OwnBinding:
 
 
 def bindingsIn(message: Request | Response) -> Sequence[NameAddr]:
-    """The list; empty if it cannot be read."""
+    """The list, without what of it cannot be read: that may be of somebody else, who is no matter of ours."""
     try:
         return message.contacts
     except MalformedMessage:
-        return ()
+        return [each for each in _each(message) if isinstance(each, NameAddr)]
+
+
+def unreadableIn(message: Request | Response) -> Sequence[str]:
+    """What of the list cannot be read, as it stands there."""
+    try:
+        message.contacts  # noqa: B018 (asked whether it can be read)
+    except MalformedMessage:
+        return [each for each in _each(message) if isinstance(each, str)]
+    return ()
+
+
+def _each(message: Request | Response) -> Iterator[NameAddr | str]:
+    for value in message.values("Contact"):
+        for text in _elements(value):
+            try:
+                yield parseNameAddr(text.strip())
+            except MalformedMessage:
+                yield text.strip()
 
 
 def instanceOf(each: NameAddr) -> str:
@@ -139,4 +160,4 @@ def _shortest(bindings: Sequence[NameAddr]) -> int | None:
     return min((seconds for seconds in found if seconds is not None), default=None)
 
 
-__all__ = ["OwnBinding", "bindingsIn", "instanceOf", "readNumber"]
+__all__ = ["OwnBinding", "bindingsIn", "instanceOf", "readNumber", "unreadableIn"]

@@ -107,8 +107,9 @@ def refusalReason(response: Response, user: str, domain: str, problem: str) -> s
 
 
 def printable(phrase: str) -> str:
-    """A reason phrase as it may stand in a log."""
-    return phrase.encode("ascii", "backslashreplace").decode()
+    """Text of a peer as it may stand in a log and on a terminal, which takes orders by control characters."""
+    text = phrase.encode("ascii", "backslashreplace").decode()
+    return "".join([each if each.isprintable() else f"\\x{ord(each):02x}" for each in text])
 
 
 __all__ = ["REFUSED", "HoldOff", "RetryLanes", "printable", "refusalReason"]

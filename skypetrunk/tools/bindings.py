@@ -16,7 +16,7 @@ from skypetrunk.service.config import Configuration, loadConfiguration
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.tools.doctor import chosenTrunks, handshake, identity, isRunning, names, reach
-from skypetrunk.tools.doctor.bindings import askBindings, bindingText, registered
+from skypetrunk.tools.doctor.bindings import askBindings, bindingText, registered, unreadable
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.one_run import OneRun
@@ -112,17 +112,21 @@ async def _one(patient: Patient, remove: bool) -> str | None:
         return f"{domain} answers REGISTER with {status}: skypetrunk doctor says why"
     if remove:
         _, left = registered(patient)
-        rest = f"; {len(left)} are there still" if left else ""
+        count = len(left) + len(unreadable(patient))
+        rest = f"; {count} are there still" if count else ""
         print(f"all bindings of {user} were removed{rest}")
     return None
 
 
 def _show(patient: Patient) -> None:
     ours, others = registered(patient)
-    count = len(ours) + len(others)
+    strange = unreadable(patient)
+    count = len(ours) + len(others) + len(strange)
     what = f"{count} binding{'' if count == 1 else 's'} of {patient.trunk.username}"
     print(f"trunk {patient.trunk.name}: {what} at {patient.trunk.domain}")
     for each in (*ours, *others):
         expires = each.params.get("expires")
         left = f", {expires} s" if expires and expires.isascii() and expires.isdigit() else ""
         print(f"  {bindingText(each)}{left}{', this trunk' if each in ours else ''}")
+    for text in strange:
+        print(f"  {text}, which cannot be read")

@@ -217,8 +217,8 @@ def parseMessage(data: bytes, *, stream: bool = False) -> Request | Response:
 def validate(message: Request | Response) -> None:
     """
     Check what every element needs of a message: the mandatory headers, that single ones stand once,
-    that each header with a typed property can be read, and that CSeq names the method
-    (RFC 3261 sections 8.1.1 and 16.3, RFC 4475).
+    that each header with a typed property can be read, but for Contact in the answer to a REGISTER, and
+    that CSeq names the method (RFC 3261 sections 8.1.1 and 16.3, RFC 4475).
 
     From without a tag and a missing Max-Forwards are let through for RFC 2543 peers.
 
@@ -258,7 +258,8 @@ def validate(message: Request | Response) -> None:
         if "max-forwards" in index:
             where = "max-forwards"
             known["maxForwards"] = parseNumber(index["max-forwards"][0].strip(LWS), "Max-Forwards", 255)
-        if "contact" in index:
+        # What a registrar lists may be somebody else's, and does not make its answer less true.
+        if "contact" in index and not (cseq.method == "REGISTER" and isinstance(message, Response)):
             where = "contact"
             known["contacts"] = parseContacts(index["contact"])
         for name, property in _ROUTES:

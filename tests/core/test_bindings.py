@@ -53,6 +53,10 @@ class GrantedTests(RegistrationCase):
             ([stranger, stranger], None, 3600),
             (["<tel:+49>;expires=8", f"{ours};expires=45"], None, 45),
             ([f"{ours};expires=45", f"{ours};expires=30"], None, 30),
+            # Of somebody else, and none that can be read.
+            (["<sip:a b@203.0.113.1>;expires=7", f"{ours};expires=45"], "9", 45),
+            ([f'"A, \\" <x>" {ours};expires=45', "<sip:4711@203.0.113.1;;x>"], "9", 45),
+            (["<sip:a b@203.0.113.1>;expires=7"], "50", 50),
         ]
         for contacts, expires, seconds in cases:
             self.setUp()

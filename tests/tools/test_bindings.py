@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet import reactor
 
+from skypetrunk.lab import registrar
 from skypetrunk.service.config import Configuration
 from skypetrunk.service.trunk import Skypetrunk
 from skypetrunk.tools.doctor.finding import Severity, worst
@@ -41,18 +42,38 @@ class BindingsTests(DoctorCase):
         self.assertIn("stop it first", err)
         self.assertEqual(lab.carrier.registrar.bindings(), (before,))
 
+    async def test_unreadable(self) -> None:
+        """What somebody else has registered and nobody can read is told, and changes nothing for the trunk."""
+        self.patch(registrar, "_STRANGER", "over the\u001b[2Jhills")
+        lab = self.lab(self.healthy(others=1))
+        configuration = self.configuration(lab)
+        self.running(configuration)
+        await lab.carrier.whenRegistered()
+        status, out, err = await self.ran("bindings")
+        self.assertEqual((status, err), (0, ""))
+        first, own, stranger = out.splitlines()
+        self.assertEqual(first, f"trunk carrier: 2 bindings of {ACCOUNT} at sip.skype.com")
+        self.assertRegex(own, r", \d+ s, this trunk$")
+        unreadable = f"<sip:{ACCOUNT}@over the\\x1b[2Jhills:5060>;expires=60"
+        self.assertEqual(stranger, f"  {unreadable}, which cannot be read")
+        (found,) = (
+            each for each in await self.examined(configuration) if each.severity is Severity.AMBER
+        )
+        self.assertIn(f"Another is registered as {ACCOUNT} too", found.sentence)
+        self.assertEqual(found.seen, unreadable)
+
     async def test_removeAll(self) -> None:
         """All of them go: here that of a trunk which nothing tells to be running."""
         lab = self.lab()
         self.running(self.configuration(lab))
         await lab.carrier.whenRegistered()
-        registrar = lab.carrier.registrar
+        known = lab.carrier.registrar
         self.configuration(lab)  # for another port
         status, out, err = await self.ran("bindings", "--remove-all")
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(out.splitlines()[-1], f"all bindings of {ACCOUNT} were removed")
         self.assertIn(f"1 binding of {ACCOUNT}", out)
-        self.assertEqual(registrar.bindings(), ())
+        self.assertEqual(known.bindings(), ())
 
     async def test_refused(self) -> None:
         """With a wrong password nothing is told, and who can say why is named."""

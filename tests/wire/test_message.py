@@ -261,6 +261,19 @@ class Refusing(SynchronousTestCase):
         ):
             self.assertIn(name, str(self.refused(invite((old, new)))))
 
+    def test_listOfBindings(self) -> None:
+        """
+        What a registrar lists may be of somebody else, who wrote it wrong: its answer counts, as if it was
+        alone; other answers, and the REGISTER itself, do not (RFC 3261 section 10.3).
+        """
+        response = responseTo(request(invite()), 200, headers=[Header("Contact", "<sip:a b@c>")])
+        answered = response.encode()
+        with self.assertRaises(MalformedMessage):
+            parseMessage(answered)
+        register = answered.replace(b" INVITE\r\n", b" REGISTER\r\n")
+        self.assertRaises(MalformedMessage, lambda: parseMessage(register).contacts)
+        self.refused(invite(("INVITE sip", "REGISTER sip"), (" INVITE\n", " REGISTER\n"), ("sip:c@d", "sip:c d")))
+
     def test_contentLength(self) -> None:
         """A number that the datagram holds (RFC 3261 section 18.3, RFC 4475 sections 3.1.2.2 and 3)."""
         for value in ("5", "-4", "+4", "x", "", "4 4", "4, 4", "0x4", "\u0664", "4294967296", "9" * 5000):

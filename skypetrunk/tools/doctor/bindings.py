@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from skypetrunk.core.bindings import bindingsIn, instanceOf
+from skypetrunk.core.bindings import bindingsIn, instanceOf, unreadableIn
 from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.register_request import Account, RegisterRequests
@@ -14,10 +14,10 @@ from skypetrunk.tools.doctor.asking import ask
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.wire.headers import NameAddr
-from skypetrunk.wire.message import Request
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI, URI
 
-__all__ = ["PATIENCE", "askBindings", "bindingText", "others", "registered"]
+__all__ = ["PATIENCE", "askBindings", "bindingText", "others", "registered", "unreadable"]
 
 PATIENCE = 4.0
 """Seconds until a registrar counts as silent; it takes a fraction of one."""
@@ -44,8 +44,8 @@ def registered(patient: Patient) -> tuple[Sequence[NameAddr], Sequence[NameAddr]
     """
     assert patient.carrier is not None
     instance = patient.carrier.instance
-    final = [each for each in patient.answers("REGISTER") if each.status < 300]
-    listed = bindingsIn(final[-1]) if final else ()
+    final = _lastAnswer(patient)
+    listed = () if final is None else bindingsIn(final)
     sent = [each.uri for request in patient.asked("REGISTER") for each in bindingsIn(request)]
     known = [
         each.uri
@@ -61,6 +61,17 @@ def registered(patient: Patient) -> tuple[Sequence[NameAddr], Sequence[NameAddr]
     return ours, rest
 
 
+def unreadable(patient: Patient) -> Sequence[str]:
+    """What of that answer is no Contact that can be read, for people."""
+    final = _lastAnswer(patient)
+    return [] if final is None else [printable(each) for each in unreadableIn(final)]
+
+
+def _lastAnswer(patient: Patient) -> Response | None:
+    final = [each for each in patient.answers("REGISTER") if each.status < 300]
+    return final[-1] if final else None
+
+
 def _isIn(uri: URI, uris: Sequence[URI]) -> bool:
     return isinstance(uri, SIPURI) and any(uri.equivalent(each) for each in uris)
 
@@ -73,7 +84,8 @@ def bindingText(each: NameAddr) -> str:
 
 def others(patient: Patient) -> Iterator[Finding]:
     """Somebody else gets our calls."""
-    ours, rest = registered(patient)
+    ours, readable = registered(patient)
+    rest = [*map(bindingText, readable), *unreadable(patient)]
     if ours and rest:  # else ours may be written another way, and be one of them
         count, user = len(rest), patient.trunk.username
         who = "Another is" if count == 1 else f"{count} others are"
@@ -83,6 +95,6 @@ def others(patient: Patient) -> Iterator[Finding]:
             "bindings",
             f"{who} registered as {user} too: calls of the carrier go there as well, or instead.",
             "this trunk alone",
-            ", ".join(bindingText(each) for each in rest),
+            ", ".join(rest),
             "what is registered there; or skypetrunk bindings --remove-all, while the trunk is stopped",
         )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from skypetrunk.core.bindings import bindingsIn
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
 from skypetrunk.tools.needs import isInner
 from skypetrunk.wire.address import foldedHost, isLiteral
-from skypetrunk.wire.headers import STAR, Via
+from skypetrunk.wire.headers import Via
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
 
@@ -117,10 +118,7 @@ def _contacts(patient: Patient, pairs: Sequence[tuple[Request, Response]]) -> It
         if request.method == "REGISTER" and response.status < 300 and request.contacts
     ]
     for request, response in registered[:1]:
-        try:
-            listed = [] if response.contacts is STAR else list(response.contacts)
-        except MalformedMessage:
-            listed = []
+        listed = bindingsIn(response)
         (ours,) = [each.uri for each in request.contacts][:1]
         assert isinstance(ours, SIPURI)
         if listed and not any(ours.equivalent(each.uri) for each in listed):
