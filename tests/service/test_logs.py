@@ -112,6 +112,16 @@ class LineFormatTests(SynchronousTestCase):
         failure = Failure(ValueError(unescape("%F0")))
         (LineFormat()(EVENT | {"log_format": "x", "log_failure": failure}) or "").encode()
 
+    def test_orders(self) -> None:
+        """A terminal that shows the log obeys no peer, whoever made the line; line ends and tabs stay."""
+        reason = "Bu\x1b[2J\rsy\x9bK\x7f"
+        line = LineFormat()(EVENT | {"log_format": "{x}\tfrom\n{x}", "x": reason}) or ""
+        written = "Bu\\x1b[2J\\x0dsy\\x9bK\\x7f"
+        self.assertTrue(line.endswith(f"] {written}\tfrom\n\t{written}\n"), line)
+        self.same(log_format="{x}", x="a message\r\nin lines\r\n")
+        failed = LineFormat()(EVENT | {"log_format": "x", "log_failure": Failure(ValueError(reason))}) or ""
+        self.assertIn(written, failed)
+
     def test_broken(self) -> None:
         """An event whose fields are missing says so, as Twisted's."""
         self.same(log_format="{missing}")

@@ -43,7 +43,7 @@ class BindingsTests(DoctorCase):
         self.assertEqual(lab.carrier.registrar.bindings(), (before,))
 
     async def test_unreadable(self) -> None:
-        """What somebody else has registered and nobody can read is told, and changes nothing for the trunk."""
+        """What somebody else has registered and nobody can read is told; the trunk is registered."""
         self.patch(registrar, "_STRANGER", "over the\u001b[2Jhills")
         lab = self.lab(self.healthy(others=1))
         configuration = self.configuration(lab)

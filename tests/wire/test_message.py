@@ -272,7 +272,8 @@ class Refusing(SynchronousTestCase):
             parseMessage(answered)
         register = answered.replace(b" INVITE\r\n", b" REGISTER\r\n")
         self.assertRaises(MalformedMessage, lambda: parseMessage(register).contacts)
-        self.refused(invite(("INVITE sip", "REGISTER sip"), (" INVITE\n", " REGISTER\n"), ("sip:c@d", "sip:c d")))
+        changes = ("INVITE sip", "REGISTER sip"), (" INVITE\n", " REGISTER\n"), ("sip:c@d", "sip:c d")
+        self.refused(invite(*changes))
 
     def test_contentLength(self) -> None:
         """A number that the datagram holds (RFC 3261 section 18.3, RFC 4475 sections 3.1.2.2 and 3)."""
