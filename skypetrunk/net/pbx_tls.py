@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime, IStreamClientEndpoint
@@ -131,16 +131,15 @@ class TLSStreams:
         """Is there any connection, or a handshake of one?"""
         return bool(self._called.channels or self._callers.channels or self.listener.gates)
 
-    def reusable(self, host: str) -> StreamSignalling | None:
+    def reusable(self) -> Iterator[StreamSignalling]:
         """
-        A connection that leads to C{host}, whoever made it.  Where the PBX can be verified, one on which it
-        was: one of its own, where it was not asked for a certificate, is good for answers only.
+        The connections that requests may take, whoever made them.  Where the PBX can be verified, those on
+        which it was: one of its own, where it was not asked for a certificate, is good for answers only.
         """
         for factory in (self._called, self._callers):
             for channel in factory.channels:
-                if channel.peer.host == host and (channel.secure or not self.tls.verifies):
-                    return channel
-        return None
+                if channel.secure or not self.tls.verifies:
+                    yield channel
 
     def connect(self, address: TransportAddress, tcp: IStreamClientEndpoint) -> Deferred[IProtocol]:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -25,7 +25,7 @@ from skypetrunk.net.signalling import (
     allowed,
 )
 from skypetrunk.net.timed_port import listenUDP
-from skypetrunk.wire.address import TransportAddress, isLiteral
+from skypetrunk.wire.address import TransportAddress, foldedHost, isLiteral
 from skypetrunk.wire.uri import SIPURI
 
 DEFAULT_PORT = 5060
@@ -36,6 +36,8 @@ DEFAULT_TLS_PORT = 5061
 
 CONNECT_SECONDS = 5.0
 """A PBX stands on the same network; one that has not answered by then will not."""
+
+_GONE = "the connection that the PBX registered over is gone, and it has made no other"
 
 REFUSED_SECONDS = 60.0
 """How long a UDP peer that took no connection is not asked for another: a silent one costs a call 5 s."""
@@ -221,13 +223,15 @@ class PBXTransports:
     def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
         """
         The PBX's next hop: C{maddr}, else a literal host.  The configured address stands for a
-        name, for a host that may not call us, and for what cannot be reached.
+        name, for a host that may not call us, and for what cannot be reached.  So does that from which
+        it has registered; but a port that it only called from takes no connections.
         """
         wanted = self._wanted(uri)
         address = self._preferred()
         if wanted is None:
             return fail(NoTarget(f"{uri.host} may not be called, and the PBX is not registered"))
-        found = self._reach(wanted)
+        configured = address in self._own
+        found = self._reach(wanted, connect=configured or wanted is not address)
         if address is None or wanted == address or wanted in self._own:
             return found
 
@@ -240,7 +244,7 @@ class PBXTransports:
                 address=address,
                 problem=failure.getErrorMessage(),
             )
-            return self._reach(address)
+            return self._reach(address, connect=configured)
 
         return found.addErrback(fallBack)
 
@@ -257,14 +261,38 @@ class PBXTransports:
         port = uri.port or (DEFAULT_TLS_PORT if transport == "TLS" else DEFAULT_PORT)
         return TransportAddress(transport, host, port)
 
-    def _reach(self, address: TransportAddress) -> Deferred[IMessageChannel]:
+    def _reach(self, address: TransportAddress, connect: bool) -> Deferred[IMessageChannel]:
         if self._streams is None or self._stopped is not None:
             return fail(NoTarget(f"{address}: not listening"))
         if address.transport == "UDP":
             return self._datagram(address)
         if address.transport == "TLS":
-            return self._secureStream(address)
-        return self._stream(address, self._streams)
+            return self._secureStream(address, connect)
+        return self._stream(address, self._streams, connect)
+
+    def _standing(
+        self, address: TransportAddress, channels: Iterable[StreamSignalling]
+    ) -> StreamSignalling | None:
+        """
+        Which of C{channels} leads to C{address}: one to its very port, else where the PBX has registered
+        from, else the newest one to its host, since a PBX that lost its power leaves dead ones behind.
+        """
+        host, before = foldedHost(address.host), self._preferred()
+        # Where several processes share a host their ports tell them apart.
+        alike = [own for own in self._own if own is not None and _isAlike(own, address)]
+        exactly = len(alike) > 1 and address in alike
+        found = [
+            each
+            for each in channels
+            if each.usable
+            and foldedHost(each.peer.host) == host
+            and not (exactly and each.peer.port != address.port)
+        ]
+        return max(
+            found,
+            key=lambda each: (each.peer.port == address.port, each.peer == before, each.since),
+            default=None,
+        )
 
     def _datagram(self, address: TransportAddress) -> Deferred[IMessageChannel]:
         family = ip_address(address.host).version
@@ -295,20 +323,24 @@ class PBXTransports:
         return self._stream(address, streams).addErrback(failed)
 
     def _stream(
-        self, address: TransportAddress, streams: StreamSignallingFactory
+        self, address: TransportAddress, streams: StreamSignallingFactory, connect: bool = True
     ) -> Deferred[IMessageChannel]:
-        for channel in streams.channels:
-            # Whoever has a connection from a host is reached by it: a PBX's own has a port of the system's.
-            if channel.peer.host == address.host:
-                return succeed(channel)
-        return self._connected(address, self._endpoint(address).connect(streams))
-
-    def _secureStream(self, address: TransportAddress) -> Deferred[IMessageChannel]:
-        if self._secure is None:
-            return fail(NoTarget(f"{address}: no TLS address is in listen"))
-        channel = self._secure.reusable(address.host)
+        # Whoever has a connection from a host is reached by it: a PBX's own has a port of the system's.
+        channel = self._standing(address, streams.channels)
         if channel is not None:
             return succeed(channel)
+        if not connect:
+            return fail(NoTarget(f"{address}: {_GONE}"))
+        return self._connected(address, self._endpoint(address).connect(streams))
+
+    def _secureStream(self, address: TransportAddress, connect: bool) -> Deferred[IMessageChannel]:
+        if self._secure is None:
+            return fail(NoTarget(f"{address}: no TLS address is in listen"))
+        channel = self._standing(address, self._secure.reusable())
+        if channel is not None:
+            return succeed(channel)
+        if not connect:
+            return fail(NoTarget(f"{address}: {_GONE}"))
         if not self._secure.tls.verifies:
             return fail(NoTarget(f"{address}: whose certificate it should be is not configured"))
         return self._connected(address, self._secure.connect(address, self._endpoint(address)))
@@ -335,3 +367,8 @@ class PBXTransports:
             return result
 
         return connecting.addBoth(done)
+
+
+def _isAlike(one: TransportAddress, other: TransportAddress) -> bool:
+    """Do they differ in the port at most?"""
+    return one.transport == other.transport and foldedHost(one.host) == foldedHost(other.host)

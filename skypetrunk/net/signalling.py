@@ -48,6 +48,7 @@ class StreamSignalling(Protocol):
     @ivar reliable: always.
     @ivar secure: the peer has proved its identity.
     @ivar quiet: how long nothing was said.
+    @ivar since: the clock's time when it was made.
     """
 
     reliable = True
@@ -63,6 +64,7 @@ class StreamSignalling(Protocol):
         self._open = False
         self._keepAlive: KeepAlive | None = None
         self.quiet = Quiet(factory.clock)
+        self.since = factory.clock.seconds()
 
     def connectionMade(self) -> None:
         """The connection stands, verified where that is asked for."""
@@ -117,9 +119,14 @@ class StreamSignalling(Protocol):
             failure = ChannelFailed(f"{self.peer}: {reason.getErrorMessage()}")
             self.factory.connectionLost(self, failure)
 
+    @property
+    def usable(self) -> bool:
+        """It stands, and is not being closed."""
+        return self._open and self._closing is None
+
     def send(self, message: Request | Response) -> None:
         """See L{IMessageChannel.send}."""
-        if not self._open or self._closing is not None:
+        if not self.usable:
             raise ChannelFailed(f"{self.peer}: the connection is closed")
         reception = self.factory.reception
         message = reception.translated(message)
@@ -387,14 +394,5 @@ def _streamAddress(transport: str, address: IAddress) -> TransportAddress:
     return TransportAddress(transport, getattr(address, "host", ""), getattr(address, "port", 0))
 
 
-__all__ = [
-    "DEFAULT_LIMITS",
-    "LARGEST_REQUEST",
-    "DatagramChannel",
-    "DatagramSignalling",
-    "MessageObserver",
-    "Networks",
-    "StreamSignalling",
-    "StreamSignallingFactory",
-    "allowed",
-]
+__all__ = ["DEFAULT_LIMITS", "LARGEST_REQUEST", "DatagramChannel", "DatagramSignalling", "MessageObserver"]
+__all__ += ["Networks", "StreamSignalling", "StreamSignallingFactory", "allowed"]

@@ -11,7 +11,7 @@ from random import randrange
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -23,6 +23,7 @@ from zope.interface.verify import verifyObject
 from skypetrunk.errors import ChannelFailed, NoTarget
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IPBXDialect, ISizedChannel
 from skypetrunk.net.pbx_transports import PBXTransports
+from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI, parseURI
@@ -78,16 +79,24 @@ class TransportsCase(TestCase):
         pbx: str = "udp:127.0.0.1:9",
         allow: tuple[str, ...] = ("127.0.0.1",),
         dialect: IPBXDialect | None = None,
+        others: tuple[str, ...] = (),
+        registered: Callable[[], TransportAddress | None] | None = None,
     ) -> PBXTransports:
-        """Transports that listen at ports of the system's."""
+        """
+        Transports that listen at ports of the system's.
+
+        @param registered: where the PBX is, in place of C{pbx}.
+        """
         tokens = count(1)
         transports = PBXTransports(
             self.reactor,
             self.reactor,
             lambda: f"t{next(tokens)}",
             [TransportAddress(*address) for address in map(_split, addresses)],
-            parseAddress(pbx),
+            parseAddress(pbx) if registered is None else None,
             [ip_network(each) for each in allow],
+            others=[parseAddress(each) for each in others],
+            preferred=registered,
             dialect=dialect,
         )
         transactions: Any = self.recorder
@@ -112,6 +121,13 @@ class TransportsCase(TestCase):
     async def stream(self, address: TransportAddress, source: str = "127.0.0.1") -> Stream:
         """A connection of somebody."""
         endpoint = TCP4ClientEndpoint(self.reactor, address.host, address.port, bindAddress=(source, 0))
+        stream: Stream = await connectProtocol(endpoint, Stream())
+        self.addCleanup(self.gone, stream)
+        return stream
+
+    async def stream6(self, address: TransportAddress) -> Stream:
+        """The same by IPv6."""
+        endpoint = TCP6ClientEndpoint(self.reactor, address.host, address.port)
         stream: Stream = await connectProtocol(endpoint, Stream())
         self.addCleanup(self.gone, stream)
         return stream
@@ -209,6 +225,100 @@ class FindTests(TransportsCase):
         channel = await self.found(transports, "sip:1001@127.0.0.1:5099;transport=tcp")
         self.assertIs(channel, self.recorder.received[0][1])
 
+    async def connected(self, transports: PBXTransports) -> tuple[Stream, IMessageChannel]:
+        """Another connection of the PBX, and our end of it."""
+        before = len(self.recorder.received)
+        stream = await self.stream(transports.listening[0])
+        stream.say(REQUEST)
+        await self.until(lambda: len(self.recorder.received) > before)
+        return stream, self.recorder.received[-1][1]
+
+    async def test_newest(self) -> None:
+        """
+        A PBX that lost its power leaves connections behind which nobody hears: the newest is the way to it,
+        unless one comes from the very port that is asked for.
+        """
+        transports = self.listen("tcp:127.0.0.1:0", pbx="tcp:127.0.0.1:9")
+        pairs = [await self.connected(transports) for _ in range(6)]
+        uri = "sip:1001@127.0.0.1:5099;transport=tcp"
+        while pairs:
+            stream, channel = pairs.pop()
+            self.assertIs(await self.found(transports, uri), channel)
+            for _, older in pairs:
+                self.assertIs(await self.found(transports, f"sip:a@127.0.0.1:{older.peer.port}"), older)
+            await self.gone(stream)
+            await self.until(lambda: len(self.recorder.lost) + len(pairs) == 6)
+
+    async def test_closing(self) -> None:
+        """A connection that is being closed, while its peer does not read, is no way to anywhere."""
+        transports = self.listen("tcp:127.0.0.1:0", registered=lambda: None)
+        stream, channel = await self.connected(transports)
+        deaf: Any = stream.transport
+        deaf.pauseProducing()
+        assert isinstance(channel, StreamSignalling)
+        ours: Any = channel.transport
+        ours.write(bytes(10**7))
+        channel.close()
+        self.assertRaises(ChannelFailed, channel.send, _request())
+        uri = f"sip:1001@127.0.0.1:{channel.peer.port};transport=tcp"
+        with self.assertRaises(NoTarget):
+            await self.found(transports, uri)
+        _, other = await self.connected(transports)
+        self.assertIs(await self.found(transports, uri), other)
+        deaf.resumeProducing()
+
+    async def test_registeredFrom(self) -> None:
+        """Where the PBX registers, the connection that it did so over comes before a newer one."""
+        where: list[TransportAddress] = []
+        transports = self.listen("tcp:127.0.0.1:0", registered=lambda: where[-1] if where else None)
+        pairs = [await self.connected(transports) for _ in range(3)]
+        for _, channel in pairs:
+            where.append(channel.peer)
+            for uri in ("sip:1001@127.0.0.1:5099", "sip:1001@192.0.2.7:40000;transport=tcp"):
+                self.assertIs(await self.found(transports, uri), channel)
+
+    async def test_registeredAndGone(self) -> None:
+        """
+        Nobody listens at a port that the PBX only called from: without a connection from its host that is
+        said at once; a Contact that may be called is.
+        """
+        streams, port = self.server()
+        where = TransportAddress("TCP", "127.0.0.1", port)
+        transports = self.listen("tcp:127.0.0.1:0", registered=lambda: where)
+        for uri in ("sip:office@192.0.2.7:40000;transport=tcp", "sip:office@pbx.example"):
+            with self.assertRaises(NoTarget) as caught:
+                await self.found(transports, uri)
+            self.assertIn("registered over is gone", str(caught.exception))
+        self.assertEqual(streams, [])
+        again, channel = await self.connected(transports)
+        self.assertIs(await self.found(transports, "sip:office@192.0.2.7:40000;transport=tcp"), channel)
+        await self.gone(again)
+        await self.until(lambda: self.recorder.lost)
+        channel = await self.found(transports, f"sip:office@127.0.0.1:{port};transport=tcp")
+        self.assertEqual(channel.peer, where)
+
+    async def test_sameHost(self) -> None:
+        """Two addresses at one host are two PBXes: neither gets what is for the other."""
+        servers = [self.server() for _ in range(2)]
+        first, second = (f"tcp:127.0.0.1:{port}" for _, port in servers)
+        transports = self.listen("tcp:127.0.0.1:0", pbx=first, others=(second,))
+        await self.connected(transports)
+        for _ in range(2):
+            for address, (_, port) in zip((first, second), servers, strict=True):
+                channel = await self.found(transports, f"sip:1001@127.0.0.1:{port};transport=tcp")
+                self.assertEqual(str(channel.peer), address)
+        await self.until(lambda: all(len(streams) == 1 for streams, _ in servers))
+
+    async def test_writtenOtherwise(self) -> None:
+        """An IPv6 address is the same however it is written."""
+        _need6()
+        transports = self.listen("tcp:[::1]:0", registered=lambda: None, allow=("::1",))
+        stream = await self.stream6(transports.listening[0])
+        stream.say(REQUEST)
+        await self.until(lambda: self.recorder.received)
+        channel = await self.found(transports, "sip:1001@[0:0:0:0:0:0:0:1]:5099;transport=tcp")
+        self.assertIs(channel, self.recorder.received[0][1])
+
     async def test_lost(self) -> None:
         """The transactions are told that a connection ended; the next is a new one."""
         transports = self.listen("tcp:127.0.0.1:0")
@@ -247,11 +357,7 @@ class FindTests(TransportsCase):
 
     async def test_IPv6(self) -> None:
         """Both families at once, each from its own socket."""
-        try:
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
-                trial.bind(("::1", 0))
-        except OSError:
-            raise SkipTest("there is no ::1 here") from None
+        _need6()
         transports = self.listen("udp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0", allow=("127.0.0.1", "::1"))
         self.assertEqual([each.host for each in transports.listening], ["127.0.0.1", "::1", "::1"])
         pbx, port = self.datagrams("::1")
@@ -456,6 +562,15 @@ def _split(text: str) -> tuple[str, str, int]:
     transport, _, rest = text.partition(":")
     host, _, port = rest.rpartition(":")
     return transport.upper(), host.strip("[]"), int(port)
+
+
+def _need6() -> None:
+    """@raise SkipTest: there is no IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+            trial.bind(("::1", 0))
+    except OSError:
+        raise SkipTest("there is no ::1 here") from None
 
 
 def _closed() -> int:
