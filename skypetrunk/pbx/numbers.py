@@ -52,7 +52,8 @@ class NumberPlan:
         self.countryCode = str(phonenumbers.country_code_for_region(country))
         metadata = PhoneMetadata.metadata_for_region(country)
         prefix = (metadata.international_prefix if metadata is not None else None) or "00"
-        self._internationalPrefix = re.compile(rf"\+|{prefix}")
+        # 00 is no prefix of some countries, but PBXes made elsewhere write it.
+        self._internationalPrefixes = (re.compile(rf"\+|{prefix}"), re.compile("00"))
         # Most numbers are told apart by their length; twice the longest leaves room for marks between digits.
         self._room = 2 * max([3, *_emergencyPattern(country)[1], *map(len, self._emergency)]) + 2
 
@@ -88,12 +89,15 @@ class NumberPlan:
         Without what a PBX puts before a number that it takes for a foreign or national one; beside it the
         whole as it would be dialled.
         """
-        found = self._internationalPrefix.match(digits)
-        rest = digits[found.end() :] if found else digits
-        if found:
-            yield rest, "+" + rest
-        if rest.startswith(self.countryCode):
-            yield rest.removeprefix(self.countryCode), "+" + rest if found else digits
+        for prefix in self._internationalPrefixes:
+            found = prefix.match(digits)
+            if found:
+                rest = digits[found.end() :]
+                yield rest, "+" + rest
+                if rest.startswith(self.countryCode):
+                    yield rest.removeprefix(self.countryCode), "+" + rest
+        if digits.startswith(self.countryCode):
+            yield digits.removeprefix(self.countryCode), digits
 
     def exists(self, digits: str) -> bool:
         """Is there such a number, dialled without the outside-line prefix or with a plus?"""

@@ -26,6 +26,7 @@ def writtenForms(number: str, plan: NumberPlan, outsideLine: str) -> Iterator[st
     added = (f"+{number}", f"+{countryCode}{number}", f"{countryCode}{number}")
     # With its country code, what is 110 in Andorra would be a number of a subscriber.
     dialled = [number, *(each for each in added if not plan.exists(each))]
+    dialled += [f"00{each[1:]}" for each in dialled if each.startswith("+")]
     if outsideLine:
         dialled += [outsideLine + each for each in dialled]
     for each in dialled:

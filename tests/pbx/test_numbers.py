@@ -55,6 +55,15 @@ class EmergencyTests(SynchronousTestCase):
         self.assertTrue(NumberPlan("DE").isEmergency("+49112"))
         self.assertTrue(NumberPlan("US").isEmergency("+1911"))
 
+        for country, numbers in (
+            ("US", ("00911", "001911", "900911", "9001911", "011911", "0111911")),
+            ("AU", ("00000", "0061000", "9001161000", "00112")),
+            ("BR", ("00190", "0055190", "0015190")),
+            ("JP", ("00110", "0081119", "010110")),
+        ):
+            for number in numbers:
+                self.assertTrue(NumberPlan(country, "9").isEmergency(number), (country, number))
+        self.assertFalse(NumberPlan("US", "9").isEmergency("00442079460018"))
         self.assertTrue(NumberPlan("DE").isEmergency("0049112"))
         self.assertTrue(NumberPlan("DE").isEmergency("49112"))
         self.assertTrue(NumberPlan("US").isEmergency("011911"))
