@@ -289,10 +289,10 @@ class MediaEndpoint:
         if self._protector is not None:
             packet = self._protector.rtp(packet)
             self._sent.authenticated += 1
-        self._rtp.transport.write(packet, destination)
-        self._sent.packets += 1
-        self._sent.octets += len(packet)
-        self._payloadOctets += len(payload)
+        if _written(self._rtp, packet, destination):
+            self._sent.packets += 1
+            self._sent.octets += len(packet)
+            self._payloadOctets += len(payload)
 
     def _report(self) -> None:
         """A sender report and our CNAME (RFC 3550 section 6.4.1, 6.5)."""
@@ -317,5 +317,15 @@ class MediaEndpoint:
         packet += _SOURCE_DESCRIPTION.pack(0x81, 202, 1 + len(items) // 4, self._ssrc) + items
         if self._protector is not None:
             packet = self._protector.rtcp(packet)
-        self._rtcp.transport.write(packet, (remote.host, remote.rtcpPort))
-        self._sent.rtcpPackets += 1
+        if _written(self._rtcp, packet, (remote.host, remote.rtcpPort)):
+            self._sent.rtcpPackets += 1
+
+
+def _written(port: _Port, packet: bytes, destination: tuple[str, int]) -> bool:
+    """Did C{packet} leave?  Where there is no way it is lost, as it could be anywhere else."""
+    assert port.transport is not None
+    try:
+        port.transport.write(packet, destination)
+    except OSError:
+        return False
+    return True

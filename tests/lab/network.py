@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import ENETUNREACH
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
@@ -25,6 +26,8 @@ class MemoryUDPPort:
 
     def write(self, datagram: bytes, addr: tuple[str, int]) -> None:
         """Send to another port of the network, after its delay."""
+        if self._network.unreachable:
+            raise OSError(ENETUNREACH, "Network is unreachable")
         self._network.sent.append((self._address, addr, datagram))
         self._network.callLater(self._network.delay, self._network.deliver, datagram, self._address, addr)
 
@@ -45,9 +48,11 @@ class MemoryNetwork(Clock):
 
     @ivar sent: every datagram: source, destination, octets.
     @ivar lose: asked for each datagram whether it gets lost.
+    @ivar unreachable: there is no way to anybody.
     """
 
     delay = 0.001
+    unreachable = False
 
     def __init__(self) -> None:
         super().__init__()

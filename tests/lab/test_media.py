@@ -66,6 +66,24 @@ class MediaEndpointTests(SynchronousTestCase):
             one.stop()
             two.stop()
 
+    def test_unreachable(self) -> None:
+        """While there is no way to the peer packets are lost, as by any network; then they come again."""
+        for suite in (None, SUITES[0]):
+            one, two = self.pair(suite)
+            one.tone = two.tone = Tone(400)
+            for end in (one, two):
+                end.start()
+            self.network.run(1)
+            self.network.unreachable = True
+            self.network.run(6)
+            self.network.unreachable = False
+            self.network.run(6)
+            for end in (one, two):
+                got = end.statistics()
+                self.assertEqual((got.sent.packets, got.received.packets), (350, 350))
+                self.assertEqual((got.received.lost, got.received.rtcpPackets), (300, 1))
+                end.stop()
+
     def test_evenPorts(self) -> None:
         """RTP is on an even port and RTCP on the next (RFC 3550 section 11); both are given back."""
         one = self.endpoint("one", False)
