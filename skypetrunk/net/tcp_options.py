@@ -14,12 +14,22 @@ from weakref import ref
 
 from twisted.internet.interfaces import ISystemHandle, ITCPTransport
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 
 KEEP_ALIVE = (60, 10, 3)
 """Seconds without octets until the first probe, between two, and how many may go unanswered."""
 
 UNRECEIPTED = 30.0
 """Seconds after which octets without a receipt end the connection: about as long as SIP waits (timer F)."""
+
+
+MOST_WAITING = 1 << 24
+"""
+Octets that may wait for a peer that does not read: some seconds of all that the busiest trunk has to say.
+Who asks and asks, and reads no answer, would else fill the memory.
+"""
+
+_log = Logger()
 
 
 def watchPeer(transport: object) -> None:
@@ -73,6 +83,11 @@ def _write(connection: ref[Any], data: bytes) -> None:
             data = data[sent:]
     if data:
         type(tcp).write(tcp, data)
+        if len(tcp.dataBuffer) + getattr(tcp, "_tempDataLen", 0) > MOST_WAITING and not ending:
+            peer = tcp.getPeer()
+            text = "{host} port {port} does not read what it is sent: connection given up"
+            _log.warn(text, host=peer.host, port=peer.port)
+            tcp.abortConnection()
 
 
 __all__ = ["KEEP_ALIVE", "UNRECEIPTED", "sendAtOnce", "watchPeer"]

@@ -80,8 +80,10 @@ class MediaEndpointTests(SynchronousTestCase):
             self.network.run(6)
             for end in (one, two):
                 got = end.statistics()
-                self.assertEqual((got.sent.packets, got.received.packets), (350, 350))
-                self.assertEqual((got.received.lost, got.received.rtcpPackets), (300, 1))
+                self.assertIn(got.sent.packets, range(348, 353))
+                self.assertIn(got.received.packets, range(348, 353))
+                self.assertIn(got.received.lost, range(298, 303))
+                self.assertEqual(got.received.rtcpPackets, 1)
                 end.stop()
 
     def test_evenPorts(self) -> None:

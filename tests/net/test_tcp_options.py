@@ -6,6 +6,7 @@ import gc
 import socket
 from weakref import ref
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Connection
@@ -16,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.net.certificates import loadTrustRoots
 from skypetrunk.net.identity import IdentityPolicy
-from skypetrunk.net.tcp_options import sendAtOnce, watchPeer
+from skypetrunk.net.tcp_options import MOST_WAITING, sendAtOnce, watchPeer
 from skypetrunk.net.tls import ClientTLS
 from tests.net.certificates import authority
 
@@ -118,6 +119,21 @@ class SendAtOnceTests(SynchronousTestCase):
         self.assertEqual((len(heard), heard[-8:]), (len(much) + 8, b"after it"))
         self.transport.write(b"at once again")
         self.assertHeard(b"at once again")
+
+    def test_doesNotRead(self) -> None:
+        """What waits for a peer that reads nothing, or less than it is sent, has a bound."""
+        peer = IPv4Address("TCP", "192.0.2.1", 5060)
+        self.transport.getPeer = lambda: peer  # type: ignore[method-assign]
+        piece = bytes(1 << 20)
+        for _ in range(MOST_WAITING // len(piece)):
+            self.transport.write(piece)
+        self.transport.doWrite()
+        self.reactor.advance(0)
+        self.assertFalse(self.transport.disconnected)
+        self.transport.write(piece)
+        self.transport.write(piece)
+        self.reactor.advance(0)
+        self.assertTrue(self.transport.disconnected)
 
     def test_lost(self) -> None:
         """A connection that is lost is for Twisted to find, in the reactor's next turn."""
