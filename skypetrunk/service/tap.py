@@ -55,8 +55,10 @@ def makeService(options: Options) -> IService:
     from skypetrunk.service.collector import Collector
     from skypetrunk.service.listening import placeOf
     from skypetrunk.service.logs import LogFilter
+    from skypetrunk.service.open_files import allowOpenFiles
     from skypetrunk.service.trunk import Skypetrunk
 
+    allowOpenFiles()
     try:
         trunk = Skypetrunk(options["configuration"], reactor, debug=bool(options["debug"]))
         trunk.listen()
