@@ -25,6 +25,18 @@ class Options(CommandOptions):
     optParameters = [["config", "c", "trunk.toml", "The configuration file."]]
 
 
+#: RFC 4861 and 3810; nothing goes by IPv6 without them.
+_NEIGHBOURS = (
+    "nd-neighbor-solicit",
+    "nd-neighbor-advert",
+    "nd-router-solicit",
+    "nd-router-advert",
+    "mld-listener-query",
+    "mld-listener-report",
+    "mld2-listener-report",
+)
+
+
 def main(options: Options) -> int:
     """
     Print.
@@ -48,6 +60,9 @@ def rules(configuration: Configuration) -> Iterator[str]:
     for chain, inbound in (("output", False), ("input", True)):
         yield f"    chain {chain} {{"
         yield "        ct state established,related accept"
+        # What ARP is for IPv4 is seen by these chains.
+        yield "        # IPv6: finding neighbours"
+        yield f"        icmpv6 type {{ {', '.join(_NEIGHBOURS)} }} accept"
         for need in found:
             if need.inbound is inbound:
                 yield from _rule(need)

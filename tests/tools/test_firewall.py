@@ -8,6 +8,12 @@ import subprocess
 from skypetrunk.tools.firewall import rules
 from tests.service.configurations import COMPLETE, ConfigurationTestCase, keyPEM, makeCertificate
 
+NEIGHBOURS = (
+    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert,"
+    " mld-listener-query, mld-listener-report, mld2-listener-report } accept"
+)
+"""Without it, as it was once, nothing went by IPv6: unlike ARP it passes these chains."""
+
 
 class FirewallTests(ConfigurationTestCase):
     """The rules of some configurations."""
@@ -42,6 +48,7 @@ class FirewallTests(ConfigurationTestCase):
             self.rules(COMPLETE),
             [
                 "output: ct state established,related accept",
+                f"output: {NEIGHBOURS}",
                 "output: ip daddr 127.0.0.1 udp dport 5353 accept",
                 "output: ip daddr 127.0.0.1 tcp dport 5353 accept",
                 "output: tcp dport 5061 accept",
@@ -49,6 +56,7 @@ class FirewallTests(ConfigurationTestCase):
                 "output: ip saddr 127.0.0.1 udp sport 20000-29999 accept",
                 "output: ip daddr 127.0.0.1 udp dport 5070 accept",
                 "input: ct state established,related accept",
+                f"input: {NEIGHBOURS}",
                 "input: ip daddr 127.0.0.1 udp dport 20000-29999 accept",
                 "input: ip daddr 127.0.0.1 ip saddr 127.0.0.0/8 udp dport 5060 accept",
                 "input: ip daddr 127.0.0.1 ip saddr 127.0.0.0/8 tcp dport 5060 accept",
