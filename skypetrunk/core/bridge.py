@@ -214,6 +214,11 @@ class Bridge(Transferable):
             # RFC 3263 section 4.3: a new INVITE for another server, with a name and keys of its own.
             self._place(way, way.addresses().anew(), again=True)
             return
+        if attempt is None and leg.connectionBroke and not way.again:
+            # Of a PBX that lost its power the first message to it shows that the connection is gone; it may be back.
+            way.again = True
+            self._place(way, way.addresses().anew(), again=True)
+            return
         form = None
         if response is not None and not exchange.late and not exchange.fax:
             tried = leg.session.protection.first

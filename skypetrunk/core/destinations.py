@@ -50,6 +50,7 @@ class Way:
     @ivar redirected: set if a redirection led here.
     @ivar admitted: limits and policy have let the call go this way.
     @ivar targets: the servers that it tries there, once it has begun.
+    @ivar again: it was tried over a connection that turned out to be none any more.
     """
 
     side: Side
@@ -58,6 +59,7 @@ class Way:
     redirected: Redirected | None = None
     admitted: bool = True
     targets: ICallTargets | None = None
+    again: bool = False
 
     def attempt(self) -> ICallAttempt | None:
         """For the next INVITE that goes this way, where its side has several servers."""

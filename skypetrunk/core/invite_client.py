@@ -103,6 +103,7 @@ class _Core:
         self.channel: IMessageChannel | None = None
         self.transaction: IClientTransaction | None = None
         self.anyProvisional = False
+        self.broke = False
         self.waiting = waiting
         self.wait: IDelayedCall | None = None
         self.reasons: Sequence[Header] = ()
@@ -124,6 +125,7 @@ class _Core:
         self.heard()
         # What answered before, with a challenge, may be silent now.
         self.anyProvisional = False
+        self.broke = False
         if self.waiting is not None:
             self.wait = self.waiting(inputs.silent)
         self.request = request
@@ -296,6 +298,11 @@ class InviteClient:
         """Some server took the INVITE on, as last sent: then no other one may be tried on silence."""
         return self._core.anyProvisional
 
+    @property
+    def broke(self) -> bool:
+        """The connection ended under the INVITE before anything was heard."""
+        return self._core.broke and not self._core.anyProvisional
+
     def start(self) -> None:
         """Send the INVITE as soon as a channel is found."""
         self._inputs.find()
@@ -382,4 +389,5 @@ class InviteClient:
 
     def channelFailed(self, transaction: IClientTransaction, reason: Exception) -> None:
         """The connection broke before a final response."""
+        self._core.broke = True
         self._inputs.failed(503, None, str(reason))

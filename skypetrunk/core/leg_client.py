@@ -134,6 +134,11 @@ class LegClient(LegSubscriptions, Ends):
         """Our INVITE was taken on by some server."""
         return isinstance(self._client, InviteClient) and self._client.anyProvisional
 
+    @property
+    def connectionBroke(self) -> bool:
+        """As L{InviteClient.broke}."""
+        return isinstance(self._client, InviteClient) and self._client.broke
+
     def cancelInvite(self) -> None:
         """Take our pending INVITE back; an UPDATE cannot be."""
         if self._client is not None:

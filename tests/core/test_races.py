@@ -171,6 +171,32 @@ class SetupRaces(Race):
         self.callee.side.transactions.channelLost(self.callee.channel, ChannelFailed("lost"))
         self.assertEqual(self.caller.got()[-1], 503)
 
+    def test_calleeLostUnheard(self) -> None:
+        """
+        The callee's connection was none any more, as after a loss of power, which the INVITE has shown: another
+        one goes by the next connection, once, as a call of its own.
+        """
+
+        def lost() -> None:
+            self.callee.side.transactions.channelLost(self.callee.channel, ChannelFailed("reset"))
+
+        near, first = self.call()
+        lost()
+        second = self.callee.request("INVITE")
+        self.assertNotEqual(first.callID, second.callID)
+        self.assertNotEqual(first.topVia.branch, second.topVia.branch)
+        self.callee.answers(second, 100)
+        self.answer(second)
+        self.caller.ack(near, self.caller.response(200))
+        self.assertEqual((self.net.manager.callCount(), self.net.plane.open), (1, 2))
+        self.caller.got()
+        self.call()
+        lost()
+        self.callee.got()
+        lost()
+        self.assertEqual((self.callee.got(), self.caller.got()[-1]), ([], 503))
+        self.assertEqual((self.net.manager.callCount(), self.net.plane.open), (1, 2))
+
     def test_calleeUnreachable(self) -> None:
         """The way to the callee fails, in any manner: 503."""
         for error in (NoTarget("nothing there"), ZeroDivisionError()):
