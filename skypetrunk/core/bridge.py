@@ -215,7 +215,7 @@ class Bridge(Transferable):
             self._place(way, way.addresses().anew(), again=True)
             return
         if attempt is None and leg.connectionBroke and not way.again:
-            # Of a PBX that lost its power the first message to it shows that the connection is gone; it may be back.
+            # A PBX that lost its power and is back tells so when the first message comes to it.
             way.again = True
             self._place(way, way.addresses().anew(), again=True)
             return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header
-from skypetrunk.wire.uri import SIPURI
+from skypetrunk.wire.uri import SIPURI, URI
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,16 @@ class CallAddresses:
 
     def secured(self, contact: NameAddr) -> NameAddr:
         """Our Contact, a SIPS URI if the Request-URI or first route is one (RFC 3261 section 8.1.1.8)."""
-        uri, leading = contact.uri, (self.requestURI, *(each.uri for each in self.routes[:1]))
-        secure = any(isinstance(each, SIPURI) and each.scheme == "sips" for each in leading)
-        if not secure or not isinstance(uri, SIPURI):
-            return contact
-        return replace(contact, uri=uri.replace(scheme="sips", params=uri.params.without("transport")))
+        return securedLike(contact, (self.requestURI, *(each.uri for each in self.routes[:1])))
 
 
-__all__ = ["CallAddresses"]
+def securedLike(contact: NameAddr, leading: Iterable[URI]) -> NameAddr:
+    """Our C{contact}, as a SIPS URI if there is one among C{leading}."""
+    uri = contact.uri
+    secure = any(isinstance(each, SIPURI) and each.scheme == "sips" for each in leading)
+    if not secure or not isinstance(uri, SIPURI):
+        return contact
+    return replace(contact, uri=uri.replace(scheme="sips", params=uri.params.without("transport")))
+
+
+__all__ = ["CallAddresses", "securedLike"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skypetrunk.core.answers import reasonsAcross
+from skypetrunk.core.call_addresses import securedLike
 from skypetrunk.core.capabilities import ALLOW, SUPPORTED
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.info import ACCEPT_INFO, InfoRefused, keyIn
@@ -41,6 +42,10 @@ class Leg(LegClient):
         # The peer reached us under this user part, so our Contact keeps it.
         user = uri.user if isinstance(uri, SIPURI) and uri.user else "trunk"
         self._contact = self.side.contactFor(user, transaction.channel)
+        if transaction.channel.localAddress.transport == "TLS":
+            # RFC 3261 section 12.1.1: like the Request-URI, the top Record-Route or the peer's Contact.
+            before = (request.recordRoutes or request.contacts)[:1]
+            self._contact = securedLike(self._contact, (uri, *(each.uri for each in before)))
         self.dialog = Dialog.fromRequest(request, self._workshop.token(), self._contact)
         self.key = self.dialog.key[:2]
         self._read(request)

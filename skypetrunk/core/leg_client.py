@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from skypetrunk.core.answers import reasonsAcross
-from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.call_addresses import CallAddresses, securedLike
 from skypetrunk.core.dialog import MAX_FORWARDS, Dialog, firstInvite
 from skypetrunk.core.invite_client import InviteClient, Waiting
 from skypetrunk.core.invite_server import InviteServer
@@ -305,7 +305,7 @@ class LegClient(LegSubscriptions, Ends):
             # It is with another server, whose connection is as it was.
             return
         user = contact.uri.user if isinstance(contact.uri, SIPURI) else None
-        moved = self.side.contactFor(user or "trunk", channel)
+        moved = securedLike(self.side.contactFor(user or "trunk", channel), (contact.uri,))
         if str(moved) != str(contact):
             self._contact = dialog.contact = moved
             self.refresh.refreshSoon()

@@ -117,7 +117,7 @@ class Registrar:
         self, updated: dict[str, Binding], request: Request, contact: NameAddr, source: TransportAddress
     ) -> None:
         uri = contact.uri
-        if not isinstance(uri, SIPURI) or uri.scheme != "sip":
+        if not isinstance(uri, SIPURI) or (uri.scheme == "sips" and source.transport != "TLS"):
             raise _Refused(400)
         asked = _seconds(contact.params.get("expires") or request.header("Expires"))
         if 0 < asked < SHORTEST:

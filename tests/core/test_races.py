@@ -171,10 +171,25 @@ class SetupRaces(Race):
         self.callee.side.transactions.channelLost(self.callee.channel, ChannelFailed("lost"))
         self.assertEqual(self.caller.got()[-1], 503)
 
+    def test_12_1_1_SIPS(self) -> None:
+        """Who calls a SIPS URI over TLS, or has one in its Record-Route, gets a SIPS Contact."""
+        secure = self.caller.channel.peer.transport == "TLS"
+        user, host = ("account", "198.51.100.2:40000") if secure else ("+4420", "198.51.100.1")
+        route = ("Record-Route", "<sips:edge.carrier.example;lr>")
+        for scheme, headers, wanted in (("sips", [], True), ("sip", [route], True), ("sip", [], False)):
+            uri = f"{scheme}:{user}@{host}"
+            near = self.caller.invite(uri, self.description(self.caller), headers)
+            self.answer(self.callee.request("INVITE"))
+            accepted = self.caller.response(200)
+            self.caller.ack(near, accepted)
+            contact = str(accepted.contacts[0].uri)
+            self.assertEqual(contact.startswith("sips:"), secure and wanted, contact)
+            self.assertEqual("transport" in contact, secure and not wanted or "tcp" in contact, contact)
+
     def test_calleeLostUnheard(self) -> None:
         """
-        The callee's connection was none any more, as after a loss of power, which the INVITE has shown: another
-        one goes by the next connection, once, as a call of its own.
+        The callee's connection was none any more, as after a loss of power, and the INVITE shows it: one more
+        goes by the next connection, once, as a call of its own.
         """
 
         def lost() -> None:

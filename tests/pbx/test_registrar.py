@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.pbx.registrar import Registrar
 from skypetrunk.testing import countingToken
-from skypetrunk.wire.address import parseAddress
+from skypetrunk.wire.address import TransportAddress, parseAddress
 from skypetrunk.wire.message import Header, Request, Response
 
 SOURCE = parseAddress("udp:192.0.2.10:5070")
@@ -31,6 +31,7 @@ class RegistrarTests(SynchronousTestCase):
         expires: str | None = None,
         callID: str = "1",
         sequence: int | None = None,
+        source: TransportAddress = SOURCE,
     ) -> Response:
         """The answer to a REGISTER, by default the next of its series."""
         self.sequence = self.sequence + 1 if sequence is None else sequence
@@ -44,7 +45,7 @@ class RegistrarTests(SynchronousTestCase):
             *([] if expires is None else [("Expires", expires)]),
         ]
         request = Request("REGISTER", "sip:trunk.example", tuple(Header(*line) for line in lines))
-        return self.registrar.register(request, SOURCE)
+        return self.registrar.register(request, source)
 
     def found(self) -> str | None:
         """Where calls would go."""
@@ -124,6 +125,12 @@ class RegistrarTests(SynchronousTestCase):
         for contact in ("<tel:+4420>", "<sips:a@192.0.2.10>", "<mailto:a@b>"):
             self.assertEqual(self.register(contact).status, 400)
         self.assertIsNone(self.found())
+
+    def test_SIPS(self) -> None:
+        """A PBX that registers over TLS may want to be called by a SIPS URI."""
+        source = TransportAddress("TLS", "192.0.2.10", 40000)
+        self.assertEqual(self.register("<sips:pbx@192.0.2.10:5061>", source=source).status, 200)
+        self.assertEqual(self.found(), "sips:pbx@192.0.2.10:5061")
 
     def test_bounded(self) -> None:
         """Old Contacts make room for new ones."""
