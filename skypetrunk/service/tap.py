@@ -53,6 +53,7 @@ def makeService(options: Options) -> IService:
     from twisted.logger import globalLogPublisher
 
     from skypetrunk.service.collector import Collector
+    from skypetrunk.service.hang_up import endOnHangUp
     from skypetrunk.service.listening import placeOf
     from skypetrunk.service.logs import LogFilter
     from skypetrunk.service.open_files import allowOpenFiles
@@ -69,6 +70,7 @@ def makeService(options: Options) -> IService:
         why = getattr(error.socketError, "strerror", None) or error.socketError
         print(f"skypetrunk: cannot listen on {placeOf(error)}: {why}", file=sys.stderr)
         raise SystemExit(1) from None
+    endOnHangUp(reactor)
     LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
     Collector(reactor).setServiceParent(trunk)
     return trunk

@@ -206,9 +206,18 @@ class RunTests(ProcessCase):
 
     def test_terminate(self) -> None:
         """SIGTERM: ended soon, as twistd ends, with nothing left and no traceback."""
+        self.ends(signal.SIGTERM)
+
+    def test_hangUp(self) -> None:
+        """The same when its terminal closes (SIGHUP), however often it is told."""
+        self.ends(signal.SIGHUP, signal.SIGHUP, signal.SIGHUP)
+
+    def ends(self, *numbers: signal.Signals) -> None:
+        """A trunk ends by these signals."""
         process = self.running()
         start = time.monotonic()
-        process.send_signal(signal.SIGTERM)
+        for each in numbers:
+            process.send_signal(each)
         self.assertIn(process.wait(10), (0, -signal.SIGTERM))
         self.assertLess(time.monotonic() - start, 3.0)
         self.assertFalse(self.control.exists())
