@@ -20,6 +20,14 @@ _plain = re.compile(r"[0-9A-Za-z+*#]*").fullmatch
 # ITU-T E.164: at most 15 digits with the country code; none that can be called has less than 5.
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 
+_TOO_FEW = (
+    phonenumbers.ValidationResult.TOO_SHORT,
+    phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY,
+)
+
+_LONGEST_READ = 17
+"""Digits that are looked at; phonenumbers reads no more, and no prefix of a number is as long."""
+
 # Emergency services that phonenumbers counts among other short numbers: rescue at sea, medical help,
 # police, traffic police, and the lines for the deaf, the homeless and children in France.
 _ALSO = {
@@ -50,6 +58,9 @@ class NumberPlan:
         self._outsideLine = outsideLine
         self._emergency = frozenset(emergency) | _ALSO.get(country, set())
         self.countryCode = str(phonenumbers.country_code_for_region(country))
+        national = phonenumbers.ndd_prefix_for_region(country, True) or ""
+        # In North America the 1 may be left out.
+        self._nationalPrefix = "" if national == self.countryCode else national
         metadata = PhoneMetadata.metadata_for_region(country)
         prefix = (metadata.international_prefix if metadata is not None else None) or "00"
         # 00 is no prefix of some countries, but PBXes made elsewhere write it.
@@ -143,6 +154,43 @@ class NumberPlan:
             if phonenumbers.is_valid_number(number):
                 return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         return called
+
+    def readings(self, called: str) -> frozenset[str]:
+        """
+        What a network might make of C{called} where it is no number as it stands, as C{+E.164} or as digits.
+
+        Networks pass over what is dialled behind a whole number, over marks, and over a 0 behind the country
+        code: who asks whether a number is forbidden has to think of that.
+        """
+        digits = _digits(called)
+        if digits.startswith(("*", "#")):
+            return frozenset()  # what a telephone or an exchange is told, and no number
+        if self.exists(digits):
+            return frozenset(self._whole(digits))
+        plain = "".join(re.findall("[0-9]+", digits))[:_LONGEST_READ]
+        dialled = ["+" + plain if digits.startswith("+") else plain]
+        if self._outsideLine and plain.startswith(self._outsideLine):
+            dialled.append(plain.removeprefix(self._outsideLine))
+        found = set(dialled)
+        for each in dialled:
+            starts = {match.end() for prefix in self._internationalPrefixes if (match := prefix.match(each))}
+            found.update("+" + each[start:] for start in starts)
+            if each.startswith(self._nationalPrefix):
+                found.update(self._whole(each))
+            if each.startswith(self.countryCode):
+                found.update(self._whole("+" + each))
+        for each in [each for each in found if each.startswith("+")]:
+            found.update(self._whole(each))
+        return frozenset(found - {""})
+
+    def _whole(self, digits: str) -> Iterator[str]:
+        """C{digits} with the country code, unless they are too few for more than a call within a town."""
+        try:
+            number = phonenumbers.parse(digits, self._country)
+        except phonenumbers.NumberParseException:
+            return
+        if phonenumbers.is_possible_number_with_reason(number) not in _TOO_FEW:
+            yield f"+{number.country_code}{number.national_number}"
 
 
 def _emergencyPattern(country: str) -> tuple[str, Sequence[int]]:

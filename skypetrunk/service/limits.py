@@ -6,7 +6,7 @@ calls may go.  They are asked before anything is taken for a call.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import define
 from zope.interface import implementer
@@ -29,6 +29,9 @@ REJECTED = 21
 """Q.850 cause: call rejected."""
 
 _DAY = 86400
+
+Readings = Callable[[str], Collection[str]]
+"""What a network might make of a number that is none as it stands, as C{+E.164} or as digits."""
 
 
 class TokenBucket:
@@ -102,13 +105,19 @@ class Allowance:
     """
 
     def __init__(
-        self, side: Side, limits: Limits, numbers: INumberPlan, seconds: Callable[[], float]
+        self,
+        side: Side,
+        limits: Limits,
+        numbers: INumberPlan,
+        seconds: Callable[[], float],
+        readings: Readings,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self.meter = DayMeter(seconds)
         self._side = side
         self._limits = limits
         self._numbers = numbers
+        self._readings = readings
         rate = limits.callsPerSecond
         self._bucket = None if rate is None else TokenBucket(rate, seconds)
 
@@ -144,8 +153,13 @@ class Allowance:
         allow, deny = self._limits.allow, self._limits.deny
         if not allow and not deny:
             return True
-        forms = (self._numbers.normalise(called), called)
-        allowed, denied = _longest(allow, forms), _longest(deny, forms)
+        normal = self._numbers.normalise(called)
+        forms = [normal, called]
+        allowed = _longest(allow, forms)
+        if deny:
+            # Where it is no number as it stands the worst that it may mean counts.
+            forms.extend(self._readings(normal))
+        denied = _longest(deny, forms)
         return not allow if allowed == denied == 0 else allowed > denied
 
 
@@ -168,12 +182,18 @@ class CallLimits:
     """All allowances together."""
 
     def __init__(
-        self, numbers: INumberPlan, seconds: Callable[[], float], load: LoadMeter | None = None
+        self,
+        numbers: INumberPlan,
+        seconds: Callable[[], float],
+        load: LoadMeter | None = None,
+        readings: Readings = lambda called: (),
     ) -> None:
         """
         @param seconds: since the epoch.
         @param load: refuses calls when there is too much to do.
+        @param readings: what a network might make of what is no number as it stands.
         """
+        self._readings = readings
         self._load = load
         self._numbers = numbers
         self._seconds = seconds
@@ -185,7 +205,7 @@ class CallLimits:
 
     def add(self, side: Side, limits: Limits) -> None:
         """Keep C{limits} of C{side} from now on."""
-        self._all[side.name] = Allowance(side, limits, self._numbers, self._seconds)
+        self._all[side.name] = Allowance(side, limits, self._numbers, self._seconds, self._readings)
         side.guard = self
         if isinstance(side, PBXSide):
             self._pbxes.add(side.name)

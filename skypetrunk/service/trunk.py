@@ -108,7 +108,8 @@ class Skypetrunk(MultiService):
             media, reactor, clock, taps.find, lambda port: mark(port, configuration.dscp.media)
         )
         self.records = Recorder(self._vendors.sinks, reactor.seconds)
-        plan: INumberPlan = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+        own = NumberPlan(numbers.country, numbers.outsideLine, numbers.emergency)
+        plan: INumberPlan = own
         for name, vendor in self._vendors.numbers.items():
             plan = VendorNumbers(name, vendor, plan)
         watching = [NamedObserver(name, each) for name, each in self._vendors.observers.items()]
@@ -116,7 +117,7 @@ class Skypetrunk(MultiService):
         sides: dict[str, Any] = {}
         draw = random.SystemRandom()
         self.load = LoadMeter(reactor, draw.random)
-        self.limits = CallLimits(plan, reactor.seconds, self.load)
+        self.limits = CallLimits(plan, reactor.seconds, self.load, own.readings)
         self.manager = DialogManager(
             clock,
             timers,

@@ -112,6 +112,50 @@ class EmergencyTests(SynchronousTestCase):
         self.assertIsInstance(plan.normalise(called), str)
 
 
+class ReadingsTests(SynchronousTestCase):
+    """What a number that is none may come to."""
+
+    def test_readings(self) -> None:
+        """Digits behind the number, marks, a 0 behind the country code, prefixes of all kinds."""
+        for country, outsideLine, number, wanted in (
+            ("GB", "9", "0909879000012345", "+4490987900001234"),
+            ("GB", "9", "9090987900001234567", "+44909879000012345"),
+            ("GB", "", "+44(0)9098790000", "+449098790000"),
+            ("GB", "", "+8-81-631-1000-0012-345", "+881631100000123"),
+            ("GB", "", "0088163110000012345", "+881631100000123"),
+            ("GB", "", "4490987900001234", "+4490987900001234"),
+            ("US", "9", "91900555123499", "+1900555123499"),
+            ("US", "", "01188163110000099", "+88163110000099"),
+            ("US", "", "00881631100000", "+881631100000"),
+        ):
+            found = NumberPlan(country, outsideLine).readings(number)
+            prefix = wanted[:12]
+            self.assertTrue(any(each.startswith(prefix) for each in found), (number, found))
+
+    def test_valid(self) -> None:
+        """What is a number means that one and nothing else."""
+        plan = NumberPlan("GB", "9")
+        for number in ("02079460018", "00442079460018", "+44 20 7946 0018"):
+            self.assertEqual(plan.readings(number), {"+442079460018"})
+
+    def test_short(self) -> None:
+        """What is called within a town or at the carrier is not taken for another country's."""
+        for country, numbers in (
+            ("US", ("8761234", "411", "5351234")),
+            ("GB", ("441234", "8811", "1471", "118118", "3531234")),
+            ("DE", ("900123", "11833")),
+        ):
+            plan = NumberPlan(country)
+            for number in numbers:
+                self.assertEqual(plan.readings(number), {number}, country)
+        self.assertEqual(NumberPlan("GB").readings("*21#"), frozenset())
+
+    def test_anything(self) -> None:
+        """It never fails, and takes no time."""
+        for text in ("", "+", "a", "\u0660" * 5000, "+" * 5000, "0" * 100000, "*#", "\ud800"):
+            self.assertIsInstance(NumberPlan("DE", "0").readings(text), frozenset)
+
+
 class NormaliseTests(SynchronousTestCase):
     """L{NumberPlan.normalise}."""
 

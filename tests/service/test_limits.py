@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 from skypetrunk.core.dialogs import DialogManager
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallEnded, CallRequest, ICallPolicy, IDialogObserver
+from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.service.limits import CallLimits, DayMeter, TokenBucket
 from skypetrunk.service.settings import Limits
 from skypetrunk.wire.message import Request, Response
@@ -104,6 +105,30 @@ class CallLimitsTests(SynchronousTestCase):
         neighbour.ackRefusal(final.status)
         self.assertEqual((len(net.plane.legs), len(net.observer.events)), (legs, started))
         return final.status, final.header("Reason") or ""
+
+    def test_digitsBehind(self) -> None:
+        """
+        A number that may not be called cannot be called with more digits behind it, which networks pass over,
+        or with marks in it.
+        """
+        plan = NumberPlan("GB", "9")
+        denied = Limits(allow=("+44", "0", "1"), deny=("+44909", "+881"))
+        limits = CallLimits(plan, Clock().seconds, readings=plan.readings)
+        net = CallNet()
+        limits.add(net.pbx.side, Limits())
+        limits.add(net.carrier.side, denied)
+        for called, goes in (
+            ("09098790000", False),
+            ("0909879000012345", False),
+            ("(0909) 8790000 12345", False),
+            ("+44(0)9098790000", False),
+            ("0088163110000012345", False),
+            ("02079460018", True),
+            ("020794600181234", True),
+            ("1471", True),
+        ):
+            request = CallRequest("c", "201", called, "office", ("carrier",))
+            self.assertEqual(limits.refusal("carrier", request) is None, goes, called)
 
     def test_interfaces(self) -> None:
         """It is what it says."""
