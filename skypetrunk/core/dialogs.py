@@ -188,9 +188,6 @@ class DialogManager:
 
     def _invited(self, side: Side, transaction: IServerTransaction) -> None:
         request = transaction.request
-        if self._draining is not None:
-            transaction.respond(self._response(request, 503))
-            return
         called = side.calledOf(request)
         if isinstance(side, PBXSide) and isEmergencyCall(request, self._numbers, called):
             # Before any rewriting, routing or policy: the PBX is to use its own line.
@@ -198,6 +195,9 @@ class DialogManager:
             self._log.warn("an emergency call from {side} goes back to its own line", side=side.name)
             headers = [reasonHeader(NO_CIRCUIT, "emergency numbers never leave by this trunk")]
             transaction.respond(self._response(request, side.emergencyStatus, headers))
+            return
+        if self._draining is not None:
+            transaction.respond(self._response(request, 503))
             return
         challenge = None if side.doorkeeper is None else side.doorkeeper(request)
         if challenge is not None:

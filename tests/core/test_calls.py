@@ -528,6 +528,10 @@ class CallTests(SynchronousTestCase):
         net.pbx.ackRefusal(503)
         net.pbx.invite("sip:+4422@198.51.100.1", sdp())
         self.assertEqual(net.pbx.response(503).cseq.method, "INVITE")
+        # What sends an emergency call to its own line does so until the end.
+        net.pbx.side.emergencyStatus = 404  # type: ignore[attr-defined]
+        net.pbx.invite("sip:112@198.51.100.1", sdp())
+        self.assertIn("cause=34", net.pbx.response(404).header("Reason") or "")
         self.assertNoResult(done)
         net.clock.advance(5.0)
         self.assertIsNone(self.successResultOf(done))
