@@ -24,6 +24,7 @@ from skypetrunk.interfaces import (
     ITransactions,
     ITransactionUser,
 )
+from skypetrunk.wire.address import foldedHost
 from skypetrunk.wire.headers import CSeq, Via
 from skypetrunk.wire.message import Request, Response, responseTo
 
@@ -304,7 +305,10 @@ def _via(channel: IMessageChannel, branch: str) -> str:
 
 def _isOurs(via: Via, channel: IMessageChannel) -> bool:
     local = channel.localAddress
-    return via.port == local.port and via.host.lower() == local.host.lower()
+    if via.port == local.port and via.host.lower() == local.host.lower():
+        return True
+    # A peer that reads and writes it may write an IPv6 address in another of its forms (RFC 5952).
+    return via.port == local.port and foldedHost(via.host) == foldedHost(local.host)
 
 
 def _serverKey(request: Request, via: Via, cseq: CSeq, method: str) -> Key:

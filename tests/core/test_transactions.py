@@ -110,6 +110,18 @@ class ResponseTests(LayerTests):
         self.receive(answer(self.transaction.request, 180).withHeader("Via", via))
         self.assertEqual(self.client.events, [("response", 180)])
 
+    def test_sent_by_written_otherwise(self) -> None:
+        """An IPv6 address is ours in each of its forms (RFC 5952 section 2)."""
+        self.channel = RecordingChannel(self.clock, "udp:[2001:db8::2]:5060", "udp:[2001:db8::1]:5060")
+        self.transaction = self.layer.sendRequest(outgoing(), self.channel, self.client)
+        for number, host in enumerate(("2001:DB8::1", "2001:db8:0:0:0:0:0:1"), 1):
+            via = str(self.transaction.request.topVia).replace("2001:db8::1", host)
+            self.receive(answer(self.transaction.request, 180).withHeader("Via", via))
+            self.assertEqual(len(self.client.events), number)
+        other = str(self.transaction.request.topVia).replace("2001:db8::1", "2001:db8::2")
+        self.receive(answer(self.transaction.request, 180).withHeader("Via", other))
+        self.assertEqual((len(self.client.events), self.layer.dropped), (2, 1))
+
 
 class RequestTests(LayerTests):
     """Matching of requests: RFC 3261 section 17.2.3."""
