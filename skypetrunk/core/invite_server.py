@@ -243,6 +243,11 @@ class InviteServer:
         return self._reliable is not None and self._reliable.prackReceived(prack)
 
     @property
+    def held(self) -> bool:
+        """It has a 2xx, which waits for a PRACK (RFC 3262 section 3): for the peer it rings."""
+        return self._reliable is not None and self._reliable.held
+
+    @property
     def settled(self) -> bool:
         """Its offer was answered already, in a provisional response that was acknowledged."""
         return self._reliable is not None and self._reliable.settled

@@ -59,7 +59,7 @@ class Leg(LegClient):
 
     def _crosses(self, transaction: IServerTransaction) -> bool:
         """Is an offer under way already?  Then the new one is refused (RFC 3261 section 14, RFC 3311)."""
-        if self._pending is not None:
+        if self._pending is not None or self._held is not None:
             self._respondLater(transaction)
         elif self._client is not None:
             # Glare (section 14.1): the peer is to try again a little later.
@@ -113,7 +113,8 @@ class Leg(LegClient):
 
     def awaits(self, request: Request) -> bool:
         """Is this the INVITE that is pending?"""
-        return self._pending is not None and self._pending.request is request
+        server = self._pending or self._held
+        return server is not None and server.request is request
 
     def cancelled(self, cancel: Request | None) -> None:
         """The peer took back the INVITE that is pending: it is answered 487 (RFC 3261 section 9.2)."""
@@ -121,6 +122,14 @@ class Leg(LegClient):
             if cancel is not None and not self._established:
                 self.reasons = reasonsAcross(cancel)
             self._pending.cancel(self._response(self._pending.request, 487))
+        else:
+            self.reasons = self.reasons if cancel is None else reasonsAcross(cancel)
+            self._endHeld("cancelled")
+
+    def _endHeld(self, cause: str) -> None:
+        """The other side has answered, and this peer, which has not heard of it, is gone."""
+        if self._held is not None:
+            self._endUnanswered(self._held, 487, cause)
 
     def connectionLost(self) -> None:
         """No answer to the INVITE that is pending can reach the peer: as if it had taken it back."""
@@ -128,6 +137,8 @@ class Leg(LegClient):
         if isinstance(server, InviteServer):
             self.owner.legCancelled(self, server, "the connection broke")
             self._inputs.refuse()
+        else:
+            self._endHeld("the connection broke")
 
     def ackReceived(self, ack: Request) -> None:
         """The ACK of one of our 2xx, found by its CSeq; others are retransmissions of a known one."""
@@ -158,12 +169,17 @@ class Leg(LegClient):
             # It claims what it cannot do: the next call shall not suffer.
             self.side.earlyAnswersReliable = False
             self._log.warn("{side}: no PRACK; it is not relied on any more", side=self.side.name)
-        server.refuse(self._response(server.request, 500))
         if self._pending is server:
+            server.refuse(self._response(server.request, 500))
             self.connectionLost()
             return
+        self._endUnanswered(server, 500, "the early answer was never acknowledged")
+
+    def _endUnanswered(self, server: InviteServer, status: int, cause: str) -> None:
+        """The end of a call whose 2xx waits for a PRACK."""
+        server.refuse(self._response(server.request, status))
         self._unacknowledged.pop(server.request.cseq.number, None)
-        self.owner.legEnded(self, "the early answer was never acknowledged")
+        self.owner.legEnded(self, cause)
         self._inputs.end()
 
     # UPDATE, PRACK, INFO

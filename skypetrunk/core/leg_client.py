@@ -51,8 +51,13 @@ class LegClient(LegSubscriptions, Ends):
 
     @property
     def busy(self) -> bool:
-        """An INVITE or UPDATE is under way in one of the two directions."""
-        return self._client is not None or self._pending is not None
+        """An INVITE or UPDATE is under way in one of the two directions, as the peer sees it."""
+        return self._client is not None or self._pending is not None or self._held is not None
+
+    @property
+    def _held(self) -> InviteServer | None:
+        """An INVITE of the peer whose 2xx waits for a PRACK."""
+        return next((each for each in self._unacknowledged.values() if each.held), None)
 
     @property
     def free(self) -> bool:
@@ -341,6 +346,13 @@ class LegClient(LegSubscriptions, Ends):
         self.refresh.stop()
         if self._pending is not None:
             self.refuse(self._pending, 487)
+        held = self._held
+        if held is not None:
+            # There is nothing yet that a BYE could end.
+            del self._unacknowledged[held.request.cseq.number]
+            held.refuse(self._response(held.request, 480))
+            self._inputs.end()
+            return
         self._inputs.hangUp()
 
     def sendBye(self) -> None:

@@ -126,7 +126,7 @@ _machine = indexed(_build())
 class ReliableProvisionals:
     """The reliable provisional responses of one INVITE."""
 
-    __slots__ = ("_answered", "_inputs", "_invite", "_number", "_open", "_progress")
+    __slots__ = ("_answered", "_finished", "_inputs", "_invite", "_number", "_open", "_progress", "_shown")
 
     def __init__(
         self,
@@ -147,7 +147,8 @@ class ReliableProvisionals:
         self._inputs = _machine(_Core(lost, clock, timers))
         self._number = first - 1
         self._open: set[str] = set()
-        self._answered = False
+        # The answer is in one that was sent, or that may wait yet.
+        self._answered = self._shown = self._finished = False
 
     def send(self, response: Response) -> None:
         """
@@ -156,21 +157,26 @@ class ReliableProvisionals:
         """
         if not self._invite.body:
             return
-        if self._answered:
+        if self._shown:
             response = response.withBody(b"", None)
-        self._answered = self._answered or bool(response.body)
+        self._shown = self._shown or bool(response.body)
         self._number += 1
         number = str(self._number)
         numbered = response.addingHeader("Require", "100rel").addingHeader("RSeq", number)
 
         def send() -> None:
             self._open.add(number)
+            self._answered = self._answered or bool(numbered.body)
             self._progress(numbered)
 
         self._inputs.send(send)
 
     def finish(self, accept: Callable[[Response], None], response: Response) -> None:
-        """Send the 2xx with C{accept}, as soon as that may be; an answer is not given again in it."""
+        """
+        Send the 2xx with C{accept}, as soon as that may be.  An answer is not given again in it, but one that
+        has waited in vain is.
+        """
+        self._finished = True
         if self._answered:
             response = response.withBody(b"", None)
         self._inputs.finish(lambda: accept(response))
@@ -183,6 +189,11 @@ class ReliableProvisionals:
         self._open.discard(number)
         self._inputs.prackReceived()
         return True
+
+    @property
+    def held(self) -> bool:
+        """The 2xx waits for a PRACK."""
+        return self._finished and bool(self._open)
 
     @property
     def settled(self) -> bool:

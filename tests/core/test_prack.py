@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from skypetrunk.errors import ChannelFailed
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.races import Race
@@ -216,6 +217,19 @@ class Reliable(Race):
         self.answer(far)
         self.assertEqual(self.caller.got(), [100, 180])
 
+    def test_answerThatWaited(self) -> None:
+        """The call is answered before the 183 with the answer could be sent: the 200 holds it."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.answer(far)
+        self.prack(near, self.caller.response(180), 2)
+        invited = [m for m in self.caller.channel.messages if m.cseq.method == "INVITE"][-1]
+        assert isinstance(invited, Response)
+        self.assertEqual((invited.status, len(parseSDP(invited.body).media)), (200, 1))
+        self.caller.ack(near, invited)
+
     def test_answerOnce(self) -> None:
         """The 183 holds the answer; the 200 waits for its PRACK and holds none any more (section 5)."""
         near, far = self.demanding()
@@ -309,17 +323,67 @@ class Reliable(Race):
         self.caller.within(near, ringing, "BYE", 2)
         self.assertEqual(self.caller.got(), [200, 487])
 
-    def test_neverAfterReinvite(self) -> None:
-        """A re-INVITE that came before the PRACK is answered too when the call ends without one."""
+    def test_reinviteMeanwhile(self) -> None:
+        """A re-INVITE or UPDATE before the PRACK: there is no final answer yet (RFC 3261 section 14.2)."""
         near, far = self.demanding()
         self.callee.answers(far, 180)
         ringing = self.caller.response(180)
         self.answer(far)
-        self.caller.within(near, ringing, "INVITE", 2, self.description(self.caller, 2, "a=sendonly\r\n"))
-        self.callee.answers(self.callee.request("INVITE"), 180)
-        self.net.clock.pump([0.5] * 64)
-        final = [m for m in self.caller.channel.responses if m.status >= 300]
-        self.assertEqual({(m.status, m.cseq.number) for m in final}, {(500, 1), (487, 2)})
+        self.callee.got()
+        for number, method in ((2, "INVITE"), (3, "UPDATE")):
+            self.caller.within(near, ringing, method, number, self.description(self.caller, 2))
+            self.assertIsNotNone(self.caller.response(500).header("Retry-After"))
+        self.assertEqual(self.callee.got(), [])
+
+    def test_calleesReinviteMeanwhile(self) -> None:
+        """Nor does one of the callee's cross: for the caller the first INVITE is under way (section 14.1)."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.answer(far)
+        self.caller.got()
+        self.callee.back(far, "INVITE", 1, body=self.description(self.callee, 2, "a=sendonly\r\n"))
+        self.assertEqual((self.callee.got()[-1], self.caller.got()), (491, []))
+        self.prack(near, ringing, 2)
+        self.caller.ack(near, next(m for m in self.caller.channel.responses if m.cseq.method == "INVITE"))
+        self.callee.back(far, "INVITE", 2, body=self.description(self.callee, 2, "a=sendonly\r\n"))
+        self.assertEqual(self.caller.got()[-1], "INVITE")
+
+    def test_cancelledAfterAnswer(self) -> None:
+        """CANCEL while the 200 waits for its PRACK: 487, as none was sent (RFC 3261 section 9.2), and BYE."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.answer(far)
+        self.caller.got()
+        self.callee.got()
+        self.caller.cancel(near)
+        self.assertEqual((self.caller.got(), self.callee.got()), ([200, 487], ["BYE"]))
+        self.prack(near, ringing, 2)
+        self.assertEqual(self.caller.got(), [481])
+        self.assertEqual([each.cause for each in self.net.observer.ended], ["cancelled"])
+
+    def test_calleeHangsUpMeanwhile(self) -> None:
+        """The callee is gone before the PRACK: the caller hears so at once, and is never told of an answer."""
+        near, far = self.demanding()
+        self.callee.answers(far, 180)
+        ringing = self.caller.response(180)
+        self.answer(far)
+        self.caller.got()
+        self.callee.back(far, "BYE", 1)
+        self.assertEqual(self.caller.got(), [480])
+        self.prack(near, ringing, 2)
+        self.assertEqual(self.caller.got(), [481])
+
+    def test_lostAfterAnswer(self) -> None:
+        """The connection breaks while the 200 waits: nobody will ever get it."""
+        _, far = self.demanding()
+        self.callee.answers(far, 180)
+        self.answer(far)
+        self.callee.got()
+        if self.caller.channel.reliable:
+            self.caller.side.transactions.channelLost(self.caller.channel, ChannelFailed("reset"))
+            self.assertEqual(self.callee.got(), ["BYE"])
 
     def test_refusedMeanwhile(self) -> None:
         """A refusal does not wait, and ends what is sent again."""
