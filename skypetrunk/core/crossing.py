@@ -290,13 +290,13 @@ class Crossing:
         try:
             body = exchange.acknowledge(ack)
         except RemoteError as error:
-            answering.acknowledge(
-                exchange.success, answering.session.refuseOffer(description(exchange.success))
-            )
-            if exchange.fax and leg.session.said is not None:
-                # T.38 refused in the ACK: sound goes on, on both legs.
+            # With a refusal of its offer: LegDialog._acknowledge.
+            answering.acknowledge(exchange.success)
+            if leg.session.said is not None and answering.session.said is not None:
+                # What stood before the change that was refused goes on, on both legs.
                 leg.warn("the answer in the ACK", error)
-                self._faxInSound = FaxInSound(answering.side.name, leg.side.name)
+                if exchange.fax:
+                    self._faxInSound = FaxInSound(answering.side.name, leg.side.name)
                 self._restore(leg)
                 self._restore(answering)
                 return

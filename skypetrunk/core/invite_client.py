@@ -93,6 +93,8 @@ class _Core:
     ) -> None:
         self.makeRequest = makeRequest
         self.request: Request | None = None
+        self.late = False
+        self.last = False
         self.nextHop = nextHop
         self.user = user
         self.transactions = transactions
@@ -129,6 +131,7 @@ class _Core:
         if self.waiting is not None:
             self.wait = self.waiting(inputs.silent)
         self.request = request
+        self.late = not request.body
         self.channel = channel
         self.transaction = self.transactions.sendRequest(request, channel, self.client)
 
@@ -294,6 +297,11 @@ class InviteClient:
         return self._core.request
 
     @property
+    def late(self) -> bool:
+        """It leaves the offer to the peer, also when its body is not remembered any more."""
+        return self._core.late
+
+    @property
     def anyProvisional(self) -> bool:
         """Some server took the INVITE on, as last sent: then no other one may be tried on silence."""
         return self._core.anyProvisional
@@ -315,6 +323,10 @@ class InviteClient:
         """
         self._core.reasons = reasons
         self._inputs.cancel()
+
+    def stop(self) -> None:
+        """Its dialog ends: no other INVITE follows a challenge, or a refusal of what this one asks for."""
+        self._core.last = True
 
     def acknowledge(self, response: Response, ack: Request, nextHop: SIPURI) -> None:
         """
@@ -373,6 +385,8 @@ class InviteClient:
 
     def _retry(self, response: Response) -> Request | None:
         """The INVITE to send again with what a refusal wants, C{None} if it stands."""
+        if self._core.last:
+            return None
         if response.status == 422:
             return self._core.user.inviteTooBrief(self, response)
         if response.status not in (401, 407):

@@ -202,12 +202,11 @@ class LegClient(LegSubscriptions, Ends):
         if self.dialog is not None and self.dialog.remote.tag == response.toAddress.tag:
             # Only the re-INVITE was taken back; the dialog goes on.
             # RFC 3261 section 13.2.1: an offer in a 2xx wants its answer in the ACK all the same.
-            late = not client.request.body
-            answer = self.owner.legOffered(self, response) if late else b""
+            answer = self.owner.legOffered(self, response) if client.late else b""
             # Not before: no offer of ours may overtake the ACK.
             self._client = None
             self._acknowledge(client, self.dialog, response, answer)
-            if not late:
+            if not client.late:
                 self.owner.legCrossed(self, response)
             self.refresh.proceed()
             return
@@ -215,8 +214,8 @@ class LegClient(LegSubscriptions, Ends):
         dialog = self._early.continued(Dialog.fromResponse(client.request, response, self._contact))
         self._acknowledge(client, dialog, response, b"")
         self._bye(dialog, lambda status: self._inputs.refuse())
-        said = self.session.said
-        if self.dialog is not None and self.session.secure and said is not None and description(response):
+        said, answered = self.session.said, description(response) and not client.late
+        if self.dialog is not None and self.session.secure and said is not None and answered:
             # That branch has our key too, and is not to hear what the other does.
             self.refresh.renew(Renewal(said, freshKey=True))
 
@@ -358,6 +357,8 @@ class LegClient(LegSubscriptions, Ends):
     def sendBye(self) -> None:
         """Machine: BYE (RFC 3261 section 15.1.1)."""
         assert self.dialog is not None
+        if isinstance(self._client, InviteClient):
+            self._client.stop()
         self._bye(self.dialog, lambda status: self._inputs.end())
 
     def goAway(self) -> None:

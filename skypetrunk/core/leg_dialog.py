@@ -17,7 +17,7 @@ from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.request_client import Done, RequestClient
-from skypetrunk.core.session import SDP_TYPE, Session
+from skypetrunk.core.session import SDP_TYPE, Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import ICallAttempt, IChannelFinder, IServerTransaction
@@ -122,6 +122,9 @@ class LegDialog:
 
     def _acknowledge(self, client: InviteClient, dialog: Dialog, response: Response, body: bytes) -> None:
         headers = [Header("User-Agent", AGENT)]
+        if client.late and not body:
+            # RFC 3261 section 13.2.2.4: an offer has its answer in the ACK, also where a BYE follows.
+            body = self.session.refuseOffer(description(response), elsewhere=dialog is not self.dialog)
         if body:
             headers.append(Header("Content-Type", SDP_TYPE))
         ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)

@@ -118,6 +118,7 @@ class Session:
     def close(self) -> None:
         """The leg is over: keys and descriptions are let go, though its INVITE is remembered for 64*T1."""
         self.protection.forget()
+        self._version += 1  # for a refusal that may follow
         self._standing = self._agreed = None
         self._written = self._offered = self._offer = self._heard = self._said = None
         self.uses.forget()
@@ -251,19 +252,22 @@ class Session:
         self._said, self._heard, self._ours = stream, self._offer, False
         return self._write(stream.directed(direction), line.protocol, keys).encode()
 
-    def refuseOffer(self, body: bytes) -> bytes:
+    def refuseOffer(self, body: bytes, elsewhere: bool = False) -> bytes:
         """
         The answer to an offer in a 2xx that cannot be taken: port 0 for each line, as the ACK has no other
-        refusal; empty to what cannot be read.  Media is as it was, and the lines are those of the offer.
+        refusal; empty to what cannot be read.  Media is as it was, and the lines are those of the offer,
+        unless it is of a branch C{elsewhere}, whose dialog is another one.
         """
-        self.forget()
+        if not elsewhere:
+            self.forget()
         try:
-            self._slots = slotsOf(parseSDP(body, keepLines=False))
+            slots = slotsOf(parseSDP(body, keepLines=False))
         except MalformedSDP:
             return b""
-        self._audio = self._audio if self._audio < len(self._slots) else 0
-        self._agreed = (self._slots, self._audio)
-        return self._describe(refusedLines(self._slots)).encode()
+        if not elsewhere:
+            self._slots, self._audio = slots, self._audio if self._audio < len(slots) else 0
+            self._agreed = (self._slots, self._audio)
+        return self._describe(refusedLines(slots), elsewhere).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
@@ -382,10 +386,11 @@ class Session:
             line = audioLine(stream, protocol, (*more, *self._together), address, offered)
         return self._describe(linesOf(self._slots, self._audio, line))
 
-    def _describe(self, media: tuple[MediaDescription, ...]) -> SessionDescription:
+    def _describe(self, media: tuple[MediaDescription, ...], elsewhere: bool = False) -> SessionDescription:
         host = self.media.address.host
         origin = Origin("-", str(self._sessionID), str(self._version), host)
-        return self._versioned(SessionDescription(origin, "-", connection=host, media=media))
+        described = SessionDescription(origin, "-", connection=host, media=media)
+        return described if elsewhere else self._versioned(described)
 
     def _versioned(self, description: SessionDescription) -> SessionDescription:
         if self._written is not None and description != self._written:

@@ -364,7 +364,7 @@ class Reliable(Race):
         self.assertEqual([each.cause for each in self.net.observer.ended], ["cancelled"])
 
     def test_calleeHangsUpMeanwhile(self) -> None:
-        """The callee is gone before the PRACK: the caller hears so at once, and is never told of an answer."""
+        """The callee is gone before the PRACK: the caller hears so at once, and of no answer."""
         near, far = self.demanding()
         self.callee.answers(far, 180)
         ringing = self.caller.response(180)

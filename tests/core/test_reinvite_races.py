@@ -231,6 +231,16 @@ class ReinviteRaces(Race):
         self.assertEqual(self.caller.got(), [200, 487])
         self.assertEqual(self.callee.got(), ["BYE"])
 
+    def test_refusedAfterTheEnd(self) -> None:
+        """One that is challenged, or asks for too short an interval, is not sent again behind the BYE."""
+        challenge = 'Digest realm="carrier.example", nonce="n1", algorithm=MD5'
+        for status, header in ((422, ("Min-SE", "4000")), (401, ("WWW-Authenticate", challenge))):
+            again, far, accepted, _ = self.reinvited()
+            self.caller.within(again, accepted, "BYE", 3)
+            self.callee.got()
+            self.callee.answers(far, status, headers=[header])
+            self.assertEqual(self.callee.got(), ["ACK"])
+
     def test_2xxAfterTheEnd(self) -> None:
         """A re-INVITE's 2xx that comes when the call is over still gets its ACK; media stays closed."""
         again, far, accepted, _ = self.reinvited()
@@ -332,6 +342,11 @@ class ReinviteRaces(Race):
 class LateOfferRaces(Race):
     """INVITE without an offer: the offer comes in the 2xx, the answer in the ACK (RFC 3264, RFC 6337)."""
 
+    def assertRefusedInACK(self) -> None:
+        """The callee's offer has an answer all the same (RFC 3261 section 13.2.2.4): nothing is taken."""
+        [line] = parseSDP(self.callee.request("ACK").body).media
+        self.assertEqual((line.kind, line.port), ("audio", 0))
+
     def test_ackNeverComes(self) -> None:
         """No ACK, no answer: the callee gets an ACK all the same, then BYE."""
         _, far = self.call(b"")
@@ -339,6 +354,7 @@ class LateOfferRaces(Race):
         self.net.clock.pump([0.5] * 63)
         self.assertNotIn("ACK", self.callee.got())
         self.net.clock.advance(0.5)
+        self.assertRefusedInACK()
         self.assertEqual(self.callee.got(), ["ACK", "BYE"])
         self.assertEqual(self.caller.got()[-1], "BYE")
 
@@ -348,6 +364,7 @@ class LateOfferRaces(Race):
         self.answer(far)
         self.callee.got()
         self.caller.within(near, self.caller.response(200), "BYE", 2)
+        self.assertRefusedInACK()
         self.assertEqual(self.callee.got(), ["ACK", "BYE"])
 
     def test_calleeHangsUpFirst(self) -> None:
@@ -387,7 +404,55 @@ class LateOfferRaces(Race):
         self.caller.cancel(near)
         self.callee.got()
         self.answer(far)
+        self.assertRefusedInACK()
         self.assertEqual(self.callee.got(), ["ACK", "BYE"])
+
+    def test_secondBranch(self) -> None:
+        """Another branch answers too: its offer is refused in its own dialog, and the call's is as it was."""
+        near, far = self.call(b"")
+        self.answer(far)
+        offered = self.caller.response(200)
+        self.callee.answers(far, 200, self.description(self.callee), "fork")
+        self.assertRefusedInACK()
+        self.assertEqual(self.callee.got()[-2:], ["ACK", "BYE"])
+        self.caller.ack(near, offered, self.description(self.caller))
+        ack = self.callee.request("ACK")
+        answer = parseSDP(ack.body)
+        self.assertEqual((ack.toAddress.tag, len(answer.media), answer.origin.version), ("far", 1, "1"))
+        self.assertTrue(answer.media[0].port)
+        self.assertEqual(self.callee.got(), ["ACK"])
+
+    def test_reinviteAfterTheEnd(self) -> None:
+        """Its 2xx comes when the call is over: refused there, too."""
+        near, accepted, _ = self.established()
+        self.caller.within(near, accepted, "INVITE", 2)
+        far = self.callee.request("INVITE")
+        self.caller.within(near, accepted, "BYE", 3)
+        for _ in range(2):
+            self.answer(far)
+            self.assertRefusedInACK()
+            self.callee.channel.clear()
+
+    def test_reinviteAnswerRefused(self) -> None:
+        """
+        A re-INVITE whose ACK refuses the offer, or says nothing to it: so is it refused on the other side,
+        and both are offered what stood before.
+        """
+        near, accepted, _ = self.established()
+        refusal = self.description(self.caller).replace(b"audio 4000", b"audio 0").replace(b"6000", b"0")
+        for number, body in enumerate((refusal, b"", b"nonsense"), 2):
+            asked = self.caller.within(near, accepted, "INVITE", number)
+            self.answer(self.callee.request("INVITE"))
+            self.callee.got()
+            self.caller.ack(asked, self.caller.response(200), body)
+            self.assertRefusedInACK()
+            for neighbour in (self.caller, self.callee):
+                again = neighbour.request("INVITE")
+                [line] = parseSDP(again.body).media
+                self.assertEqual((bool(line.port), line.direction), (True, "sendrecv"))
+                neighbour.answers(again, 200, self.description(neighbour, number + 2))
+                neighbour.got()
+            self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
 
     def test_reinviteCancelledTooLate(self) -> None:
         """
