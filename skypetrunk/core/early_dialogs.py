@@ -67,12 +67,18 @@ class EarlyDialogs:
         return dialog, dialog.makeRequest("PRACK", dialog.reserveSequence(), [rack])
 
     def continued(self, dialog: Dialog) -> Dialog:
-        """C{dialog}, made by a 2xx, with the CSeq numbers that its branch has used for PRACK."""
+        """
+        The dialog of a 2xx, from which C{dialog} was read.  The early one of its branch goes on, as a PRACK
+        may have to be sent there again; the route set is that of the 2xx (RFC 3261 section 13.2.2.4).
+        """
         self._seen.clear()
         found = self._branches.get(dialog.remote.tag or "")
-        if found is not None:
-            dialog.localSequence = max(dialog.localSequence, found[0].localSequence)
-        return dialog
+        if found is None:
+            return dialog
+        early = found[0]
+        early.localSequence = max(dialog.localSequence, early.localSequence)
+        early.remote, early.remoteTarget, early.routes = dialog.remote, dialog.remoteTarget, dialog.routes
+        return early
 
 
 def isReliable(response: Response) -> bool:

@@ -136,6 +136,21 @@ class Reliable(Race):
         self.caller.ack(near, self.caller.response(200))
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_challengedLate(self) -> None:
+        """A challenge that comes after the 200: the second PRACK takes a number that no BYE has after it."""
+        near, far = self.call()
+        self.progress(far, 7)
+        prack = self.callee.request("PRACK")
+        self.answer(far)
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        challenge = 'Digest realm="carrier.example", nonce="n1", algorithm=MD5'
+        self.callee.answers(prack, 401, headers=[("WWW-Authenticate", challenge)])
+        self.caller.within(near, accepted, "BYE", 2)
+        sent = [each for each in self.callee.channel.requests if each.method in ("PRACK", "BYE")]
+        # A PBX is given no password.
+        self.assertEqual([each.cseq.number for each in sent], [2, 3, 4] if self.outbound else [2, 3])
+
     def test_cancelled(self) -> None:
         """CANCEL while a PRACK is under way."""
         near, far = self.call()
