@@ -22,6 +22,8 @@ OTHER = "m=video 0 RTP/AVP 31\r\n"
 
 FAX = "a=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
 
+CHALLENGE = 'Digest realm="carrier.example", nonce="n1", algorithm=MD5, qop="auth"'
+
 Headers = Sequence[tuple[str, str]]
 
 
@@ -58,6 +60,7 @@ class Player:
         self.calls = 0
         self.wild = 0.0
         self.fax = 0.0  # how often it wants T.38
+        self.challenges = 0.0  # how often it wants to know who asks
         self.diligent = False
         self._read = 0
         self._version = 1
@@ -157,6 +160,8 @@ class Player:
         if request is None:
             return
         status = self._status(request)
+        if status >= 200 and self._challenges(request):
+            status = 401
         tag, first = request.toAddress.tag, request.toAddress.tag is None
         if first:
             tag = self.chance.choice(("far", "far", "fork"))
@@ -167,6 +172,8 @@ class Player:
                 body = self.body(request.body)
             if 100 < status < 200 and self.chance.random() < 0.3:
                 headers = [("Require", "100rel"), ("RSeq", str(self.chance.randrange(1, 4)))]
+            if status == 422 and self.chance.random() < 0.5:
+                headers = [("Min-SE", "1900")]
             if status == 302:
                 number = self.chance.choice(("+4455", "112", "404"))
                 headers = [("Contact", f"<sip:{number}@{self.chance.choice(self.hosts())}>")]
@@ -177,10 +184,16 @@ class Player:
                     self.dialogs.append(Known(request, None, tag or ""))
         elif request.method == "UPDATE" and status == 200 and request.body:
             body = self.body(request.body)
+        if status == 401:
+            headers = [("WWW-Authenticate", CHALLENGE)]
         if status >= 200 and not (status < 300 and first and self.chance.random() < 0.2):
             # The trunk may hear of another branch that answers.
             self.waiting.remove(request)
         self.neighbour.answers(request, status, body, tag or "far", headers)
+
+    def _challenges(self, request: Request) -> bool:
+        asked = not self.diligent and request.header("Authorization") is None
+        return asked and self.chance.random() < self.challenges
 
     def _status(self, request: Request) -> int:
         if self.diligent:

@@ -17,6 +17,7 @@ from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallRequest
 from tests.core.callnet import CallNet
 from tests.core.chanceplay import Player
+from tests.core.wirecheck import Wire
 
 PLAYS = 100
 """Plays in each run of the tests, one for each seed; RACES=10000 in the environment makes more, from
@@ -74,6 +75,7 @@ class Play:
         self.players = [Player(pbx, False, self.chance), Player(carrier, True, self.chance)]
         if second is not None:
             self.players.append(Player(second, True, self.chance))
+        self.wires = {player: Wire(player.neighbour) for player in self.players}
         self.costs = Costs()
         self.asked: list[Deferred[None]] = []
         self.said: list[str] = []
@@ -91,6 +93,7 @@ class Play:
             self._call(self.chance.choice(self.players))
         for player in self.players:
             player.wild, player.fax = wild, fax
+            player.challenges = self.chance.choice((0.0, 0.0, 0.3)) if player.secure else 0.0
         if self.chance.random() < 0.3:
             self.net.policy.result = self._policy
 
@@ -142,7 +145,7 @@ class Play:
             "refers": (14, lambda: player.refers(mine)),
             "replaces": (6, lambda: player.replaces(uri, mine)),
             "notifies": (4, player.notifies),
-            "loses": (0.5, player.loses),
+            "loses": (0.5, lambda: self._loses(player)),
             "decides": (4, self._decides),
             "waits": (6, lambda: self._wait(self.chance.choice((0.0, 0.1, 0.5, 2.0, 2.5, 4.0, 10.0, 33.0)))),
             "ports": (0.5, lambda: setattr(self.net.plane, "left", self.chance.choice((0, 1, 1000)))),
@@ -153,6 +156,10 @@ class Play:
         actions[name][1]()
         self._read()
         self._check()
+
+    def _loses(self, player: Player) -> None:
+        self.wires[player].lost = True
+        player.loses()
 
     def _check(self) -> None:
         """What must hold at any time: whoever is in a call that stands is there, and hears the other."""
@@ -234,6 +241,7 @@ class Play:
     def faults(self) -> list[str]:
         """What is wrong after the end."""
         found = [f"left over: {what} {number}" for what, number in self.net.leftovers().items() if number]
+        found += [fault for wire in self.wires.values() for fault in wire.end()]
         found += [f"costs for ever: {call}" for call in self.costs.goingOn]
         events = self.net.observer.events
         started = Counter(each.call for name, each in events if isinstance(each, CallRequest))
