@@ -15,7 +15,7 @@ from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_machine import Ends, startLeg
 from skypetrunk.core.leg_owner import NOBODY, LegOwner, Workshop
 from skypetrunk.core.leg_subscriptions import LegSubscriptions
-from skypetrunk.core.session import Session, description
+from skypetrunk.core.session import SDP_TYPE, Session, description
 from skypetrunk.core.session_refresh import Client, Renewal, SessionRefresh
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateClient, UpdateServer
@@ -48,6 +48,8 @@ class LegClient(LegSubscriptions, Ends):
         self._pending: InviteServer | UpdateServer | None = None
         self._unacknowledged: dict[int, InviteServer] = {}
         self._client: Client | None = None
+        # What a provisional response to the re-INVITE under way has answered.
+        self._answer: tuple[InviteClient, Response] | None = None
 
     @property
     def busy(self) -> bool:
@@ -171,12 +173,24 @@ class LegClient(LegSubscriptions, Ends):
         if self.dialog is None:
             assert self._contact is not None
             self._early.seen(client.request, response, self._contact)
-        if self._acknowledgeReliable(client.request, response) and not self.refresh.active:
+        if not self._acknowledgeReliable(client.request, response):
+            return
+        if self.dialog is not None and not client.late and description(response):
+            self._answer = client, response
+        if not self.refresh.active:
             self.owner.legProgressed(self, response)
+
+    def _whole(self, client: InviteClient, response: Response) -> Response:
+        """A 2xx to a re-INVITE with its answer, which may have come before it (RFC 3262 section 5)."""
+        answer, self._answer = self._answer, None
+        if answer is None or answer[0] is not client or description(response):
+            return response
+        return response.withBody(description(answer[1]), SDP_TYPE)
 
     def inviteAccepted(self, client: InviteClient, response: Response) -> None:
         """L{InviteClient}: the first 2xx makes the dialog, or refreshes its target."""
         self._serverAnswered()
+        response = self._whole(client, response)
         if self.dialog is None:
             assert self._contact is not None
             self.dialog = self._early.continued(
@@ -201,6 +215,7 @@ class LegClient(LegSubscriptions, Ends):
         """L{InviteClient}: a second fork, or an answer that crossed our CANCEL: ACK, then BYE."""
         if self.dialog is not None and self.dialog.remote.tag == response.toAddress.tag:
             # Only the re-INVITE was taken back; the dialog goes on.
+            response = self._whole(client, response)
             # RFC 3261 section 13.2.1: an offer in a 2xx wants its answer in the ACK all the same.
             answer = self.owner.legOffered(self, response) if client.late else b""
             # Not before: no offer of ours may overtake the ACK.
@@ -223,6 +238,7 @@ class LegClient(LegSubscriptions, Ends):
         self, client: InviteClient, status: int, response: Response | None, reason: str
     ) -> None:
         """L{InviteClient}: refused, or no answer."""
+        self._answer = None
         if self.dialog is not None:
             self.session.forget()
         self._failed(client, status, response, reason)

@@ -117,6 +117,49 @@ class Reliable(Race):
         self.callee.answers(prack, 200)
         self.answer(again)
 
+    def test_reinviteAnswered(self) -> None:
+        """Its 183 holds the answer, and the 200 none any more: that is an answer (section 5)."""
+        near, accepted, _ = self.established()
+        held = self.description(self.caller, 2, "a=sendonly\r\n")
+        self.caller.within(near, accepted, "INVITE", 2, held)
+        far = self.callee.request("INVITE")
+        self.progress(far, 3, self.description(self.callee, 2, "a=recvonly\r\n"))
+        self.assertNotIn(200, self.caller.got())
+        self.callee.answers(far, 200)
+        self.assertEqual(self.callee.channel.summary(), ["INVITE", "PRACK", "ACK"])
+        again = self.caller.response(200)
+        self.assertEqual(parseSDP(again.body).media[0].direction, "recvonly")
+        self.caller.within(near, again, "ACK", 2)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_refreshAnswered(self) -> None:
+        """The same where the re-INVITE is a refresh of ours (RFC 4028)."""
+        near, far = self.call()
+        timer = [("Session-Expires", "90;refresher=uac"), ("Require", "timer")]
+        self.callee.answers(far, 200, self.description(self.callee), headers=timer)
+        self.caller.ack(near, self.caller.response(200))
+        self.callee.got()
+        self.net.clock.advance(45)
+        again = self.callee.request("INVITE")
+        self.progress(again, 3, self.description(self.callee))
+        self.callee.answers(again, 200)
+        self.assertEqual(self.callee.got(), ["INVITE", "PRACK", "ACK"])
+        self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
+
+    def test_reinviteAnsweredAndCancelled(self) -> None:
+        """The 200 without an answer crosses our CANCEL: what the 183 said is undone."""
+        near, accepted, _ = self.established()
+        held = self.description(self.caller, 2, "a=sendonly\r\n")
+        again = self.caller.within(near, accepted, "INVITE", 2, held)
+        far = self.callee.request("INVITE")
+        self.progress(far, 3, self.description(self.callee, 2, "a=recvonly\r\n"))
+        self.caller.cancel(again)
+        self.callee.got()
+        self.callee.answers(far, 200)
+        self.assertEqual(self.callee.channel.summary(), ["ACK", "INVITE"])
+        [line] = parseSDP(self.callee.request("INVITE").body).media
+        self.assertEqual(line.direction, "sendrecv")
+
     def test_unreadable(self) -> None:
         """Without a number that can be read it is one like any other."""
         _, far = self.call()
