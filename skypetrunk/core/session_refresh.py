@@ -27,6 +27,9 @@ from skypetrunk.wire.message import Response
 GLARES = 5
 """How often a renewal that meets the peer's own change is tried again."""
 
+NOT_TAKEN = (405, 501)
+"""Refusals of an UPDATE that say that none is taken (RFC 3261 sections 21.4.6 and 21.5.2)."""
+
 Client = InviteClient | UpdateClient
 
 
@@ -82,11 +85,13 @@ class SessionRefresh:
     """
 
     __slots__ = (
+        "_byInvite",
         "_glares",
         "_later",
         "_leg",
         "_sent",
         "_stopped",
+        "_updating",
         "_waiting",
         "_wanted",
         "_workshop",
@@ -106,13 +111,14 @@ class SessionRefresh:
         self._glares = 0
         self._wanted = False
         self._stopped = False
+        self._updating = self._byInvite = False
 
     # SessionTimerUser
 
     def sessionRefreshDue(self) -> None:
         """
         L{SessionTimer}: an UPDATE without description where the peer takes that, else an INVITE with the
-        one that stands (RFC 4028 section 7.4).
+        one that stands (RFC 4028 section 7.4).  Some say that they take UPDATE, and refuse it.
         """
         leg = self._leg
         if not leg.free:
@@ -120,7 +126,8 @@ class SessionRefresh:
             return
         # Before it is sent: where nothing can be reached it has failed at once.
         self.active = True
-        if leg.allows("UPDATE"):
+        if leg.allows("UPDATE") and not self._byInvite:
+            self._updating = True
             leg.update(b"")
         else:
             leg.reinvite(leg.session.repeatOffer())
@@ -208,6 +215,7 @@ class SessionRefresh:
     def accepted(self, client: Client, response: Response) -> None:
         """The peer took it."""
         sent, self._sent = self._sent, None
+        self._updating = False
         self._leg.acknowledge(response)
         answer = None
         if isinstance(client, InviteClient):
@@ -229,6 +237,8 @@ class SessionRefresh:
         @param ours: the call is one that we placed: then the peer's retry is the earlier one.
         """
         sent, self._sent, self.active = self._sent, None, False
+        updating, self._updating = self._updating, False
+        self._byInvite = self._byInvite or (updating and status != 491)
         if status in (408, 481):
             # RFC 4028 section 10, RFC 3261 section 12.2.1.2: the dialog is gone.
             self._leg.giveUp(f"the refresh was answered {status}")
@@ -237,7 +247,9 @@ class SessionRefresh:
         if status == 491:
             chance = int.from_bytes(self._workshop.entropy(2), "big")
             delay = glareDelay(ours, chance)
-        if sent is None:
+        if sent is None and updating and status in NOT_TAKEN:
+            self._wanted = True
+        elif sent is None:
             self.timer.postpone(delay)
         elif status == 491 and self._waiting is None and self._glares < GLARES:
             self._glares += 1

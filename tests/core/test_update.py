@@ -216,6 +216,27 @@ class Standing(UpdateCase):
         self.assertEqual(self.callee.got(), ["UPDATE"], "the next interval has begun")
         self.assertEqual([len(leg.events) for leg in self.net.plane.legs], events, "no media was touched")
 
+    def test_refreshNotTaken(self) -> None:
+        """A peer that has UPDATE in Allow and refuses it: re-INVITE, at once if that says all, else later."""
+        for status, seconds in ((405, 0), (501, 0), (500, 10), (403, 10)):
+            near, far = self.calling()
+            headers = [*ALLOWS, ("Session-Expires", "1800;refresher=uac"), ("Require", "timer")]
+            self.callee.answers(far, 200, self.description(self.callee), headers=headers)
+            self.caller.ack(near, self.caller.response(200))
+            self.net.clock.advance(900)
+            refresh = self.callee.request("UPDATE")
+            self.callee.channel.clear()
+            self.callee.answers(refresh, status)
+            self.net.clock.advance(seconds)
+            again = self.callee.request("INVITE")
+            self.assertTrue(again.body, status)
+            self.callee.answers(again, 200, self.description(self.callee), headers=headers[1:])
+            self.net.clock.advance(900)
+            self.assertEqual(self.callee.request("INVITE").cseq.number, again.cseq.number + 1)
+            [call] = self.net.manager.media()
+            self.net.manager.hangUp(call, "enough")
+            self.callee.channel.clear()
+
     def test_tooBrief(self) -> None:
         """422 to it: again, with the longer interval (RFC 4028 section 7.3)."""
         near, far = self.calling()
