@@ -185,8 +185,8 @@ def matched(stream: AudioStream, offer: AudioStream) -> dict[str, str]:
 
 def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
     """
-    C{stream} with the payload types that C{numbers} gives to its own, in that order, and no others.
-    Redundant audio (RFC 2198) holds numbers within its packets, and is left out if any changes.
+    C{stream} with the payload types that C{numbers} gives to its own, in that order, and no others.  What a
+    number means by itself alone is written down with another one.  Redundant audio (RFC 2198) holds numbers within its packets, and is left out if any changes.
     """
     codecs = stream.codecs
     changed = any(number != to for number, to in numbers.items())
@@ -205,6 +205,9 @@ def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
                 continue
             value = f"{kept[number]}{space}{rest}"
         attributes.append((name, value))
+    for number, to in kept.items():
+        if number != to and int(number) in STATIC and not stream.rtpmaps.get(number):
+            attributes.append(("rtpmap", f"{to} {codecs[number]}"))
     return AudioStream(tuple(kept.values()), tuple(attributes), stream.direction)
 
 

@@ -20,7 +20,8 @@ class PayloadTypes:
     def offered(self, stream: AudioStream) -> dict[str, str]:
         """
         The numbers to offer C{stream} with.  A codec keeps the number that it had here; another number is
-        made up only where that of C{stream} has meant something else here.
+        made up only where that of C{stream} has meant something else here.  Where there is none left the codec
+        is not among them.
         """
         codecs, means = stream.codecs, self._means
         if not means:
@@ -37,20 +38,25 @@ class PayloadTypes:
                 found[number] = number
         for number in codecs:
             if number not in found:
-                found[number] = self._unused({*found.values(), *codecs})
+                unused = self._unused({*found.values(), *codecs})
+                if unused is not None:
+                    found[number] = unused
         means.update((to, codecs[number]) for number, to in found.items())
-        return {number: found[number] for number in codecs}
+        return {number: found[number] for number in codecs if number in found}
 
     def answered(self, stream: AudioStream) -> None:
         """C{stream} is our answer: its numbers are those of the peer's offer."""
         self._means.update(stream.codecs)
 
-    def _unused(self, taken: set[str]) -> str:
-        """One that never meant anything here; where there is none left, one that means nothing now."""
+    def _unused(self, taken: set[str]) -> str | None:
+        """
+        One that never meant anything here; where there is none left, one that means nothing now.  A peer may
+        have named all 128.
+        """
         free = [str(number) for number in reversed(DYNAMIC) if str(number) not in taken]
         fresh = [number for number in free if number not in self._means]
         spare = [str(number) for number in range(64) if number not in STATIC and str(number) not in taken]
-        return (fresh or free or spare)[0]
+        return next(iter(fresh or free or spare), None)
 
 
 __all__ = ["PayloadTypes"]

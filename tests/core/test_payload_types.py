@@ -144,6 +144,14 @@ class OfferedTests(SynchronousTestCase):
             found = types.offered(wanted)
             self.assertEqual(len(set(found.values())), 32)
 
+    def test_all(self) -> None:
+        """Who names all numbers there are gets those that can be had."""
+        types = PayloadTypes()
+        types.offered(stream("96 opus/48000/2", f"101 {EVENTS}"))
+        found = types.offered(stream(*(f"{n} codec{n}/8000" for n in range(128))))
+        self.assertEqual(len(found), 126)
+        self.assertEqual([number for number, to in found.items() if number != to], [])
+
 
 class RenumberingTests(Race):
     """Whole calls: what each side is told, and what becomes of packets."""
@@ -213,6 +221,19 @@ class RenumberingTests(Race):
         self.assertEqual(list(self.told(self.caller.response(200))), ["100", "111"])
         self.assertEqual(self.changes()[0], {100: 97, 111: 96})
         self.assertEqual(self.changes()[1], {97: 100, 111: 100, 96: 111, 101: 111})
+
+    def test_allNumbers(self) -> None:
+        """A re-INVITE that gives all numbers another meaning: what there is no number for is left out."""
+        near, accepted, _ = self.begun()
+        codecs = [f"{n} codec{n}/8000" for n in range(127)]
+        body = self.media(self.caller, *codecs, "127 PCMA/8000", version=2)
+        self.caller.within(near, accepted, "INVITE", 2, body)
+        again = self.callee.request("INVITE")
+        told = self.told(again)
+        self.assertEqual(len(told), 125)
+        self.assertEqual(told["8"], "pcma/8000")
+        self.callee.answers(again, 200, self.media(self.callee, "8", version=2))
+        self.assertEqual(self.told(self.caller.response(200)), {"127": "pcma/8000"})
 
     def test_calleeRenumbers(self) -> None:
         """The same from the other side."""

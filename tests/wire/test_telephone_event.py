@@ -36,6 +36,22 @@ class KeyReaderTests(SynchronousTestCase):
         """Two events of one key are two."""
         self.assertEqual(read(KeyReader(), packets(5, 0) + packets(5, 3200)), "55")
 
+    def test_long(self) -> None:
+        """A key that is held is one, in however many segments it comes (RFC 4733 section 2.5.1.3)."""
+        for cut in (0xFFFF, 65_280):
+            for lost in range(2):
+                held: list[tuple[int, bytes]] = []
+                for segment in range(3):
+                    timestamp = (0xFFFF0000 + segment * cut) & 0xFFFFFFFF
+                    lasts = [*range(960, 0xFF00, 960), *([] if lost and cut == 0xFFFF else [cut])]
+                    held += [(timestamp, pack("!BBH", 5, 10, each)) for each in lasts]
+                last = (0xFFFF0000 + 3 * cut) & 0xFFFFFFFF
+                held += packets(5, last)
+                self.assertEqual(read(KeyReader(), held + packets(5, last + 3200)), "55")
+                # Another key, or another source, is another one.
+                self.assertEqual(read(KeyReader(), held[:200] + packets(6, last)), "56")
+                self.assertEqual(read(KeyReader(), held[-7:-3]) + read(KeyReader(), held[-7:], ssrc=2), "5")
+
     def test_lost(self) -> None:
         """One packet of an event is enough, if it is its end; else the next event tells."""
         reader = KeyReader()
