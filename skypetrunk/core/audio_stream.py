@@ -186,7 +186,8 @@ def matched(stream: AudioStream, offer: AudioStream) -> dict[str, str]:
 def renumbered(stream: AudioStream, numbers: Mapping[str, str]) -> AudioStream:
     """
     C{stream} with the payload types that C{numbers} gives to its own, in that order, and no others.  What a
-    number means by itself alone is written down with another one.  Redundant audio (RFC 2198) holds numbers within its packets, and is left out if any changes.
+    number means by itself alone is written down with another one.  Redundant audio (RFC 2198) holds numbers
+    within its packets, and is left out if any changes.
     """
     codecs = stream.codecs
     changed = any(number != to for number, to in numbers.items())

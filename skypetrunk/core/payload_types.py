@@ -20,8 +20,8 @@ class PayloadTypes:
     def offered(self, stream: AudioStream) -> dict[str, str]:
         """
         The numbers to offer C{stream} with.  A codec keeps the number that it had here; another number is
-        made up only where that of C{stream} has meant something else here.  Where there is none left the codec
-        is not among them.
+        made up only where that of C{stream} has meant something else here.  Where there is none left the
+        codec is not among them.
         """
         codecs, means = stream.codecs, self._means
         if not means:

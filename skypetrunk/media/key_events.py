@@ -8,23 +8,31 @@ Each stands before a leg only where it is needed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from skypetrunk.wire.codec import clockRate
 from skypetrunk.wire.rtp import RTPHeader, rewriteHeader
 from skypetrunk.wire.telephone_event import KEYS, KeyReader
 
 if TYPE_CHECKING:
     from skypetrunk.media.onward import Onward
+    from skypetrunk.media.relay import MediaLeg
 
 INTERVAL = 0.02
 """Seconds between the packets of an event (RFC 4733 section 2.5.1.2: as those of the audio, or 50 ms)."""
 
 PATIENCE = 0.05
-"""Seconds that the first key waits for a packet of the source, whose stream it is to go on with."""
+"""
+Seconds that the first key waits for a packet of the source, whose stream it is to go on with, and each key of
+a source that may send it as an event, too, for that.
+"""
+
+BOTH = 2.0
+"""Seconds between a key as an event and the same in INFO, of telephones that send both."""
 
 GAP = 0.06
 """Seconds of audio between two keys: some receivers need a pause to tell them apart."""
@@ -63,7 +71,7 @@ class KeySender:
         """
         @param onward: the leg.
         @param types: by the payload type of the audio sent last, -1 for none: number and clock rate of the
-            events that go with it; C{None}: there is none.
+            events that go with it; C{None}: there is none, or none is wanted.
         """
         self._onward = onward
         self._clock = clock
@@ -76,7 +84,7 @@ class KeySender:
         self._payloadType = -1
         # Before it the numbers were shifted otherwise.
         self._since = 0
-        self._followed = False
+        self._followed = self._both = False
         self._waiting: deque[tuple[int, float]] = deque()
         self._call: IDelayedCall | None = None
         # Of the key that is being sent.
@@ -85,13 +93,19 @@ class KeySender:
         self._began = 0.0
         self._ends = 0
 
-    def press(self, key: str, milliseconds: int) -> None:
-        """Send C{key}, one of L{KEYS}, after those that wait; more than L{MOST_KEYS} are left out."""
+    def press(self, key: str, milliseconds: int, both: bool = False) -> None:
+        """
+        Send C{key}, one of L{KEYS}, after those that wait; more than L{MOST_KEYS} are left out.
+
+        @param both: the source may send it, too.
+        """
         if len(self._waiting) < MOST_KEYS:
             length = min(max(milliseconds, SHORTEST), LONGEST) / 1000
             self._waiting.append((KEYS.index(key), length))
+            self._both = both
             if self._call is None:
-                self._call = self._clock.callLater(0.0 if self._followed else PATIENCE, self._begin)
+                wait = 0.0 if self._followed and not both else PATIENCE
+                self._call = self._clock.callLater(wait, self._begin)
 
     def stop(self) -> None:
         """The leg is over."""
@@ -134,7 +148,7 @@ class KeySender:
             )
             header = header._replace(sequence=sequence)
         self._onward.sendRTP(packet, header, now)
-        if new and self._call is not None:
+        if new and self._call is not None and not self._both:
             self._call.reset(0.0)
 
     def sendRTCP(self, compound: bytes) -> None:
@@ -214,15 +228,21 @@ class KeysHeard:
         self._onward.sendRTCP(compound)
 
 
-def eventTypes(types: Mapping[int, int], rate: int) -> tuple[int, int] | None:
+def typesOf(leg: MediaLeg, payloadType: int) -> tuple[int, int] | None:
     """
-    Which of several goes with audio.
+    Number and clock rate of the events that a leg may make, C{None} where there are none, it may not send, or
+    the other side's peer has just sent one itself: then that is the key, and INFO says it again.
 
-    @param types: clock rates of events, by number.
-    @param rate: that of the audio, 0 where it is not known.
+    @param payloadType: of the audio that they go with; of several they are those with its clock rate.
     """
+    other, types = leg._other, leg._numbers.agreedEvents
+    if not leg._sending or not types:
+        return None
+    if other is not None and other.received.reception.lately(other._numbers.events, leg._seconds() - BOTH):
+        return None
+    rate = clockRate(leg._numbers.theirs.get(payloadType, ""))
     found = [(number, each) for number, each in types.items() if each == rate] or [*types.items()]
-    return found[0] if found else None
+    return found[0]
 
 
-__all__ = ["GAP", "INTERVAL", "LONGEST", "MOST_KEYS", "SHORTEST", "KeySender", "KeysHeard", "eventTypes"]
+__all__ = ["GAP", "INTERVAL", "LONGEST", "MOST_KEYS", "SHORTEST", "KeySender", "KeysHeard", "typesOf"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from errno import EDESTADDRREQ
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -20,14 +21,13 @@ from skypetrunk.errors import LocalError, MalformedSDP
 from skypetrunk.interfaces import IMediaLeg, LegStatistics, MediaAddress
 from skypetrunk.media.counters import Counters
 from skypetrunk.media.fax import FaxLeg
-from skypetrunk.media.key_events import KeySender, KeysHeard, eventTypes
+from skypetrunk.media.key_events import KeySender, KeysHeard, typesOf
 from skypetrunk.media.onward import Onward, Show, Tapped
 from skypetrunk.media.port import CLOSED, UNSENT, MediaPort
 from skypetrunk.media.renumbering import NOTHING, Numbers, Renumbered
 from skypetrunk.media.source import signalledHost
 from skypetrunk.media.statistics import meanings
 from skypetrunk.wire.address import literal
-from skypetrunk.wire.codec import clockRate
 from skypetrunk.wire.rtp import isRTCP
 from skypetrunk.wire.telephone_event import KeyReader
 
@@ -240,15 +240,11 @@ class MediaLeg(FaxLeg):
         if self._released or not self._sending or not self._numbers.agreedEvents:
             return
         if self._keySender is None:
-            self._keySender = KeySender(self, self._clock, self._entropy, self._eventTypes)
+            self._keySender = KeySender(self, self._clock, self._entropy, partial(typesOf, self))
             if self._other is not None:
                 self._other._arrange()
-        self._keySender.press(key, milliseconds)
-
-    def _eventTypes(self, payloadType: int) -> tuple[int, int] | None:
-        """See L{KeySender}."""
-        rate = clockRate(self._numbers.theirs.get(payloadType, ""))
-        return eventTypes(self._numbers.agreedEvents, rate) if self._sending else None
+        both = self._other is not None and bool(self._other._numbers.agreedEvents)
+        self._keySender.press(key, milliseconds, both)
 
     def setPacketTime(self, milliseconds: int | None) -> None:
         """What the peer wants in a packet."""

@@ -4,7 +4,7 @@ Loss, order and jitter of what a leg receives, as RFC 3550 defines them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -167,11 +167,12 @@ class Reception:
     @ivar names: codecs by payload type; see L{meanings}.
     @ivar reordered: packets that came after a later one.
     @ivar duplicates: packets that came again.
+    @ivar untimed: when the last packet came of each payload type that is not in C{ticks}; C{None}: never.
     """
 
     __slots__ = (
         *("_burstsBefore", "_current", "_lostBefore", "_sources", "_worst"),
-        *("duplicates", "names", "reordered", "ticks"),
+        *("duplicates", "names", "reordered", "ticks", "untimed"),
     )
 
     def __init__(self) -> None:
@@ -184,6 +185,7 @@ class Reception:
         self._lostBefore = 0
         self._burstsBefore: Bursts | None = None
         self._worst = -1.0  # no audio yet
+        self.untimed: dict[int, float] | None = None
 
     def received(self, header: RTPHeader, now: float) -> None:
         """A packet came in at C{now} (seconds).  Called for each: what is not usual is done elsewhere."""
@@ -200,6 +202,9 @@ class Reception:
         self._current = source
         tick = self.ticks.get(payloadType)
         if tick is None:
+            if self.untimed is None:
+                self.untimed = {}
+            self.untimed[payloadType] = now
             return
         source.payloadType = payloadType
         before = source.transit
@@ -289,6 +294,11 @@ class Reception:
         source.expected += packets
         source.received += packets
         source.transit, source.jitter, self._worst = transit, jitter, worst
+
+    def lately(self, payloadTypes: Iterable[int], since: float) -> bool:
+        """Did a packet of one of them, which are not in L{ticks}, come after C{since} (seconds)?"""
+        untimed = self.untimed or {}
+        return any(untimed.get(number, since) > since for number in payloadTypes)
 
     @property
     def lost(self) -> int:

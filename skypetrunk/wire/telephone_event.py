@@ -22,8 +22,8 @@ class KeyReader:
     three times (section 2.5.1.4), so the time stamp tells repetitions.  Where all of those are lost, the
     next event ends the one before.
 
-    A key that is held for longer than the duration has bits for, 1.4 s at 48 kHz, comes in segments, each with
-    the time stamp of its own beginning, and only the last one has an end (section 2.5.1.3).
+    A key that is held for longer than the duration has bits for, 1.4 s at 48 kHz, comes in segments, each
+    with the time stamp of its own beginning, and only the last one has an end (section 2.5.1.3).
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.media.key_events import GAP, LONGEST, MOST_KEYS, SHORTEST
+from skypetrunk.media.key_events import BOTH, GAP, LONGEST, MOST_KEYS, SHORTEST
 from skypetrunk.wire.rtp import RTPHeader, parseRTP
 from skypetrunk.wire.telephone_event import KEYS, KeyReader
 from tests.media.doubles import Call, rtp
@@ -96,9 +96,9 @@ class SendTests(Keys):
             # Time goes on: the key begins after the audio before it, and the audio after it later still.
             stamps = [header.timestamp for header in headers if header.payloadType == 0]
             start = events[0][0].timestamp
-            # One packet told the stream that the key goes on with.
-            self.assertEqual((start - stamps[5]) & 0xFFFFFFFF, 160)
-            self.assertEqual((stamps[6] - stamps[5]) & 0xFFFFFFFF, 160 * len(events))
+            # Two packets came while it waited, lest the source sends the key itself.
+            self.assertEqual((start - stamps[6]) & 0xFFFFFFFF, 160)
+            self.assertEqual((stamps[7] - stamps[6]) & 0xFFFFFFFF, 160 * len(events))
 
     def test_all(self) -> None:
         """All sixteen, in a row, with audio between them."""
@@ -199,11 +199,49 @@ class SendTests(Keys):
         types = {111: "opus/48000/2", 100: "telephone-event/8000", 99: "telephone-event/48000"}
         self.agree(types, types)
         self.call.secure.sendKey("7", 100)
-        packet = bytearray(rtp(self.sequence))
-        packet[1] = 111
-        self.call.fromPBX(bytes(packet))
+        for _ in range(3):
+            self.call.clock.advance(0.02)
+            self.sequence += 1
+            packet = bytearray(rtp(self.sequence))
+            packet[1] = 111
+            self.call.fromPBX(bytes(packet))
         events = self.events(self.both(10)[0], 99)
         self.assertEqual([lasts for *_, lasts in events][-1], 4800)
+
+    def pressed(self, key: str, count: int = 6) -> None:
+        """The PBX presses a key itself: 20 ms pass before each packet."""
+        timestamp = 160 * (self.sequence + 1)
+        for step in range(count):
+            self.call.clock.advance(0.02)
+            self.sequence += 1
+            packet = bytearray(rtp(self.sequence, timestamp=timestamp))
+            packet[1] = 101
+            packet[12:] = bytes((KEYS.index(key), 0x80 | 10 if step >= count - 3 else 10))
+            packet += (160 * min(step + 1, count - 2)).to_bytes(2, "big")
+            self.call.fromPBX(bytes(packet))
+
+    def test_both(self) -> None:
+        """A telephone that sends its keys as events and in INFO: each is there once."""
+        for first in (True, False):
+            for key in "1223":
+                before = self.both(2)[0]
+                if first:
+                    self.pressed(key)
+                    self.call.secure.sendKey(key, 100)
+                else:
+                    self.call.secure.sendKey(key, 100)
+                    self.pressed(key)
+                packets = before + self.carrierGot() + self.both(20)[0]
+                self.assertEqual(self.read(packets, 96), key)
+                self.assertContinuous(packets)
+
+    def test_both_later(self) -> None:
+        """Who sends no events any more is believed in INFO."""
+        self.both(2)
+        self.pressed("1")
+        self.both(int(BOTH / 0.02))
+        self.call.secure.sendKey("1", 100)
+        self.assertEqual(self.read(self.both(20)[0], 96), "1")
 
     def test_onlyWhereNeeded(self) -> None:
         """A call without such keys has nothing of it; with one, in that direction alone."""
