@@ -221,7 +221,7 @@ class MediaLeg(FaxLeg):
         self.takeBack()
         reception = self.received.reception
         reception.ticks, reception.names = meanings((*theirs.items(), *ours.items()))
-        numbers = Numbers.of(ours, theirs)
+        numbers = Numbers.of(ours, theirs, self._numbers)
         if numbers is self._numbers:
             return
         self._numbers = numbers

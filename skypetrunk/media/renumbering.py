@@ -33,19 +33,22 @@ class Numbers:
 
     @ivar ours: of our description: its peer sends with them.
     @ivar theirs: of the peer's: it receives with them.
+    @ivar before: of both before, where they mean nothing now: such packets may still be on their way.
     """
 
     ours: Mapping[int, str]
     theirs: Mapping[int, str]
+    before: Mapping[int, str]
+
+    @property
+    def sent(self) -> dict[int, str]:
+        """All that the peer may send with."""
+        return {**self.before, **self.theirs, **self.ours}
 
     @property
     def events(self) -> dict[int, int]:
         """Clock rates of the events that the peer may send, by number."""
-        return {
-            n: clockRate(codec)
-            for n, codec in {**self.theirs, **self.ours}.items()
-            if nameOf(codec) == EVENTS
-        }
+        return {n: clockRate(codec) for n, codec in self.sent.items() if nameOf(codec) == EVENTS}
 
     @property
     def agreedEvents(self) -> dict[int, int]:
@@ -54,9 +57,14 @@ class Numbers:
         return {n: clockRate(codec) for n, codec in self.theirs.items() if codec in agreed}
 
     @staticmethod
-    def of(ours: Mapping[int, str], theirs: Mapping[int, str]) -> Numbers:
-        """@param ours: with what C{a=rtpmap} says, as L{skypetrunk.interfaces.IMediaLeg} takes them."""
-        return _numbers(tuple(ours.items()), tuple(theirs.items()))
+    def of(ours: Mapping[int, str], theirs: Mapping[int, str], last: Numbers | None = None) -> Numbers:
+        """
+        @param ours: with what C{a=rtpmap} says, as L{skypetrunk.interfaces.IMediaLeg} takes them.
+        @param last: those of the leg so far.
+        """
+        sent = {} if last is None else last.sent
+        before = [each for each in sent.items() if each[0] not in ours and each[0] not in theirs]
+        return _numbers(tuple(ours.items()), tuple(theirs.items()), tuple(before))
 
     def towards(self, other: Numbers) -> Mapping[int, int | None]:
         """
@@ -70,8 +78,12 @@ class Numbers:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _numbers(ours: tuple[tuple[int, str], ...], theirs: tuple[tuple[int, str], ...]) -> Numbers:
-    return Numbers(*({n: encodingOf(n, text) for n, text in each} for each in (ours, theirs)))
+def _numbers(
+    ours: tuple[tuple[int, str], ...],
+    theirs: tuple[tuple[int, str], ...],
+    before: tuple[tuple[int, str], ...],
+) -> Numbers:
+    return Numbers(*({n: encodingOf(n, text) for n, text in each} for each in (ours, theirs)), dict(before))
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -80,7 +92,7 @@ def _changes(one: Numbers, other: Numbers) -> Mapping[int, int | None]:
     for number, codec in other.theirs.items():
         wanted.setdefault(codec, number)
     changed: dict[int, int | None] = {}
-    for number, codec in {**one.theirs, **one.ours}.items():
+    for number, codec in one.sent.items():
         meant = other.theirs.get(number)
         if meant == codec or codec.startswith("?") or (meant or "").startswith("?"):
             continue
@@ -91,7 +103,7 @@ def _changes(one: Numbers, other: Numbers) -> Mapping[int, int | None]:
     return changed
 
 
-NOTHING = Numbers({}, {})
+NOTHING = Numbers({}, {}, {})
 """Nothing was agreed yet."""
 
 

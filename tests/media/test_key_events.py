@@ -245,6 +245,7 @@ class SendTests(Keys):
 
     def test_onlyWhereNeeded(self) -> None:
         """A call without such keys has nothing of it; with one, in that direction alone."""
+        self.call = Call()
         self.agree(PBX_TYPES, PBX_TYPES)
         self.assertIs(self.call.plain._onward, self.call.secure)
         self.call.secure.sendKey("1", 80)

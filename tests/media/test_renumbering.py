@@ -73,14 +73,30 @@ class RenumberingTests(SynchronousTestCase):
         self.assertEqual(self.toCarrier(numbered(96, 1), numbered(8, 2)), [(8, True)])
         self.assertEqual(dict(self.call.plain.statistics().received.refused), {MEANINGLESS: 1})
 
+    def test_stillOnTheWay(self) -> None:
+        """A re-INVITE with other numbers: packets under those of before are what they were."""
+        self.toCarrier(numbered(111, 1))
+        for number, first in ((100, 2), (102, 6)):
+            pbx = {number: OPUS, 8: "", 105: EVENTS}
+            self.call.plain.setPayloadTypes(pbx, pbx)
+            packets = [numbered(each, first + n) for n, each in enumerate((111, 101, number, 105))]
+            wanted = [(97, False), (96, False), (97, False), (96, False)]
+            self.assertEqual(self.toCarrier(*packets), wanted)
+        # A number that means something else now is no more what it was.
+        again = {111: "speex/8000", 8: "", 105: EVENTS}
+        self.call.plain.setPayloadTypes(again, again)
+        carrier = {97: OPUS, 98: "speex/8000", 96: EVENTS}
+        self.call.secure.setPayloadTypes(carrier, carrier)
+        self.assertEqual(self.toCarrier(numbered(111, 10), numbered(102, 11)), [(98, False), (97, False)])
+
     def test_unknown(self) -> None:
         """A number that means nothing to anybody crosses as it is."""
         self.assertEqual(self.toCarrier(numbered(13, 1)), [(13, True)])
 
     def test_onlyWhereNeeded(self) -> None:
         """With the same numbers on both legs nothing stands between them."""
-        call = self.call
-        self.assertIsInstance(call.plain._onward, Renumbered)
+        self.assertIsInstance(self.call.plain._onward, Renumbered)
+        call = Call()
         same = {8: "PCMA/8000", 101: EVENTS}
         call.plain.setPayloadTypes(same, same)
         call.secure.setPayloadTypes(same, {8: "", 101: EVENTS.upper()})
