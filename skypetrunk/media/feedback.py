@@ -52,6 +52,8 @@ class Feedback:
     @ivar fraction: lost between the last two reports, 0 to 1.
     @ivar jitter: seconds, C{None}: not known.
     @ivar roundTrip: seconds, C{None}: not known.
+    @ivar explained: packets that the peer missed, or is to miss, and that no way loses now: we took them
+        out, or they were lost of whoever was on the other leg before.
     @ivar senderReport: SSRC and time (L{skypetrunk.wire.reports.middle}) of the peer's last sender report,
         and when it came.
     """
@@ -61,6 +63,7 @@ class Feedback:
         "_lost",
         "_lostBefore",
         "_ours",
+        "explained",
         "fraction",
         "jitter",
         "reports",
@@ -80,15 +83,15 @@ class Feedback:
         self.roundTrip: float | None = None
         self.worstRoundTrip: float | None = None
         self.senderReport: tuple[int, int, float] | None = None
-        self._lost = self._lostBefore = 0
+        self._lost = self._lostBefore = self.explained = 0
         # The newest REMEMBERED, last; a deque of each call would be larger than all it ever holds.
         self._leaving: tuple[tuple[int, float], ...] = ()
         self._ours: tuple[int, ...] = ()
 
     @property
     def lost(self) -> int:
-        """Packets that the peer missed, those included that never came to us."""
-        return self._lostBefore + self._lost
+        """Packets that the peer missed, those included that never came to us, but for L{explained}."""
+        return max(0, self._lostBefore + self._lost - self.explained)
 
     def left(self, time: int, now: float, own: bool) -> None:
         """

@@ -19,6 +19,7 @@ from skypetrunk.wire.rtp import RTPHeader, rewriteHeader
 from skypetrunk.wire.telephone_event import KEYS, KeyReader
 
 if TYPE_CHECKING:
+    from skypetrunk.media.feedback import Feedback
     from skypetrunk.media.onward import Onward
     from skypetrunk.media.relay import MediaLeg
 
@@ -200,16 +201,23 @@ class KeySender:
 class KeysHeard:
     """Stands before a leg whose peer has no events: those that come are told, and go no further."""
 
-    __slots__ = ("_heard", "_numbers", "_onward", "_reader")
+    __slots__ = ("_feedback", "_heard", "_numbers", "_onward", "_reader")
 
     def __init__(
-        self, onward: Onward, numbers: Collection[int], reader: KeyReader, heard: Callable[[str], None]
+        self,
+        onward: Onward,
+        numbers: Collection[int],
+        reader: KeyReader,
+        heard: Callable[[str], None],
+        feedback: Feedback,
     ) -> None:
         """
         @param numbers: the payload types of events.
         @param reader: of the leg where they come in.
         @param heard: told of each key.
+        @param feedback: of the leg's peer, who misses the packets of the events.
         """
+        self._feedback = feedback
         self._onward = onward
         self._numbers = frozenset(numbers)
         self._reader = reader
@@ -220,6 +228,7 @@ class KeysHeard:
         if header.payloadType not in self._numbers:
             self._onward.sendRTP(packet, header, now)
             return
+        self._feedback.explained += 1
         for key in self._reader.received(header.ssrc, header.timestamp, packet[header.headerLength :]):
             self._heard(key)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from skypetrunk.media.onward import Onward
     from skypetrunk.media.reporting import Sending
     from skypetrunk.media.source import Address, AuthenticatedSource, SignalledSource
+    from skypetrunk.media.statistics import Reception
     from skypetrunk.wire.rtp import RTCPPacket
 
 STRANGE = 10
@@ -58,6 +59,7 @@ class ReportingLeg(ABC):
     def _beginReports(self, cname: bytes) -> None:
         """@param cname: names us in RTCP."""
         self._cname = cname
+        self._heardBefore: Reception | None = None
         self.feedback = Feedback()
         self.way = Way()
         self._looks = Looks()
@@ -141,6 +143,12 @@ class ReportingLeg(ABC):
         end = -packet[-1] if header.padding else None
         codec = self.received.reception.names.get(payloadType)
         self._looks.at(packet[header.headerLength : end], codec, now)
+
+    def _hears(self, reception: Reception) -> None:
+        """What is sent comes from there from now on; what was lost before is nothing to it."""
+        before, self._heardBefore = self._heardBefore, reception
+        if before is not None and before is not reception:
+            self.feedback.explained += before.lost
 
     def _heardReports(self, packets: Sequence[RTCPPacket], now: float) -> None:
         """A compound of the peer came."""

@@ -118,6 +118,8 @@ class MediaLeg(FaxLeg):
         """
         self.takeBack()
         before, self._other, self._show = self._other, other, show
+        if other is not None:
+            self._hears(other.received.reception)
         self._arrange()
         if before is not None and before is not other and before._other is self:
             before._other = before._onward = None
@@ -133,10 +135,11 @@ class MediaLeg(FaxLeg):
         onward: Onward = other if other._keySender is None else other._keySender
         numbers = self._numbers.towards(other._numbers)
         if numbers:
-            onward = Renumbered(self, onward, numbers)
+            onward = Renumbered(self, onward, numbers, other.feedback)
         if self._keysHeard is not None and self._numbers.events and not other._numbers.agreedEvents:
             self._keyReader = self._keyReader or KeyReader()
-            onward = KeysHeard(onward, self._numbers.events, self._keyReader, self._keysHeard)
+            told = self._numbers.events, self._keyReader, self._keysHeard
+            onward = KeysHeard(onward, *told, other.feedback)
         self._onward = onward if self._show is None else Tapped(self, onward, self._show)
 
     def sync(self) -> None:

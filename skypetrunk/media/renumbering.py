@@ -15,6 +15,7 @@ from skypetrunk.wire.codec import EVENTS, clockRate, encodingOf, nameOf
 from skypetrunk.wire.rtp import RTPHeader
 
 if TYPE_CHECKING:
+    from skypetrunk.media.feedback import Feedback
     from skypetrunk.media.onward import Onward
     from skypetrunk.media.relay import MediaLeg
 
@@ -110,14 +111,18 @@ NOTHING = Numbers({}, {}, {})
 class Renumbered:
     """Stands before a leg, for what comes from one whose peer has other numbers."""
 
-    __slots__ = ("_leg", "_numbers", "_onward")
+    __slots__ = ("_feedback", "_leg", "_numbers", "_onward")
 
-    def __init__(self, leg: MediaLeg, onward: Onward, numbers: Mapping[int, int | None]) -> None:
+    def __init__(
+        self, leg: MediaLeg, onward: Onward, numbers: Mapping[int, int | None], feedback: Feedback
+    ) -> None:
         """
         @param leg: where the packets came in.
         @param onward: where they go.
         @param numbers: as L{Numbers.towards} gives them.
+        @param feedback: of who gets them.
         """
+        self._feedback = feedback
         self._leg = leg
         self._onward = onward
         self._numbers = numbers
@@ -131,6 +136,7 @@ class Renumbered:
         number = self._numbers.get(header.payloadType, -1)
         if number is None:
             self._leg.received.refuse(MEANINGLESS)
+            self._feedback.explained += 1
             return
         if number >= 0:
             # The marker bit, and the seven bits of the payload type (RFC 3550 section 5.1).

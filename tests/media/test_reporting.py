@@ -132,6 +132,37 @@ class CrossingTests(ReportingCase):
         sent = self.call.secure.statistics().sent
         self.assertEqual((sent.lost, sent.opinion), (11, score("PCMU", sent.packets - 2, 11)))
 
+    def report(self, lost: int) -> int:
+        """The carrier reports so many lost; what is said of it."""
+        block = ReportBlock(self.ownSSRC(), 0, lost, 0, 0, 0, 0)
+        self.carrierReports(writeReport(CARRIER_SSRC, None, (block,), b"carrier"))
+        return self.call.secure.statistics().sent.lost
+
+    def test_transferred(self) -> None:
+        """What had been lost of a party that is gone was not lost behind us."""
+        self.talk(4, missing=20)
+        self.assertEqual(self.report(9), 9)
+        other = self.call.plane.allocate("c2/pbx", False)
+        self.call.plain.join(None)
+        self.call.plane.join(other, self.call.secure, "c1")
+        self.assertEqual(self.report(9), 0)
+        self.call.plane.join(other, self.call.secure, "c1")
+        self.assertEqual(self.report(11), 2)
+
+    def test_takenOut(self) -> None:
+        """Neither were packets that the other side is not shown."""
+        events = {0: "", 101: "telephone-event/8000"}
+        pbx = {**events, 96: "speex/8000"}
+        self.call.plain.setPayloadTypes(pbx, pbx)
+        self.call.secure.setPayloadTypes({0: "", 96: "opus/48000/2"}, {0: "", 96: "opus/48000/2"})
+        self.call.plain.hearKeys(lambda key: None)
+        self.talk(1)
+        for sequence, number in ((50, 101), (51, 101), (52, 96)):
+            packet = bytearray(rtp(sequence, ssrc=PBX_SSRC))
+            packet[1] = number
+            self.call.fromPBX(bytes(packet))
+        self.assertEqual(self.report(4), 1)
+
     def test_conversation(self) -> None:
         """The round trips of both legs count: a satellite beyond the PBX is heard by the carrier too."""
         self.test_roundTrips()
