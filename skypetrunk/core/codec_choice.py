@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from skypetrunk.core.audio_stream import AudioStream, allowed, renumbered
 from skypetrunk.core.fax_stream import FaxRefused, FaxStream
+from skypetrunk.errors import MalformedSDP
 from skypetrunk.wire.codec import EVENTS, clockRate, nameOf
 
 
@@ -38,7 +39,11 @@ class CodecChoice:
         if isinstance(stream, FaxStream):
             return self._admitted(stream)
         stream = allowed(stream, self._names)
-        return stream if self._events else _withoutEvents(stream)
+        if self._events:
+            return stream
+        if not stream.hasAudio:
+            raise MalformedSDP("wanted a codec, offered are events alone", warning=305)
+        return _withoutEvents(stream)
 
     def fromPeer(self, stream: AudioStream) -> AudioStream:
         """What the other side is told of the peer's C{stream}.  Raises as L{toPeer}."""

@@ -138,6 +138,8 @@ class Session:
             protocol, wanted = UDPTL, Slot(IMAGE, UDPTL, (T38,))
         else:
             stream = renumbered(stream, self._types.offered(stream))
+            if not stream.formats:
+                raise MalformedSDP("wanted a codec, offered is what goes with one alone", warning=305)
             keys = self.protection.offer(freshKey)
             protocol = self.protection.form.protocol
             wanted = Slot("audio", protocol, stream.formats)

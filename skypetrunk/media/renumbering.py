@@ -95,11 +95,11 @@ def _changes(one: Numbers, other: Numbers) -> Mapping[int, int | None]:
     changed: dict[int, int | None] = {}
     for number, codec in one.sent.items():
         meant = other.theirs.get(number)
-        if meant == codec or codec.startswith("?") or (meant or "").startswith("?"):
+        if meant == codec or codec.startswith("?"):
             continue
         if codec in wanted:
             changed[number] = wanted[codec]
-        elif meant is not None:
+        elif meant is not None and not meant.startswith("?"):
             changed[number] = None
     return changed
 

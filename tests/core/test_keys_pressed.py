@@ -249,6 +249,13 @@ class CalleeHasINFO(Pressing):
         self.assertEqual(self.callee.request("INFO").body, b"Signal=3\r\nDuration=160\r\n")
         self.callee.answers(self.callee.request("INFO"), 200)
 
+    def test_eventsAlone(self) -> None:
+        """An offer of events alone, of which the callee may have nothing: 488, and it is not called."""
+        crypto = "" if self.caller is self.net.pbx else f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}\r\n"
+        protocol = "RTP/SAVP" if crypto else "RTP/AVP"
+        self.invite(sdp(f"m=audio 4000 {protocol} 101\r\n{EVENTS}{crypto}"))
+        self.assertEqual((self.caller.got()[-1], self.callee.got()), (488, []))
+
     def test_late(self) -> None:
         """An offer of its own in the 2xx: the caller is offered events with it."""
         near, far = self.call(b"")

@@ -270,6 +270,14 @@ class RenumberingTests(Race):
         # The same codecs under other numbers are no change: no re-INVITE for the caller.
         self.assertEqual(self.caller.got(), [100, 183, 183, 200])
 
+    def test_nothingLeft(self) -> None:
+        """Redundant audio alone, which cannot have another number: 488, and no line without formats."""
+        near, accepted, _ = self.begun()
+        body = self.media(self.caller, "101 red/8000", version=2)
+        self.caller.within(near, accepted, "INVITE", 2, body)
+        self.caller.ackRefusal(488)
+        self.assertEqual(self.callee.got(), [])
+
     def test_notOffered(self) -> None:
         """An answer without any codec of the offer: the call ends, both sides learn why (488, 305)."""
         _, far = self.call(self.media(self.caller, "8", f"101 {EVENTS}"))
