@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skypetrunk.core.audio_stream import RECEIVES, limited
 from skypetrunk.core.codec_choice import hasEvents
 from skypetrunk.core.info import RELAY, durationOf, writtenKey
 from skypetrunk.core.leg import Leg
@@ -44,8 +45,9 @@ def passOn(leg: Leg, other: Leg, kind: str, body: bytes, done: Callable[[int], N
     # Who has agreed to events and sends INFO may do both; a side that takes INFO is left to tell them apart.
     needed = side.keys == RFC4733 or not _hasEvents(leg) or other.rulesOut("INFO")
     if key and _hasEvents(other) and needed:
-        other.session.media.sendKey(key, durationOf(body))
-        done(200)
+        if _hears(other):
+            other.session.media.sendKey(key, durationOf(body))
+        done(200 if _hears(other) else 480)
     elif side.keys == RFC4733:
         done(480)
     else:
@@ -56,6 +58,12 @@ def _hasEvents(leg: Leg) -> bool:
     """Are keys agreed to be events in RTP (RFC 4733)?"""
     said, heard = leg.session.said, leg.session.heard
     return said is not None and heard is not None and hasEvents(said, heard)
+
+
+def _hears(leg: Leg) -> bool:
+    """By what was agreed last, may it be sent anything?  On hold it may not."""
+    said, heard = leg.session.said, leg.session.heard
+    return said is not None and heard is not None and limited(heard.direction, said.direction) in RECEIVES
 
 
 def _ignore(status: int) -> None:

@@ -91,6 +91,22 @@ class AutoTests(Pressing):
         self.assertEqual((self.caller.got(), self.callee.got()), ([200, 200], []))
         self.assertEqual(self.keysIn(1), [("#", 250), ("#", 100)])
 
+    def test_hold(self) -> None:
+        """Nothing may be sent to who holds, and so no event: whoever pressed is not told that all is well."""
+        self.stands(True, True, "INVITE, ACK, BYE")
+        for version, (direction, answer, status) in enumerate(
+            (("sendonly", "recvonly", 480), ("sendrecv", "sendrecv", 200)), 2
+        ):
+            hold = self.media(self.callee, True, version) + f"a={direction}\r\n".encode()
+            again = self.callee.back(self.far, "INVITE", version - 1, body=hold)
+            told = self.media(self.caller, True, version) + f"a={answer}\r\n".encode()
+            self.caller.answers(self.caller.request("INVITE"), 200, told)
+            self.callee.ack(again, self.callee.response(200))
+            self.caller.got()
+            self.press("1", version)
+            self.assertEqual(self.caller.got(), [status])
+        self.assertEqual(self.keysIn(1), [("1", 250)])
+
     def test_noEvents(self) -> None:
         """Nobody has them: INFO, whatever is allowed, as before."""
         self.stands(False, False, "INVITE")
