@@ -115,9 +115,9 @@ def _stream(
     formats: tuple[str, ...], attributes: tuple[tuple[str, str | None], ...], direction: str
 ) -> AudioStream:
     formats = tuple(number for number in dict.fromkeys(formats) if isPayloadType(number))
-    known = [
-        (name, value) for name, value in attributes if name not in _NUMBERED or _number(value) in formats
-    ]
+    # Some write a space behind the colon, or a tab behind the number.
+    read = [(name, value and " ".join(value.split(None, 1))) for name, value in attributes]
+    known = [(name, value) for name, value in read if name not in _NUMBERED or _number(value) in formats]
     return AudioStream(formats, tuple(known), direction)
 
 

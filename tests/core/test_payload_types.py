@@ -82,6 +82,14 @@ class StreamTests(SynchronousTestCase):
         self.assertTrue(alike(stream("8", "101"), stream("8", f"96 {EVENTS}")) is False)
         self.assertTrue(alike(stream("8", f"101 {EVENTS}"), stream("8", f"96 {EVENTS}")))
 
+    def test_spaces(self) -> None:
+        """Where some write spaces or tabs, the codec is the same, and the other side reads none of them."""
+        lines = "a=rtpmap: 101 telephone-event/8000\r\na=fmtp:101\t0-15\r\na=ptime: 20\r\n"
+        found = streamOf(parseSDP(sdp(f"m=audio 4000 RTP/AVP 8 101\r\n{lines}")).media[0])
+        self.assertEqual(found.codecs, {"8": "pcma/8000", "101": "telephone-event/8000"})
+        wanted = (("rtpmap", "101 telephone-event/8000"), ("fmtp", "101 0-15"), ("ptime", "20"))
+        self.assertEqual(found.attributes, wanted)
+
     def test_redundant(self) -> None:
         """Redundant audio names numbers in its packets: it stays only while none changes (RFC 2198)."""
         red = stream("96 opus/48000/2", "97 red/48000/2 96/96")
