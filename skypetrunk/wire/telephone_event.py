@@ -14,6 +14,10 @@ _END = 0x80
 _LONGEST = 0xFFFF
 
 
+LATEST = 96_000
+"""Units of the time stamp by which a packet may come late: two seconds at 48 kHz."""
+
+
 class KeyReader:
     """
     Turns the packets of events into keys.
@@ -62,9 +66,9 @@ class KeyReader:
         return (timestamp - before[1]) & 0xFFFFFFFF in (self._lasts, _LONGEST)
 
     def _late(self, timestamp: int) -> bool:
-        """Is it of an event before the last one?"""
+        """Is it of an event before the last one?  What is further behind is of a source that begins again."""
         assert self._event is not None
-        return (timestamp - self._event[1]) & 0xFFFFFFFF >= 0x80000000
+        return 0 < (self._event[1] - timestamp) & 0xFFFFFFFF <= LATEST
 
 
 __all__ = ["KEYS", "KeyReader"]

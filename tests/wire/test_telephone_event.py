@@ -66,6 +66,12 @@ class KeyReaderTests(SynchronousTestCase):
         first, second = packets(1, 0xFFFFFF00), packets(2, 0x100)
         self.assertEqual(read(reader, first + second + first[-1:]), "12")
 
+    def test_beginsAgain(self) -> None:
+        """A source whose time stamps begin again, or go anywhere, is heard on."""
+        reader = KeyReader()
+        self.assertEqual(read(reader, packets(1, 3_000_000) + packets(2, 160) + packets(3, 3360)), "123")
+        self.assertEqual(read(reader, packets(4, 0xF0000000) + packets(5, 0x70000000)), "45")
+
     def test_otherSource(self) -> None:
         """Another source has time stamps of its own."""
         reader = KeyReader()
