@@ -389,4 +389,4 @@ class Crossing:
             def answered(got: int) -> None:
                 done(got if got < 300 else acrossStatus(got, toPBX, invite=False))
 
-            passOn(leg, other, kind, body, answered)
+            passOn(leg, other, kind, body, answered, self._workshop.clock.seconds())

@@ -13,6 +13,7 @@ from skypetrunk.core.audio_stream import RECEIVES, limited
 from skypetrunk.core.codec_choice import hasEvents
 from skypetrunk.core.info import RELAY, durationOf, writtenKey
 from skypetrunk.core.leg import Leg
+from skypetrunk.wire.telephone_event import BOTH
 
 AUTO, RFC4733, INFO = KEY_FORMS = ("auto", "rfc4733", "info")
 """
@@ -23,23 +24,29 @@ DURATION = 160
 """Milliseconds, told in INFO for a key that was an event."""
 
 
-def listen(leg: Leg, other: Leg) -> None:
-    """Have keys of C{leg} told where C{other} wants them in INFO; before their media is joined."""
+def listen(leg: Leg, other: Leg, seconds: Callable[[], float]) -> None:
+    """
+    Have keys of C{leg} told where C{other} wants them in INFO; before their media is joined.
+
+    @param seconds: of the clock.
+    """
     wanted = other.side.keys == INFO
 
     def heard(key: str) -> None:
-        if other.dialog is not None:
+        if other.dialog is not None and _isNew(leg, key, True, seconds()):
             other.inform(RELAY, f"Signal={key}\r\nDuration={DURATION}\r\n".encode(), _ignore)
 
     leg.session.media.hearKeys(heard if wanted else None)
 
 
-def passOn(leg: Leg, other: Leg, kind: str, body: bytes, done: Callable[[int], None]) -> None:
+def passOn(
+    leg: Leg, other: Leg, kind: str, body: bytes, done: Callable[[int], None], now: float
+) -> None:
     """
     A key came in INFO on C{leg}.
 
     @param kind: its type, C{body} as L{skypetrunk.core.info.keyIn} has written it.
-    @param done: takes the status of the INFO.
+    @param done: takes the status of the INFO, which came at C{now} (seconds).
     """
     key, side = writtenKey(body), other.side
     # Who has agreed to events and sends INFO may do both; a side that takes INFO is left to tell them apart.
@@ -50,8 +57,22 @@ def passOn(leg: Leg, other: Leg, kind: str, body: bytes, done: Callable[[int], N
         done(200 if _hears(other) else 480)
     elif side.keys == RFC4733:
         done(480)
+    elif key and side.keys == INFO and not _isNew(leg, key, False, now):
+        done(200)
     else:
         other.inform(kind, body, done)
+
+
+def _isNew(leg: Leg, key: str, event: bool, now: float) -> bool:
+    """Was this key of C{leg} not told yet?  Some telephones send each both as an event and in INFO."""
+    lately = [each for each in leg.keysTold if now - each[2] < BOTH]
+    same = [each for each in lately if each[0] == key and each[1] is not event]
+    if same:
+        lately.remove(same[0])
+    else:
+        lately.append((key, event, now))
+    leg.keysTold = tuple(lately)
+    return not same
 
 
 def _hasEvents(leg: Leg) -> bool:

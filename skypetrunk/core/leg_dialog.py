@@ -37,6 +37,7 @@ class LegDialog:
     @ivar placed: the addresses of our first INVITE, once it was sent.
     @ivar finder: the way of our requests.
     @ivar attempt: the same, where our first INVITE goes to one of several servers.
+    @ivar keysTold: keys of the peer that went on in INFO lately: each with whether it was an event, and when.
     @ivar sequence: the CSeq number used last before there was a dialog; 0 where the peer began it.
     """
 
@@ -57,6 +58,7 @@ class LegDialog:
         self._early = EarlyDialogs()
         self._reasons: tuple[Header, ...] = ()
         self._allow = ""
+        self.keysTold: tuple[tuple[str, bool, float], ...] = ()
         self.finder: IChannelFinder = side.finder
         self.attempt: ICallAttempt | None = None
 

@@ -180,8 +180,9 @@ class Transferable(Crossing):
     def joinMedia(self, leg: Leg) -> None:
         """C{leg} and the called one hear each other."""
         if self._far is not None:
-            listen(leg, self._far)
-            listen(self._far, leg)
+            seconds = self._workshop.clock.seconds
+            listen(leg, self._far, seconds)
+            listen(self._far, leg, seconds)
             self._plane.join(leg.session.media, self._far.session.media, self.request.call)
 
     def _joinBoth(self) -> None:

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from skypetrunk.wire.codec import clockRate
 from skypetrunk.wire.rtp import RTPHeader, rewriteHeader
-from skypetrunk.wire.telephone_event import KEYS, KeyReader
+from skypetrunk.wire.telephone_event import BOTH, KEYS, KeyReader
 
 if TYPE_CHECKING:
     from skypetrunk.media.feedback import Feedback
@@ -31,9 +31,6 @@ PATIENCE = 0.05
 Seconds that the first key waits for a packet of the source, whose stream it is to go on with, and each key of
 a source that may send it as an event, too, for that.
 """
-
-BOTH = 2.0
-"""Seconds between a key as an event and the same in INFO, of telephones that send both."""
 
 GAP = 0.06
 """Seconds of audio between two keys: some receivers need a pause to tell them apart."""

@@ -14,6 +14,9 @@ _END = 0x80
 _LONGEST = 0xFFFF
 
 
+BOTH = 2.0
+"""Seconds between a key as an event and the same in INFO, at most, of telephones that send both."""
+
 LATEST = 96_000
 """Units of the time stamp by which a packet may come late: two seconds at 48 kHz."""
 
@@ -71,4 +74,4 @@ class KeyReader:
         return 0 < (self._event[1] - timestamp) & 0xFFFFFFFF <= LATEST
 
 
-__all__ = ["KEYS", "KeyReader"]
+__all__ = ["BOTH", "KEYS", "KeyReader"]

@@ -402,6 +402,7 @@ class Neighbour:
         tag: str = "far",
         body: bytes = b"",
         headers: Sequence[tuple[str, str]] = (),
+        kind: str = "application/sdp",
     ) -> Request:
         """A request of the neighbour in the dialog of an INVITE that it took; it is said."""
         lines = [
@@ -415,7 +416,7 @@ class Neighbour:
             *headers,
         ]
         if body:
-            lines.append(("Content-Type", "application/sdp"))
+            lines.append(("Content-Type", kind))
         request = Request(method, str(invite.contacts[0].uri), tuple(Header(*line) for line in lines), body)
         self.says(request)
         return request

@@ -9,6 +9,7 @@ from skypetrunk.service.trace import redacted
 from skypetrunk.tools.ladder import labelOf
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdp import parseSDP
+from skypetrunk.wire.telephone_event import BOTH
 from tests.core.callnet import KEY, Neighbour, RecordingMediaLeg, sdp
 from tests.core.races import Race
 from tests.core.test_info import PLAIN, RELAY
@@ -52,6 +53,12 @@ class Pressing(Race):
         request = Request("INFO", str(self.accepted.contacts[0].uri), lines.headers, body.encode())
         via = str(self.near.topVia).replace("branch=", f"branch=z9hG4bKpress{number}")
         self.caller.says(request.prependingHeader("Via", via))
+
+    def pressBack(self, key: str, number: int) -> None:
+        """INFO of the callee."""
+        self.callee.back(
+            self.far, "INFO", number, body=f"Signal={key}\r\nDuration=250\r\n".encode(), kind=RELAY
+        )
 
     def keysIn(self, leg: int) -> list[object]:
         """Keys sent as events on this leg: 0 is the caller's."""
@@ -213,6 +220,33 @@ class CallerHasINFO(Pressing):
                 (info.contentType, info.body), (RELAY, f"Signal={key}\r\nDuration=160\r\n".encode())
             )
             self.caller.answers(info, 200)
+
+    def test_both(self) -> None:
+        """The other side's telephone sends each key as an event and in INFO: one INFO for each."""
+        self.stands(False, True)
+        heard = self.leg(1).keysHeard
+        assert heard is not None
+        number = 1
+        orders = ["7ei", "7ie", "7ei", "8ie", "9i", "9i", "1e"]
+        # Later the same keys are others.
+        for key, *order in (*orders, "1-i", "1-e"):
+            first = True
+            for form in order:
+                self.net.clock.advance(BOTH if form == "-" else 0.1)
+                if form == "-":
+                    continue
+                if form == "e":
+                    heard(key)
+                else:
+                    self.pressBack(key, number)
+                    number += 1
+                if first:
+                    info = self.caller.request("INFO")
+                    self.assertEqual(info.body[:10], f"Signal={key}\r\n".encode())
+                    self.caller.answers(info, 200)
+                first = False
+                self.assertEqual(self.callee.got(), [200] if form == "i" else [])
+        self.assertEqual(self.caller.got(), ["INFO"] * 9)
 
     def test_otherHasNone(self) -> None:
         """The other side has no events: INFO crosses."""

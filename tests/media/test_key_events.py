@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skypetrunk.media.key_events import BOTH, GAP, LONGEST, MOST_KEYS, SHORTEST
+from skypetrunk.media.key_events import GAP, LONGEST, MOST_KEYS, SHORTEST
 from skypetrunk.wire.rtp import RTPHeader, parseRTP
-from skypetrunk.wire.telephone_event import KEYS, KeyReader
+from skypetrunk.wire.telephone_event import BOTH, KEYS, KeyReader
 from tests.media.doubles import Call, rtp
 
 EVENTS = "telephone-event/8000"
