@@ -175,6 +175,7 @@ class WorkerPlane(MediaPlane):
             return leg
         self._part(leg)
         self._carry((leg,), self._local)
+        self._local.order(leg.number, "hearKeys", leg.keysHeard)
         return self._local.leg(leg.number)
 
     def _part(self, leg: KeptLeg) -> None:

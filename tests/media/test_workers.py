@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -441,6 +442,28 @@ class SeveralWorkersTests(TestCase):
         again = plane.allocate("again/carrier", True)
         self.addCleanup(again.release)
         self.assertNotIsInstance(again, KeptLeg)
+
+    async def test_keysHeard(self) -> None:
+        """After a transfer to one of the calls that are carried here keys are told, too."""
+        plane = self.plane(1, own=1)
+        few, far = (plane.allocate(f"few/{secure}", secure) for secure in (False, True))
+        self.addCleanup(few.release)
+        self.addCleanup(far.release)
+        kept = self.leg(plane, "kept/pbx", False)
+        heard: list[str] = []
+        for leg, types in ((few, {0: ""}), (kept, {0: "", 101: "telephone-event/8000"})):
+            leg.setPayloadTypes(types, types)
+            leg.setRemote(MediaAddress(self.host, 9, 10))
+        kept.hearKeys(heard.append)
+        plane.join(few, kept, "few")
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(sender.close)
+        sender.bind((self.host, 0))
+        packet = bytearray(rtp(1, payload=b"\x05\x8a\x03\x20"))
+        packet[1] = 101
+        sender.sendto(packet, (self.host, kept.address.port))
+        await until(self, lambda: heard, "it is told")
+        self.assertEqual(heard, ["5"])
 
     async def test_stopped(self) -> None:
         """A worker that lives and does nothing is killed; its calls go on as those of one that has died."""
