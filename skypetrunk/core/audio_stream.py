@@ -24,6 +24,9 @@ _DIRECTIONS = {
     (False, False): "inactive",
 }
 
+LONGEST = 200
+"""Characters of what a peer has named that stand in an error."""
+
 REMEMBERED = 64
 """
 Results kept of what follows from streams alone: the calls of a neighbour have the same few.  Nothing of a key
@@ -138,7 +141,7 @@ def allowed(stream: AudioStream, names: Sequence[str]) -> AudioStream:
     if not ranks:
         seen = ", ".join(nameOf(codec) for codec in codecs.values() if nameOf(codec) not in COMPANIONS)
         raise MalformedSDP(
-            f"wanted {', '.join(names) or 'a codec'}, offered is {seen or 'no codec'}", warning=305
+            f"wanted {', '.join(names) or 'a codec'}, offered is {seen[:LONGEST] or 'no codec'}", warning=305
         )
     kept = sorted(ranks, key=lambda number: ranks[number])
     kept += [n for n, codec in codecs.items() if nameOf(codec) in COMPANIONS and clockRate(codec) in clocks]

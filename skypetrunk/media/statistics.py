@@ -23,6 +23,9 @@ SOURCES = 16
 JUMP = 2.0
 """Seconds that time stamps and clock may part from packet to packet; more is a new beginning, no jitter."""
 
+LONGEST_NAME = 32
+"""Characters of a codec's name that stand in figures and records; registered ones have half of that."""
+
 STATIC_NAMES: Mapping[int, str] = {
     0: "PCMU",
     3: "GSM",
@@ -61,7 +64,8 @@ def ticks(encodings: Mapping[int, str]) -> Mapping[int, float]:
 
 def names(encodings: Mapping[int, str]) -> Mapping[int, str]:
     """Codecs by payload type; C{encodings} as for L{ticks}."""
-    return {**STATIC_NAMES, **{number: text.partition("/")[0] for number, text in encodings.items() if text}}
+    told = {number: text.partition("/")[0][:LONGEST_NAME] for number, text in encodings.items() if text}
+    return {**STATIC_NAMES, **told}
 
 
 @lru_cache(maxsize=64)

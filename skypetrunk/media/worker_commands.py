@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-from twisted.protocols.amp import Argument, Command, Descriptor, Integer, String
+from twisted.protocols.amp import MAX_VALUE_LENGTH, Argument, Command, Descriptor, Integer, String
 
 Arguments: TypeAlias = list[tuple[bytes, Argument]]
+
+
+class Octets(Argument):
+    """
+    As many as there are: what is longer than a value of AMP goes in several.  How long names of codecs are
+    and how many keys there are is for peers to say.
+    """
+
+    def toBox(self, name: bytes, strings: dict[bytes, bytes], objects: dict[str, Any], proto: object) -> None:
+        """Put them in."""
+        octets: bytes = objects[name.decode("ascii")]
+        for number, start in enumerate(range(0, len(octets) or 1, MAX_VALUE_LENGTH)):
+            strings[b"%b %d" % (name, number)] = octets[start : start + MAX_VALUE_LENGTH]
+
+    def fromBox(
+        self, name: bytes, strings: dict[bytes, bytes], objects: dict[str, Any], proto: object
+    ) -> None:
+        """Take them out."""
+        parts: list[bytes] = []
+        while (part := strings.get(b"%b %d" % (name, len(parts)))) is not None:
+            parts.append(part)
+        objects[name.decode("ascii")] = b"".join(parts)
 
 
 class _Told(Command):
@@ -20,7 +42,7 @@ class Open(_Told):
 
     arguments: ClassVar[Arguments] = [
         (b"number", Integer()),
-        (b"opening", String()),
+        (b"opening", Octets()),
         (b"rtp", Descriptor()),
         (b"rtcp", Descriptor()),
     ]
@@ -29,7 +51,7 @@ class Open(_Told):
 class Order(_Told):
     """Trunk: one of L{skypetrunk.media.keeping.ORDERS}, and its arguments."""
 
-    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"name", String()), (b"given", String())]
+    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"name", String()), (b"given", Octets())]
 
 
 class Join(_Told):
@@ -42,7 +64,7 @@ class Release(Command):
     """Trunk: close a leg; answered with its final counters."""
 
     arguments: ClassVar[Arguments] = [(b"number", Integer())]
-    response: ClassVar[Arguments] = [(b"counted", String())]
+    response: ClassVar[Arguments] = [(b"counted", Octets())]
 
 
 class Ask(Command):
@@ -61,13 +83,13 @@ class Ready(_Told):
 class Counted(_Told):
     """Worker: the counters of some legs by now, by their numbers, and which of these are unheard."""
 
-    arguments: ClassVar[Arguments] = [(b"counted", String()), (b"unheard", String())]
+    arguments: ClassVar[Arguments] = [(b"counted", Octets()), (b"unheard", Octets())]
 
 
 class Went(_Told):
     """Worker: what it has accepted of a leg's peer by now, a L{skypetrunk.media.heard.Heard}."""
 
-    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"heard", String())]
+    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"heard", Octets())]
 
 
-__all__ = ["Ask", "Counted", "Join", "Open", "Order", "Ready", "Release", "Went"]
+__all__ = ["Ask", "Counted", "Join", "Octets", "Open", "Order", "Ready", "Release", "Went"]

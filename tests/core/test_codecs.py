@@ -39,6 +39,12 @@ class AllowedTests(SynchronousTestCase):
         self.assertEqual(allowed(offer, ("G722", "opus")).formats, ("9", "96", "101", "102", "13"))
         self.assertEqual(allowed(offer, ()), offer)
 
+    def test_long(self) -> None:
+        """However long the names of a peer are, what is logged is not."""
+        stream = AudioStream(("96",), (("rtpmap", f"96 {'x' * 60_000}/8000"),), "sendrecv")
+        error = self.assertRaises(MalformedSDP, allowed, stream, ("PCMA",))
+        self.assertLess(len(str(error)), 300)
+
     def test_none(self) -> None:
         """488 with 305, and the words of both sides; a line without payload types is none either."""
         error = self.assertRaises(MalformedSDP, allowed, stream("8", f"101 {EVENTS}"), ("PCMU", "G729"))

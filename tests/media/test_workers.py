@@ -25,7 +25,14 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import LocalError, MalformedSDP, StreamLost
-from skypetrunk.interfaces import DirectionStatistics, IMediaLeg, IMediaPlane, LegStatistics, MediaAddress
+from skypetrunk.interfaces import (
+    DeclaredKeys,
+    DirectionStatistics,
+    IMediaLeg,
+    IMediaPlane,
+    LegStatistics,
+    MediaAddress,
+)
 from skypetrunk.media import remote_keeper
 from skypetrunk.media.keeping import ORDERS
 from skypetrunk.media.kept_leg import KeptLeg, PendingStatistics
@@ -36,6 +43,7 @@ from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
 from skypetrunk.media.workers import MediaWorker
 from skypetrunk.wire.reports import ReportBlock, writeReport
 from skypetrunk.wire.rtp import parseRTP
+from skypetrunk.wire.sdes import InlineKey
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
 from tests.media.test_loopback import LoopbackTests, reactor
 
@@ -335,6 +343,19 @@ class WorkerTests(LoopbackTests):
         tapped = self.kept(self.leg(True))
         self.assertIs(tapped.keeper.alive, True)
         self.assertNotIn(tapped.keeper, self.made.workers.ready)
+
+    async def test_long(self) -> None:
+        """However much a peer's description says, it comes to the worker, and counters come back."""
+        keys = [InlineKey(key(number), None, number, 4) for number in range(2, 250)]
+        types = {0: "P" * 66_000 + "/8000", 96: ""}
+        for leg in (self.plain, self.secure):
+            leg.setPayloadTypes(types, types)
+        self.secure.setRemoteKey(SUITE, key(2), DeclaredKeys(tuple(keys * 4), 0))
+        self.secure.setRemoteKey(SUITE, key(2))
+        await self.talk()
+        await self.counted(self.plain, lambda received: received.packets == 50)
+        self.assertEqual(self.plain.statistics().received.codec, "P" * 32)
+        self.assertEqual(len(self.made.workers.ready), 1)
 
     async def test_keysHeard(self) -> None:
         """A call in which keys are to be heard is carried here, too, and tells of them."""
