@@ -87,9 +87,12 @@ class KeySender:
         self._call: IDelayedCall | None = None
         # Of the key that is being sent.
         self._pressed: tuple[int, float] | None = None
-        self._event = (0, 8000, 0)
+        self._event = (-1, 8000, 0)
         self._began = 0.0
         self._ends = 0
+        # Code of the last one, while the source may send it, too; and the time stamp of that event.
+        self._last = -1
+        self._again = -1
 
     def press(self, key: str, milliseconds: int, both: bool = False) -> None:
         """
@@ -116,12 +119,13 @@ class KeySender:
         """Audio: with the number that comes next, or not at all while a key is sent."""
         ahead = (header.sequence - self._in) & 0xFFFF
         new = not self._followed or header.ssrc != self._ssrc
+        left = self._isAgain(packet, header, now) or self._pressed is not None
         if new:
-            if self._pressed is not None:
+            if left:
                 return
             self._follow(header.ssrc, header.sequence, header.sequence)
         elif ahead >= 0x8000 or not ahead:
-            if self._pressed is not None:
+            if left:
                 return
             if -ahead & 0xFFFF > MAX_MISORDER:
                 self._follow(header.ssrc, header.sequence, self._out + 1)
@@ -129,11 +133,11 @@ class KeySender:
                 return  # its place is taken
         else:
             self._in = header.sequence
-            if self._pressed is None:
+            if not left:
                 self._out = (self._out + ahead) & 0xFFFF
         if new or ahead < 0x8000:
             self._timestamp, self._time, self._payloadType = header.timestamp, now, header.payloadType
-        if self._pressed is not None:
+        if left:
             return
         sequence = (header.sequence - self._in + self._out) & 0xFFFF
         if sequence != header.sequence:
@@ -148,6 +152,14 @@ class KeySender:
         self._onward.sendRTP(packet, header, now)
         if new and self._call is not None and not self._both:
             self._call.reset(0.0)
+
+    def _isAgain(self, packet: bytes, header: RTPHeader, now: float) -> bool:
+        """Is it of an event that says the last key again?"""
+        if header.payloadType != self._event[0] or len(packet) <= header.headerLength:
+            return False
+        if packet[header.headerLength] == self._last and now - self._began < BOTH:
+            self._last, self._again = -1, header.timestamp
+        return header.timestamp == self._again
 
     def sendRTCP(self, compound: bytes) -> None:
         """As it is: a few packets more or less are no matter of its reports."""
@@ -171,6 +183,7 @@ class KeySender:
         passed = max(now - self._time, INTERVAL)
         self._event = number, rate, (self._timestamp + round(passed * rate)) & 0xFFFFFFFF
         self._pressed, self._began, self._ends = self._waiting.popleft(), now, 0
+        self._last = self._pressed[0]
         self._send(marker=True)
 
     def _send(self, marker: bool = False) -> None:

@@ -222,18 +222,33 @@ class SendTests(Keys):
 
     def test_both(self) -> None:
         """A telephone that sends its keys as events and in INFO: each is there once."""
-        for first in (True, False):
+        for order in ("ei", "ie", "i.e", "i...e", "i.........e"):
             for key in "1223":
-                before = self.both(2)[0]
-                if first:
-                    self.pressed(key)
-                    self.call.secure.sendKey(key, 100)
-                else:
-                    self.call.secure.sendKey(key, 100)
-                    self.pressed(key)
-                packets = before + self.carrierGot() + self.both(20)[0]
-                self.assertEqual(self.read(packets, 96), key)
+                packets = self.both(2)[0]
+                for each in order:
+                    if each == "e":
+                        self.pressed(key, 12)
+                    elif each == "i":
+                        self.call.secure.sendKey(key, 100)
+                    else:
+                        packets += self.both(4)[0]
+                packets += self.carrierGot() + self.both(20)[0]
+                self.assertEqual(self.read(packets, 96), key, order)
                 self.assertContinuous(packets)
+                self.both(int(BOTH / 0.02))
+
+    def test_both_fast(self) -> None:
+        """The same key in fast succession is as many."""
+        packets = self.both(2)[0]
+        for order in ("ei", "ie", "ei", "ie", "ie"):
+            for each in order:
+                if each == "e":
+                    self.pressed("4")
+                else:
+                    self.call.secure.sendKey("4", 80)
+                    packets += self.both(5)[0]
+            packets += self.both(5)[0]
+        self.assertEqual(self.read(packets + self.both(20)[0], 96), "4" * 5)
 
     def test_both_later(self) -> None:
         """Who sends no events any more is believed in INFO."""
