@@ -140,8 +140,9 @@ def allowed(stream: AudioStream, names: Sequence[str]) -> AudioStream:
     clocks = {clockRate(codecs[number]) for number in ranks}
     if not ranks:
         seen = ", ".join(nameOf(codec) for codec in codecs.values() if nameOf(codec) not in COMPANIONS)
+        seen = seen[:LONGEST] if seen.isprintable() else ascii(seen[:LONGEST])
         raise MalformedSDP(
-            f"wanted {', '.join(names) or 'a codec'}, offered is {seen[:LONGEST] or 'no codec'}", warning=305
+            f"wanted {', '.join(names) or 'a codec'}, offered is {seen or 'no codec'}", warning=305
         )
     kept = sorted(ranks, key=lambda number: ranks[number])
     kept += [n for n, codec in codecs.items() if nameOf(codec) in COMPANIONS and clockRate(codec) in clocks]

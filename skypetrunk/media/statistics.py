@@ -65,7 +65,8 @@ def ticks(encodings: Mapping[int, str]) -> Mapping[int, float]:
 def names(encodings: Mapping[int, str]) -> Mapping[int, str]:
     """Codecs by payload type; C{encodings} as for L{ticks}."""
     told = {number: text.partition("/")[0][:LONGEST_NAME] for number, text in encodings.items() if text}
-    return {**STATIC_NAMES, **told}
+    # A peer has written it, and it is shown on terminals.
+    return {**STATIC_NAMES, **{n: name if name.isprintable() else "?" for n, name in told.items()}}
 
 
 @lru_cache(maxsize=64)

@@ -44,6 +44,8 @@ class AllowedTests(SynchronousTestCase):
         stream = AudioStream(("96",), (("rtpmap", f"96 {'x' * 60_000}/8000"),), "sendrecv")
         error = self.assertRaises(MalformedSDP, allowed, stream, ("PCMA",))
         self.assertLess(len(str(error)), 300)
+        stream = AudioStream(("96",), (("rtpmap", "96 \x1b[2J/8000"),), "sendrecv")
+        self.assertTrue(str(self.assertRaises(MalformedSDP, allowed, stream, ("PCMA",))).isprintable())
 
     def test_none(self) -> None:
         """488 with 305, and the words of both sides; a line without payload types is none either."""

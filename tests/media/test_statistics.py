@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from skypetrunk.interfaces import DirectionStatistics
 from skypetrunk.media.counters import Counters
 from skypetrunk.media.opinion import score
-from skypetrunk.media.statistics import SOURCES, Reception, names, ticks
+from skypetrunk.media.statistics import LONGEST_NAME, SOURCES, Reception, names, ticks
 from skypetrunk.wire.rtp import RTPHeader
 
 
@@ -232,6 +232,11 @@ class JitterTests(SynchronousTestCase):
             reception.received(header(len(found), 1, 0, number), 0.0)
             found.append(reception.codec)
         self.assertEqual(found, [None, "PCMU", "PCMA", "opus", "opus", "opus"])
+
+    def test_shown(self) -> None:
+        """A name of the peer's is shown: it is short, and no terminal takes it for a command."""
+        found = names({96: "\x1b]0;x\x07/8000", 97: "x" * 60_000, 98: "iLBC/8000", 99: "\udcff/8000"})
+        self.assertEqual([found[n] for n in range(96, 100)], ["?", "x" * LONGEST_NAME, "iLBC", "?"])
 
     def test_ticks(self) -> None:
         """What SDP says goes before the table; nonsense in it does no harm."""
