@@ -16,7 +16,10 @@ from skypetrunk.wire.reports import ReportBlock, reportBlocks, senderTime, witho
 from skypetrunk.wire.rtp import RR, SR, RTCPPacket
 
 REMEMBERED = 8
-"""Sender reports whose time of leaving is known: at one in five seconds, more than any report refers to."""
+"""
+Sender reports whose time of leaving is known: at one in five seconds, more than any report refers to.  And
+sources that may come back.
+"""
 
 LONGEST_TRIP = 30.0
 """Seconds; what seems to have taken longer is an error of the peer's."""
@@ -62,6 +65,7 @@ class Feedback:
         "_leaving",
         "_lost",
         "_lostBefore",
+        "_others",
         "_ours",
         "explained",
         "fraction",
@@ -87,11 +91,14 @@ class Feedback:
         # The newest REMEMBERED, last; a deque of each call would be larger than all it ever holds.
         self._leaving: tuple[tuple[int, float], ...] = ()
         self._ours: tuple[int, ...] = ()
+        # What was lost of the other sources reported on, the one that was left last at the end.
+        self._others: tuple[tuple[int, int], ...] = ()
 
     @property
     def lost(self) -> int:
         """Packets that the peer missed, those included that never came to us, but for L{explained}."""
-        return max(0, self._lostBefore + self._lost - self.explained)
+        others = self._lostBefore + sum([lost for _, lost in self._others])
+        return max(0, others + self._lost - self.explained)
 
     def left(self, time: int, now: float, own: bool) -> None:
         """
@@ -121,7 +128,7 @@ class Feedback:
 
     def _reported(self, block: ReportBlock, stream: Stream, now: float) -> None:
         if self.stream is not None and self.stream.ssrc != stream.ssrc:
-            self._lostBefore += self._lost
+            self._leave(self.stream.ssrc, stream.ssrc)
         self.stream = stream
         self.reports += 1
         self.fraction = block.fraction / 256
@@ -135,6 +142,16 @@ class Feedback:
                 if -_UNEVEN <= trip <= LONGEST_TRIP:
                     self.roundTrip = max(trip, 0.0)
                     self.worstRoundTrip = max(self.roundTrip, self.worstRoundTrip or 0.0)
+
+    def _leave(self, before: int, now: int) -> None:
+        """Another source is reported on; one that comes back, as after music on hold, goes on counting."""
+        self._others = (*self._others, (before, self._lost))
+        back = [each for each in self._others if each[0] == now]
+        self._others = tuple([each for each in self._others if each[0] != now])
+        self._lost = back[0][1] if back else 0
+        if len(self._others) > REMEMBERED:
+            self._lostBefore += self._others[0][1]
+            self._others = self._others[1:]
 
     def crossing(self, compound: bytes, packets: Sequence[RTCPPacket]) -> bytes:
         """

@@ -210,12 +210,19 @@ class CrossingTests(ReportingCase):
             self.assertEqual(feedback.roundTrip, expected)
 
     def test_newStream(self) -> None:
-        """Each stream of ours is reported on from 0; what was lost of the one before stays lost."""
+        """
+        Each stream of ours is reported on from 0; what was lost of the one before stays lost, and is lost
+        once where that comes back.
+        """
         feedback = Feedback()
-        for ssrc, lost in ((1, 4), (1, 6), (2, 1)):
+        many = [(ssrc, 1) for ssrc in range(10, 40)]
+        found = []
+        for ssrc, lost in ((1, 4), (1, 6), (2, 1), (1, 6), (1, 8), (2, 1), *many, (39, 2)):
             packets = parseRTCP(writeReport(9, None, (ReportBlock(ssrc, 0, lost, 0, 0, 0, 0),), b"x"))
             feedback.heard(packets, Stream(ssrc, None, None, 0, 0.0), 0.0)
-        self.assertEqual((feedback.lost, feedback.reports), (7, 3))
+            found.append(feedback.lost)
+        self.assertEqual(found, [4, 6, 7, 7, 9, 9, *range(10, 40), 40])
+        self.assertEqual(feedback.reports, len(found))
 
 
 class MadeTests(ReportingCase):
