@@ -84,7 +84,8 @@ def _numbers(
     theirs: tuple[tuple[int, str], ...],
     before: tuple[tuple[int, str], ...],
 ) -> Numbers:
-    return Numbers(*({n: encodingOf(n, text) for n, text in each} for each in (ours, theirs)), dict(before))
+    told, heard = ({n: encodingOf(n, text) for n, text in each} for each in (ours, theirs))
+    return Numbers(told, heard, dict(before))
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -229,7 +229,7 @@ class CallerHasINFO(Pressing):
         number = 1
         orders = ["7ei", "7ie", "7ei", "8ie", "9i", "9i", "1e"]
         # Later the same keys are others.
-        for key, *order in (*orders, "1-i", "1-e"):
+        for key, order in [(each[0], each[1:]) for each in (*orders, "1-i", "1-e")]:
             first = True
             for form in order:
                 self.net.clock.advance(BOTH if form == "-" else 0.1)
