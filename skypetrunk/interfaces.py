@@ -656,10 +656,11 @@ class IMediaLeg(Interface):
 
     def setLocalKey(suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """
-        The key we protect with.  The same key again changes nothing: its context is made once.
+        The key we protect with.  The same key again changes nothing, and after one of another suite goes on
+        with its context: that is made once.
 
         @param ssrc: of the stream under it, where it was told to the peer; C{None}: any.
-        @raise StreamLost: this key was replaced before and may never be used again.
+        @raise StreamLost: another key of its suite has replaced it: it may never be used again.
         """
 
     def setRemoteKey(suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
@@ -790,7 +791,10 @@ class IKeyAgreement(Interface):
         """
 
     def agree(pair: KeyPair) -> None:
-        """C{pair} is in use from now on; a key that was in use before, and is not now, is given up."""
+        """
+        C{pair} is in use from now on; a key that was in use before, and is not now, is given up when no other
+        branch of the call can answer with it any more.
+        """
 
 
 @dataclass(frozen=True, slots=True)

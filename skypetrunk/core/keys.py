@@ -51,6 +51,8 @@ class SecurityDescriptions:
         self._suites = tuple(suites)
         self._entropy = entropy
         self._keys: dict[str, MasterKey] = {}
+        # Suites that were in use, and of whose keys another branch of the call may still make use.
+        self._left: set[str] = set()
         self._offered: tuple[CryptoAttribute, ...] = ()
 
     def _key(self, suite: str) -> MasterKey:
@@ -72,6 +74,7 @@ class SecurityDescriptions:
         One line for each allowed suite; once a suite is agreed, that one alone: some peers
         take a repeated list for a new negotiation and start their contexts again.
         """
+        self._giveUp()
         suites = (self.agreed,) if self.agreed is not None else self._suites
         keys = {suite: self._make(suite) if fresh else self._key(suite) for suite in suites}
         self._offered = tuple(self._line(tag, *each) for tag, each in enumerate(keys.items(), 1))
@@ -99,6 +102,7 @@ class SecurityDescriptions:
 
     def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
         """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
+        self._giveUp()
         usable = [line for line in lines if line.suite in self._suites and not _unusable(line)]
         if not usable:
             reasons = [f"{line.suite} {_unusable(line) or 'is not allowed'}" for line in lines]
@@ -111,11 +115,21 @@ class SecurityDescriptions:
         return self._line(chosen.tag, chosen.suite, key), _pair(key, chosen)
 
     def agree(self, pair: KeyPair) -> None:
-        """A suite's key ends with its context (RFC 3711 section 3.2.3): the one in use before is given up."""
-        if self.agreed is not None and self.agreed != pair.suite:
-            self._keys.pop(self.agreed, None)
+        """
+        A suite's key ends with its context (RFC 3711 section 3.2.3): the one in use before is given up, as
+        soon as no other branch can answer with that suite.
+        """
+        if self.agreed is not None:
+            self._left.add(self.agreed)
+        self._left.discard(pair.suite)
         self.agreed = pair.suite
         self._keys[pair.suite] = pair.local
+
+    def _giveUp(self) -> None:
+        """An exchange begins: what was left in the one before ends with it."""
+        for suite in self._left:
+            self._keys.pop(suite, None)
+        self._left.clear()
 
 
 @dataclass(eq=False, slots=True)

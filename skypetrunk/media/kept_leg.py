@@ -82,8 +82,8 @@ class KeptLeg(MediaLeg):
         self._used: set[bytes] = set()
         self._spent: set[bytes] = set()
         self._localKey: bytes | None = None
-        # The same while RTP in clear is agreed: another branch of the call may take it up again.
-        self._resting: bytes | None = None
+        # By suite, what the keeper has contexts of: another branch of the call may go back to one of them.
+        self._living: dict[str, bytes] = {}
         # What keepers before have counted, the last known or the final.
         self._before: list[LegStatistics | None] = []
         self._finals: list[Deferred[None]] = []
@@ -115,17 +115,14 @@ class KeptLeg(MediaLeg):
         """
         if self.number:
             self._leave()
+        self._spent.update(self._living.values())
+        self._living.clear()
         if self.keyed:
-            assert self._localKey is not None
-            self._spent.add(self._localKey)
             self._localKey = None
             self.lost = True
             if not self.faxing:
                 # Fax has no context, and its peer hears of no other port before there is sound again.
                 rebind(self)
-        if self._resting is not None:
-            self._spent.add(self._resting)
-            self._resting = None
         self.keeper = keeper
         rtp, rtcp = (self._socket(each) for each in (self.rtpPort, self.rtcpPort))
         self.number = keeper.open(self._opening(), rtp, rtcp)
@@ -220,7 +217,6 @@ class KeptLeg(MediaLeg):
             super().setClear()
         # What was agreed last counts, whoever keeps the leg next.
         self._orders.pop("setRemoteKey", None)
-        self._resting = self._localKey or self._resting
         self._localKey, self.lost = None, False
         self._order("setClear")
 
@@ -229,7 +225,7 @@ class KeptLeg(MediaLeg):
         The key we protect with.  One that was lost is left alone: an offer or answer that was under way then
         has it, and the next one brings another.
 
-        @raise StreamLost: it had one before, with another suite or key since.
+        @raise StreamLost: it had one before, with another suite, or another key of this one since.
         """
         if not self.secure:
             raise LocalError(f"{self.name} is a plain leg")
@@ -239,12 +235,12 @@ class KeptLeg(MediaLeg):
             return
         if identity == self._localKey:
             return
-        if identity != self._resting and (identity in self._used or self._released):
+        if self._living.get(suite) != identity and (identity in self._used or self._released):
             raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")
         self._used.add(identity)
-        self._localKey, self._resting = identity, None
+        self._localKey = self._living[suite] = identity
         self.lost = False
-        # It is told once.  Another keeper must never get it.
+        # Another keeper must never get it.
         self.keeper.order(self.number, "setLocalKey", suite, key, ssrc)
 
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:

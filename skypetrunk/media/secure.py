@@ -35,7 +35,6 @@ EARLY_PACKETS = 50
 EARLY_SECONDS = 1.0
 """Older ones are of no use to a listener any more."""
 
-
 NEXT_STEP = 5760
 """Units of a time stamp from one packet to the next: 120 ms at 48 kHz, the longest packets there are."""
 
@@ -79,6 +78,8 @@ class SecureLeg(MediaLeg):
         self._suite: str | None = None
         self._localKey = b""
         self._usedKeys: tuple[bytes, ...] = ()
+        # By suite: its key, and the stream under it, which another branch of the call may go back to.
+        self._streams: dict[str, tuple[bytes, OutboundStream]] = {}
         self._inbound = Inbound(clock.seconds, self._recovered)
         # That of the key agreed last.
         self._context: Context | None = None
@@ -108,21 +109,24 @@ class SecureLeg(MediaLeg):
 
     def setLocalKey(self, suite: str, key: MasterKey, ssrc: int | None = None) -> None:
         """
-        The key we protect with.  Its context is made here, once.
+        The key we protect with.  Its context is made here, once, and lives until its suite has another key.
 
-        @raise StreamLost: it had one before, with another suite or key since.
+        @raise StreamLost: it had one before, with another suite, or another key of this one since.
         """
         self.takeBack()
         identity = _identity(key)
         if identity == self._localKey and suite == self._suite and not self._released:
             return
-        if identity in self._usedKeys or self._released:
-            raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")
-        guard = protector(suite, key)
-        self._usedKeys += (identity,)
-        self._localKey = identity
-        self._suite = suite
-        self._stream = OutboundStream(guard, self._entropy, self._cname, ssrc)
+        before, stream = self._streams.get(suite, (b"", None))
+        if stream is not None and before == identity:
+            stream.interrupted()
+        else:
+            if identity in self._usedKeys or self._released:
+                raise StreamLost(f"{self.name}: an outbound SRTP key is used only once")
+            stream = OutboundStream(protector(suite, key), self._entropy, self._cname, ssrc)
+            self._usedKeys += (identity,)
+            self._streams[suite] = identity, stream
+        self._localKey, self._suite, self._stream = identity, suite, stream
         self._wayKnown()
 
     def setRemoteKey(self, suite: str, key: MasterKey, declared: DeclaredKeys | None = None) -> None:
@@ -293,8 +297,8 @@ class SecureLeg(MediaLeg):
 
     def _ended(self) -> None:
         self._keepAlive.stop()
-        self._early = None
-        self._stream = self._context = None
+        self._early = self._stream = self._context = None
+        self._streams.clear()
         self._inbound.end()
 
     def _wayKnown(self) -> None:

@@ -200,6 +200,10 @@ class OutboundStream:
         """
         return self._highest > 0xFFFF and self._hearing.lost
 
+    def interrupted(self) -> None:
+        """What its source sent meanwhile left elsewhere: that is no loss here."""
+        self._following = None
+
     def usual(self, ssrc: int, sequence: int) -> Following | None:
         """What is needed to go on after this packet, if it is the newest of the source followed."""
         if ssrc != self._following or sequence != self._inHighest & 0xFFFF or self._time is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.sdes import usableCrypto
 from skypetrunk.wire.sdp import parseSDP
@@ -220,6 +222,38 @@ class Forks(Race):
         self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2, "a=sendonly\r\n"))
         [line] = usableCrypto(parseSDP(self.callee.request("INVITE").body).media[0].crypto)
         self.assertIn(line.keys[0].master, before)
+
+    def test_otherSuite(self) -> None:
+        """Branches take another suite of our offer each: who answers has the key of its suite again."""
+        for answers in ("one", "two"):
+            self.setUp()
+            near, far = self.call()
+            if self.callee is self.net.pbx:
+                return
+            offered = usableCrypto(parseSDP(far.body).media[0].crypto)
+            bodies = {
+                tag: self.branch(tag, port).replace(b"crypto:1 " + offered[0].suite.encode(), suite)
+                for tag, port, suite in (
+                    ("one", 7000, f"crypto:1 {offered[0].suite}".encode()),
+                    ("two", 7100, f"crypto:2 {offered[1].suite}".encode()),
+                )
+            }
+            for tag in ("one", "two"):
+                self.callee.answers(far, 183, bodies[tag], tag=tag)
+            self.callee.answers(far, 200, bodies[answers], tag=answers)
+            accepted = self.caller.response(200)
+            self.caller.ack(near, accepted)
+            self.assertEqual(self.net.manager.callCount(), 1)
+            ours = offered[0 if answers == "one" else 1]
+            media: Any = self.net.plane.legs[1]
+            self.assertEqual(media.last("local"), ours.suite)
+            keys = [event[2] for event in media.events if event[0] == "local"]
+            self.assertEqual(keys[-1], ours.keys[0].master)
+            # Both branches have a key of ours, but not the same one; a new one is offered all the same.
+            [line] = usableCrypto(parseSDP(self.callee.request("INVITE").body).media[0].crypto)
+            self.assertEqual(line.suite, ours.suite)
+            self.tearDown()
+        self.setUp()
 
     def test_freshKeyMeetsGlare(self) -> None:
         """491: it is tried again by itself."""

@@ -102,13 +102,33 @@ class OfferTests(SynchronousTestCase):
         self.assertEqual([(line.tag, line.suite) for line in again], [(1, SHORT)])
         self.assertEqual(again[0].keys, lines[1].keys)
 
+    def test_branches(self) -> None:
+        """Branches answer with suites of their own, in turn: each has the key that it was offered."""
+        lines = self.keys.offer()
+        for place, suite in ((0, LONG), (1, SHORT), (0, LONG), (1, SHORT)):
+            pair = self.keys.answered([theirs(place + 1, suite)])
+            self.keys.agree(pair)
+            self.assertEqual(pair.local, lines[place].keys[0].master)
+        [line] = self.keys.offer()
+        self.assertEqual((line.suite, line.keys), (SHORT, lines[1].keys))
+
     def test_backToAnEndedKey(self) -> None:
-        """An answer of another fork that goes back to a suite whose context has ended is refused."""
+        """An answer that goes back to a suite whose key has ended, by an offer since, is refused."""
         self.keys.offer()
         self.keys.agree(self.keys.answered([theirs(1, LONG)]))
         self.keys.agree(self.keys.answered([theirs(2, SHORT)]))
+        self.keys.answer([theirs(1, SHORT)])
         failure = self.assertRaises(KeyAgreementFailed, self.keys.answered, [theirs(1, LONG)])
         self.assertIn("given up", str(failure))
+
+    def test_suiteChangedBack(self) -> None:
+        """The peer offers another suite, and later the first one again: that has a new key then."""
+        before = self.keys.answer([theirs(1, LONG)])[1]
+        self.keys.agree(before)
+        self.keys.agree(self.keys.answer([theirs(1, SHORT)])[1])
+        after = self.keys.answer([theirs(1, LONG)])[1]
+        self.assertNotEqual(after.local, before.local)
+        self.assertEqual(self.keys.answer([theirs(1, LONG)])[1], after)
 
     def test_repr(self) -> None:
         """No key shows."""

@@ -227,6 +227,40 @@ class KeyTests(SecureTestCase):
         self.assertRaises(StreamLost, self.leg.setLocalKey, SUITE, key(3))
         self.assertRaises(StreamLost, self.leg.setLocalKey, SUITE, key(4))
 
+    def test_otherSuiteAndBack(self) -> None:
+        """Two branches have a suite each: a stream goes on where it was, however often they take turns."""
+        short = "AES_CM_128_HMAC_SHA1_32"
+        peers = {SUITE: self.call.peer, short: SecurePeer(key(2), key(3), short)}
+        control: dict[str, list[int]] = {SUITE: [], short: []}
+        for turn in range(6):
+            suite = (SUITE, short)[turn % 2]
+            self.leg.setLocalKey(suite, key(1 if suite == SUITE else 3))
+            self.assertEqual(self.leg.suite, suite)
+            for number in range(3):
+                self.call.fromPBX(rtp(turn * 10 + number))
+            report = bytes.fromhex("80c9000111111111")
+            self.call.network.deliver(self.call.plain.address.rtcpPort, report, PBX)
+            for sent in self.call.network.take():
+                if sent.port == self.leg.address.port:
+                    peers[suite].receive(sent.data)
+                elif sent.port == self.leg.address.rtcpPort:
+                    peers[suite].unprotectRTCP(sent.data)
+                    control[suite].append(int.from_bytes(sent.data[-14:-10], "big") & 0x7FFFFFFF)
+        streams = []
+        for suite, peer in peers.items():
+            self.assertEqual(peer.refused, [])
+            # The first packet of a source may wait for the next one; keep-alives are without sound.
+            sequences = [each.sequence for each in peer.headers]
+            self.assertEqual(sequences, list(range(sequences[0], sequences[0] + len(sequences))))
+            self.assertGreaterEqual(len(sequences), 9)
+            self.assertEqual(control[suite], [1, 2, 3])
+            streams.append({each.ssrc for each in peer.headers})
+        self.assertEqual([len(each) for each in streams], [1, 1])
+        self.assertNotEqual(*streams)
+        self.leg.setLocalKey(SUITE, key(5))
+        self.assertRaises(StreamLost, self.leg.setLocalKey, SUITE, key(1))
+        self.leg.setLocalKey(short, key(3))
+
     def test_newLocalKey(self) -> None:
         """A new key has a stream of its own."""
         self.call.fromPBX(rtp(1))

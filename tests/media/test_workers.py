@@ -138,8 +138,25 @@ class WorkerTests(LoopbackTests):
         self.secure.setLocalKey(SUITE, key(1))
         self.secure.setLocalKey(SUITE, key(3))
         self.assertRaises(StreamLost, self.secure.setLocalKey, SUITE, key(1))
+        self.secure.setLocalKey("AES_CM_128_HMAC_SHA1_32", key(5))
+        self.assertRaises(StreamLost, self.secure.setLocalKey, SUITE, key(1))
+        self.secure.setLocalKey(SUITE, key(3))
         self.secure.release()
         self.assertRaises(StreamLost, self.secure.setLocalKey, SUITE, key(4))
+
+    async def test_lostOfAllBranches(self) -> None:
+        """Branches of the call had a key of ours each: those of a dead worker are all lost."""
+        short = "AES_CM_128_HMAC_SHA1_32"
+        self.secure.setLocalKey(SUITE, key(1))
+        self.secure.setLocalKey(short, key(3))
+        self.kill(self.made.workers.all[0])
+        await until(self, lambda: self.losses, "the loss is told")
+        for suite, number in ((SUITE, 1), (short, 3)):
+            self.secure.setLocalKey(suite, key(number))
+            self.assertTrue(self.secure.lost)
+            self.assertFalse(self.kept(self.secure).keyed)
+        self.secure.setLocalKey(SUITE, key(7))
+        self.assertFalse(self.secure.lost)
 
     async def test_killed(self) -> None:
         """
