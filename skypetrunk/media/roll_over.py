@@ -172,8 +172,10 @@ class Life:
 
         @param back: its indices begin anew, too.
         """
-        ended = line.run
-        self.runs = (*(run for run in self.runs if run[0] != ended[0]), ended)
+        start, length = line.run
+        # Of the same beginning more may be known: C{line} can be how the source was a while ago.
+        length = max([length, *[run[1] for run in self.runs if run[0] == start]])
+        self.runs = (*(run for run in self.runs if run[0] != start), (start, length))
         if back:
             self.beyond = max(line.index, self.beyond)
 

@@ -6,6 +6,7 @@ recorded them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
@@ -410,10 +411,10 @@ class ForeignResetTests(ResetTests):
 class HandedOnTests(RollOverCase):
     """Another process goes on with the key."""
 
-    def handOn(self) -> None:
-        """What is known of the carrier crosses; nothing else does."""
+    def handOn(self, *earlier: Heard) -> None:
+        """What is known of the carrier crosses, with what was told C{earlier}; nothing else does."""
         self.leg.sync()
-        self.told = [packed(each) for each in self.leg.accepted]
+        self.told = [packed(each) for each in (*earlier, *self.leg.accepted)]
         before = self.call.clock.seconds()
         self.call = Call(self.suite, ready=False)
         self.call.clock.advance(before - self.call.clock.seconds())
@@ -493,6 +494,23 @@ class HandedOnTests(RollOverCase):
         self.assertEqual(self.play(range(40, 60), skew=2**29), list(range(40, 60)))
         self.replay()
         self.assertEqual(self.resumptions, 1)
+
+    def test_toldEarlier(self) -> None:
+        """
+        What was told of it when its key was declared beside another one says less than what was told last, in
+        which its time stamps have begun anew: all that was heard between the two stays known.
+        """
+        self.play(range(65_500, 65_510))
+        (told,) = self.leg.accepted
+        self.play((*range(65_510, 65_536), *range(20)))
+        self.restart()
+        self.call.clock.advance(1)
+        wanted = list(range(65_512, 65_520))
+        self.assertEqual(self.play(wanted, skew=2**30), wanted)
+        self.handOn(replace(told, masters=(*told.masters, b"another")))
+        self.replay()
+        wanted = list(range(65_520, 65_530))
+        self.assertEqual(self.play(wanted, skew=2**30), wanted)
 
     def test_endless(self) -> None:
         """An index to which libsrtp would have to be led for long is told to the other implementation."""
