@@ -97,16 +97,14 @@ class Known:
 
     def _both(self, ssrc: int, one: Timeline, other: Timeline) -> Timeline:
         """Two that say of one source what was accepted of it."""
-        lower, higher = sorted((one, other), key=lambda each: each.index)
-        line = Timeline(ssrc, higher.index, higher.oldest, higher.time)
-        line.newest, line.steady = higher.newest, higher.steady and lower.steady
-        if lower.oldest == higher.oldest:
+        before, last = sorted((one, other), key=lambda each: each.time)
+        line = Timeline(ssrc, max(one.index, other.index), last.oldest, last.time)
+        line.newest, line.steady = last.newest, one.steady and other.steady
+        if before.oldest == last.oldest:
             # One is how the other was a while ago.
-            line.newest = max(lower.newest, higher.newest, key=lambda each: each - line.oldest & _WORD)
-            line.time = max(lower.time, higher.time)
+            line.newest = max(before.newest, last.newest, key=lambda each: each - line.oldest & _WORD)
         else:
-            line.steady = False
-            self.lives.setdefault(ssrc, Life()).close(lower, False)
+            self.lives.setdefault(ssrc, Life()).close(before, False)
         return line
 
 

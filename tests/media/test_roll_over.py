@@ -692,6 +692,35 @@ class SameKeyOtherwiseTests(RollOverCase):
         self.assertEqual(self.play(range(40, 60)), list(range(40, 60)))
 
 
+    def test_apartThenTogether(self) -> None:
+        """
+        Keys that were used one after the other are declared with MKIs, and the peer begins to count anew: it
+        is followed, and nothing that came under either is heard again.
+        """
+        self.play((*range(65_500, 65_536), *range(20)))
+        self.leg.setRemoteKey(SUITE, key(3))
+        self.call.clock.advance(10)
+        self.sender = OwnGuard(SUITE, key(3), True)
+        self.assertEqual(self.play(range(20, 40)), list(range(20, 40)))
+        numbers = [2] * 56 + [3] * 20
+        declared = DeclaredKeys(tuple(InlineKey(key(each), None, each, 1) for each in (2, 3)))
+        self.leg.setRemoteKey(SUITE, key(2), declared)
+        self.call.clock.advance(10)
+        before = [
+            packet[:-10] + bytes([number]) + packet[-10:]
+            for number, packet in zip(numbers, self.recorded, strict=True)
+        ]
+        self.recorded = before
+        self.replay()
+        keys = [KeyedMKI(key(each), bytes([each])) for each in (2, 3)]
+        self.sender = OwnGuard(SUITE, keys, True)
+        for mki, first in ((b"\2", 40), (b"\3", 60), (b"\2", 80)):
+            self.sender.select(mki)
+            self.assertEqual(self.play(range(first, first + 20)), list(range(first, first + 20)))
+            self.replay()
+        self.assertEqual(self.resumptions, 1)
+
+
 class TimelineTests(SynchronousTestCase):
     """What is known of a source."""
 
