@@ -93,7 +93,7 @@ class SecurityDescriptions:
             raise KeyAgreementFailed(
                 f"the answer has {line.suite} under tag {line.tag}, offered was {ours.suite}"
             )
-        trouble = _unusable(line)
+        trouble = self._trouble(line)
         if trouble:
             raise KeyAgreementFailed(f"the answer's crypto line {trouble}")
         if line.suite not in self._keys:
@@ -103,9 +103,9 @@ class SecurityDescriptions:
     def answer(self, lines: Sequence[CryptoAttribute]) -> tuple[CryptoAttribute, KeyPair]:
         """RFC 4568 section 5.1.2: the first usable line of the offer, the suite in use before all others."""
         self._giveUp()
-        usable = [line for line in lines if line.suite in self._suites and not _unusable(line)]
+        usable = [line for line in lines if line.suite in self._suites and not self._trouble(line)]
         if not usable:
-            reasons = [f"{line.suite} {_unusable(line) or 'is not allowed'}" for line in lines]
+            reasons = [f"{line.suite} {self._trouble(line) or 'is not allowed'}" for line in lines]
             raise KeyAgreementFailed(
                 f"no usable crypto line: {_few(reasons) or 'none'}; wanted one of {', '.join(self._suites)}",
                 warning=306,
@@ -124,6 +124,14 @@ class SecurityDescriptions:
         self._left.discard(pair.suite)
         self.agreed = pair.suite
         self._keys[pair.suite] = pair.local
+
+    def _trouble(self, line: CryptoAttribute) -> str:
+        """Why a peer's line cannot be used, in words; empty if it can."""
+        ours = {*self._keys.values(), *[key.master for each in self._offered for key in each.keys]}
+        if any(key.master in ours for key in line.keys):
+            # Packets of ours that somebody sent back to us would be heard, and draw the next ones to him.
+            return "has a key of ours"
+        return _unusable(line)
 
     def _giveUp(self) -> None:
         """An exchange begins: what was left in the one before ends with it."""

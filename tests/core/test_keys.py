@@ -78,6 +78,18 @@ class OfferTests(SynchronousTestCase):
             self.assertRegex(str(failure), wanted)
             self.assertEqual(failure.status, 488)
 
+    def test_ownKey(self) -> None:
+        """A peer that gives a key of ours as its own is refused: whoever sent ours back would be heard."""
+        for place, line in enumerate(self.keys.offer()):
+            for key in line.keys[0], self.keys.offer(fresh=True)[place].keys[0]:
+                answer = CryptoAttribute(place + 1, line.suite, (key,), ())
+                failure = self.assertRaises(KeyAgreementFailed, self.keys.answered, [answer])
+                self.assertEqual((str(failure)[-17:], failure.status), ("has a key of ours", 488))
+        own = CryptoAttribute(3, LONG, self.keys.offer()[1].keys, ())
+        failure = self.assertRaises(KeyAgreementFailed, self.keys.answer, [own])
+        self.assertIn(f"{LONG} has a key of ours;", str(failure))
+        self.assertEqual(self.keys.answer([own, theirs(4, LONG)])[0].tag, 4)
+
     def test_harmlessParameters(self) -> None:
         """
         A window size, an order of FEC without FEC, a rate of none, and what is marked as optional change

@@ -145,7 +145,7 @@ class Reset(FlowLossCase):
         self.assertEqual(refresh.cseq.number, far.cseq.number + 1)
         self.assertNotEqual(refresh.header("Contact"), far.header("Contact"))
         self.assertIn(str(40000 + len(self.network.pumps) - 1), refresh.header("Contact") or "")
-        self.accepts(refresh.body.decode().partition("t=0 0\r\n")[2].replace("crypto:2", "x"))
+        self.accepts(SAVP)
         self.assertEqual(len(self.carrier.acks), 2)
         after = [leg.events[: len(each)] for leg, each in zip(self.plane.legs, events, strict=True)]
         self.assertEqual(after, events)
