@@ -47,7 +47,13 @@ class SignalledSource:
         self._heard = 0.0
 
     def signal(self, address: Address | None) -> None:
-        """The SDP says C{address}; C{None} (hold) sends nothing, and still hears the host."""
+        """
+        The SDP says C{address}; C{None} (hold) sends nothing, and still hears the host.  The same again, as
+        in a refresh, leaves ours their way, which behind NAT is what was learned, until somebody sends.
+        """
+        if address is not None and address == self._signalled:
+            self._heard = -SILENCE
+            return
         self._signalled = self.destination = address
         self._learned = None
         if address is not None:

@@ -141,6 +141,14 @@ class PlainLegTests(SynchronousTestCase):
         self.assertEqual([sent.destination for sent in call.receiveAll()], [PBX])
         self.assertEqual(len(call.peer.plain), 1)
 
+    def test_refresh(self) -> None:
+        """Behind NAT, and silent: an SDP that says the same leaves ours where its own came from."""
+        elsewhere = (PBX[0], 4444)
+        self.call.fromPBX(rtp(1), elsewhere)
+        self.leg.setRemote(MediaAddress(*PBX, PBX[1] + 1))
+        self.call.fromCarrier(self.call.peer.protect(rtp(1)))
+        self.assertEqual([each.destination for each in self.call.receiveAll()], [elsewhere])
+
     def test_rtcpElsewhere(self) -> None:
         """RTCP has an address of its own where the SDP says so (RFC 3605): it goes and comes there."""
         host = "192.0.2.88"

@@ -65,6 +65,20 @@ class SignalledSourceTests(SynchronousTestCase):
         self.assertFalse(self.source.accepts(PORT, 0.01))
         self.assertTrue(self.source.accepts(OTHER, 0.02))
 
+    def test_sameDescription(self) -> None:
+        """One that says the same, as a refresh does: ours go on to where they went, until somebody sends."""
+        for again in (PORT, PORT2):
+            self.source.accepts(PORT, 0.0)
+            self.source.signal(SIGNALLED)
+            self.assertEqual((self.source.destination, self.source.usual()), (PORT, PORT))
+            self.assertTrue(self.source.accepts(again, 0.0))
+            self.assertEqual(self.source.destination, again)
+            self.assertFalse(self.source.accepts(PORT if again == PORT2 else PORT2, SILENCE - 0.01))
+        self.source.accepts(SIGNALLED, 1.0)
+        self.source.signal(SIGNALLED)
+        self.source.accepts(SIGNALLED, 1.0)
+        self.assertFalse(self.source.accepts(PORT, 1.01))
+
     def test_hold(self) -> None:
         """Hold: nothing is sent; the host is still heard, and known when it resumes."""
         self.source.signal(None)
