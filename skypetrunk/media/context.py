@@ -48,6 +48,7 @@ class Context:
 
     __slots__ = (
         "_isLong",
+        "_make",
         "_makeOwn",
         "_masters",
         "_own",
@@ -77,7 +78,7 @@ class Context:
         """
         self.line = Timeline(None, 0, 0, now)
         self._masters = masters
-        self._makeOwn = makeOwn
+        self._make, self._makeOwn = make, makeOwn
         self._own: OwnGuard | None = None
         self._united = False
         self.known = known = Known(now)
@@ -246,10 +247,22 @@ class Context:
                 return None
             own = self._resumed()
             if own.opens(packet, header, counter):
-                self._goOn(header, counter, now)
                 recovered("roll-over counter", expected, counter)
+                if self._isNew and counter << 16 <= MOST_WOUND:
+                    # Nothing is known that would get lost: another guard of the usual kind does.
+                    index = counter << 16 | header.sequence
+                    self._plain, self._own = self._make({ssrc: index - 1}), None
+                    self.known.lines[ssrc] = Timeline(ssrc, index, header.timestamp, now)
+                    self._arrange()
+                    return self._plain.rtp(packet)
+                self._goOn(header, counter, now)
                 return own.rtp(packet)
         return None
+
+    @property
+    def _isNew(self) -> bool:
+        """Was nothing accepted under it?"""
+        return not (self.known.lines or self.known.reporters or self._united)
 
     def _resumed(self) -> OwnGuard:
         """The guard of the sources that have L{Life}s."""

@@ -585,6 +585,18 @@ class LostTests(RollOverCase):
             self.assertEqual(self.play(wanted), wanted)
             self.assertEqual(self.resumptions, int(counter > 0))
             self.replay()
+            # It is taken by the same as any other, which costs less and may be the helper.
+            context = self.leg._context
+            assert context is not None
+            self.assertIsInstance(context.guard, type(srtp.protector(self.suite, key(2))))
+            self.assertEqual(context.line.index, counter << 16 | wanted[-1])
+            for start in range(wanted[-1] + 20_000, wanted[-1] + 90_000, 20_000):
+                self.assertEqual(len(self.play(each & 0xFFFF for each in range(start, start + 3))), 3)
+            self.assertEqual(self.resumptions, int(counter > 0))
+            self.replay()
+            self.sender = OwnGuard(self.suite, key(4), True)
+            self.assertEqual(self.play(range(50, 70)), list(range(50, 70)))
+            self.replay()
 
     def test_holdAcrossTheEnd(self) -> None:
         """During hold it sent elsewhere, once and twice around."""
