@@ -155,6 +155,7 @@ class Run(NamedTuple):
     @ivar skew: of the time stamp, the same.
     @ivar damage: change one octet of the last packet at this place; -1 leaves it.
     @ivar pause: seconds before each.
+    @ivar more: bits of the first octet, and what stands behind the header.
     """
 
     carrier: bool
@@ -168,6 +169,7 @@ class Run(NamedTuple):
     size: int
     damage: int
     pause: float
+    more: tuple[int, bytes] = (0, b"")
 
 
 ODD: dict[str, tuple[Any, ...]] = {
@@ -180,6 +182,11 @@ ODD: dict[str, tuple[Any, ...]] = {
     "size": (0, 5, 1400, 2030, 2060),
     "damage": (0, 1, 3, 12, 20),
     "pause": (0.0, 0.021, 0.5, 3.0),
+    # Two CSRCs, an extension, padding; and some that are not all there.
+    "more": (
+        *((2, bytes(8)), (0x10, b"\xbe\xde\0\1abcd"), (0x20, b"")),
+        *((15, b""), (0x10, b"\0\0\xff\xff"), (0x11, b"")),
+    ),
 }
 """What a packet may be instead of usual."""
 
@@ -192,6 +199,8 @@ EVENTS = (
     "repeated key",
     "new key",
     "other key",
+    "other branch",
+    "first branch",
     "types",
     "renumbered",
     "number of RTCP",
@@ -342,6 +351,7 @@ class Play:
         self.rig = rig
         self.last = {False: (65_530, 0xFFFFFE00), True: (100, 5000)}
         self.keys = 2
+        self.local = key(1)
 
     def step(self, step: Run | str) -> None:
         """One of them."""
@@ -361,6 +371,8 @@ class Play:
             data = packet(
                 sequence, timestamp, run.payloadType, run.marker, run.ssrc, b"%04d" % number * (run.size // 4)
             )
+            bits, octets = run.more
+            data = bytes([data[0] | bits]) + data[1:12] + octets + data[12:]
             if run.carrier:
                 try:
                     data = rig.peer.protect(data)
@@ -404,7 +416,12 @@ class Play:
             rig.secure.setRemoteKey(SUITE, key(2))
         elif event == "new key":
             self.keys += 1
-            rig.secure.setLocalKey(SUITE, key(10 + self.keys))
+            self.local = key(10 + self.keys)
+            rig.secure.setLocalKey(SUITE, self.local)
+        elif event == "other branch":
+            rig.secure.setLocalKey("AES_CM_128_HMAC_SHA1_32", key(5))
+        elif event == "first branch":
+            rig.secure.setLocalKey(SUITE, self.local)
         elif event == "other key":
             rig.secure.setRemoteKey(SUITE, key(3))
         elif event == "types":
