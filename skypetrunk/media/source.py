@@ -142,7 +142,7 @@ class AuthenticatedSource:
                 self._left, self._learned = self._learned, None
                 self._moved = now
             self._signalled = address
-        self.destination = self._learned or address
+        self.destination = (self._learned if self._symmetric else None) or address
 
     def usual(self) -> Address | None:
         """From whom an authenticated packet changes nothing."""
@@ -162,11 +162,11 @@ class AuthenticatedSource:
         if address == self._learned:
             self.heard = now
             return
-        if not self._symmetric or (address == self._left and now - self._moved < SETTLING):
+        if address == self._left and now - self._moved < SETTLING:
             return
         self._learned = address
         self.heard = now
-        if self.destination is not None:
+        if self.destination is not None and self._symmetric:
             self.destination = address
 
 

@@ -632,6 +632,16 @@ class LendingTests(SynchronousTestCase):
         self.assertEqual({data[1] & 0x7F for data, _ in found[1]}, {100})
         self.assertEqual({data[1] for data, _ in found[0]}, {8})
 
+    def test_notSymmetric(self) -> None:
+        """Nor does it matter that ours go elsewhere than where the carrier's come from."""
+        self.rig = Rig(self, self.helped, 29400, MediaPath(symmetric=False))
+        self.play = Play(self.rig)
+        self.rig.secure.setRemote(self.rig.addressOf(3))
+        self.rig.take()
+        self.both()
+        found = self.rig.take()
+        self.assertEqual([len(each) for each in found], [CALM + 6, 0, 0, CALM + 6, 0])
+
     def test_opportunistic(self) -> None:
         """A leg that may be SRTP or not is lent while it is."""
         self.rig = Rig(self, self.helped, 29600, MediaPath(srtp="opportunistic"))

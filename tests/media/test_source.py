@@ -156,7 +156,7 @@ class AsymmetricSourceTests(SynchronousTestCase):
         self.assertIsNone(source.destination)
         source.signal(PORT2, 5.0)
         source.authenticated(OTHER, 6.0)
-        self.assertEqual(source.destination, PORT2)
+        self.assertEqual((source.destination, source.usual(), source.steady), (PORT2, OTHER, None))
 
 
 class AuthenticatedSourceTests(SynchronousTestCase):
