@@ -13,7 +13,13 @@ from typing import TypeAlias
 from skypetrunk.media.roll_over import Run
 
 REMOTE_KEYS = 8
-"""Keys of a peer that are kept: one that returns to one finds its replay list; none can pile them up."""
+"""Keys of a peer whose contexts are kept: one that returns to one finds its own; none can pile them up."""
+
+KEYS_REMEMBERED = 256
+"""
+Keys of which is known what was accepted, where a peer returns to one, and somebody has recorded it.  It is
+a few hundred octets each; a key every hour is ten days.
+"""
 
 Source: TypeAlias = tuple[int, int, int, int, float, bool, int, tuple[Run, ...]]
 """
@@ -46,8 +52,8 @@ def remember(before: dict[tuple[bytes, ...], Heard], heard: Heard) -> None:
     """Add it to what is known of a leg, as the latest; of too many the oldest is forgotten."""
     before.pop(heard.masters, None)
     before[heard.masters] = heard
-    if len(before) > REMOTE_KEYS:
+    if len(before) > KEYS_REMEMBERED:
         del before[next(iter(before))]
 
 
-__all__ = ["REMOTE_KEYS", "Heard", "Reported", "Source", "remember"]
+__all__ = ["KEYS_REMEMBERED", "REMOTE_KEYS", "Heard", "Reported", "Source", "remember"]

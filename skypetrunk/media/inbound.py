@@ -72,19 +72,26 @@ class Inbound:
         context.begin()
         self._former, self._until = before, now + FORMER_SECONDS
         if len(self._contexts) > REMOTE_KEYS:
-            del self._contexts[next(iter(self._contexts))]
+            given = self._contexts.pop(next(iter(self._contexts)))
+            if given.known.lines or given.known.reporters:
+                self.tell(given.known.heard(tuple(sorted(given.masters))))
         return context
 
     @property
     def heard(self) -> tuple[Heard, ...]:
-        """What was accepted, under each key, or keys that have to do with each other; the latest last."""
+        """
+        What was accepted, under each key, or keys that have to do with each other, here or before; the latest
+        last.
+        """
         found: dict[Known, frozenset[bytes]] = {}
         for context in self._contexts.values():
             found[context.known] = context.masters | found.pop(context.known, frozenset())
-        return tuple(known.heard(tuple(sorted(masters))) for known, masters in found.items())
+        current = {tuple(sorted(masters)): known for known, masters in found.items()}
+        before = [each for masters, each in self._told.items() if masters not in current]
+        return (*before, *[known.heard(masters) for masters, known in current.items()])
 
     def tell(self, heard: Heard) -> None:
-        """What was accepted elsewhere under a key that may come to be used here."""
+        """What was accepted elsewhere, or earlier, under a key that may come to be used here."""
         remember(self._told, heard)
 
     def otherwise(self, packet: bytes, reason: str, now: float) -> Result | None:

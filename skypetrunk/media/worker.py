@@ -139,7 +139,7 @@ class WorkerProtocol(AMP):
             self.callRemote(Counted, counted=packed(counted), unheard=packed(unheard))
 
     def _tellHeard(self, number: int) -> None:
-        before = self._heard.get(number, ())
+        before = frozenset(self._heard.get(number, ()))
         self._heard[number] = now = self._keeper.heard(number)
         # A key that was given up, too, as long as something comes under it.
         for heard in now:

@@ -321,6 +321,27 @@ class KeyTests(SecureTestCase):
         self.assertEqual(self.leg.statistics().received.packets, 1)
         self.assertEqual(len(self.leg._inbound._contexts), REMOTE_KEYS)
 
+    def test_forgottenRemoteKey(self) -> None:
+        """One that comes back when its context is gone lets nothing in twice, and goes on."""
+        packets = [self.call.peer.protect(rtp(sequence)) for sequence in range(60)]
+        report = self.call.peer.protectRTCP(bytes.fromhex("80c9000111111111"))
+        for packet in packets[:40]:
+            self.call.fromCarrier(packet)
+        self.call.network.deliver(self.leg.address.rtcpPort, report, CARRIER)
+        for number in range(10, 10 + 5 * REMOTE_KEYS):
+            self.leg.setRemoteKey(SUITE, key(number))
+        self.assertEqual([len(each.sources) for each in self.leg.accepted], [1, *[0] * REMOTE_KEYS])
+        self.leg.setRemoteKey(SUITE, key(2))
+        self.call.clock.advance(FORMER_SECONDS)
+        for packet in packets[:40]:
+            self.call.fromCarrier(packet)
+        self.call.network.deliver(self.leg.address.rtcpPort, report, CARRIER)
+        received = self.leg.statistics().received
+        self.assertEqual((received.packets, received.rtcpPackets), (40, 1))
+        for packet in packets[40:]:
+            self.call.fromCarrier(packet)
+        self.assertEqual(self.leg.statistics().received.packets, 60)
+
     def test_severalKeys(self) -> None:
         """A packet's MKI names the key (RFC 3711 section 3.1); one that names none is refused."""
         self.leg.setRemoteKey(SUITE, key(5), declared(5, 6))
