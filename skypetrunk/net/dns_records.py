@@ -14,6 +14,7 @@ from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.interfaces import IReactorTime, IResolver
 from twisted.logger import Logger
 from twisted.names import dns, error
+from twisted.python.failure import Failure
 
 #: Seconds to wait for a name server, first time and second time.
 TIMEOUTS = (1, 3)
@@ -72,6 +73,8 @@ class Records:
         self._resolver = resolver
         self._clock = clock
         self._answers: dict[tuple[int, str], _Answer] = {}
+        self._asking: dict[tuple[int, str], Deferred[None]] = {}
+        self._waiting: dict[tuple[int, str], list[Deferred[Sequence[Any]]]] = {}
 
     def find(self, kind: int, name: str) -> Deferred[Sequence[Any]]:
         """
@@ -80,7 +83,29 @@ class Records:
         @param kind: C{dns.A}, C{AAAA}, C{SRV} or C{NAPTR}.
         @raise Unanswered: (errback) it is not known whether there are any.
         """
-        return Deferred.fromCoroutine(self._find(kind, name.rstrip(".").lower()))
+        key = (kind, name.rstrip(".").lower())
+        result: Deferred[Sequence[Any]] = Deferred(lambda given: self._givenUp(key, given))
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            # Who asks the same at the same time waits for the same answer.
+            waiting.append(result)
+            return result
+        self._waiting[key] = [result]
+        asking = Deferred.fromCoroutine(self._find(*key)).addBoth(self._found, key)
+        if not asking.called:
+            self._asking[key] = asking
+        return result
+
+    def _found(self, found: Sequence[Any] | Failure, key: tuple[int, str]) -> None:
+        self._asking.pop(key, None)
+        for each in self._waiting.pop(key):
+            each.callback(found)
+
+    def _givenUp(self, key: tuple[int, str], given: Deferred[Sequence[Any]]) -> None:
+        """Who loses interest leaves the question to the others, if there are any."""
+        self._waiting[key].remove(given)
+        if not self._waiting[key]:
+            self._asking[key].cancel()
 
     async def _find(self, kind: int, name: str) -> Sequence[Any]:
         known = self._answers.get((kind, name))

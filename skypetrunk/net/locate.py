@@ -6,11 +6,12 @@ Answers of DNS are not signed: they say where to try, never who is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.names import dns
 from zope.interface import implementer
 
@@ -232,17 +233,17 @@ class Locator:
     ) -> list[Target]:
         """The addresses of C{records}, in order; C{tried} gets a line for each look-up without result."""
         ordered = orderRecords(records, self._draw)[:_MOST_TARGETS]
-        found = await gatherResults([self._addresses(each.target, tried) for each in ordered])
+        found = await _all([self._addresses(each.target, tried) for each in ordered])
         return [
             Target(address, record.port, record.target, transport)
             for record, addresses in zip(ordered, found, strict=True)
             for address in addresses
         ]
 
-    def _addresses(self, name: str, tried: list[str]) -> Deferred[Sequence[str]]:
+    async def _addresses(self, name: str, tried: list[str]) -> Sequence[str]:
         """Addresses of a host, one family after the other."""
 
-        async def ask(family: str) -> list[str]:
+        async def ask(family: str) -> Sequence[str]:
             kind, number = _FAMILIES[family]
             try:
                 payloads = await self._records.find(number, name)
@@ -254,14 +255,22 @@ class Locator:
             return [each.dottedQuad() if number == dns.A else _ipv6(each.address) for each in payloads]
 
         if isLiteral(name):
-            return succeed([name])
-        asked = [Deferred.fromCoroutine(ask(family)) for family in self._families]
-        found: Deferred[list[list[str]]] = gatherResults(asked, consumeErrors=True)
-        return found.addCallback(lambda lists: [each for addresses in lists for each in addresses])
+            return [name]
+        found = await _all([ask(family) for family in self._families])
+        return [each for addresses in found for each in addresses]
 
 
 class _NotOffered(NoTarget):
     """The only SRV target is C{.}."""
+
+
+async def _all(asked: Sequence[Coroutine[Deferred[Any], Any, Sequence[str]]]) -> list[Sequence[str]]:
+    """All answers; where one raises, as it does when nobody waits any more, just that."""
+    try:
+        return await gatherResults([Deferred.fromCoroutine(each) for each in asked], consumeErrors=True)
+    except FirstError as problem:
+        problem.subFailure.raiseException()
+        raise
 
 
 def _some(targets: list[Target], host: str, tried: Sequence[str]) -> Sequence[Target]:

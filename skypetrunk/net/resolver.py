@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.interfaces import IResolver
-from twisted.names import client, dns, hosts, resolve
+from twisted.names import client, common, dns, error, hosts, resolve
 
 from skypetrunk.net.dns_records import TIMEOUTS
 from skypetrunk.wire.address import isLiteral
+
+#: Seconds that a server has beyond those for UDP, to tell by TCP what was too long.
+_TCP_SECONDS = 2.0
 
 
 def buildResolver(reactor: Any, servers: Sequence[str] = ()) -> IResolver:
@@ -23,9 +28,60 @@ def buildResolver(reactor: Any, servers: Sequence[str] = ()) -> IResolver:
     """
     if servers:
         addresses = [_hostPort(each, dns.PORT) for each in servers]
-        return client.Resolver(servers=addresses, timeout=TIMEOUTS, reactor=reactor)
+        return NameServers(reactor, lambda: addresses)
+    # It reads the file, again when that has changed; it is asked nothing.
     system = client.Resolver(resolv="/etc/resolv.conf", timeout=TIMEOUTS, reactor=reactor)
-    return resolve.ResolverChain([hosts.Resolver(), system])
+    return resolve.ResolverChain([hosts.Resolver(), NameServers(reactor, lambda: tuple(system.dynServers))])
+
+
+class NameServers(common.ResolverBase):
+    """
+    Name servers, in their order.  One that is silent, fails or refuses has said nothing of the name, so that
+    the next is asked (RFC 1035 section 7.2, RFC 2308 section 7); Twisted's own goes on after silence only.
+    """
+
+    def __init__(self, reactor: Any, addresses: Callable[[], Sequence[tuple[str, int]]]) -> None:
+        """
+        @param addresses: literal host and port of each, as they are now.
+        """
+        super().__init__()
+        self._reactor = reactor
+        self._resolvers: dict[tuple[str, int], client.Resolver] = {}
+        self.addresses = addresses
+
+    def _lookup(self, name: bytes, cls: int, type: int, timeout: Sequence[int] | None) -> Deferred[Any]:
+        """See L{common.ResolverBase}: all lookups end here."""
+        return Deferred.fromCoroutine(self._ask(dns.Query(name, type, cls), timeout or TIMEOUTS))
+
+    async def _ask(self, query: dns.Query, timeouts: Sequence[int]) -> Any:
+        """
+        The first answer; that there is none is one.  The silent are asked once for each of C{timeouts}.
+
+        @raise Exception: what the last of those said that said anything, else L{DeferTimeout}.
+        """
+        left = list(self.addresses())
+        problem: Exception = DeferTimeout(query)
+        for seconds in timeouts:
+            for address in tuple(left):
+                asked = self._resolver(address).query(query, (seconds,))
+                asked.addTimeout(seconds + _TCP_SECONDS, self._reactor)
+                try:
+                    return await asked
+                except (error.DNSNameError, CancelledError):
+                    raise
+                except DeferTimeout:
+                    continue
+                except Exception as seen:
+                    problem = seen
+                    left.remove(address)
+        raise problem
+
+    def _resolver(self, address: tuple[str, int]) -> client.Resolver:
+        found = self._resolvers.get(address)
+        if found is None:
+            found = client.Resolver(servers=[address], timeout=TIMEOUTS, reactor=self._reactor)
+            self._resolvers[address] = found
+        return found
 
 
 def _hostPort(text: str, default: int) -> tuple[str, int]:
@@ -46,4 +102,4 @@ def _hostPort(text: str, default: int) -> tuple[str, int]:
     return host, int(port)
 
 
-__all__ = ["buildResolver"]
+__all__ = ["NameServers", "buildResolver"]

@@ -148,3 +148,42 @@ class RecordsTests(SynchronousTestCase):
         self.clock.advance(60)
         self.patch(self.resolver, "lookupAddress", lambda name, timeout: fail(CancelledError()))
         self.failureResultOf(self.records.find(dns.A, NAME), CancelledError)
+
+    def test_together(self) -> None:
+        """
+        Two who ask the same at the same time are one question, as two certificates of a chain that name one
+        OCSP responder; who loses interest first takes nothing from the other.
+        """
+        questions: list[Deferred[Any]] = []
+
+        def lookup(name: str, timeout: object) -> Deferred[Any]:
+            questions.append(Deferred())
+            return questions[-1]
+
+        self.patch(self.resolver, "lookupAddress", lookup)
+        first, second, third = (self.records.find(dns.A, NAME) for _ in range(3))
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertNoResult(second)
+        (question,) = questions
+        question.callback(([dns.RRHeader(NAME.encode(), payload=dns.Record_A("192.0.2.3"))], [], []))
+        for each in (second, third):
+            self.assertEqual([one.dottedQuad() for one in self.successResultOf(each)], ["192.0.2.3"])
+
+    def test_nobody(self) -> None:
+        """A question that nobody waits for any more ends; the next one is asked anew."""
+        questions: list[Deferred[Any]] = []
+        ended: list[Deferred[Any]] = []
+
+        def lookup(name: str, timeout: object) -> Deferred[Any]:
+            questions.append(Deferred(ended.append))
+            return questions[-1]
+
+        self.patch(self.resolver, "lookupAddress", lookup)
+        both = [self.records.find(dns.A, NAME) for _ in range(2)]
+        for each in both:
+            each.cancel()
+            self.failureResultOf(each, CancelledError)
+        self.assertEqual(ended, questions)
+        self.records.find(dns.A, NAME)
+        self.assertEqual(len(questions), 2)
