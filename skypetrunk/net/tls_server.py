@@ -214,6 +214,7 @@ class TLSListener(TLSFactory):
         self._allow = allow
         self._ended = ended
         self._loudAt = 0.0
+        self._crowdedLoudAt = 0.0
 
     def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]
         """One for each peer that is allowed, as long as there is room; others are closed without a word."""
@@ -223,6 +224,7 @@ class TLSListener(TLSFactory):
             return None
         if self._isCrowded(host):
             self.crowded += 1
+            self._sayCrowded(host)
             return None
         return super().buildProtocol(addr)
 
@@ -234,6 +236,20 @@ class TLSListener(TLSFactory):
             return True
         recent.append(now)
         return False
+
+    def _sayCrowded(self, host: str) -> None:
+        """Now and then: what is closed without a word leaves whoever looks after a PBX in the dark."""
+        now = self.clock.seconds()
+        if now < self._crowdedLoudAt:
+            return
+        self._crowdedLoudAt = now + QUIET_SECONDS
+        self._log.warn(
+            "{host}: no TLS connection: it has {opened}, {handshakes} handshakes go on ({crowded} so far)",
+            host=host,
+            opened=self.opened[host],
+            handshakes=len(self.gates),
+            crowded=self.crowded,
+        )
 
     def closed(self, host: str) -> None:
         """A connection of C{host} has ended."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
+from twisted.logger import eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.transactions import Transactions
@@ -181,9 +182,16 @@ class LimitTests(SynchronousTestCase):
         return protocol
 
     def test_fromOne(self) -> None:
-        """So many of one host, others still come in; one that ends makes room."""
+        """So many of one host, which is said once in a minute; others come in; one that ends makes room."""
+        events: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)  # type: ignore[arg-type]
+        self.reactor.advance(100)
         came = [self.comes("192.0.2.7") for _ in range(MOST_FROM_ONE + 2)]
         self.assertEqual(came[MOST_FROM_ONE:], [None, None])
+        said = [eventAsText(each, includeTimestamp=False) for each in events]
+        (warning,) = (each for each in said if "no TLS connection" in each)
+        self.assertIn(f"192.0.2.7: no TLS connection: it has {MOST_FROM_ONE}, ", warning)
         self.assertIsNotNone(self.comes("192.0.2.8"))
         self.assertEqual(self.listener.crowded, 2)
         self.listener.closed("192.0.2.7")
