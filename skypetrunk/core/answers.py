@@ -202,6 +202,14 @@ def _retryAfter(response: Response) -> Iterator[Header]:
         yield Header("Retry-After", str(min(seconds, LONGEST_PAUSE) if response.status == 503 else seconds))
 
 
+def isRefusal(refusal: CallRefused) -> bool:
+    """Can C{refusal}, as a vendor has made it, be sent?  A status of its own must be that of a refusal."""
+    numbers: tuple[object, ...] = refusal.status, refusal.cause, refusal.retryAfter
+    return all(each is None or isinstance(each, int) for each in numbers) and (
+        refusal.status is None or 400 <= refusal.status <= 699
+    )
+
+
 def refusalHeaders(refusal: CallRefused) -> list[Header]:
     """Reason and Retry-After of a call that policy refuses, as far as it names them."""
     headers = [] if refusal.cause is None else [reasonHeader(refusal.cause, str(refusal))]
@@ -227,6 +235,7 @@ __all__ = [
     "across",
     "acrossStatus",
     "causesOf",
+    "isRefusal",
     "reasonHeader",
     "refusalHeaders",
     "reasonsAcross",

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from skypetrunk.core.answers import causesOf, refusalHeaders
+from skypetrunk.core.answers import causesOf, isRefusal, refusalHeaders
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.info import writtenKey
 from skypetrunk.core.invite_server import InviteServer
@@ -157,12 +157,13 @@ class LineCall:
         """See L{IPBXCall}."""
         if self._server is None:
             return
-        if refusal.status is None or not 400 <= refusal.status <= 699:
+        if not isRefusal(refusal):
             self._log.warn(
-                "{call}: the plugin {plugin} refuses with {status}: 500 is sent instead",
+                "{call}: the plugin {plugin} refuses with {status}, cause {cause}: 500 is sent instead",
                 call=self.call,
                 plugin=self._plugin,
                 status=refusal.status,
+                cause=refusal.cause,
             )
             refusal = CallRefused(str(refusal), 500)
         self._refuse(refusal)

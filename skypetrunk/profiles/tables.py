@@ -257,7 +257,8 @@ def readTOML(path: Path, shown: str) -> dict[str, Any]:
     @raise ConfigurationError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        # Windows' editors put a byte order mark before it.
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError((f"{shown}: cannot be read: {error.strerror}",)) from None
     except UnicodeDecodeError:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IListeningPort, IReactorUNIX
@@ -44,6 +44,10 @@ __all__ = [
 
 _PAGE = 16_000
 """Characters of one answer: an AMP value holds at most 65,535 octets, a character up to four of them."""
+
+
+PATIENCE = 10.0
+"""Seconds until a program that listens and says nothing, since it hangs or was stopped, is given up."""
 
 
 class ControlRefused(SkypetrunkError):
@@ -261,16 +265,24 @@ async def ask(reactor: Any, path: Path, command: type[Command], **arguments: obj
         protocol.transport.loseConnection()  # type: ignore[union-attr]  # connected, so it has one
 
 
-async def askStatus(reactor: Any, path: Path) -> dict[str, Any]:
-    """The whole state, as L{IControlled.status} gave it.  Raises as L{ask}."""
+async def askStatus(reactor: Any, path: Path, patience: float = PATIENCE) -> dict[str, Any]:
+    """
+    The whole state, as L{IControlled.status} gave it.  Raises as L{ask}.
+
+    @param patience: seconds until each answer, which takes nobody long.
+    """
     protocol = await _connected(reactor, path)
     pages: list[str] = []
     try:
         more = True
         while more:
-            answer = await _answer(protocol, path, Status, page=len(pages))
+            asked = Deferred.fromCoroutine(_answer(protocol, path, Status, page=len(pages)))
+            answer = await asked.addTimeout(patience, reactor)
             pages.append(answer["text"])
             more = answer["more"]
+    except TimeoutError as error:
+        text = f"{path}: does not answer within {patience:g} s: whoever listens there hangs, or was stopped"
+        raise ControlUnavailable(text) from error
     finally:
         protocol.transport.loseConnection()  # type: ignore[union-attr]  # connected, so it has one
     state: dict[str, Any] = json.loads("".join(pages))

@@ -78,13 +78,13 @@ def findPlugins(names: Sequence[str]) -> Mapping[str, IVendorPlugin]:
     observe = cast(ILogObserver, observed)
     globalLogPublisher.addObserver(observe)
     try:
-        found = list(getPlugins(IVendorPlugin))
+        found = [(_nameOf(plugin), plugin) for plugin in getPlugins(IVendorPlugin)]
     finally:
         globalLogPublisher.removeObserver(observe)
     problems = list(_shadowed())
     chosen: dict[str, IVendorPlugin] = {}
     for name in names:
-        fitting = [plugin for plugin in found if plugin.name == name]
+        fitting = [plugin for known, plugin in found if known == name]
         if len(fitting) == 1:
             chosen[name] = fitting[0]
             continue
@@ -92,12 +92,18 @@ def findPlugins(names: Sequence[str]) -> Mapping[str, IVendorPlugin]:
             origins = " and ".join(sorted(type(plugin).__module__ for plugin in fitting))
             problems.append(f"plugin.{name}: there are {len(fitting)} of this name, in {origins}")
             continue
-        known = ", ".join(sorted(plugin.name for plugin in found)) or "none"
+        known = ", ".join(sorted(known for known, _ in found)) or "none"
         why = "".join(f"; {cause}" for cause in broken)
         problems.append(f"plugin.{name}: there is no such plugin; installed: {known}{why}")
     if problems:
         raise ConfigurationError(tuple(problems))
     return chosen
+
+
+def _nameOf(plugin: IVendorPlugin) -> str:
+    """What C{plugin} is called.  One without a name, which anybody may have installed, harms no other."""
+    name: object = getattr(plugin, "name", None)
+    return name if isinstance(name, str) else f"one without a name in {type(plugin).__module__}"
 
 
 def _cause(failure: Failure) -> str:

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from skypetrunk.core.answers import isRefusal
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import (
     CallEnded,
@@ -52,7 +53,7 @@ class Policies:
                     # Who answers False may have meant no.
                     raise TypeError(f"a policy returns None or raises CallRefused, not {type(said).__name__}")
             except CallRefused as refusal:
-                if refusal.status is None or 400 <= refusal.status <= 699:
+                if isRefusal(refusal):
                     raise
                 self._failed(name, request)
             except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from zope.interface.verify import verifyObject
 
@@ -102,10 +103,17 @@ class IncomingTests(LineCase):
         def raising(call: IPBXCall) -> None:
             raise CallRefused("the queue is full", 486, 17)
 
+        text: Any = "486"
+
+        def wrong(call: IPBXCall) -> None:
+            raise CallRefused("text", text)
+
         kinds: list[tuple[Callable[[IPBXCall], object], int, str | None]] = [
             (raising, 486, "Q.850;cause=17"),
             (lambda call: call.refuse(CallRefused("gone", 480, 20)), 480, "Q.850;cause=20"),
             (lambda call: call.refuse(CallRefused("odd", 200)), 500, None),
+            (lambda call: call.refuse(CallRefused("cause", 486, text)), 500, None),
+            (wrong, 500, None),
             (lambda call: call.hangUp(), 603, "Q.850;cause=21"),
         ]
         for take, status, reason in kinds:
@@ -114,8 +122,8 @@ class IncomingTests(LineCase):
             self.assertEqual(self.carrier.response(status).header("Reason"), reason)
             self.carrier.ackRefusal(status)
         told = [user.events for user in self.vendor.users]
-        causes = ("gone", "odd", "declined")
-        self.assertEqual(told, [[], *([("ended", f"refused: {cause}")] for cause in causes)])
+        causes = (None, "gone", "odd", "cause", None, "declined")  # who has raised is told nothing
+        self.assertEqual(told, [[("ended", f"refused: {cause}")] if cause else [] for cause in causes])
         self.settled()
 
     def test_cancelled(self) -> None:

@@ -420,6 +420,11 @@ class FileTests(ConfigurationTestCase):
             self.problems("[[trunk]]\nname = skype\n"), ["is not TOML: Invalid value (at line 2, column 8)"]
         )
 
+    def test_fromWindows(self) -> None:
+        """A byte order mark and Windows' line ends mean nothing."""
+        text = COMPLETE.replace("\n", "\r\n")
+        self.assertEqual(self.problems("\ufeff" + text + "x = 1\r\n"), self.problems(text + "x = 1\r\n"))
+
     def test_notText(self) -> None:
         """Octets that are no UTF-8."""
         path = self.write("trunk.toml", b"\xff\xfe")

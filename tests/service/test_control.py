@@ -122,6 +122,20 @@ class ControlTests(TestCase):
             self.fail("not unavailable")
         self.assertEqual(self.flushLoggedErrors(), [])
 
+    async def test_hangs(self) -> None:
+        """One that takes the connection and says nothing is given up."""
+        path = self.path.with_name("hung")
+        with socket.socket(socket.AF_UNIX) as hung:
+            hung.bind(str(path))
+            hung.listen()
+            try:
+                await askStatus(self.reactor, path, 0.1)
+            except ControlUnavailable as error:
+                text = f"{path}: does not answer within 0.1 s: whoever listens there hangs, or was stopped"
+                self.assertEqual(str(error), text)
+            else:
+                self.fail("not unavailable")
+
     async def test_notOurs(self) -> None:
         """One that we may not open is not said to be nobody's."""
         self.path.chmod(0)

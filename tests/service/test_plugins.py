@@ -149,6 +149,15 @@ class FindTests(PluginCase):
         )
         self.assertEqual(len(self.flushLoggedErrors(SyntaxError)), 1)
 
+    def test_noName(self) -> None:
+        """A dropin that forgot its name is told of, and in the way of no other plugin."""
+        self.write("vendor_nameless", 'one = Maker("one", Both)\nother = Maker(5, Both)\ndel other.name')
+        self.write("vendor_number", "other = Maker(5, Both)")
+        self.assertEqual(list(findPlugins(["one"])), ["one"])
+        text = self.problems("two")
+        for module in ("nameless", "number"):
+            self.assertIn(f"one without a name in twisted.plugins.vendor_{module}", text)
+
     def test_sameName(self) -> None:
         """Two of one name, with the modules they come from."""
         self.write("vendor_twin_a", 'one = Maker("twin", Both)')

@@ -115,7 +115,14 @@ class PoliciesTests(VendorCase):
 
     def test_failsClosed(self) -> None:
         """One that explodes, now or later, or gives no answer, denies with 500; the log names the plugin."""
-        refusals: tuple[Any, ...] = (Boom(), fail(Boom()), False, True, succeed([]), CallRefused("?", 200))
+        text: Any = "480"
+        wrong = (
+            CallRefused("?", 200),
+            CallRefused("?", text),
+            CallRefused("?", 480, text),
+            CallRefused("?", 480, 21, text),
+        )
+        refusals: tuple[Any, ...] = (Boom(), fail(Boom()), False, True, succeed([]), *wrong)
         for answer in refusals:
             refusal = self.refusal(None, answer)
             self.assertEqual((refusal.status, refusal.cause), (500, None), answer)
