@@ -15,6 +15,7 @@ from twisted.python import usage
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.key_summary import keySummary
+from skypetrunk.tools.terminal import printable
 from skypetrunk.wire.framing import StreamFramer
 from skypetrunk.wire.inspection import Inspection, inspectMessage, inspectRefused
 from skypetrunk.wire.names import canonicalName
@@ -166,10 +167,4 @@ def _summary(file: str, inspection: Inspection) -> Iterator[str]:
 
 def _printable(text: str) -> str:
     """C{text} without passwords, and without what a terminal would obey or could not show."""
-    octets = _hidePasswords(r"\1:<hidden>@", text).encode("utf-8", "surrogateescape")
-    shown = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in octets.decode("utf-8", "backslashreplace")
-    )
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
+    return printable(_hidePasswords(r"\1:<hidden>@", text), getattr(sys.stdout, "encoding", None))

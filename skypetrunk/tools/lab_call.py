@@ -15,7 +15,7 @@ from twisted.python import usage
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, HangUp, PlaceCall, ask
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.one_run import OneRun
-from skypetrunk.tools.terminal import Terminal
+from skypetrunk.tools.terminal import Terminal, printable
 
 _LONGEST = 255
 """Characters of a number or name."""
@@ -100,5 +100,5 @@ def main(options: Options) -> int:
         terminal.clear()
     if outcome:
         answered, text = outcome[0]
-        print(f"{options['to']}: {text}", file=sys.stdout if answered else sys.stderr)
+        print(printable(f"{options['to']}: {text}"), file=sys.stdout if answered else sys.stderr)
     return status

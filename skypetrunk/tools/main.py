@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 from twisted.python import usage
@@ -82,6 +83,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The console script."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A name that the terminal's encoding lacks is shown in another way, and ends nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             raise SystemExit(run(sys.argv[1:]))

@@ -18,6 +18,7 @@ from skypetrunk.service.control import ControlRefused, ControlUnavailable, askSt
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.records import legLine
 from skypetrunk.service.tls_table import EXPIRY_DAYS
+from skypetrunk.tools.terminal import printable
 
 
 class Options(CommandOptions):
@@ -78,7 +79,7 @@ def main(options: Options) -> int:
         print(json.dumps(state, indent=2))
     else:
         for line in summary(state, bool(options["calls"])):
-            print(line)
+            print(printable(line))
     return 0 if all(trunk["up"] for trunk in state.get("trunks", {}).values()) else 1
 
 

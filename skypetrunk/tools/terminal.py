@@ -6,23 +6,43 @@ Elsewhere (a file, a pipe) there are only whole lines, without colours.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-__all__ = ["Style", "Terminal"]
+__all__ = ["Style", "Terminal", "printable"]
 
 _WIDEST = 100
 """Columns that are used, however wide a terminal is."""
 
 _CLEAR = "\r\x1b[K"
 
+_painting = re.compile(r"(\x1b\[(?:[0-2]|3[1-3])m)").split
+"""At what L{Style} writes: every second piece is one of its sequences."""
+
+
+def printable(text: str, encoding: str | None = None) -> str:
+    """
+    C{text}, which may have come from a peer, without what a terminal would obey, or cannot show.
+
+    @param encoding: of the output; default: UTF-8.
+    """
+    octets = text.encode("utf-8", "surrogateescape")
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in octets.decode("utf-8", "backslashreplace")
+    )
+    encoding = encoding or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
 
 class Style:
     """
     Colours and signs, as far as the reader has them.
 
+    @ivar coloured: whether there are any escape sequences.
     @ivar good: the sign of what went well.
     @ivar bad: the sign of what did not.
     @ivar doubtful: the sign of what is in between.
@@ -33,7 +53,7 @@ class Style:
         @param colour: whether the escape sequences of ECMA-48 are understood.
         @param unicode: whether more than ASCII can be written.
         """
-        self._colour = colour
+        self.coloured = colour
         self.unicode = unicode
         self.good = self.green("✓" if unicode else "+")
         self.bad = self.red("✗" if unicode else "!")
@@ -42,7 +62,7 @@ class Style:
         self.arrow, self.back, self.both = ("→", "←", "↔") if unicode else (">", "<", "=")
 
     def _painted(self, text: str, code: int) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text else text
+        return f"\x1b[{code}m{text}\x1b[0m" if self.coloured and text else text
 
     def bold(self, text: str) -> str:
         """A heading."""
@@ -114,9 +134,14 @@ class Terminal:
         self.write(f"{self.style.bad} {text}")
 
     def write(self, line: str = "") -> None:
-        """A line that stays."""
+        """A line, or lines, that stay.  What a peer has put into them is obeyed by no terminal."""
         self.clear()
-        self._write(line + "\n")
+        encoding = getattr(self._stream, "encoding", None)
+        pieces = _painting(line) if self.style.coloured else [line]
+        pieces[::2] = [
+            "\n".join(printable(part, encoding) for part in piece.split("\n")) for piece in pieces[::2]
+        ]
+        self._write("".join(pieces) + "\n")
 
     def clear(self) -> None:
         """Nothing is under way."""

@@ -146,6 +146,15 @@ class TerminalTests(SynchronousTestCase):
         self.assertNotIn("[32m", text)
         self.assertIn("\x1b[32m✓", self.shown(_Tty(), TERM="xterm"))
 
+    def test_orders(self) -> None:
+        """Neither a file nor a terminal gets what a peer has written for it; our own colours stay."""
+        plain, live = io.StringIO(), _Tty()
+        for stream in (plain, live):
+            terminal = Terminal(stream, {"TERM": "xterm"})
+            terminal.write(f"{terminal.style.bad} Bu\x1b[2Jsy\x9b\udcff\nand more")
+        self.assertEqual(plain.getvalue(), "! Bu\\x1b[2Jsy\\x9b\\xff\nand more\n")
+        self.assertEqual(live.getvalue(), "\x1b[31m✗\x1b[0m Bu\\x1b[2Jsy\\x9b\\xff\nand more\n")
+
     def test_dumb(self) -> None:
         """A terminal that cannot take anything back is treated as a file."""
         self.assertEqual(self.shown(_Tty(), TERM="dumb"), "✓ Worked\nline\n✗ Broke\n")

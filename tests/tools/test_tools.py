@@ -10,14 +10,19 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 import skypetrunk
 from skypetrunk import __version__
 from skypetrunk.profiles import profileNames
 from skypetrunk.service.config import Configuration, loadConfiguration
+from skypetrunk.service.control import ControlRefused, ControlServer, IControlled
 from skypetrunk.tools import init, run
 from skypetrunk.tools import main as command
 from skypetrunk.tools.status import summary
@@ -260,7 +265,27 @@ class CheckTests(ToolTestCase):
         )
 
 
-class StatusTests(SynchronousTestCase):
+@implementer(IControlled)
+class _Trunk:
+    """Tells what the test wants."""
+
+    def __init__(self, state: Mapping[str, object]) -> None:
+        self._state = state
+
+    def status(self) -> Mapping[str, object]:
+        """The state."""
+        return self._state
+
+    def placeCall(self, number: str, caller: str) -> NoReturn:
+        """Never."""
+        raise ControlRefused("no calls")
+
+    def hangUp(self, call: str) -> None:
+        """Never."""
+        raise ControlRefused("no calls")
+
+
+class StatusTests(TestCase):
     """C{skypetrunk status}, in lines for people."""
 
     def test_workers(self) -> None:
@@ -274,6 +299,27 @@ class StatusTests(SynchronousTestCase):
             [line for line in summary({"mediaWorkers": workers}) if "worker" in line],
             ["media worker 1: process 4711, 6 call legs", "media worker 2: not running, started 3 times"],
         )
+
+    async def test_stranger(self) -> None:
+        """What a peer calls itself orders no terminal, and can be shown in every encoding."""
+        from twisted.internet import reactor
+
+        names = {"call": "c1", "from": "office", "answered": False, "age": 2.0}
+        state = {"trunks": {}, "up": [names | {"called": "5\x1b[2J\udcff\u00e9"}]}
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        path = Path(directory) / "control"
+        control = ControlServer(reactor, path, _Trunk(state))  # type: ignore[arg-type]
+        control.startService()
+        self.addCleanup(control.stopService)
+        root = Path(skypetrunk.__file__).parent.parent
+        for encoding, e in (("ascii", "\\xe9"), ("utf-8", "\u00e9")):
+            environ = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": encoding}
+            words = ["-m", "skypetrunk.tools.main", "status", "--socket", str(path)]
+            out, err, status = await getProcessOutputAndValue(sys.executable, words, environ)
+            self.assertEqual((err, status), (b"", 0))
+            wanted = f"  c1: office to 5\\x1b[2J\\xff{e}, ringing, 2 s"
+            self.assertEqual(out.decode(encoding).splitlines()[-1], wanted)
 
     def test_media(self) -> None:
         """While there are media ports, what relays."""
