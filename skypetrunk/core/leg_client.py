@@ -387,6 +387,7 @@ class LegClient(LegSubscriptions, Ends):
             server.refuse(self._response(server.request, 487))
             server.stop()
         self._unacknowledged.clear()
+        self._informNoMore()
         self._linger()
         self.owner.legGone(self)
         # A branch may answer for 64*T1 yet.  Its ACK and BYE need the leg, but nothing else of the call.

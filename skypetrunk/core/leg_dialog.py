@@ -25,6 +25,9 @@ from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Request, Response, responseTo
 from skypetrunk.wire.uri import SIPURI
 
+MOST_KEYS = 32
+"""That wait for the answer to the one before: more than a card number, and no flood."""
+
 
 class LegDialog:
     """
@@ -59,6 +62,8 @@ class LegDialog:
         self._reasons: tuple[Header, ...] = ()
         self._allow = ""
         self.keysTold: tuple[tuple[str, bool, float], ...] = ()
+        # What is sent in INFO, and what waits for its answer.
+        self._informing: tuple[tuple[str, bytes, Callable[[int], None]], ...] = ()
         self.finder: IChannelFinder = side.finder
         self.attempt: ICallAttempt | None = None
 
@@ -133,11 +138,38 @@ class LegDialog:
         client.acknowledge(response, ack, dialog.nextHop)
 
     def inform(self, kind: str, body: bytes, done: Callable[[int], None]) -> None:
-        """Send INFO (RFC 6086)."""
+        """
+        Send INFO (RFC 6086), one after the other: where a datagram is lost the key after it would come first,
+        and the lost one be refused for its CSeq.
+
+        @param done: takes the status; 503 where too many wait, and 480 where the call ends before it is sent.
+        """
+        if len(self._informing) > MOST_KEYS:
+            done(503)
+            return
+        self._informing = (*self._informing, (kind, body, done))
+        if len(self._informing) == 1:
+            self._informNext()
+
+    def _informNext(self) -> None:
         assert self.dialog is not None
+        kind, body, done = self._informing[0]
+
+        def answered(status: int, _: Response | None) -> None:
+            self._informing = self._informing[1:]
+            done(status)
+            if self._informing:
+                self._informNext()
+
         headers = [Header("User-Agent", AGENT), Header("Content-Type", kind)]
         request = self.dialog.makeRequest("INFO", self.dialog.reserveSequence(), headers, body)
-        self.sendRequest(self.dialog, request, lambda status, response: done(status))
+        self.sendRequest(self.dialog, request, answered)
+
+    def _informNoMore(self) -> None:
+        """The call ends: what waits is not sent."""
+        waiting, self._informing = self._informing[1:], self._informing[:1]
+        for _, _, done in waiting:
+            done(480)
 
     def warn(self, what: str, error: RemoteError) -> None:
         """Log what of the peer is refused."""
@@ -150,6 +182,7 @@ class LegDialog:
         )
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
+        self._informNoMore()
         headers = [*self._reasons, Header("User-Agent", AGENT)]
         request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
         self.sendRequest(dialog, request, lambda status, response: done(status))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.leg_dialog import MOST_KEYS
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.multipart import partOf
 from tests.core.races import Race
@@ -88,6 +89,37 @@ class Info(Race):
         self.caller.within(self.near, self.accepted, "BYE", 3)
         self.callee.answers(self.callee.request("BYE"), 200)
         self.assertEqual(self.caller.got(), [200])
+
+    def test_order(self) -> None:
+        """Keys that come fast: the next is sent when the one before is answered, and overtakes none."""
+        for number, key in enumerate("147*", 2):
+            self.send(number, f"Signal={key}\r\n".encode())
+        for number, key in enumerate("147*"):
+            self.assertEqual(self.callee.channel.summary(), ["INFO"] * (number + 1))
+            info = self.callee.request("INFO")
+            self.assertEqual(info.body[:8], f"Signal={key}".encode())
+            self.callee.answers(info, 200)
+            self.assertEqual(self.caller.got(), [200])
+
+    def test_waitingAtTheEnd(self) -> None:
+        """The call ends, from either side: what waits is answered, and not sent any more."""
+        for number in (2, 3, 4):
+            self.send(number, b"Signal=1\r\n")
+        info = self.callee.request("INFO")
+        self.callee.got()
+        self.caller.within(self.near, self.accepted, "BYE", 5)
+        self.assertEqual(sorted(map(str, self.caller.got())), ["200", "480", "480"])
+        self.callee.answers(info, 200)
+        self.callee.answers(self.callee.request("BYE"), 200)
+        self.assertEqual(self.callee.got(), ["BYE"])
+
+    def test_tooMany(self) -> None:
+        """Of more than wait at most the last are refused."""
+        for number in range(2, 2 + MOST_KEYS + 3):
+            self.send(number, b"Signal=1\r\n")
+        self.assertEqual(self.caller.got(), [503, 503])
+        self.callee.back(self.far, "BYE", 1)
+        self.assertEqual(self.caller.got().count(480), MOST_KEYS)
 
     def test_multipart(self) -> None:
         """An offer among other parts is found; the other parts do not cross (RFC 5621)."""
