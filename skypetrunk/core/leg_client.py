@@ -87,9 +87,10 @@ class LegClient(LegSubscriptions, Ends):
             headers = self._inviteHeaders(body, self.refresh.timer.requestHeaders())
             return firstInvite(placed, sequence, self._contact, maxForwards, headers, body)
 
-        servers, waiting = self.side.servers, None
-        if servers is not None:
-            waiting = partial(self._workshop.clock.callLater, servers.patience)
+        side, waiting = self.side, None
+        patience = side.patience if side.servers is None else side.servers.patience
+        if patience is not None:
+            waiting = partial(self._workshop.clock.callLater, patience)
         self._startClient(makeRequest, placed.hop, waiting)
 
     def takeAttempt(self, attempt: ICallAttempt) -> None:

@@ -128,6 +128,8 @@ class Side:
     @ivar keys: how it has keys pressed, of L{skypetrunk.core.keys_pressed.KEY_FORMS}.
     @ivar fax: T.38 may take the place of sound; the other side of the call has to allow it, too.
     @ivar servers: where it has several; else C{finder} leads to it.
+    @ivar patience: where it has one, seconds of silence after which a call tries its next destination.
+    @ivar ill: tells whether it has lately shown that it takes no calls: others of a route come first.
     @ivar mikey: keys are agreed with it by MIKEY; C{None}: by SDES.
     """
 
@@ -156,6 +158,8 @@ class Side:
     keys = "auto"
     fax = False
     servers: Servers | None = None
+    patience: float | None = None
+    ill: Callable[[], bool] = staticmethod(lambda: False)
     mikey: MIKEYPeer | None = None
 
     @property

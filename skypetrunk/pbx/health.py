@@ -81,6 +81,12 @@ class HealthTable:
         # The sort is stable.
         return tuple(sorted(self._states, key=lambda each: max(self._states[each].until - now, 0.0)))
 
+    @property
+    def ill(self) -> bool:
+        """Is there none without a penalty?"""
+        now = self._seconds()
+        return bool(self._states) and all(each.until > now for each in self._states.values())
+
     def status(self) -> list[Mapping[str, Any]]:
         """Ready for JSON."""
         now = self._seconds()

@@ -32,6 +32,10 @@ QUICK_T1 = 0.1
 """T1 of a PBX with several addresses: on a private network it may be less than 0.5 s (RFC 3261 section
 17.1.1.1), and with 64*T1 a call finds out within 6.4 s that an address is dead."""
 
+_PATIENCE = 64 * QUICK_T1
+"""The same for a PBX with one address, where the route has another destination: the caller would hear
+nothing for 32 s."""
+
 
 class PBX:
     """
@@ -118,8 +122,11 @@ class PBX:
         self.side.keys = configuration.dtmf
         self.side.mediaPath = configuration.mediaPath
         self.side.silence = configuration.mediaSilence
+        self.side.ill = lambda: self.health.ill
         self.side.ways = max(len(configuration.addresses), 1)
-        if self.side.ways > 1:
+        if self.side.ways == 1:
+            self.side.patience = _PATIENCE
+        else:
             timers = replace(timers, t1=min(timers.t1, QUICK_T1))
         self.transactions = Transactions(reactor, self.side, token, timers)
         self.side.transactions = WatchedTransactions(self.transactions, watch)

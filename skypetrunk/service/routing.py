@@ -41,8 +41,12 @@ class RouteTable:
         return []
 
     def _ways(self, route: Route) -> Sequence[Side]:
-        """A side with several addresses stands there as many times: each attempt takes the best of them."""
-        return [side for name in route.to for side in [self._sides[name]] * self._sides[name].ways]
+        """
+        A side with several addresses stands there as many times: each attempt takes the best of them.  Those
+        that are ill come last; none is left out, as all may be.
+        """
+        sides = sorted((self._sides[name] for name in route.to), key=lambda side: side.ill())
+        return [side for side in sides for _ in range(side.ways)]
 
 
 @implementer(ICredentials)

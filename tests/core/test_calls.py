@@ -514,6 +514,29 @@ class CallTests(SynchronousTestCase):
             self.assertEqual(net.pbx.got(), [100, status])
             self.assertEqual(net.plane.legs, [])
 
+    def test_patience(self) -> None:
+        """
+        A destination that says nothing is given up for the next one before 64*T1, if there is one; what it
+        says later is taken back.  One that has said 100 is not.
+        """
+        for second, taken in ((True, False), (True, True), (False, False)):
+            net = CallNet(second=second)
+            net.carrier.side.patience = 6.4
+            net.pbx.invite("sip:+4420@198.51.100.1", sdp())
+            far = net.carrier.request("INVITE")
+            if taken:
+                net.carrier.answers(far, 100)
+            net.clock.pump([0.5] * 12)
+            self.assertEqual([] if net.second is None else net.second.got(), [])
+            net.clock.advance(0.5)
+            if net.second is None or taken:
+                self.assertEqual(net.pbx.got(), [100])
+                continue
+            self.assertEqual(net.second.got(), ["INVITE"])
+            net.carrier.got()
+            net.carrier.answers(far, 180)
+            self.assertEqual(net.carrier.got(), ["CANCEL"])
+
     def test_drain(self) -> None:
         """Stopping: an answered call gets BYE on both legs, a ringing one 503 and CANCEL, a new one 503."""
         net = CallNet()

@@ -34,6 +34,16 @@ class HealthTests(SynchronousTestCase):
         self.clock.advance(FIRST_PENALTY)
         self.assertEqual(self.table.order(), (ONE, TWO, THREE))
 
+    def test_ill(self) -> None:
+        """While none is without a penalty; a PBX without addresses never is."""
+        for each in (ONE, TWO, THREE):
+            self.assertFalse(self.table.ill)
+            self.table.failed(each, "no answer")
+        self.assertTrue(self.table.ill)
+        self.clock.advance(FIRST_PENALTY)
+        self.assertFalse(self.table.ill)
+        self.assertFalse(HealthTable([], self.clock.seconds).ill)
+
     def test_penalty(self) -> None:
         """It doubles with each failure, up to a bound; an answer ends it."""
         seen = []

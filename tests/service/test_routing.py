@@ -51,6 +51,20 @@ class RouteTests(SynchronousTestCase):
         self.assertEqual(self.names(table, "1", "one"), ["office"])
         self.assertEqual(self.names(table, "1", "two"), [])
 
+    def test_ill(self) -> None:
+        """A side that takes no calls now comes last; where all are so the order stays."""
+        sick: set[str] = set()
+        sides = {name: Side(name, None) for name in ("office", "one", "two")}  # type: ignore[arg-type]
+        for name, side in sides.items():
+            side.ill = lambda name=name: name in sick  # type: ignore[misc]
+        sides["two"].ways = 2
+        table = RouteTable([Route("office", ("one", "two"))], sides, NumberPlan("GB"))
+        self.assertEqual(self.names(table, "1"), ["one", "two", "two"])
+        sick.add("one")
+        self.assertEqual(self.names(table, "1"), ["two", "two", "one"])
+        sick.add("two")
+        self.assertEqual(self.names(table, "1"), ["one", "two", "two"])
+
     def test_noRoute(self) -> None:
         """None fits."""
         self.assertEqual(self.names(self.table(Route("office", ("one",), ("+44",))), "+49301234"), [])
