@@ -249,9 +249,10 @@ class Context:
             if own.opens(packet, header, counter):
                 recovered("roll-over counter", expected, counter)
                 if self._isNew and counter << 16 <= MOST_WOUND:
-                    # Nothing is known that would get lost: another guard of the usual kind does.
+                    # Nothing is known that would get lost: another guard of the usual kind does.  What was
+                    # sent shortly before it may come yet.
                     index = counter << 16 | header.sequence
-                    self._plain, self._own = self._make({ssrc: index - 1}), None
+                    self._plain, self._own = self._make({ssrc: index - WINDOW}), None
                     self.known.lines[ssrc] = Timeline(ssrc, index, header.timestamp, now)
                     self._arrange()
                     return self._plain.rtp(packet)

@@ -598,6 +598,27 @@ class LostTests(RollOverCase):
             self.assertEqual(self.play(range(50, 70)), list(range(50, 70)))
             self.replay()
 
+    def test_newKeyOutOfOrder(self) -> None:
+        """The first packets under it come in another order than they were sent: each is heard, once."""
+        for counter in (0, 1, 2):
+            for first in (0, 10, 65_530):
+                self.setUp()
+                self.play(range(65_500, 65_536))
+                self.leg.setRemoteKey(self.suite, key(4))
+                self.sender = OwnGuard(self.suite, key(4), True, rollOver={SSRC: counter})
+                packets = []
+                for sequence in range(first, first + 6):
+                    timestamp = int(self.call.clock.seconds() * 8000) + 160 * sequence
+                    plain = rtp(sequence, timestamp=timestamp, ssrc=SSRC, payload=b"%08d" % sequence)
+                    packets.append(self.sender.rtp(plain))
+                before = self.leg.statistics().received.packets
+                for each in (3, 1, 0, 2, 5, 4):
+                    self.call.fromCarrier(packets[each])
+                self.assertEqual(self.leg.statistics().received.packets - before, 6)
+                self.recorded += packets
+                self.call.receiveAll()
+                self.replay()
+
     def test_holdAcrossTheEnd(self) -> None:
         """During hold it sent elsewhere, once and twice around."""
         for counter, sequence in ((1, 30_000), (1, 65_000), (2, 100), (2, 64_000), (3, 0)):
