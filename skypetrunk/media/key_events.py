@@ -133,7 +133,9 @@ class KeySender:
                 return  # its place is taken
         else:
             self._in = header.sequence
-            if not left:
+            if left:
+                self._since = (header.sequence + 1) & 0xFFFF
+            else:
                 self._out = (self._out + ahead) & 0xFFFF
         if new or ahead < 0x8000:
             self._timestamp, self._time, self._payloadType = header.timestamp, now, header.payloadType

@@ -39,7 +39,7 @@ RESTS = 8
 """Rests in one turn of the reactor: signalling waits some milliseconds more, and may wait 50 (99 %)."""
 
 BUSY = 4000
-"""Packets in a second from which on it rests: at least four gather."""
+"""Packets in a second from which on it rests: at least eight gather."""
 
 FLOOD = 100
 """

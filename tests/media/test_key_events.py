@@ -250,6 +250,19 @@ class SendTests(Keys):
             packets += self.both(5)[0]
         self.assertEqual(self.read(packets + self.both(20)[0], 96), "4" * 5)
 
+    def test_both_outOfOrder(self) -> None:
+        """Sound that an event has overtaken which is left out comes too late: its place is taken."""
+        packets = self.both(2)[0]
+        self.call.secure.sendKey("4", 80)
+        packets += self.both(20)[0]
+        self.sequence += 1
+        late = rtp(self.sequence)
+        self.pressed("4")
+        self.call.fromPBX(late)
+        packets += self.both(10)[0]
+        self.assertEqual(self.read(packets, 96), "4")
+        self.assertContinuous(packets)
+
     def test_both_later(self) -> None:
         """Who sends no events any more is believed in INFO."""
         self.both(2)
