@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from skypetrunk.core.answers import Answer, across, acrossStatus
 from skypetrunk.core.bridge_owner import RINGING_SECONDS
 from skypetrunk.core.diagnosis import FaxInSound
-from skypetrunk.core.exchange import Exchange
+from skypetrunk.core.exchange import Exchange, reofferedLate
 from skypetrunk.core.fax_stream import FaxRefused
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.keys_pressed import passOn
@@ -182,9 +182,13 @@ class Crossing:
 
     def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
         """Before the answer each leg is settled by itself; the other is told after it."""
-        if self._exchange is None or self._ended:
+        if self._exchange is not None and not self._ended:
+            return self._exchange.reoffered(leg, body, tag)
+        # In the PRACK that our 2xx has waited for.
+        other = self.other(leg)
+        if not self.standing or other is None:
             raise RemoteError("the call is over", 481)
-        return self._exchange.reoffered(leg, body, tag)
+        return reofferedLate(leg, other, body)
 
     def legProgressed(self, leg: LegClient, response: Response) -> None:
         """180, 183 and their like cross, with an early answer if there is one."""

@@ -214,3 +214,23 @@ class Exchange:
         self.asking.session.answered()
         self.answering.session.answerSent()
         return answer
+
+
+def reofferedLate(leg: Leg, other: Leg, body: bytes) -> bytes:
+    """
+    Our answer to an offer of C{leg} that came when the exchange was over already: C{other} is offered it next.
+
+    @raise RemoteError: it cannot be taken.
+    """
+    known = other.session.heard
+    if known is None:
+        raise RemoteError("an offer while another one has no answer", 491)
+    try:
+        offer = leg.session.offerReceived(body)
+        answer = leg.session.makeAnswer(known)
+    except RemoteError:
+        leg.session.refused()
+        raise
+    leg.session.answerSent()
+    other.refresh.renew(Renewal(offer))
+    return answer

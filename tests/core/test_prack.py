@@ -337,6 +337,25 @@ class Reliable(Race):
         self.prack(near, early, 3)
         self.assertEqual(self.caller.got()[-3:], [200, 500, 481])
 
+    def test_prackWithOfferAfterAnswer(self) -> None:
+        """The same where the 200 has waited for that PRACK; the callee is offered it after that."""
+        near, far = self.demanding()
+        self.callee.answers(far, 183, self.description(self.callee))
+        early = self.caller.response(183)
+        self.answer(far)
+        self.callee.got()
+        held = self.description(self.caller, 2, "a=sendonly\r\n")
+        self.prack(near, early, 2, body=held)
+        invited, pracked = self.caller.channel.responses[-2:]
+        self.assertEqual((invited.status, invited.cseq.method, invited.body), (200, "INVITE", b""))
+        self.assertEqual((pracked.status, pracked.cseq.method), (200, "PRACK"))
+        self.assertEqual(parseSDP(pracked.body).media[0].direction, "recvonly")
+        self.caller.ack(near, invited)
+        again = self.callee.request("INVITE")
+        self.assertEqual(parseSDP(again.body).media[0].direction, "sendonly")
+        self.callee.answers(again, 200, self.description(self.callee, 2, "a=recvonly\r\n"))
+        self.assertEqual((self.net.manager.callCount(), self.net.observer.ended), (1, []))
+
     def test_prackWithOfferTooEarly(self) -> None:
         """An offer in the PRACK of a 180 that held no answer, or one without a codec of ours: 488."""
         near, far = self.demanding()
