@@ -190,7 +190,10 @@ class NumberPlan:
         except phonenumbers.NumberParseException:
             return
         if phonenumbers.is_possible_number_with_reason(number) not in _TOO_FEW:
-            yield f"+{number.country_code}{number.national_number}"
+            # Some numbers begin with a 0 of their own, as those of Italy's towns.
+            yield phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            if not phonenumbers.is_valid_number(number):
+                yield f"+{number.country_code}{number.national_number}"
 
 
 def _emergencyPattern(country: str) -> tuple[str, Sequence[int]]:

@@ -127,6 +127,7 @@ class ReadingsTests(SynchronousTestCase):
             ("US", "9", "91900555123499", "+1900555123499"),
             ("US", "", "01188163110000099", "+88163110000099"),
             ("US", "", "00881631100000", "+881631100000"),
+            ("IT", "", "+39(0)3471234567", "+393471234567"),
         ):
             found = NumberPlan(country, outsideLine).readings(number)
             prefix = wanted[:12]
@@ -137,6 +138,9 @@ class ReadingsTests(SynchronousTestCase):
         plan = NumberPlan("GB", "9")
         for number in ("02079460018", "00442079460018", "+44 20 7946 0018"):
             self.assertEqual(plan.readings(number), {"+442079460018"})
+        for number in ("035123456", "+39035123456", "0039035123456"):
+            # Without the 0 it would be a mobile telephone.
+            self.assertEqual(NumberPlan("IT").readings(number), {"+39035123456"})
 
     def test_short(self) -> None:
         """What is called within a town or at the carrier is not taken for another country's."""
