@@ -125,6 +125,7 @@ class Crossing:
         try:
             exchange.receiveOffer()
             exchange.check(other.side)
+            offer = exchange.sendTo(other)
         except RemoteError as error:
             if isinstance(error, FaxRefused):
                 self._faxInSound = FaxInSound(exchange.asking.side.name, None)
@@ -132,7 +133,6 @@ class Crossing:
             exchange.refuse(error.status or 488, warningOf(error))
             return
         self._exchange = exchange
-        offer = exchange.sendTo(other)
         if not (update and other.allows("UPDATE")):
             # One that goes on as UPDATE has the bound of its own transaction.
             seconds = UPDATE_SECONDS if update else RINGING_SECONDS

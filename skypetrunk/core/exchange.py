@@ -218,7 +218,7 @@ class Exchange:
 
 def reofferedLate(leg: Leg, other: Leg, body: bytes) -> bytes:
     """
-    Our answer to an offer of C{leg} that came when the exchange was over already: C{other} is offered it next.
+    Our answer to an offer of C{leg} that came after the exchange was over; C{other} is offered it next.
 
     @raise RemoteError: it cannot be taken.
     """

@@ -285,6 +285,9 @@ class RenumberingTests(Race):
         self.caller.within(near, accepted, "INVITE", 2, body)
         self.caller.ackRefusal(488)
         self.assertEqual(self.callee.got(), [])
+        # And that was all: the next one crosses.
+        self.caller.within(near, accepted, "INVITE", 3, self.media(self.caller, "8", version=3))
+        self.assertEqual(self.callee.got(), ["INVITE"])
 
     def test_notOffered(self) -> None:
         """An answer without any codec of the offer: the call ends, both sides learn why (488, 305)."""
