@@ -22,7 +22,16 @@ from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IListeningPort, IReactorUNIX
 from twisted.internet.protocol import ServerFactory
-from twisted.protocols.amp import AMP, Argument, Boolean, Command, Integer, Unicode
+from twisted.protocols.amp import (
+    AMP,
+    AmpError,
+    Argument,
+    Boolean,
+    Command,
+    Integer,
+    UnhandledCommand,
+    Unicode,
+)
 from zope.interface import Interface
 
 from skypetrunk.errors import LocalError, SkypetrunkError
@@ -251,6 +260,17 @@ class ControlServer(Service):
         return maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
 
+class _Asking(AMP):
+    """The end that asks, whoever listens."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """What another program says ends the connection, which is told; how AMP fails is not."""
+        try:
+            super().dataReceived(data)
+        except Exception:
+            self.transport.loseConnection()  # type: ignore[union-attr]  # connected, so it has one
+
+
 async def ask(reactor: Any, path: Path, command: type[Command], **arguments: object) -> dict[str, Any]:
     """
     Send one command and give back its answer.
@@ -294,7 +314,7 @@ async def _connected(reactor: Any, path: Path) -> AMP:
         # Twisted has another exception on top of the system's.
         raise ControlUnavailable(f"{path}: is too long for a socket, at most {LONGEST_SOCKET} octets")
     try:
-        protocol: AMP = await connectProtocol(UNIXClientEndpoint(reactor, str(path), timeout=5), AMP())
+        protocol: AMP = await connectProtocol(UNIXClientEndpoint(reactor, str(path), timeout=5), _Asking())
         return protocol
     except (ConnectError, CancelledError, OSError) as error:
         if getattr(error, "osError", None) == errno.EACCES:
@@ -308,4 +328,9 @@ async def _answer(protocol: AMP, path: Path, command: type[Command], **arguments
         answer: dict[str, Any] = await protocol.callRemote(command, **arguments)
     except (ConnectionDone, ConnectionLost) as error:
         raise ControlUnavailable(f"{path}: the connection ended before an answer came") from error
+    except UnhandledCommand as error:
+        text = f"{path}: cannot be asked that: the trunk's socket for the practice carrier's, perhaps"
+        raise ControlUnavailable(text) from error
+    except AmpError as error:
+        raise ControlUnavailable(f"{path}: what it answers cannot be read: another program's?") from error
     return answer

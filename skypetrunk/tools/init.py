@@ -167,16 +167,19 @@ def main(options: Options) -> int:
     @raise ConfigurationError: what was given makes no good configuration.
     """
     output = Path(options["output"])
-    if output.exists() and not options["force"]:
-        raise usage.UsageError(f"{output} exists; --force replaces it")
+    _replaceable(output, options["force"])
     if not output.absolute().parent.is_dir():
         raise usage.UsageError(f"there is no directory {output.absolute().parent}")
     questions = _Questions(options)
     try:
         answers, password = _collect(options, questions, output)
+        _checkText(answers, password)
     except EOFError:
         print(file=sys.stderr)  # the question's own line is not ended
         raise usage.UsageError("no answer was given, nothing is written") from None
+    except UnicodeError:
+        text = "an answer is no text in this terminal's encoding, nothing is written"
+        raise usage.UsageError(text) from None
     if questions.missing:
         raise usage.UsageError(f"missing: {', '.join(questions.missing)}")
     try:
@@ -188,6 +191,26 @@ def main(options: Options) -> int:
         print(f"Note: {answers.profile.notice}")
     print(f"Next: skypetrunk check {output}, then skypetrunk run --config {output}")
     return 0
+
+
+def _replaceable(path: Path, force: bool) -> None:
+    """
+    May a file be written under this name?
+
+    @raise UsageError: something is there, and C{--force} is not given or does not mean it: a device or a link
+        would be replaced too, if the directory lets us.
+    """
+    if not os.path.lexists(path):
+        return
+    if not force:
+        raise usage.UsageError(f"{path} exists; --force replaces it")
+    if path.is_symlink() or not path.is_file():
+        raise usage.UsageError(f"{path} is no file, but something else, which is not replaced")
+
+
+def _checkText(answers: Answers, password: str | None) -> None:
+    """@raise UnicodeError: something given in another encoding than the terminal's cannot be written."""
+    f"{render(answers)}{password}".encode()
 
 
 def _collect(options: Options, questions: _Questions, output: Path) -> tuple[Answers, str | None]:
@@ -333,8 +356,8 @@ def _write(answers: Answers, password: str | None, output: Path, force: bool) ->
     @return: what was written.
     """
     secret = output.with_name(f"{output.stem}.secret")
-    if password is not None and secret.exists() and not force:
-        raise usage.UsageError(f"{secret} exists; --force replaces it")
+    if password is not None:
+        _replaceable(secret, force)
     trial, trialSecret = (path.with_name(f".{path.name}.new") for path in (output, secret))
     environ = dict(os.environ)
     try:
@@ -350,7 +373,10 @@ def _write(answers: Answers, password: str | None, output: Path, force: bool) ->
         try:
             _, warnings = loadConfiguration(trial, environ)
         except ConfigurationError as error:
-            problems = tuple(problem.replace(str(trial), str(output), 1) for problem in error.problems)
+            problems = tuple(
+                problem.replace(str(trial), str(output), 1).replace(trialSecret.name, secret.name)
+                for problem in error.problems
+            )
             raise ConfigurationError(problems) from None
         for warning in warnings:
             print(f"warning: {warning.replace(str(trial), str(output), 1)}", file=sys.stderr)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from skypetrunk.lab.control import SetSwitches
 from skypetrunk.service.control import (
     ControlRefused,
     ControlServer,
@@ -135,6 +137,31 @@ class ControlTests(TestCase):
                 self.assertEqual(str(error), text)
             else:
                 self.fail("not unavailable")
+
+    async def test_others(self) -> None:
+        """Another program's socket, or that of a trunk that is asked to be a lab, is told in a line."""
+        from twisted.internet import reactor
+
+        class Other(Protocol):
+            answer = b""
+
+            def dataReceived(self, data: bytes) -> None:
+                self.transport.write(self.answer)  # type: ignore[union-attr]
+
+        other = Factory.forProtocol(Other)
+        path = self.path.with_name("other")
+        port = reactor.listenUNIX(str(path), other)  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        lost, unread = "the connection ended before an answer came", "what it answers cannot be read"
+        answers = (b"HTTP/1.0 400 Bad\r\n\r\n", unread), (b"\x00\x04_ans\x00\x011\x00\x00\x00\x00", lost)
+        for Other.answer, wanted in answers:
+            with self.assertRaises(ControlUnavailable) as caught:
+                await askStatus(self.reactor, path)
+            self.assertIn(f"{path}: {wanted}", str(caught.exception))
+        with self.assertRaises(ControlUnavailable) as caught:
+            await ask(self.reactor, self.path, SetSwitches, changes="{}")
+        self.assertIn(f"{self.path}: cannot be asked that: the trunk's socket", str(caught.exception))
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     async def test_notOurs(self) -> None:
         """One that we may not open is not said to be nobody's."""

@@ -454,6 +454,34 @@ class InitTests(ToolTestCase):
         self.assertEqual(Path("trunk.secret").read_text(), "new\n")
         self.assertEqual(stat.S_IMODE(os.stat("trunk.secret").st_mode), 0o600)
 
+    def test_noFile(self) -> None:
+        """What is no file of its own, as a device or a link to one, is left as it is, with --force too."""
+        os.mkfifo("pipe")
+        os.symlink("pipe", "link")
+        os.symlink("nothing", "dangling")
+        Path("file").write_text("mine")
+        os.symlink("file", "trunk.secret")
+        for name in ("pipe", "link", ".", "", "dangling"):
+            given = (*self.arguments, "--password-env", "TRUNK_PASSWORD", "-o", name)
+            told = f"skypetrunk: {name or '.'} exists; --force replaces it\n"
+            self.assertEqual(self.run_(*given), (2, "", told))
+            told = f"skypetrunk: {name or '.'} is no file, but something else, which is not replaced\n"
+            self.assertEqual(self.run_(*given, "--force"), (2, "", told))
+        told = "skypetrunk: trunk.secret is no file, but something else, which is not replaced\n"
+        given = (*self.arguments, "--password-file", "-", "--force")
+        self.assertEqual(self.run_(*given, stdin="new\n"), (2, "", told))
+        left = {"pipe", "link", "dangling", "file", "trunk.secret"}
+        self.assertEqual((set(os.listdir(".")), Path("file").read_text()), (left, "mine"))
+        self.assertTrue(stat.S_ISFIFO(os.lstat("pipe").st_mode))
+
+    def test_noText(self) -> None:
+        """What was typed in another encoding than the terminal's is one line, and nothing is written."""
+        told = "skypetrunk: an answer is no text in this terminal's encoding, nothing is written\n"
+        given = (*self.arguments, "--password-file", "-")
+        self.assertEqual(self.run_(*given, "--name", "a\udcff", stdin="x\n"), (2, "", told))
+        self.assertEqual(self.run_(*given, stdin="x\udcff\n"), (2, "", told))
+        self.assertEqual(os.listdir("."), [])
+
     def test_unwritable(self) -> None:
         """Where nothing can be written one line says so, and nothing is left."""
         self.assertEqual(
