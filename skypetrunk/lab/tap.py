@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -17,9 +18,12 @@ from skypetrunk.lab.numbers import TEST_NUMBERS
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import CUT, DEFAULTS, changed, listed, parsed, readSwitches, shown, split
+from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.config import LONGEST_SOCKET
 from skypetrunk.service.listening import placeOf
 from skypetrunk.service.options import CommandOptions
+from skypetrunk.service.secrets import parseSecret
+from skypetrunk.service.trunk_table import isAccount
 from skypetrunk.wire.secret import Secret
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -74,9 +78,14 @@ class Options(CommandOptions):
 
     def opt_list(self) -> None:
         """List all switches with their defaults and what they do, and exit."""
-        for line in listed(shown(DEFAULTS)):
-            print(line)
-        raise SystemExit(0)
+        status = 0
+        try:
+            print("\n".join(listed(shown(DEFAULTS))), flush=True)
+        except BrokenPipeError:
+            # The reader (head, less) has seen enough; what is buffered must not fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 141
+        raise SystemExit(status)
 
     def postOptions(self) -> None:
         """
@@ -103,6 +112,10 @@ class Options(CommandOptions):
                 self[name] = int(self[name])
             else:
                 problems.append(f"--{name}: {self[name]} is no port")
+        if not isHostName(self["domain"]):
+            problems.append(f"--domain: {self['domain']!r} is no domain name")
+        if not isAccount(self["account"]):
+            problems.append(f"--account: {self['account']!r} is no account")
         if problems:
             for problem in problems:
                 print(f"skypetrunk-lab: {problem}", file=sys.stderr)
@@ -110,7 +123,12 @@ class Options(CommandOptions):
 
 
 def _password(options: Options, directory: Path) -> tuple[Path, Secret]:
-    """The account's password and its file; made up, as the portal did, where there is none."""
+    """
+    The account's password and its file; made up, as the portal did, where there is none.
+
+    @raise OSError: it cannot be read or written.
+    @raise ValueError: the file holds something else than a password; with its name.
+    """
     path = directory / "password"
     if options["password-file"] is not None:
         path = Path(options["password-file"]).absolute()
@@ -118,7 +136,10 @@ def _password(options: Options, directory: Path) -> tuple[Path, Secret]:
         made = "".join(_LETTERS[octet % len(_LETTERS)] for octet in os.urandom(14))
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         writePrivately(path, made.encode("ascii"))
-    return path, Secret(path.read_text("utf-8").rstrip("\r\n"))
+    try:
+        return path, parseSecret(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
 
 
 def snippet(lab: Any, passwordFile: Path, account: str) -> str:
@@ -127,27 +148,28 @@ def snippet(lab: Any, passwordFile: Path, account: str) -> str:
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
     domain = settings.carrier.domain
     certificate, key = lab.credentials.clientFiles
-    files = f'certificate = "{certificate}"\nkey = "{key}"\n'
+    files = f"certificate = {_written(certificate)}\nkey = {_written(key)}\n"
     own = files if settings.clientCertificate != "off" else ""
     if settings.callIn is not None and settings.callInAt is not None:
         own += f'\n[trunk.inbound]\nlisten = ["tls:{settings.callInAt}"]\n{files}name = "{settings.callIn}"\n'
     if settings.carrier.srtp.keys == MIKEY_KEYS:
         own += f'\n[trunk.media]\nkeys = "{MIKEY_KEYS}"\n'
         if settings.carrier.srtp.mikeyKey is not None:
-            own += f'mikey_key_file = "{_keyFile(settings)}"\n'
+            own += f'mikey_key_file = {_written(_keyFile(settings))}\n'
     # Without it "skypetrunk status" has nobody to ask.
     socket = settings.directory / "trunk.sock"
-    status = f'\n[control]\nsocket = "{socket}"\n' if len(os.fsencode(socket)) <= LONGEST_SOCKET else ""
+    short = len(os.fsencode(socket)) <= LONGEST_SOCKET
+    status = f"\n[control]\nsocket = {_written(socket)}\n" if short else ""
     return f"""\
 [[trunk]]
 name = "lab"
 profile = "skype-connect"
 domain = "{domain}"
 username = "{account}"
-password_file = "{passwordFile}"
+password_file = {_written(passwordFile)}
 
 [trunk.tls]
-ca_file = "{lab.caFile}"
+ca_file = {_written(lab.caFile)}
 {own}
 [[pbx]]
 name = "office"
@@ -164,6 +186,11 @@ servers = ["{host}:{lab.names.port}"]
 [numbers]
 country = "GB"
 {status}"""
+
+
+def _written(path: Path | str) -> str:
+    """C{path} as a string of TOML, whatever the directory is called."""
+    return json.dumps(str(path), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _keyFile(settings: LabSettings) -> Path:
@@ -213,6 +240,8 @@ def makeLab(options: Options) -> AnnouncedLab:
         passwordFile, password = _password(options, directory)
     except OSError as error:
         _giveUp(f"{error.filename or directory}: {error.strerror}")
+    except ValueError as error:
+        _giveUp(str(error))
     account = options["account"]
     carrier = CarrierSettings({account: password}, domain=options["domain"].lower())
     control = directory / "control.sock" if options["control"] is None else Path(options["control"])

@@ -32,6 +32,11 @@ from skypetrunk.service.settings import (
 from skypetrunk.service.tls_table import readTLS
 
 
+def isAccount(text: str) -> bool:
+    """Can C{text} be the user part of an address of record?"""
+    return re.fullmatch(r"[^\s@:;<>\"]+", text) is not None
+
+
 def readTrunk(
     table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool
 ) -> TrunkConfiguration:
@@ -44,7 +49,7 @@ def readTrunk(
     name = readName(table, "carrier")
     profile = _readProfile(table, directory)
     username = table.text("username", 'username = "account"', required=True) or ""
-    if not re.fullmatch(r"[^\s@:;<>\"]*", username):
+    if username and not isAccount(username):
         right = "the account alone, without sip: and @domain"
         table.wrong("username", f'is "{username}"', right)
     media = table.table("media")

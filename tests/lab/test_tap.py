@@ -7,6 +7,8 @@ import io
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+import skypetrunk
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.session import SRTPPolicy
 from skypetrunk.lab.settings import CarrierSettings
@@ -102,6 +105,46 @@ class OptionsTests(SynchronousTestCase):
             self.assertEqual(told.getvalue().count("\n"), 1)
         self.assertEqual(told.getvalue(), "skypetrunk-lab: --port=0: options stand before the switches\n")
 
+    def test_nobody(self) -> None:
+        """A domain, account or password that can be none is told at once, in a line."""
+        for option, value, told in (
+            ("--domain", "a b", "'a b' is no domain name"),
+            ("--domain", "", "'' is no domain name"),
+            ("--account", "a@b", "'a@b' is no account"),
+            ("--account", "", "'' is no account"),
+        ):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                stopped = self.assertRaises(SystemExit, self.service, option, value)
+            self.assertEqual((stopped.code, err.getvalue()), (2, f"skypetrunk-lab: {option}: {told}\n"))
+        path = Path(self.mktemp()).absolute()
+        for content, told in (
+            (b"", "is empty"),
+            (b"a\nb\n", "holds more than one line of text"),
+            (b"\xff\n", "holds more than one line of text"),
+        ):
+            path.write_bytes(content)
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                stopped = self.assertRaises(SystemExit, self.service, "--password-file", str(path))
+            self.assertEqual((stopped.code, err.getvalue()), (1, f"skypetrunk-lab: {path} {told}\n"))
+
+    def test_listInPart(self) -> None:
+        """Who reads the first lines alone ends it without a traceback."""
+        root = Path(skypetrunk.__file__).parent.parent
+        listing = "from skypetrunk.lab.tap import Options; Options().parseOptions(['--list'])"
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", listing],
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": str(root)},
+                timeout=60,
+            )
+        finally:
+            os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (141, b""))
+
     def test_list(self) -> None:
         """Every switch is listed, with its default."""
         told = io.StringIO()
@@ -162,8 +205,8 @@ class SnippetTests(SynchronousTestCase):
 
     def taken(self, srtp: SRTPPolicy | None = None, **settings: Any) -> TrunkConfiguration:
         """The trunk that the trunk's own configuration reader makes of it, without a warning."""
-        directory = Path(self.mktemp()).absolute()
-        directory.mkdir()
+        directory = Path(self.mktemp()).absolute() / 'a "b"\\c'
+        directory.mkdir(parents=True)
         password = directory / "password"
         password.write_text("marker")
         password.chmod(0o600)
