@@ -177,6 +177,7 @@ class Wire:
             each.request.method == "INVITE"
             and each.final is None
             and _ours(each.request) == names
+            and self._now() <= each.until
             and (each.provisional or not self._isOld(each))
             for each in self._sent.values()
         )
