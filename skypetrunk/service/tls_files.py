@@ -26,6 +26,7 @@ from skypetrunk.net.pbx_tls import PBXTLS
 from skypetrunk.net.revocation import OFF, AnswerCache, RevocationPolicy
 from skypetrunk.net.tls_server import ServerTLS
 from skypetrunk.profiles import CarrierProfile
+from skypetrunk.service.secrets import parseSecret
 from skypetrunk.service.settings import (
     InboundConfiguration,
     PBXTLSConfiguration,
@@ -57,7 +58,9 @@ def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
     if tls.certificate is None or tls.key is None:
         return None
     try:
-        password = tls.keyPasswordFile.read_bytes().strip() if tls.keyPasswordFile is not None else None
+        password = None
+        if tls.keyPasswordFile is not None:
+            password = parseSecret(tls.keyPasswordFile.read_bytes()).reveal().encode()
         return loadOwnCertificate(tls.certificate.read_bytes(), tls.key.read_bytes(), password)
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skypetrunk.service.tls_files import ownCertificate
 from tests.service.configurations import (
     COMPLETE,
     MARKER,
@@ -154,6 +155,17 @@ class ClientCertificateTests(ConfigurationTestCase):
         text = 'certificate = "client.pem"\nkey = "locked.key"\nkey_password_file = "skype.secret"'
         tls = self.load(COMPLETE.replace(_PINS, text))[0].trunks[0].tls
         self.assertEqual(tls.keyPasswordFile, self.directory / "skype.secret")
+        self.assertIsNotNone(ownCertificate(tls))
+
+    def test_blanks(self) -> None:
+        """A blank at either end belongs to the pass phrase: what the check takes the trunk can use."""
+        certificate, key = makeCertificate("client")
+        self.write("client.pem", certificate)
+        self.write("locked.key", keyPEM(key, f" {MARKER} "))
+        self.write("blank.secret", f" {MARKER} \n")
+        text = 'certificate = "client.pem"\nkey = "locked.key"\nkey_password_file = "blank.secret"'
+        tls = self.load(COMPLETE.replace(_PINS, text))[0].trunks[0].tls
+        self.assertIsNotNone(ownCertificate(tls))
 
     def test_wrong(self) -> None:
         """One without the other, keys that cannot be used, keys of others."""
