@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -185,14 +185,16 @@ class Carrier:
         self._tls.stop()
         if self._ping is not None:
             self._ping.stop()
-        await self._second.stop()
+        # At the same time: a flow that leads nowhere must not take the time of the other.
+        removing = [Deferred.fromCoroutine(self._second.stop())]
         if self.registration is not None and self.flows.current() is not None:
-            removed = self.registration.stop()
-            removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
-            try:
-                await removed
-            except Exception as problem:
-                self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
+            removing.append(self.registration.stop())
+        removed = gatherResults(removing, consumeErrors=True)
+        removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
+        try:
+            await removed
+        except Exception as problem:
+            self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
         self._ways.stop()
         self.transactions.stop()
         if self.inbound is not None:

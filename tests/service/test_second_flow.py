@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.net.signalling import StreamSignalling
+from skypetrunk.service.carrier import UNREGISTER_SECONDS
 from skypetrunk.service.second_flow import RETRY_SECONDS
 from skypetrunk.testing import RecordingClientUser
 from skypetrunk.wire.message import Header, Request, responseTo
@@ -292,14 +293,26 @@ class SecondFlowTests(FlowLossCase):
         """Both are taken back, and both connections closed."""
         stopped = Deferred.fromCoroutine(self.trunk.stop())
         self.network.flush()
-        self.assertEqual(self.flows()[-1], (B, "2"))
-        self.answers(200)
-        self.assertEqual(self.flows()[-1], (A, "1"))
-        self.answers(200)
-        self.network.advance(5)
+        self.assertEqual(sorted(self.flows()[-2:]), [(A, "1"), (B, "2")])
+        for transaction in self.carrier.transactions[-2:]:
+            self.assertNoResult(stopped)
+            transaction.respond(responseTo(transaction.request, 200, toTag="carrier"))
+            self.network.flush()
+        self.network.advance(0.1)
         self.successResultOf(stopped)
         for request in self.requests("REGISTER")[-2:]:
             self.assertIn("expires=0", request.header("Contact") or "")
+        self.assertEqual(self.connections, [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopMute(self) -> None:
+        """Nobody answers any more: neither flow takes the other's time, and all is over after two seconds."""
+        stopped = Deferred.fromCoroutine(self.trunk.stop())
+        self.network.flush()
+        self.assertEqual(sorted(self.flows()[-2:]), [(A, "1"), (B, "2")])
+        self.network.advance(UNREGISTER_SECONDS)
+        self.network.flush()
+        self.successResultOf(stopped)
         self.assertEqual(self.connections, [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
