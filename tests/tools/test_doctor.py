@@ -160,6 +160,14 @@ class ClosingTests(DoctorCase):
         self.assertIn("closes the connection right after the handshake", found.sentence)
         self.assertEqual(found.setting, "at the carrier: does it know this account, or this address?")
 
+    async def test_beforeOptions(self) -> None:
+        """Before OPTIONS is answered: the carrier has said nothing, least of all that it takes no calls."""
+        lab = self.lab(cutOn="registration", cutHow="reset", nodes=("slow",), delay=0.7)
+        findings = await self.examined(self.configuration(lab))
+        (found,) = (each for each in findings if each.examination == "options")
+        self.assertIn("ended before OPTIONS was answered", found.sentence)
+        self.assertEqual((found.severity, found.seen), (Severity.AMBER, "none"))
+
 
 class OutputTests(DoctorCase):
     """What is printed."""

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from skypetrunk.interfaces import MediaHost, MediaPath
 from skypetrunk.net.dns_records import Records
-from skypetrunk.tools.doctor import clock, names, nat, own, walls
+from skypetrunk.tools.doctor import clock, names, nat, own, registering, walls
 from skypetrunk.tools.doctor.finding import Finding, Severity, worst
 from skypetrunk.tools.doctor.patient import Exchanged, Patient
 from skypetrunk.tools.doctor.questions import Question, WatchedResolver
@@ -156,6 +156,32 @@ class NATTests(ExaminationCase):
         finding = self.found(nat.examine, patient)[-1]
         self.assertEqual((finding.severity, finding.setting), (Severity.AMBER, "trunk.skype.contact"))
         self.assertIn("203.0.113.1", finding.seen)
+
+
+class RegisteringTests(ExaminationCase):
+    """What is said of a REGISTER that came to nothing."""
+
+    def said(self, problem: str, *, answered: bool) -> str:
+        """The sentence, where the trunk has this problem."""
+        patient = self.patient()
+        self.exchanged(patient, "REGISTER")
+        if not answered:
+            patient.messages.pop()
+        return registering._failed(patient, problem).sentence
+
+    def test_ended(self) -> None:
+        """The connection ended, however Twisted writes that: after a 200 nobody was refused."""
+        for problem in ("tls:192.0.2.1: Connection was closed cleanly.", "the connection is lost: reset"):
+            self.assertIn("closes the connection at REGISTER", self.said(problem, answered=False))
+            self.assertIn("ends the connection at once", self.said(problem, answered=True))
+
+    def test_silent(self) -> None:
+        """Nobody answered."""
+        self.assertIn("does not answer", self.said("the registrar does not answer", answered=False))
+
+    def test_noTime(self) -> None:
+        """A 200 that grants nothing is no refusal of the account."""
+        self.assertIn("for no time at all", self.said("200 it granted 0 seconds", answered=True))
 
 
 class ClockTests(ExaminationCase):

@@ -44,6 +44,10 @@ async def examine(patient: Patient) -> Sequence[Finding]:
     # Who answers nothing is not waited for a second time.
     seconds = _PATIENCE if any(not each.sent for each in patient.messages) else _PATIENCE / 2
     status = await askOptions(patient, seconds)
+    if status is None and carrier.flows.current() is not channel:
+        text = f"The connection to {trunk.domain} ended before OPTIONS was answered."
+        setting = "at the carrier, or a firewall in between: why it ends connections"
+        return [Finding(NAME, Severity.AMBER, "OPTIONS", text, "any answer", "none", setting)]
     if status is None:
         text = f"{trunk.domain} does not answer OPTIONS within {seconds:g} s."
         setting = patient.profileKey("options_interval")

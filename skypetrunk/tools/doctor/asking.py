@@ -17,15 +17,17 @@ __all__ = ["ask"]
 
 async def ask(patient: Patient, request: Request, seconds: float) -> int | None:
     """
-    The final status of the answer to C{request}, which begins with CSeq 1; C{None}: there was none in time.
+    The final status of the answer to C{request}, which begins with CSeq 1; C{None}: there was none in time,
+    or the connection ended before it.
     """
     trunk, carrier = patient.trunk, patient.carrier
     assert carrier is not None
     numbers = iter(range(2, 100))
-    answered: Deferred[int] = Deferred()
+    answered: Deferred[int | None] = Deferred()
 
     def done(status: int, response: Response | None) -> None:
-        answered.callback(status)
+        # A status without a response is our own: the carrier has said nothing.
+        answered.callback(None if response is None else status)
 
     client = RequestClient(
         request,

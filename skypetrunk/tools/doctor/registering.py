@@ -147,16 +147,15 @@ def _failed(patient: Patient, problem: str) -> Finding:
     final = patient.answers("REGISTER")
     status = final[-1].status if final else None
     user, domain = patient.trunk.username, patient.trunk.domain
+    ended = "connection" in problem.lower()
     wait = final[-1].header("Retry-After") if final else None
     reason = "" if not final else final[-1].reason.encode("ascii", "backslashreplace").decode()
     if rewritten(patient) is not None:
         sentence, setting = "The answers to REGISTER come back changed, and belong to nothing: see nat.", ALG
     elif not patient.asked("REGISTER"):
         sentence, setting = f"{domain} closes the connection before we can register.", patient.key("username")
-    elif status is None or (status in (401, 407) and "connection" in problem):
-        silent = (
-            "does not answer REGISTER" if "connection" not in problem else "closes the connection at REGISTER"
-        )
+    elif status is None or (status in (401, 407) and ended):
+        silent = "closes the connection at REGISTER" if ended else "does not answer REGISTER"
         sentence = f"{domain} {silent}."
         setting = f"at the carrier: does it know the account {user}?"
     elif status in (401, 407) and _stale(final[-1]):
@@ -185,6 +184,12 @@ def _failed(patient: Patient, problem: str) -> Finding:
     elif status >= 500:
         sentence = f"{domain} cannot register anybody now ({status})."
         setting = "nothing: the trunk tries again" + (f", after the {wait} s asked for" if wait else "")
+    elif status < 300 and ended:
+        sentence = f"{domain} registers {user} and ends the connection at once: nothing can come over it."
+        setting = "at the carrier, or a firewall in between: why it ends connections"
+    elif status < 300:
+        sentence = f"{domain} registers {user} for no time at all."
+        setting = "at the carrier: the time that it grants"
     else:
         sentence, setting = f"{domain} refuses to register {user} ({status}).", patient.key("username")
     return Finding(NAME, Severity.RED, "account", sentence, "200", problem, setting)
