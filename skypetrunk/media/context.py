@@ -23,6 +23,9 @@ from skypetrunk.wire.sdes import SUITES
 MOST_WOUND = 1000 << 16
 """An index up to which libsrtp is led: 15 days of sound."""
 
+MOST_LED = 10_000
+"""Packets that lead it to all that was accepted, at most: they take 20 ms, in which no other is relayed."""
+
 Recovered = Callable[[str, int, int], object]
 """Told what is counted, which value was expected, and the one that a packet has."""
 
@@ -89,8 +92,11 @@ class Context:
         for each in told:
             known.add(Known.told(each))
         lines, lives = known.lines, known.lives
-        for ssrc, line in lines.items():
-            if line.index > MOST_WOUND:
+        led = 0
+        for ssrc in sorted(lines, key=lambda each: lines[each].time, reverse=True):
+            index = lines[ssrc].index
+            led += WINDOW + (index >> 14)
+            if index > MOST_WOUND or led > MOST_LED:
                 lives.setdefault(ssrc, Life())
         self._plain = make({ssrc: line.index for ssrc, line in lines.items() if ssrc not in lives})
         self.suite = self._plain.suite

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from time import process_time
 from typing import Any, cast
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.interfaces import DeclaredKeys, MediaAddress
 from skypetrunk.media import srtp
+from skypetrunk.media.context import MOST_WOUND
 from skypetrunk.media.crossing_values import packed, unpacked
 from skypetrunk.media.heard import Heard
 from skypetrunk.media.known import MOST_SOURCES
@@ -479,6 +481,21 @@ class HandedOnTests(RollOverCase):
         self.replay()
         self.assertEqual(self.play([9, 10], ssrc=3), [9, 10])
         self.assertEqual(self.play([9, 10], ssrc=3000), [])
+
+    def test_manyThatAreLong(self) -> None:
+        """As many sources as there may be, each of which has sent for days, are no hang; and each goes on."""
+        self.play([0])
+        (told,) = self.leg.accepted
+        time, counter = self.call.clock.seconds(), MOST_WOUND >> 16
+        sources = [(ssrc, MOST_WOUND, 0, 0, time - ssrc, True, 0, ()) for ssrc in range(MOST_SOURCES)]
+        began = process_time()
+        self.handOn(replace(told, masters=(*told.masters, b"another"), sources=tuple(sources[:-1])))
+        self.assertLess(process_time() - began, 0.5)
+        for ssrc in (0, 1, 100, MOST_SOURCES - 2):
+            self.sender = OwnGuard(self.suite, key(2), True, rollOver={ssrc: counter})
+            self.assertEqual(self.play(range(5), ssrc=ssrc), [1, 2, 3, 4])
+        self.assertEqual(self.resumptions, 0)
+        self.replay()
 
     def test_begunAgain(self) -> None:
         """One that had begun again is still held to that; so is one that does now."""
