@@ -28,6 +28,12 @@ _TOO_FEW = (
 _LONGEST_READ = 17
 """Digits that are looked at; phonenumbers reads no more, and no prefix of a number is as long."""
 
+_LONGEST_CODE = 64
+"""Characters that are looked at where a code of the exchange stands before a number."""
+
+_SHORTEST_BEHIND_CODE = 5
+"""Digits of a number there; less are others that belong to the code, as seconds."""
+
 # Emergency services that phonenumbers counts among other short numbers: rescue at sea, medical help,
 # police, traffic police, and the lines for the deaf, the homeless and children in France.
 _ALSO = {
@@ -163,8 +169,8 @@ class NumberPlan:
         code: who asks whether a number is forbidden has to think of that.
         """
         digits = _digits(called)
-        if digits.startswith(("*", "#")):
-            return frozenset()  # what a telephone or an exchange is told, and no number
+        if digits.removeprefix(self._outsideLine).startswith(("*", "#")):
+            return self._behindCode(digits)
         if self.exists(digits):
             return frozenset(self._whole(digits))
         plain = "".join(re.findall("[0-9]+", digits))[:_LONGEST_READ]
@@ -182,6 +188,16 @@ class NumberPlan:
         for each in [each for each in found if each.startswith("+")]:
             found.update(self._whole(each))
         return frozenset(found - {""})
+
+    def _behindCode(self, digits: str) -> frozenset[str]:
+        """
+        What an exchange is told is no number, but one may follow: C{*31#} or C{*67} before it hides the
+        caller, and C{*21*} sends calls on to it.
+        """
+        dialled = digits.removeprefix(self._outsideLine)[:_LONGEST_CODE]
+        code, *rest = re.findall("[+]?[0-9]+", dialled) or [""]
+        numbers = [each for each in (code[2:], code[3:], *rest) if len(each) >= _SHORTEST_BEHIND_CODE]
+        return frozenset().union(*map(self.readings, numbers))
 
     def _whole(self, digits: str) -> Iterator[str]:
         """C{digits} with the country code, unless they are too few for more than a call within a town."""

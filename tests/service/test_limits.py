@@ -130,6 +130,27 @@ class CallLimitsTests(SynchronousTestCase):
             request = CallRequest("c", "201", called, "office", ("carrier",))
             self.assertEqual(limits.refusal("carrier", request) is None, goes, called)
 
+    def test_behindCode(self) -> None:
+        """Nor behind a code of the exchange; the codes themselves are no numbers."""
+        plan = NumberPlan("GB", "9")
+        limits = CallLimits(plan, Clock().seconds, readings=plan.readings)
+        net = CallNet()
+        limits.add(net.pbx.side, Limits())
+        limits.add(net.carrier.side, Limits(deny=("+44909", "+881", "2", "3")))
+        for called, goes in (
+            ("*31#09098790000", False),
+            ("*6709098790000", False),
+            ("#31#+881631100000", False),
+            ("9*21*09098790000#", False),
+            ("*61*00449098790000*11*20#", False),
+            ("*61*02079460018*11*20#", True),
+            ("*6702079460018", True),
+            ("*#21#", True),
+            ("*31#", True),
+        ):
+            request = CallRequest("c", "201", called, "office", ("carrier",))
+            self.assertEqual(limits.refusal("carrier", request) is None, goes, called)
+
     def test_interfaces(self) -> None:
         """It is what it says."""
         limits = CallLimits(Plan(), Clock().seconds)
