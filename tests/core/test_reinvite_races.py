@@ -440,7 +440,11 @@ class LateOfferRaces(Race):
         """
         near, accepted, _ = self.established()
         refusal = self.description(self.caller).replace(b"audio 4000", b"audio 0").replace(b"6000", b"0")
-        for number, body in enumerate((refusal, b"", b"nonsense"), 2):
+        bodies = [refusal, b"", b"nonsense"]
+        if not self.outbound:
+            # The carrier, which has SRTP, would go on in clear.
+            bodies.append(self.description(self.caller).replace(b"SAVP", b"AVP"))
+        for number, body in enumerate(bodies, 2):
             asked = self.caller.within(near, accepted, "INVITE", number)
             self.answer(self.callee.request("INVITE"))
             self.callee.got()
