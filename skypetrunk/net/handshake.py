@@ -240,6 +240,17 @@ def handshakeEnd(reason: Failure) -> str:
     if isinstance(problem, SSL.SysCallError):
         return f"TLS handshake failed: {problem.args[-1]}"
     if isinstance(problem, SSL.Error):
-        queue = problem.args[0] if problem.args and isinstance(problem.args[0], list) else []
-        return f"TLS handshake failed: {', '.join(str(each[-1]) for each in queue) or 'no reason given'}"
+        return f"TLS handshake failed: {connectionEnd(reason)}"
     return f"closed during the TLS handshake: {reason.getErrorMessage()}"
+
+
+def connectionEnd(reason: Failure) -> str:
+    """
+    Why a connection ended.  In TLS 1.3 the server refuses a client's certificate only after the handshake
+    (RFC 8446 section 4.4.2.4).
+    """
+    problem = reason.value
+    if isinstance(problem, SSL.Error) and not isinstance(problem, SSL.SysCallError):
+        queue = problem.args[0] if problem.args and isinstance(problem.args[0], list) else []
+        return ", ".join(str(each[-1]) for each in queue) or "no reason given"
+    return reason.getErrorMessage()

@@ -23,6 +23,7 @@ from zope.interface import implementer
 from skypetrunk.core.keep_alive import PING, KeepAlive
 from skypetrunk.errors import ChannelFailed, MalformedMessage
 from skypetrunk.interfaces import IMessageChannel, IPBXDialect, ISizedChannel, ITransactions
+from skypetrunk.net.handshake import connectionEnd
 from skypetrunk.net.quiet import Quiet
 from skypetrunk.net.reception import MessageObserver, Networks, Reception, allowed
 from skypetrunk.net.tcp_options import sendAtOnce, watchPeer
@@ -116,7 +117,7 @@ class StreamSignalling(Protocol):
         self._stopPings()
         self.quiet.ended(reason)
         if wasOpen:
-            failure = ChannelFailed(f"{self.peer}: {reason.getErrorMessage()}")
+            failure = ChannelFailed(f"{self.peer}: {connectionEnd(reason)}")
             self.factory.connectionLost(self, failure)
 
     @property

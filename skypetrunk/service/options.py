@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from twisted.python import usage
 
 from skypetrunk import __version__
+
+_COLUMNS = 80
+"""Where nobody says how wide the terminal is."""
+
+_NARROWEST = 40
+"""Columns below which there is no room for words beside the options."""
 
 
 class CommandOptions(usage.Options):
@@ -19,6 +27,14 @@ class CommandOptions(usage.Options):
         if words:
             right = f"--config {words[0]}" if "config" in self else "options only; --help lists them"
             raise usage.UsageError(f"{words[0]}: would be right: {right}")
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The options in lines.  C{COLUMNS} may be anything, as 0 where a container has no terminal."""
+        if width is None:
+            columns = os.environ.get("COLUMNS", "")
+            width = int(columns) if columns.isascii() and columns.isdigit() and int(columns) else _COLUMNS
+        text: str = super().getUsage(max(width, _NARROWEST))
+        return text
 
     def opt_version(self) -> None:
         """Print the version and exit."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+from OpenSSL import SSL
 from twisted.internet import ssl
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import MessageLengthError
+from twisted.internet.error import ConnectionLost, MessageLengthError
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver, StringTransport
 from twisted.logger import LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -277,9 +279,6 @@ class StreamTests(SignallingTestCase):
     def test_lost(self) -> None:
         """The end of the connection reaches the transactions; then nothing can be sent."""
         self.assertEqual(self.factory.channels, {self.channel})
-        from twisted.internet.error import ConnectionLost
-        from twisted.python.failure import Failure
-
         self.channel.connectionLost(Failure(ConnectionLost()))
         [(channel, reason)] = self.transactions.lost
         self.assertIs(channel, self.channel)
@@ -287,6 +286,13 @@ class StreamTests(SignallingTestCase):
         self.assertEqual(self.events[-1], ("lost", self.channel))
         self.assertEqual(self.factory.channels, set())
         self.assertRaises(ChannelFailed, self.channel.send, ok(parseMessage(options())))
+
+    def test_refusedLate(self) -> None:
+        """A server of TLS 1.3 refuses our certificate after the handshake: that is told in words."""
+        refused = SSL.Error([("SSL routines", "", "tlsv13 alert certificate required")])
+        self.channel.connectionLost(Failure(refused))
+        [(_, reason)] = self.transactions.lost
+        self.assertEqual(str(reason), f"{self.channel.peer}: tlsv13 alert certificate required")
 
     def test_close(self) -> None:
         """After C{close} nothing is sent or heard; the abort is cancelled when the connection ends."""

@@ -89,6 +89,17 @@ class CommandTests(ToolTestCase):
             for option in options:
                 self.assertIn(option, out)
 
+    def test_narrow(self) -> None:
+        """The help can be read in every terminal, and where nobody knows how wide it is."""
+        texts = []
+        for columns in ("0", "-1", "x", "", "80", "1"):
+            self.patch(os, "environ", {**os.environ, "COLUMNS": columns})
+            status, out, err = self.run_("init", "--help")
+            self.assertEqual((status, err), (0, ""))
+            texts.append(out)
+        self.assertEqual(len(set(texts[:5])), 1)
+        self.assertIn("--password-file", texts[5])
+
     def test_version(self) -> None:
         """The version is ours, also behind a command."""
         for arguments in (("--version",), ("init", "--version"), ("run", "--version")):
