@@ -290,7 +290,8 @@ class Bridge(Transferable):
             # The answer that its ACK waited for will not come; before the BYE there must be an ACK.
             exchange.answering.acknowledge(exchange.success)
         now = self._workshop.clock.seconds()
-        duration = 0.0 if self._answeredAt is None else now - self._answeredAt
+        # A clock that was set back makes no call end before it began.
+        duration = 0.0 if self._answeredAt is None else max(now - self._answeredAt, 0.0)
         seen = tuple(leg.session.media.release() for leg in self.legs)
         diagnosis = self._diagnosis(seen)
         self._statistics += seen

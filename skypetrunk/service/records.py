@@ -83,7 +83,7 @@ class CallBook:
         now = self._seconds()
         return [
             _who(request)
-            | {"call": call, "age": round(now - started, 3), "answered": answered is not None}
+            | {"call": call, "age": round(max(now - started, 0.0), 3), "answered": answered is not None}
             | _seen(media.get(call, CallMedia()))
             for call, (request, started, answered) in self._up.items()
         ]

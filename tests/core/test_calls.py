@@ -84,6 +84,18 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(net.observer.ended[0].by, "callee")
         self.assertNothingLeft(net)
 
+    def test_clockSetBack(self) -> None:
+        """A call in which the clock is set back has no time, rather than less than none."""
+        for rightNow, wanted in ((103.0, 3.0), (40.0, 0.0)):
+            net = CallNet()
+            net.clock.rightNow = 100.0
+            near, far = net.inboundCall()
+            net.carrier.got()
+            net.clock.rightNow = rightNow
+            net.pbx.back(far, "BYE", 1)
+            net.carrier.answers(net.carrier.request("BYE"), 200)
+            self.assertEqual(net.observer.ended[0].duration, wanted)
+
     def test_calledNumberFromWhereTheProfileSays(self) -> None:
         """Request-URI, To or P-Called-Party-ID."""
         for place, wanted in (("request-uri", "account"), ("to", "4420"), ("p-called-party-id", "4430")):

@@ -91,6 +91,13 @@ class CallBookTests(SynchronousTestCase):
         self.assertEqual([leg["received"]["refused"] for leg in record["media"]], [{"replay": 3}, {}])
         self.assertEqual(self.book.started, 2)
 
+    def test_clockSetBack(self) -> None:
+        """A call is no younger than now."""
+        self.clock.rightNow = 100.0
+        self.book.callStarted(CallRequest("c1", "1001", "+44", "office", ("carrier",)))
+        self.clock.rightNow = 40.0
+        self.assertEqual([each["age"] for each in self.book.up({})], [0])
+
     def test_closing(self) -> None:
         """A leg of which the last word is not in yet, as a media worker has it, looks as any other."""
         self.begin("a")
