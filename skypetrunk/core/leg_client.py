@@ -376,6 +376,7 @@ class LegClient(LegSubscriptions, Ends):
         assert self.dialog is not None
         if isinstance(self._client, InviteClient):
             self._client.stop()
+        self._informNoMore()
         self._bye(self.dialog, lambda status: self._inputs.end())
 
     def goAway(self) -> None:

@@ -182,7 +182,6 @@ class LegDialog:
         )
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
-        self._informNoMore()
         headers = [*self._reasons, Header("User-Agent", AGENT)]
         request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
         self.sendRequest(dialog, request, lambda status, response: done(status))

@@ -113,6 +113,17 @@ class Info(Race):
         self.callee.answers(self.callee.request("BYE"), 200)
         self.assertEqual(self.callee.got(), ["BYE"])
 
+    def test_anotherBranchEnds(self) -> None:
+        """Another branch of the call answers late, and is hung up: keys that wait are not its own."""
+        for number in (2, 3, 4):
+            self.send(number, b"Signal=1\r\n")
+        info = self.callee.request("INFO")
+        self.callee.answers(self.far, 200, self.description(self.callee), tag="late")
+        self.assertIn("BYE", self.callee.got())
+        self.assertEqual(self.caller.got(), [])
+        self.callee.answers(info, 200)
+        self.assertEqual((self.caller.got(), self.callee.got()), ([200], ["INFO"]))
+
     def test_tooMany(self) -> None:
         """Of more than wait at most the last are refused."""
         for number in range(2, 2 + MOST_KEYS + 3):
