@@ -40,6 +40,9 @@ FAMILIES = tuple(_FAMILIES)
 #: A domain with more servers than this is not a carrier; the rest is not tried.
 _MOST_TARGETS = 32
 
+#: NAPTR records that are followed, one after the other: each may lead to name servers that are silent.
+_MOST_POINTERS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
@@ -195,10 +198,13 @@ class Locator:
             return []
         services = {_TRANSPORTS[each][1].encode(): each for each in wanted}
         targets: list[Target] = []
-        for each in sorted(pointers, key=lambda each: (each.order, each.preference)):
-            transport = services.get(each.service.string.lower())
-            if transport is None or each.flags.string.lower() != b"s":
-                continue
+        usable = [
+            each
+            for each in sorted(pointers, key=lambda each: (each.order, each.preference))
+            if each.flags.string.lower() == b"s" and each.service.string.lower() in services
+        ]
+        for each in usable[:_MOST_POINTERS]:
+            transport = services[each.service.string.lower()]
             owner = each.replacement.name.decode("ascii", "replace")
             try:
                 records = await self._services(owner)

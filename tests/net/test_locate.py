@@ -268,6 +268,23 @@ class LocatorTests(SynchronousTestCase):
         zone = {SRV: [("SRV", 1, 0, port, "192.0.2.7") for port in range(5000, 5100)]}
         self.assertEqual(len(self.located(zone)), 32)
 
+    def test_manyPointers(self) -> None:
+        """
+        Nobody needs more than a few NAPTR records: those that lead to silent name servers were waited for,
+        one after the other, for half an hour.
+        """
+        zone: Zone = {
+            DOMAIN: [
+                ("NAPTR", 1, 0, "u", "E2U+sip", "", ""),
+                *(("NAPTR", 2, each, "s", "SIPS+D2T", "", f"s{each}.example") for each in range(500)),
+            ]
+        }
+        resolver = ZoneResolver(zone)
+        resolver.errors = {f"SRV s{each}.example": silence() for each in range(500)}
+        self.failed(resolver)
+        followed = [each for each in resolver.queries if each.startswith("SRV s")]
+        self.assertEqual(followed, [f"SRV s{each}.example" for each in range(8)])
+
     def test_noDomain(self) -> None:
         """A domain that cannot stand in DNS."""
         self.assertIn("is no domain name", self.failed(ZoneResolver({}), "a" * 64 + ".example"))
