@@ -49,10 +49,12 @@ class EarlyDialogs:
 
         @param confirmed: the dialog of a re-INVITE.
         @return: the dialog and its PRACK.  C{None}: it came before, or one before it is missing, and it
-            counts for nothing (RFC 3262 section 4).
+            counts for nothing (RFC 3262 section 4); so does one of too many branches.
         """
         tag = response.toAddress.tag or ""
         if tag not in self._branches:
+            if confirmed is None and len(self._branches) >= BRANCHES:
+                return None
             self._branches[tag] = (confirmed or Dialog.fromResponse(invite, response, contact), {})
         early, numbers = self._branches[tag]
         dialog = confirmed or early
@@ -61,7 +63,7 @@ class EarlyDialogs:
         if last is not None and number != last + 1:
             return None
         numbers[invite.cseq.number] = number
-        if response.body and invite.body:
+        if response.body and invite.body and tag not in self._answered:
             self._answered += (tag,)
         rack = Header("RAck", f"{number} {invite.cseq}")
         return dialog, dialog.makeRequest("PRACK", dialog.reserveSequence(), [rack])

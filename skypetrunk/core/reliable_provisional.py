@@ -19,6 +19,9 @@ from skypetrunk.wire.message import Request, Response
 
 Send = Callable[[], None]
 
+MOST_WAITING = 32
+"""Responses that wait for the PRACK of one before them; what the others would say the 2xx says, too."""
+
 
 class _Inputs(Protocol):
     def send(self, send: Send) -> None: ...
@@ -73,7 +76,8 @@ def _build() -> Callable[[_Core], _Inputs]:
 
     @unacknowledged.upon(_Inputs.send).loop()
     def queue(inputs: _Inputs, core: _Core, last: _Unacknowledged, send: Send) -> None:
-        core.waiting.append(send)
+        if len(core.waiting) < MOST_WAITING:
+            core.waiting.append(send)
 
     @unacknowledged.upon(_Inputs.finish).loop()
     def holdFinal(inputs: _Inputs, core: _Core, last: _Unacknowledged, send: Send) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from skypetrunk.core.early_dialogs import BRANCHES
+from skypetrunk.core.reliable_provisional import MOST_WAITING
 from skypetrunk.errors import ChannelFailed
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdp import parseSDP
@@ -336,6 +338,28 @@ class Reliable(Race):
         self.prack(near, early, 2)
         self.prack(near, early, 3)
         self.assertEqual(self.caller.got()[-3:], [200, 500, 481])
+
+    def test_many(self) -> None:
+        """Neither branches nor responses pile up; the call is answered all the same."""
+        near, far = self.demanding()
+        for number in range(3 * BRANCHES):
+            self.progress(far, 1, tag=f"branch{number}")
+        self.assertEqual(self.callee.got().count("PRACK"), BRANCHES)
+        for number in range(2, 3 * BRANCHES):
+            self.progress(far, number, tag="branch0")
+        self.callee.answers(far, 183, self.description(self.callee))
+        pracked = 0
+        for number in range(2, 10 * BRANCHES):
+            waiting = [each for each in self.caller.channel.responses if each.header("RSeq")]
+            if pracked == len({each.header("RSeq") for each in waiting}):
+                break
+            self.prack(near, waiting[-1], number)
+            pracked += 1
+        self.assertEqual(pracked, MOST_WAITING + 1)
+        self.answer(far)
+        accepted = [each for each in self.caller.channel.responses if each.cseq.method == "INVITE"][-1]
+        self.assertEqual((accepted.status, bool(accepted.body)), (200, True))
+        self.caller.ack(near, accepted)
 
     def test_prackWithOfferAfterAnswer(self) -> None:
         """The same where the 200 has waited for that PRACK; the callee is offered it after that."""
