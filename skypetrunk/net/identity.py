@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from service_identity import VerificationError
+from service_identity.cryptography import extract_patterns
 from service_identity.hazmat import (
     DNS_ID,
     URI_ID,
@@ -221,7 +222,7 @@ class IdentityPolicy:
             # The library takes white space off, and knows no NUL.
             if any(_ODD.match(name) for name in namesOf(leaf)):
                 raise ValueError("a blank or control character in a name")
-            patterns = _patterns(leaf)
+            patterns = extract_patterns(leaf)
             if isLiteral(domain):
                 addresses: list[CertificatePattern] = [
                     each for each in patterns if isinstance(each, IPAddressPattern)
@@ -323,39 +324,6 @@ class PinnedKey(IdentityPolicy):
                 seen=f"a certificate that cannot be read ({type(problem).__name__}: {problem})",
             ) from problem
         return f"pinned key of {pinned or '(no name)'}"
-
-
-def _patterns(leaf: x509.Certificate) -> list[CertificatePattern]:
-    """
-    The names of a certificate, as the library compares them.  What it cannot read (an address among the DNS
-    names, C{urn:...}) proves nothing, and takes nothing from the others.
-
-    @raise Exception: none can be read, or not all SIP URIs, without which nobody knows if DNS names count,
-        or not all wildcards: no careful CA makes odd ones.
-    """
-    patterns: list[CertificatePattern] = []
-    unread: Exception | None = None
-    try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    for name in names:
-        try:
-            if isinstance(name, x509.DNSName):
-                patterns.append(DNSPattern.from_bytes(name.value.encode("ascii")))
-            elif isinstance(name, x509.UniformResourceIdentifier):
-                patterns.append(URIPattern.from_bytes(name.value.encode("ascii")))
-            elif isinstance(name, x509.IPAddress):
-                patterns.append(IPAddressPattern(name.value))  # type: ignore[arg-type, unused-ignore]
-        except Exception as problem:
-            if isinstance(name, x509.UniformResourceIdentifier) and name.value.lower().startswith("sip:"):
-                raise
-            if isinstance(name, x509.DNSName) and "*" in name.value:
-                raise
-            unread = problem
-    if unread is not None and not patterns:
-        raise unread
-    return patterns
 
 
 def _matched(uris: Sequence[CertificatePattern], hosts: Sequence[CertificatePattern], name: str) -> str:
