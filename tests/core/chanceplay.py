@@ -6,6 +6,7 @@ and what waits for an answer, so that most of what it does by chance means somet
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,14 @@ CALLS = 7
 
 OTHER = "m=video 0 RTP/AVP 31\r\n"
 """A line that may stand before that of the sound."""
+
+ODD = (
+    "101\r\na=rtpmap:101 red/8000\r\n",
+    "101\r\na=rtpmap:101 telephone-event/8000\r\n",
+    "97\r\n",
+    " ".join(map(str, range(128))) + "\r\n" + "".join(f"a=rtpmap:{n} c{n}/8000\r\n" for n in range(127)),
+)
+"""Formats of which little or nothing can cross."""
 
 FAX = "a=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
 
@@ -81,6 +90,9 @@ class Player:
             media = media.replace(" 8 101", " 18").replace(" 8 0 101", " 18").replace(" 8\r", " 18\r")
         if self.chance.random() < 0.1:
             media = media.replace(KEY, OTHER_KEY)
+        if self._now(0.1):
+            formats = self.chance.choice(ODD)
+            media = re.sub(r"(AVP)[ 0-9]+\r\n(a=rtpmap:.*\r\n)*", rf"\1 {formats}", media)
         direction = self.chance.choice(("sendrecv", "sendrecv", "sendonly", "recvonly", "inactive"))
         self._version += self.chance.randrange(2)
         before = OTHER * (offer.count(OTHER.split()[0].encode()) if offer else self.chance.random() < 0.1)

@@ -208,6 +208,8 @@ class Play:
             player.diligent = True
             player.neighbour.finder.down = False
         if self.chance.random() < 0.3:
+            self._settle()
+        if self.chance.random() < 0.3:
             self.net.manager.drain(5.0)
         else:
             for player in self.players:
@@ -224,7 +226,20 @@ class Play:
             asked.callback(None)
         self._wait(LONGEST)
 
-    def _answerAll(self) -> None:
+    def _settle(self) -> None:
+        """Where everything is answered no call waits for anything any more."""
+        for _ in range(8):
+            while self.asked:
+                self.asked.pop().callback(None)
+            self._answerAll(hangUp=False)
+            self._wait(20.0)
+        self._answerAll(hangUp=False)
+        for call in self.net.manager._bridges:
+            if call.standing and call._transfer is None:
+                assert call._exchange is None, f"{call.request.call}: an exchange that nobody ends"
+                assert all(leg.free for leg in call.legs), f"{call.request.call}: a leg that waits"
+
+    def _answerAll(self, hangUp: bool = True) -> None:
         for _ in range(50):
             self._read()
             for player in self.players:
@@ -233,7 +248,9 @@ class Play:
                         player.answers(request)
                 while player.unacknowledged:
                     player.acknowledges()
-                for known in list(player.dialogs):
+                while player.reliable and not hangUp:
+                    player.pracks()
+                for known in list(player.dialogs) if hangUp else ():
                     player.within("BYE", known=known)
             if not any(player.waiting for player in self.players):
                 return
