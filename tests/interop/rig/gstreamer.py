@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_uint, c_uint8, c_uint16, c_uint32
 from ctypes import c_void_p as Pointer
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 
 _ROOT = Path(__file__).parent.parent.parent.parent
 _SECONDS = 20
-_NO_REGISTRY = {"GST_REGISTRY_UPDATE": "no", "GST_REGISTRY_FORK": "no", "GST_REGISTRY": os.devnull}
 
 _KEMAC, _RAND, _POLICY, _KEY_DATA = 1, 11, 10, 20
 
@@ -46,17 +46,20 @@ def fromCaps(caps: str) -> bytes:
 
 
 def _asked(question: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.interop.rig.gstreamer"],
-        cwd=_ROOT,
-        # It would look for plugins, and write down in the home directory what it has found.
-        env={**os.environ, **_NO_REGISTRY},
-        input=json.dumps(question),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="st-") as scratch:
+        # It would look for plugins, and write down in the home directory what it has found: into a new file
+        # that takes the place of the one that is named, whatever that is.
+        without = {"GST_PLUGIN_SYSTEM_PATH": scratch, "GST_REGISTRY": f"{scratch}/registry"}
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.interop.rig.gstreamer"],
+            cwd=_ROOT,
+            env={**os.environ, **without, "GST_REGISTRY_FORK": "no"},
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
     if done.returncode:
         raise AssertionError(f"GStreamer: {done.stdout}{done.stderr}")
     answer: dict[str, Any] = json.loads(done.stdout)
