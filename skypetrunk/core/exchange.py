@@ -194,13 +194,7 @@ class Exchange:
         known = self._offer if self._shown is None or leg is not self.asking else self._shown[0]
         if known is None or (leg is self.asking and self._shown is None):
             raise RemoteError("an offer while another one has no answer", 491)
-        try:
-            offer = leg.session.offerReceived(body)
-            answer = leg.session.makeAnswer(known)
-        except RemoteError:
-            leg.session.refused()
-            raise
-        leg.session.answerSent()
+        offer, answer = _answered(leg, body, known)
         if leg is self.asking:
             self._offer, self._reoffered = offer, True
         else:
@@ -225,6 +219,17 @@ def reofferedLate(leg: Leg, other: Leg, body: bytes) -> bytes:
     known = other.session.heard
     if known is None:
         raise RemoteError("an offer while another one has no answer", 491)
+    offer, answer = _answered(leg, body, known)
+    other.refresh.renew(Renewal(offer))
+    return answer
+
+
+def _answered(leg: Leg, body: bytes, known: AudioStream) -> tuple[AudioStream, bytes]:
+    """
+    An offer of C{leg}, and our answer to it, which is C{known} of the other side.
+
+    @raise RemoteError: it cannot be taken.
+    """
     try:
         offer = leg.session.offerReceived(body)
         answer = leg.session.makeAnswer(known)
@@ -232,5 +237,4 @@ def reofferedLate(leg: Leg, other: Leg, body: bytes) -> bytes:
         leg.session.refused()
         raise
     leg.session.answerSent()
-    other.refresh.renew(Renewal(offer))
-    return answer
+    return offer, answer

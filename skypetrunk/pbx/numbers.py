@@ -71,6 +71,8 @@ class NumberPlan:
         prefix = (metadata.international_prefix if metadata is not None else None) or "00"
         # 00 is no prefix of some countries, but PBXes made elsewhere write it.
         self._internationalPrefixes = (re.compile(rf"\+|{prefix}"), re.compile("00"))
+        line = f"(?:{re.escape(outsideLine)})?"
+        self._codes = tuple([re.compile(rf"{line}[*#]{{1,2}}[0-9]{{{each}}}[*#]?") for each in (2, 3)])
         # Most numbers are told apart by their length; twice the longest leaves room for marks between digits.
         self._room = 2 * max([3, *_emergencyPattern(country)[1], *map(len, self._emergency)]) + 2
 
@@ -80,10 +82,15 @@ class NumberPlan:
 
         A PBX that writes all numbers with a plus, an international prefix or the country code makes
         C{+112}, C{+49112}, C{0049112} or C{49112} of C{112}.  These count too unless there is such a number.
+        So does what stands behind a code that hides the caller: C{*31#112}, C{*67911}.
         """
         digits = _digits(called)
         # Some phones send the # that ends dialling.
-        return any(self._isMeant(form) for form in {digits, digits.rstrip("#")})
+        forms = {digits, digits.rstrip("#")}
+        behind = {
+            form[found.end() :] for form in forms for code in self._codes if (found := code.match(form))
+        }
+        return any(map(self._isMeant, forms | behind))
 
     def _isMeant(self, digits: str) -> bool:
         if any(self._isListed(form) for form in self._outside(digits)):

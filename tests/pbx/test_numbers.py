@@ -78,6 +78,16 @@ class EmergencyTests(SynchronousTestCase):
             self.assertFalse(plan.isEmergency(number), number)
         self.assertTrue(plan.isEmergency("+44118"))
 
+    def test_codes(self) -> None:
+        """Behind a code that hides the caller, on either side of the outside-line prefix; nothing longer."""
+        plan = NumberPlan("DE", "0")
+        for number in ("*31#112", "0*31#112", "*31#0112", "*31*112#", "##31#+49112", "*67110"):
+            self.assertTrue(plan.isEmergency(number), number)
+        self.assertTrue(NumberPlan("US", "9").isEmergency("*67911"))
+        self.assertTrue(NumberPlan("US", "9").isEmergency("*829911"))
+        for number in ("*61*112*15#", "*31#1125551234", "*31#", "*5112", "*31#31#112"):
+            self.assertFalse(plan.isEmergency(number), number)
+
     def test_scripts(self) -> None:
         """Digits of any script, marks of what was copied, and the # that ends dialling."""
         plan = NumberPlan("DE")
