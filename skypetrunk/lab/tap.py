@@ -21,7 +21,7 @@ from skypetrunk.lab.switches import CUT, DEFAULTS, changed, listed, parsed, read
 from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.config import LONGEST_SOCKET
 from skypetrunk.service.listening import placeOf
-from skypetrunk.service.options import CommandOptions
+from skypetrunk.service.options import CommandOptions, discardOutput
 from skypetrunk.service.secrets import parseSecret
 from skypetrunk.service.trunk_table import isAccount
 from skypetrunk.wire.secret import Secret
@@ -82,8 +82,8 @@ class Options(CommandOptions):
         try:
             print("\n".join(listed(shown(DEFAULTS))), flush=True)
         except BrokenPipeError:
-            # The reader (head, less) has seen enough; what is buffered must not fail once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader (head, less) has seen enough.
+            discardOutput()
             status = 141
         raise SystemExit(status)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from twisted.python import usage
 
@@ -40,3 +41,9 @@ class CommandOptions(usage.Options):
         """Print the version and exit."""
         print(f"skypetrunk {__version__}")
         raise SystemExit(0)
+
+
+def discardOutput() -> None:
+    """What is still buffered would fail once more when the interpreter ends, with a status of its own."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

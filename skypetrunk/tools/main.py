@@ -18,7 +18,7 @@ from typing import Any
 from twisted.python import usage
 
 from skypetrunk.errors import ConfigurationError
-from skypetrunk.service.options import CommandOptions
+from skypetrunk.service.options import CommandOptions, discardOutput
 
 _COMMANDS = (
     ("run", "Run the trunk in the foreground; the same as twistd -n skypetrunk."),
@@ -97,20 +97,14 @@ def main() -> None:
     except BrokenPipeError:
         # The reader (head, less) has gone; so has whoever would see an error.
         sys.stderr.close()
-        _discardOutput()
+        discardOutput()
         raise SystemExit(141) from None
     except OSError as error:
         # A disk that is full, mostly that of the output: nothing that is ours to mend.
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         print(f"skypetrunk: {place}{error.strerror or error}", file=sys.stderr)
-        _discardOutput()
+        discardOutput()
         raise SystemExit(1) from None
-
-
-def _discardOutput() -> None:
-    """What is still buffered would fail once more when the interpreter ends, with a status of its own."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

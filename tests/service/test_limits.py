@@ -106,17 +106,25 @@ class CallLimitsTests(SynchronousTestCase):
         self.assertEqual((len(net.plane.legs), len(net.observer.events)), (legs, started))
         return final.status, final.header("Reason") or ""
 
+    def british(self, limits: Limits) -> CallLimits:
+        """Those of a carrier, and none of the PBX."""
+        plan = NumberPlan("GB", "9")
+        made = CallLimits(plan, Clock().seconds, readings=plan.readings)
+        net = CallNet()
+        made.add(net.pbx.side, Limits())
+        made.add(net.carrier.side, limits)
+        return made
+
+    def goes(self, limits: CallLimits, called: str) -> bool:
+        """May that number be called?"""
+        return limits.refusal("carrier", CallRequest("c", "201", called, "office", ("carrier",))) is None
+
     def test_digitsBehind(self) -> None:
         """
         A number that may not be called cannot be called with more digits behind it, which networks pass over,
         or with marks in it.
         """
-        plan = NumberPlan("GB", "9")
-        denied = Limits(allow=("+44", "0", "1"), deny=("+44909", "+881"))
-        limits = CallLimits(plan, Clock().seconds, readings=plan.readings)
-        net = CallNet()
-        limits.add(net.pbx.side, Limits())
-        limits.add(net.carrier.side, denied)
+        limits = self.british(Limits(allow=("+44", "0", "1"), deny=("+44909", "+881")))
         for called, goes in (
             ("09098790000", False),
             ("0909879000012345", False),
@@ -127,16 +135,11 @@ class CallLimitsTests(SynchronousTestCase):
             ("020794600181234", True),
             ("1471", True),
         ):
-            request = CallRequest("c", "201", called, "office", ("carrier",))
-            self.assertEqual(limits.refusal("carrier", request) is None, goes, called)
+            self.assertEqual(self.goes(limits, called), goes, called)
 
     def test_behindCode(self) -> None:
         """Nor behind a code of the exchange; the codes themselves are no numbers."""
-        plan = NumberPlan("GB", "9")
-        limits = CallLimits(plan, Clock().seconds, readings=plan.readings)
-        net = CallNet()
-        limits.add(net.pbx.side, Limits())
-        limits.add(net.carrier.side, Limits(deny=("+44909", "+881", "2", "3")))
+        limits = self.british(Limits(deny=("+44909", "+881", "2", "3")))
         for called, goes in (
             ("*31#09098790000", False),
             ("*6709098790000", False),
@@ -148,8 +151,7 @@ class CallLimitsTests(SynchronousTestCase):
             ("*#21#", True),
             ("*31#", True),
         ):
-            request = CallRequest("c", "201", called, "office", ("carrier",))
-            self.assertEqual(limits.refusal("carrier", request) is None, goes, called)
+            self.assertEqual(self.goes(limits, called), goes, called)
 
     def test_interfaces(self) -> None:
         """It is what it says."""
