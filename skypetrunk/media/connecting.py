@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import socket
 from functools import lru_cache
 from ipaddress import ip_address
@@ -114,6 +115,13 @@ def _staysOwn(host: str) -> bool:
     return not address.is_unspecified and not address.is_link_local
 
 
+def heardEverybodyElse(opened: socket.socket) -> bool:
+    """A socket that is connected: is all read that others have sent it before?"""
+    waiting = select.poll()
+    waiting.register(opened, select.POLLIN)
+    return not waiting.poll(0)
+
+
 def disconnect(opened: socket.socket) -> None:
     """
     Hear everybody, as before; one that is not connected stays as it is.  Its port must have been asked for
@@ -133,4 +141,4 @@ def disconnect(opened: socket.socket) -> None:
     opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
-__all__ = ["LOOK", "Connected", "Connections", "disconnect", "mayConnect"]
+__all__ = ["LOOK", "Connected", "Connections", "disconnect", "heardEverybodyElse", "mayConnect"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from skypetrunk.media.connecting import Connections, mayConnect
 from skypetrunk.media.port import MediaPort
+from skypetrunk.media.source import Address
 
 BATCH = 64
 """Sockets read at a time, one datagram of each: signalling waits 1 ms at most."""
@@ -49,7 +50,13 @@ piles up in few sockets, and must be read as fast as can be.
 
 _WINDOW = 0.01
 
-Received = Callable[[bytes, tuple[str, int]], None]
+Received = Callable[[bytes, Address], None]
+
+Reader = tuple[socket.socket, int, Received, Any]
+"""A socket, how much of a datagram is read, who gets it, and whose it is."""
+
+Came = tuple[int, Reader, bytes, Address]
+"""What a socket had, with its descriptor, and from where it came."""
 
 
 @implementer(IReactorUDP, IReadDescriptor)
@@ -77,8 +84,10 @@ class Poller:
         self._since = 0.0
         self._epoll: select.epoll | None = None
         self._descriptor = -1
-        # By descriptor: the socket, how much of a datagram is read, who gets it, and whose it is.
-        self._readers: dict[int, tuple[socket.socket, int, Received, Any]] = {}
+        # By descriptor.
+        self._readers: dict[int, Reader] = {}
+        # By descriptor: the one peer whose datagrams a socket takes.  Its address need not be asked for then.
+        self._alone: dict[int, Address] = {}
 
     def listenUDP(
         self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
@@ -138,10 +147,8 @@ class Poller:
         try:
             self._count += self._read(RESTS if self._busy else 0)
         except Exception:
-            # Legs see to their own packets.  Whatever it is, the reactor would read none of any call again.
-            if not self._failed:
-                self._failed = True
-                self._log.failure("Media sockets cannot be read as they should; this is told once")
+            # Whatever it is, the reactor would read none of any call again.
+            self._unforeseen()
         now = self._seconds()
         passed = now - self._since
         if not 0 <= passed < _WINDOW:
@@ -170,26 +177,45 @@ class Poller:
         @return: how many had one.
         """
         assert self._epoll is not None
-        readers = self._readers
         ready = self._epoll.poll(0, BATCH)
+        readers, alone = self._readers, self._alone
+        came: list[Came] = []
         for descriptor, _ in ready:
-            reader = readers.get(descriptor)
-            if reader is None:
-                continue  # closed by what came before it
-            opened, size, received, protocol = reader
+            reader = readers[descriptor]
+            source = alone.get(descriptor)
             try:
-                datagram, address = opened.recvfrom(size)
+                if source is None:
+                    datagram, address = reader[0].recvfrom(reader[1])
+                else:
+                    datagram, address = reader[0].recv(reader[1]), source
             except ConnectionRefusedError:
-                protocol.connectionRefused()
+                reader[3].connectionRefused()
             except OSError:
                 pass  # read by nobody, or an error of an earlier packet: there will be others
             else:
-                self._received(received, datagram, address, descriptor)
+                came.append((descriptor, reader, datagram, address))
+        # All are read before anything is done with one: each part of the work stays in the core's caches.
+        left = iter(came)
+        for _ in came:
+            try:
+                self._came(left)
+                break
+            except Exception:
+                self._unforeseen()
         return len(ready)
 
-    def _received(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
-        """It came there."""
-        received(datagram, address)
+    def _unforeseen(self) -> None:
+        """Called while an exception is handled that no leg has: they see to their own packets."""
+        if not self._failed:
+            self._failed = True
+            self._log.failure("Media sockets cannot be read as they should; this is told once")
+
+    def _came(self, came: Iterator[Came]) -> None:
+        """Do what is to be done with the datagrams that were read."""
+        readers = self._readers
+        for descriptor, reader, datagram, address in came:
+            if readers.get(descriptor) is reader:  # and not closed by what came before it
+                reader[2](datagram, address)
 
     def logPrefix(self) -> str:
         """For the reactor."""

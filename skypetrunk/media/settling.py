@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IReactorFDSet
 
 from skypetrunk.errors import LocalError
+from skypetrunk.media.connecting import heardEverybodyElse
 from skypetrunk.media.plain import PlainLeg
-from skypetrunk.media.poller import PolledPort, Poller, Received
+from skypetrunk.media.poller import Came, PolledPort, Poller, Received
 from skypetrunk.media.port import MediaPort
 from skypetrunk.media.python_path import PythonPath
 from skypetrunk.media.secure import SecureLeg
@@ -20,6 +21,7 @@ from skypetrunk.media.stream import REORDERING
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
 
@@ -53,9 +55,6 @@ class SettlingPoller(Poller):
         self._ports: dict[int, MediaPort] = {}
         self._calm: dict[int, int] = {}
         self._lent: dict[int, Settled] = {}
-        # When what is read now came, and what of it is still to be sent.
-        self._now = 0.0
-        self._leaving: list[tuple[PythonPath, bytes]] = []
 
     def adopt(
         self, opened: socket.socket, protocol: Any, maxPacketSize: int, lent: bool = False
@@ -76,37 +75,30 @@ class SettlingPoller(Poller):
         self._calm.pop(descriptor, None)
         super().forget(descriptor)
 
-    def _readOnce(self) -> int:
-        """See L{Poller}."""
-        self._now = self._seconds()
-        count = super()._readOnce()
-        self._leave()
-        return count
-
-    def _received(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
-        """What is usual leaves a little later, before anything that is not is done."""
-        settled = self._lent.get(descriptor)
-        if settled is not None:
-            path = settled.path
-            made = path.relay(datagram, address, self._now)
-            if made is not None:
-                self._leaving.append((path, made))
-                if path.show:
-                    path.show = False
-                    settled.shown(made if path.secure else datagram, self._now)
-                return
-            self._leave()
-            settled.takeBack()
-            self._calm[descriptor] = CALM
-        elif self._leaving:
-            self._leave()
-        self._goes(received, datagram, address, descriptor)
-
-    def _leave(self) -> None:
-        """One after the other: each part of the work stays in the core's caches."""
-        leaving, self._leaving = self._leaving, []
-        for path, packet in leaving:
-            path.leave(packet)
+    def _came(self, came: Iterator[Came]) -> None:
+        """See L{Poller}.  What is usual leaves at last, or before anything that is not is done."""
+        now, readers, lent = self._seconds(), self._readers, self._lent
+        leaving: list[tuple[PythonPath, bytes]] = []
+        try:
+            for descriptor, reader, datagram, address in came:
+                settled = lent.get(descriptor)
+                if settled is not None:
+                    path = settled.path
+                    made = path.relay(datagram, address, now)
+                    if made is not None:
+                        leaving.append((path, made))
+                        if path.show:
+                            path.show = False
+                            settled.shown(made if path.secure else datagram, now)
+                        continue
+                _leave(leaving)
+                if readers.get(descriptor) is reader:  # and not closed by what came before it
+                    if settled is not None:
+                        settled.takeBack()
+                        self._calm[descriptor] = CALM
+                    self._goes(reader[2], datagram, address, descriptor)
+        finally:
+            _leave(leaving)
 
     def _goes(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
         """The long way."""
@@ -180,10 +172,14 @@ class SettlingPoller(Poller):
 
     def arm(self, path: Any) -> bool:
         """From now on; false: it cannot be."""
+        port = self._ports[path.arrival]
+        if port.peer == path.source and heardEverybodyElse(self._readers[path.arrival][0]):
+            self._alone[path.arrival] = path.source
         return True
 
     def disarm(self, descriptor: int) -> None:
         """No more."""
+        self._alone.pop(descriptor, None)
 
 
 class HelpedPoller(SettlingPoller):
@@ -272,6 +268,13 @@ class HelpedPoller(SettlingPoller):
     def disarm(self, descriptor: int) -> None:
         """See L{SettlingPoller}."""
         self.helper.lib.settled_disarm(self.reader, descriptor)
+
+
+def _leave(leaving: list[tuple[PythonPath, bytes]]) -> None:
+    """Send them, and forget them: one after the other, for the sake of the caches, too."""
+    for path, packet in leaving:
+        path.leave(packet)
+    leaving.clear()
 
 
 __all__ = ["CALM", "HelpedPoller", "SettlingPoller", "mediaReactor"]

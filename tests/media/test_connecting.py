@@ -11,12 +11,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from skypetrunk.interfaces import ANY_PATH, MediaAddress, MediaPath
-from skypetrunk.media.connecting import LOOK, Connections, disconnect, mayConnect
+from skypetrunk.media.connecting import LOOK, Connections, disconnect, heardEverybodyElse, mayConnect
 from skypetrunk.media.helper import findHelper
 from skypetrunk.media.keeping import LocalKeeper, Opening
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.poller import Poller, boundSocket
 from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.settling import CALM
 from skypetrunk.media.source import SILENCE
 from tests.media.doubles import entropy, rtp
 from tests.media.test_poller import Readers
@@ -223,6 +224,20 @@ class ConnectedTests(SynchronousTestCase):
         received = rig.statistics()[0].received
         self.assertEqual((received.packets, dict(received.refused)), (2, {"source": 1}))
 
+    def test_beforeLent(self) -> None:
+        """The same where the way has become usual meanwhile, and a stranger knows what comes next."""
+        self.begin()
+        rig = self.rig
+        last = CALM + 3
+        for number in range(1, last + 1):
+            sound = packet(number, 160 * number, 0, False, 5, bytes(160))
+            rig.sockets[4 if number == last else 0].sendto(sound, (HOST, rig.plain.address.port))
+        for _ in range(last):
+            self.assertEqual(rig.plain.heardBy is not None, rig.plain.received.packets > CALM)
+            rig.turn()
+        received = rig.statistics()[0].received
+        self.assertEqual((received.packets, dict(received.refused)), (last - 1, {"source": 1}))
+
     def test_over(self) -> None:
         """When the call is over nothing is left of it."""
         self.rig.close()
@@ -283,6 +298,21 @@ class SocketTests(SynchronousTestCase):
         with self.opened(host) as probe:
             port: int = probe.getsockname()[1]
         return self.opened(host, port)
+
+    def test_heardEverybodyElse(self) -> None:
+        """Nothing waits, neither a datagram, be it empty, nor an error; and asking takes nothing away."""
+        one, peer = self.opened("127.0.0.1"), self.opened("127.0.0.1")
+        one.connect(peer.getsockname())
+        self.assertTrue(heardEverybodyElse(one))
+        peer.sendto(b"", one.getsockname())
+        self.assertFalse(heardEverybodyElse(one))
+        self.assertEqual(one.recv(10), b"")
+        self.assertTrue(heardEverybodyElse(one))
+        peer.close()
+        one.send(b"a")
+        self.assertFalse(heardEverybodyElse(one))
+        self.assertRaises(ConnectionRefusedError, one.recv, 10)
+        self.assertTrue(heardEverybodyElse(one))
 
     def test_disconnect(self) -> None:
         """It has the address that it had, and hears everybody again."""

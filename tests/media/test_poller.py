@@ -224,6 +224,15 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertEqual(sorted(map(len, self.heard())), [0, 1])
 
+    def test_unforeseen(self) -> None:
+        """A protocol that fails takes nothing from the others; it is told once."""
+        for _ in range(2):
+            self.protocols[0].closes, self.protocols[1].closes = [None], [None]
+            self.send((0, b"a"), (1, b"b"))
+            self.poller.doRead()
+        self.assertEqual(self.heard(), [[b"a"] * 2, [b"b"] * 2])
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
     def test_allClosed(self) -> None:
         """With the last port the poller leaves the reactor; the next one brings it back."""
         self.assertEqual(self.readers.readers, [self.poller])
