@@ -275,9 +275,10 @@ class Carrier:
 
     def _judge(self) -> None:
         """May new calls go by this trunk, and how?"""
-        side, second = self.side, self._secondInstead()
-        side.up = self._firstIsGood or second is not None
-        if second is not None:
+        side = self.side
+        side.up = self._firstIsGood or self._secondInstead() is not None
+        # Calls that stand have moved there also while no new ones may come.
+        if not self._firstIsGood and self._second.channel is not None:
             side.address, side.serviceRoute = self._second.address, self._second.serviceRoute
         else:
             registration = None if self._expires is None else self.registration

@@ -122,24 +122,25 @@ class SecondFlowTests(FlowLossCase):
         self.assertTrue(self.trunk.side.up)
         self.assertEqual(self.called()[0], B)
 
-    def runsOut(self) -> None:
-        """A answers REGISTER with 500 until what it has granted is over; it stays connected."""
+    def runsOut(self, status: int = 500) -> None:
+        """A answers REGISTER so until what it has granted is over; it stays connected."""
 
-        def answer(transaction: IServerTransaction) -> None:
+        def received(transaction: IServerTransaction) -> None:
             self._received(transaction)
             request = transaction.request
             if request.method == "REGISTER":
                 good = transaction.channel.localAddress.host == B
                 lines = Header("Contact", f"{request.contacts[0]};expires=3600"), Header(*OUTBOUND)
-                transaction.respond(responseTo(request, 200 if good else 500, None, lines, toTag="carrier"))
+                answer = responseTo(request, 200 if good else status, None, lines, toTag="carrier")
+                transaction.respond(answer)
 
-        self.carrier.onRequest = answer
+        self.carrier.onRequest = received
         for _ in range(80):
             self.network.advance(50)
         self.assertIsNone(self.trunk.status()["expires"])
         self.assertIsNotNone(self.trunk.flows.current())
 
-    def calledIn(self, contact: str) -> None:
+    def calledIn(self, contact: str, status: int = 500) -> None:
         """A call of the carrier's from A, which then is registered no more; the PBX hangs up."""
         invite = self.invite().withHeader("Contact", f"<sip:far@{contact}>")
         user = RecordingClientUser()
@@ -154,13 +155,30 @@ class SecondFlowTests(FlowLossCase):
         ack = Request("ACK", str(accepted.contacts[0].uri), tuple(Header(n, v or "") for n, v in lines))
         self.layer.sendAck(ack, self.connection(A))
         self.network.flush()
-        self.runsOut()
+        self.runsOut(status)
         self.pbx.back(far, "BYE", 1)
         self.network.flush()
 
     def test_callAfterFirstRanOut(self) -> None:
         """A call's peer is told of the second, and its requests go there, too."""
-        self.calledIn("carrier.example")
+        self.movesToSecond(500)
+
+    def test_callAfterFirstIsForbidden(self) -> None:
+        """The same where no new call may come: it does not name where a router shows the first."""
+        self.network.advance(11)
+        self.reset(A)
+        self.network.advance(2)
+        self.router = ("203.0.113.7", 61000)
+        for _ in range(2):
+            self.assertEqual(self.flows()[-1], (A, "1"))
+            self.grants(OUTBOUND)
+        self.router = None
+        self.movesToSecond(403)
+        self.assertFalse(self.trunk.side.up)
+
+    def movesToSecond(self, status: int) -> None:
+        """A call that came over A, which then answers REGISTER so, goes on over B."""
+        self.calledIn("carrier.example", status)
         self.assertEqual((set(self.at("INVITE")), self.at("BYE")), ({B}, [B]))
         [contact] = self.requests("INVITE")[0].contacts
         self.assertIn(f":{self.connection(B).peer.port};", str(contact.uri))
