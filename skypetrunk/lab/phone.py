@@ -24,8 +24,8 @@ from skypetrunk.lab.media import MediaEndpoint
 from skypetrunk.lab.outgoing import OutgoingCall
 from skypetrunk.lab.ports import IReactor, closePorts
 from skypetrunk.lab.session import AudioSession, SRTPPolicy
+from skypetrunk.net.datagram_signalling import DatagramSignalling
 from skypetrunk.net.reception import MessageObserver
-from skypetrunk.net.signalling import DatagramSignalling
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.grammar import NO_PARAMETERS, escape
 from skypetrunk.wire.headers import NameAddr

@@ -15,15 +15,10 @@ from zope.interface import implementer
 
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IPBXDialect, ITransactions
+from skypetrunk.net.datagram_signalling import DatagramSignalling
 from skypetrunk.net.pbx_tls import PBXTLS, TLSStreams
-from skypetrunk.net.reception import MessageObserver
-from skypetrunk.net.signalling import (
-    DatagramSignalling,
-    Networks,
-    StreamSignalling,
-    StreamSignallingFactory,
-    allowed,
-)
+from skypetrunk.net.reception import MessageObserver, Networks, allowed
+from skypetrunk.net.signalling import StreamSignalling, StreamSignallingFactory
 from skypetrunk.net.timed_port import listenUDP
 from skypetrunk.wire.address import TransportAddress, foldedHost, isLiteral
 from skypetrunk.wire.uri import SIPURI
