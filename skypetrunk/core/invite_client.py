@@ -1,6 +1,6 @@
 """
-One INVITE sent, initial or re-INVITE: finding the channel, answering challenges, CANCEL, and the
-ACKs of its 2xx answers (RFC 3261 sections 9.1, 13.2, 14.1 and 22).
+One INVITE sent, initial or re-INVITE: finding the channel, answering challenges, and CANCEL
+(RFC 3261 sections 9.1, 13.2, 14.1 and 22).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from skypetrunk.core.acknowledgements import Acknowledgements
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.fitting import fitting
 from skypetrunk.core.machines import indexed
@@ -43,9 +44,7 @@ class InviteClientUser(Protocol):
     def inviteUnwanted(self, client: InviteClient, response: Response) -> None:
         """A 2xx of a second fork, or one that crossed our CANCEL: to be acknowledged, then ended."""
 
-    def inviteFailed(
-        self, client: InviteClient, status: int, response: Response | None, reason: str
-    ) -> None:
+    def inviteFailed(self, client: InviteClient, status: int, response: Response | None, reason: str) -> None:
         """
         A final response other than 2xx, or none at all.
 
@@ -145,6 +144,8 @@ def _build() -> Callable[[_Core], _Inputs]:
     accepted = builder.state("accepted")
     ended = builder.state("ended")
 
+    idle.upon(_Inputs.cancel).to(ended).returns(None)
+
     @idle.upon(_Inputs.find).to(finding)
     def lookUp(inputs: _Inputs, core: _Core) -> None:
         def lost(failure: Failure) -> None:
@@ -218,38 +219,29 @@ def _build() -> Callable[[_Core], _Inputs]:
             core.heard()
             core.user.inviteFailed(core.client, status, response, reason)
 
-    for state in (idle, finding, cancelling, accepted, ended):
-        state.upon(_Inputs.silent).loop().returns(None)
-
     for state in (accepted, ended):
 
         @state.upon(_Inputs.accepted).loop()
         def tellUnwanted(inputs: _Inputs, core: _Core, response: Response) -> None:
             core.user.inviteUnwanted(core.client, response)
 
-        state.upon(_Inputs.challenged).loop().returns(None)
-        state.upon(_Inputs.failed).loop().returns(None)
-        state.upon(_Inputs.cancel).loop().returns(None)
+    # What comes too early or too late.
+    for state in (idle, finding, cancelling, accepted, ended):
         state.upon(_Inputs.progressed).loop().returns(None)
-        state.upon(_Inputs.found).loop().returns(None)
+        state.upon(_Inputs.silent).loop().returns(None)
+    for state in (calling, cancelling, accepted, ended):
         state.upon(_Inputs.find).loop().returns(None)
-
-    cancelling.upon(_Inputs.cancel).loop().returns(None)
-    cancelling.upon(_Inputs.progressed).loop().returns(None)
-    cancelling.upon(_Inputs.found).loop().returns(None)
-    cancelling.upon(_Inputs.find).loop().returns(None)
-    calling.upon(_Inputs.found).loop().returns(None)
-    calling.upon(_Inputs.find).loop().returns(None)
-    finding.upon(_Inputs.find).loop().returns(None)
-    finding.upon(_Inputs.progressed).loop().returns(None)
-    finding.upon(_Inputs.challenged).loop().returns(None)
-    finding.upon(_Inputs.accepted).loop().returns(None)
-    idle.upon(_Inputs.cancel).to(ended).returns(None)
+        state.upon(_Inputs.found).loop().returns(None)
+    for state in (idle, finding, accepted, ended):
+        state.upon(_Inputs.challenged).loop().returns(None)
+    for state in (idle, accepted, ended):
+        state.upon(_Inputs.failed).loop().returns(None)
+    for state in (cancelling, accepted, ended):
+        state.upon(_Inputs.cancel).loop().returns(None)
+    for state in (idle, finding):
+        state.upon(_Inputs.accepted).loop().returns(None)
     idle.upon(_Inputs.found).loop().returns(None)
-    idle.upon(_Inputs.progressed).loop().returns(None)
-    idle.upon(_Inputs.challenged).loop().returns(None)
-    idle.upon(_Inputs.accepted).loop().returns(None)
-    idle.upon(_Inputs.failed).loop().returns(None)
+    finding.upon(_Inputs.find).loop().returns(None)
 
     return builder.build()
 
@@ -266,7 +258,7 @@ def _credentials(invite: Request) -> list[Header]:
 class InviteClient:
     """The user agent client of one INVITE."""
 
-    __slots__ = ("__weakref__", "_core", "_inputs", "_nextSequence", "_acks")
+    __slots__ = ("__weakref__", "_core", "_inputs", "_nextSequence", "_acknowledgements")
 
     def __init__(
         self,
@@ -288,7 +280,7 @@ class InviteClient:
         self._core = _Core(makeRequest, nextHop, user, transactions, finder, self, authentication, waiting)
         self._inputs = _machine(self._core)
         self._nextSequence = nextSequence
-        self._acks: dict[str, tuple[Request, SIPURI] | None] = {}
+        self._acknowledgements = Acknowledgements(transactions, finder)
 
     @property
     def request(self) -> Request:
@@ -330,32 +322,13 @@ class InviteClient:
 
     def acknowledge(self, response: Response, ack: Request, nextHop: SIPURI) -> None:
         """
-        Send the ACK of a 2xx and keep it: each retransmission of that 2xx gets the same one
-        (RFC 3261 section 13.2.2.4).  It repeats the INVITE's credentials (section 22.1).
-
-        @param nextHop: the dialog's, which a maddr or Record-Route may have moved; if it cannot be
-            found, the ACK goes where the INVITE went.
+        Send the ACK of a 2xx; see L{Acknowledgements.send}.  It repeats the INVITE's credentials
+        (RFC 3261 section 22.1).
         """
         for header in _credentials(self.request):
             ack = ack.addingHeader(*header)
-        self._sendAck(response.toAddress.tag or "", ack, nextHop)
-
-    def _sendAck(self, tag: str, ack: Request, nextHop: SIPURI) -> None:
-        core = self._core
-        sentTo = core.channel
-        assert sentTo is not None
-        self._acks[tag] = None
-
-        found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, nextHop)
-        found.addCallback(lambda channel: fitting(ack, channel))
-
-        def send(channel: IMessageChannel) -> None:
-            # With its Via: each retransmission is the same ACK, over whatever connection there is then.
-            self._acks[tag] = core.transactions.sendAck(ack, channel), nextHop
-
-        found.addErrback(lambda failure: sentTo)
-        found.addCallback(send)
-        found.addErrback(lambda failure: core.log.failure("ACK cannot be sent", failure))
+        assert self._core.channel is not None
+        self._acknowledgements.send(response, ack, nextHop, self._core.channel)
 
     # IClientTransactionUser
 
@@ -364,24 +337,15 @@ class InviteClient:
         if response.status < 200:
             self._inputs.progressed(response)
         elif response.status < 300:
-            self._successReceived(response)
+            if self._acknowledgements.received(response):
+                self._core.authentication.accepted(self.request, response)
+                self._inputs.accepted(response)
         else:
             retry = self._retry(response)
             if retry is not None:
                 self._inputs.challenged(retry)
             else:
                 self._inputs.failed(response.status, response, response.reason)
-
-    def _successReceived(self, response: Response) -> None:
-        tag = response.toAddress.tag or ""
-        if tag not in self._acks:
-            self._acks[tag] = None
-            self._core.authentication.accepted(self.request, response)
-            self._inputs.accepted(response)
-            return
-        acknowledged = self._acks[tag]
-        if acknowledged is not None:
-            self._sendAck(tag, *acknowledged)
 
     def _retry(self, response: Response) -> Request | None:
         """The INVITE to send again with what a refusal wants, C{None} if it stands."""
