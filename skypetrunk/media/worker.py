@@ -39,10 +39,7 @@ _TURNS = 50
 """Parts of that time: all legs at once would keep packets waiting."""
 
 _TOGETHER = 50
-"""Legs told of in one message at most: it holds 65,535 octets."""
-
-_MOST_OCTETS = 60_000
-"""Of what was heard of one of them: it goes back in a message, too."""
+"""Legs told of in one turn at most: packets wait so long."""
 
 
 class WorkerProtocol(AMP):
@@ -143,12 +140,8 @@ class WorkerProtocol(AMP):
         self._heard[number] = now = self._keeper.heard(number)
         # A key that was given up, too, as long as something comes under it.
         for heard in now:
-            if heard in before:
-                continue
-            octets = packed(heard)
-            # A few hundred sources that have each begun anew a few times: nobody can go on for them.
-            if len(octets) <= _MOST_OCTETS:
-                self.callRemote(Went, number=number, heard=octets)
+            if heard not in before:
+                self.callRemote(Went, number=number, heard=packed(heard))
 
 
 def main() -> None:

@@ -34,10 +34,13 @@ from skypetrunk.interfaces import (
     MediaAddress,
 )
 from skypetrunk.media import remote_keeper
+from skypetrunk.media.heard import Heard
 from skypetrunk.media.keeping import ORDERS
 from skypetrunk.media.kept_leg import KeptLeg, PendingStatistics
+from skypetrunk.media.known import MOST_SOURCES
 from skypetrunk.media.relay import Show
 from skypetrunk.media.remote_keeper import PATIENCE, RemoteKeeper
+from skypetrunk.media.roll_over import MOST_RUNS
 from skypetrunk.media.worker_commands import Ask, Ready
 from skypetrunk.media.worker_plane import POSSIBLE, WorkerPlane
 from skypetrunk.media.workers import MediaWorker
@@ -281,6 +284,17 @@ class WorkerTests(LoopbackTests):
         self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
         received = (await self.end(self.secure)).received
         self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+
+    async def test_muchHeard(self) -> None:
+        """Of a carrier that has had as many sources as there may be, and begun anew with each, all is told."""
+        last = 0xFFFFFFFF
+        runs = tuple((last - each, last) for each in range(MOST_RUNS))
+        sources = [(last - each, last, last, last, 0.1, True, last, runs) for each in range(MOST_SOURCES)]
+        much = Heard((bytes(32),), 0.1, tuple(sources), ())
+        keeper, number = self.kept(self.secure).keeper, self.kept(self.secure).number
+        keeper.order(number, "hearOn", much)
+        await self.talk()
+        await until(self, lambda: much in keeper.heard(number), "it is told")
 
     async def test_unheard(self) -> None:
         """It tells that the carrier no longer hears us; a key that is lost with it says no such thing."""
