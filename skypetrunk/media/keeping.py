@@ -96,8 +96,14 @@ class Keeper(Protocol):
     def heard(self, number: int) -> tuple[Heard, ...]:
         """What was accepted of a leg's peer, for each of its keys that is known here; the latest last."""
 
-    def release(self, number: int) -> Deferred[LegStatistics | None]:
-        """Close a leg.  Fires with the final counters, with the last known where they cannot be had."""
+    def release(
+        self, number: int, tell: Callable[[Heard], object] | None = None
+    ) -> Deferred[LegStatistics | None]:
+        """
+        Close a leg.  Fires with the final counters, with the last known where they cannot be had.
+
+        @param tell: called before, with each of L{heard} by then, where the leg goes to another keeper.
+        """
 
 
 class LocalKeeper:
@@ -202,8 +208,13 @@ class LocalKeeper:
             *leg.faxed,
         )
 
-    def release(self, number: int) -> Deferred[LegStatistics | None]:
+    def release(
+        self, number: int, tell: Callable[[Heard], object] | None = None
+    ) -> Deferred[LegStatistics | None]:
         """Fires at once."""
+        if tell is not None:
+            for heard in self.heard(number):
+                tell(heard)
         leg = self._legs.pop(number)
         self._reports.remove(leg)
         return succeed(leg.release())

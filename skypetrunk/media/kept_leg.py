@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,9 @@ class KeptLeg(MediaLeg):
         self._before: list[LegStatistics | None] = []
         self._finals: list[Deferred[None]] = []
         self._last: LegStatistics | None = None
-        # What keepers before have accepted of the peer.
+        # What keepers before have accepted of the peer; the last one is still to say it.
         self._heard: dict[tuple[bytes, ...], Heard] = {}
+        self._waits = False
 
     @property
     def keyed(self) -> bool:
@@ -113,8 +115,8 @@ class KeptLeg(MediaLeg):
         @param rebind: binds other ports: they are told to the peer with its new key, and who still sends to
             the old ones does so in the old context.
         """
-        if self.number:
-            self._leave()
+        known = not self.number or self._leave(partial(remember, self._heard))
+        self._waits = not known
         self._spent.update(self._living.values())
         self._living.clear()
         if self.keyed:
@@ -126,26 +128,41 @@ class KeptLeg(MediaLeg):
         self.keeper = keeper
         rtp, rtcp = (self._socket(each) for each in (self.rtpPort, self.rtcpPort))
         self.number = keeper.open(self._opening(), rtp, rtcp)
-        for heard in self._heard.values():
-            keeper.order(self.number, "hearOn", heard)
+        if not known:
+            # What comes meanwhile waits for the key, as before the peer's first one.
+            number = self.number
+            self._finals[-1].addCallback(lambda _: self._hearOn(keeper, number))
         for name, arguments in self._orders.items():
-            keeper.order(self.number, name, *arguments)
+            if name != "setRemoteKey":
+                keeper.order(self.number, name, *arguments)
+        if known:
+            self._hearOn(keeper, self.number)
+
+    def _hearOn(self, keeper: Keeper, number: int) -> None:
+        """What keepers before have accepted of the peer is known, to the last packet."""
+        if (keeper, number) != (self.keeper, self.number) or self._released:
+            return
+        self._waits = False
+        for heard in self._heard.values():
+            keeper.order(number, "hearOn", heard)
+        if "setRemoteKey" in self._orders:
+            keeper.order(number, "setRemoteKey", *self._orders["setRemoteKey"])
 
     def _opening(self) -> Opening:
         return Opening(self.name, self.beyond, self._path, self._host, self.address.host, self.address.port)
 
-    def _leave(self) -> None:
+    def _leave(self, tell: Callable[[Heard], object] | None = None) -> bool:
+        """Is all known of it by now?"""
         place = len(self._before)
         self._before.append(self.keeper.statistics(self.number))
-        for heard in self.keeper.heard(self.number):
-            remember(self._heard, heard)
 
         def counted(final: LegStatistics | None) -> None:
             self._before[place] = final
 
-        leaving = self.keeper.release(self.number).addCallback(counted)
+        leaving = self.keeper.release(self.number, tell).addCallback(counted)
         if not leaving.called:
             self._finals.append(leaving)
+        return leaving.called
 
     @staticmethod
     def _socket(port: Any) -> Any:
@@ -158,7 +175,7 @@ class KeptLeg(MediaLeg):
 
     def _order(self, name: str, *arguments: object) -> None:
         self._orders[name] = arguments
-        if not self._released:
+        if not self._released and not (self._waits and name == "setRemoteKey"):
             self.keeper.order(self.number, name, *arguments)
 
     # IMediaLeg

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -112,17 +113,28 @@ class RemoteKeeper(AMP):
         """As it has told last."""
         return tuple(self._heard.get(number, {}).values())
 
-    def release(self, number: int) -> Deferred[LegStatistics | None]:
+    def release(
+        self, number: int, tell: Callable[[Heard], object] | None = None
+    ) -> Deferred[LegStatistics | None]:
         """See L{skypetrunk.media.keeping.Keeper}."""
         known = self._known.pop(number, None)
         self._unheard.discard(number)
-        self._heard.pop(number, None)
-        answered: Deferred[LegStatistics | None] = self.callRemote(Release, number=number)
+        before = self._heard.pop(number, {})
+
+        def released(answer: dict[str, bytes]) -> LegStatistics | None:
+            if tell is not None:
+                for each in unpacked(answer["heard"]):
+                    tell(each)
+            final: LegStatistics | None = unpacked(answer["counted"])
+            return final or known
+
+        if tell is not None:
+            # It may be gone, and what it has told is all then.
+            for heard in before.values():
+                tell(heard)
+        answered: Deferred[Any] = self.callRemote(Release, number=number, moves=tell is not None)
         answered.addTimeout(RELEASE_SECONDS, self._clock)
-        return answered.addCallbacks(
-            lambda answer: unpacked(answer["counted"]) or known,
-            lambda failure: known,
-        )
+        return answered.addCallbacks(released, lambda failure: known)
 
     @Ready.responder
     def said(self) -> dict[str, object]:

@@ -105,17 +105,18 @@ class WorkerProtocol(AMP):
         return {}
 
     @Release.responder
-    def released(self, number: int) -> dict[str, object]:
+    def released(self, number: int, moves: bool) -> dict[str, object]:
         """See L{Release}."""
         self._told.pop(number, None)
         self._heard.pop(number, None)
         final = self._keeper.statistics(number)
+        heard = self._keeper.heard(number) if moves else ()
         if final is not None:
             with self._log.failuresHandled("leg {number} cannot be closed", number=number):
                 self._keeper.release(number)
         if not self._keeper.legs and self._counting.running:
             self._counting.stop()
-        return {"counted": packed(final)}
+        return {"counted": packed(final), "heard": packed(heard)}
 
     def _count(self) -> None:
         """Tell what is new of some of the legs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeAlias
 
-from twisted.protocols.amp import MAX_VALUE_LENGTH, Argument, Command, Descriptor, Integer, String
+from twisted.protocols.amp import MAX_VALUE_LENGTH, Argument, Boolean, Command, Descriptor, Integer, String
 
 Arguments: TypeAlias = list[tuple[bytes, Argument]]
 
@@ -61,10 +61,13 @@ class Join(_Told):
 
 
 class Release(Command):
-    """Trunk: close a leg; answered with its final counters."""
+    """
+    Trunk: close a leg; answered with its final counters and, if it C{moves} to another keeper, with what it
+    has accepted of its peer, each a L{skypetrunk.media.heard.Heard}.
+    """
 
-    arguments: ClassVar[Arguments] = [(b"number", Integer())]
-    response: ClassVar[Arguments] = [(b"counted", Octets())]
+    arguments: ClassVar[Arguments] = [(b"number", Integer()), (b"moves", Boolean())]
+    response: ClassVar[Arguments] = [(b"counted", Octets()), (b"heard", Octets())]
 
 
 class Ask(Command):

@@ -31,9 +31,9 @@ class ReleasedTests(SynchronousTestCase):
             worker.opened(number, packed(opening), *[each.detach() for each in pair])
         clock.pump([COUNTING_SECONDS / 50] * 2)
         for number in range(1, 100):
-            worker.released(number)
+            worker.released(number, False)
         clock.pump([COUNTING_SECONDS / 50] * 250)
         self.assertEqual((set(worker._told), set(worker._heard)), ({100}, {100}))
-        worker.released(100)
+        worker.released(100, False)
         self.assertEqual((worker._told, worker._heard), ({}, {}))
         self.assertFalse(worker._counting.running)

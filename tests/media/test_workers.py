@@ -286,7 +286,7 @@ class WorkerTests(LoopbackTests):
         self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
 
     async def test_muchHeard(self) -> None:
-        """Of a carrier that has had as many sources as there may be, and begun anew with each, all is told."""
+        """Of a carrier with as many sources as there may be, each of which has begun anew, all is told."""
         last = 0xFFFFFFFF
         runs = tuple((last - each, last) for each in range(MOST_RUNS))
         sources = [(last - each, last, last, last, 0.1, True, last, runs) for each in range(MOST_SOURCES)]
@@ -387,6 +387,27 @@ class WorkerTests(LoopbackTests):
         await self.counted(self.plain, lambda received: received.packets == 50)
         self.assertEqual(self.plain.statistics().received.codec, "P" * 32)
         self.assertEqual(len(self.made.workers.ready), 1)
+
+    async def test_movedKnowing(self) -> None:
+        """
+        Who goes on with a leg that moves knows what was heard to the last packet: a recording of it is let
+        in no more, and what comes before that is known waits.
+        """
+        await self.talk()
+        recorded = [self.srtp.protect(rtp(each)) for each in range(50, 60)]
+        for packet in recorded:
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(60)
+        self.shows = (lambda packet, time: True, lambda packet, time: True)
+        self.plane.join(self.plain, self.secure, "another")
+        self.secure.setLocalKey(SUITE, key(7))
+        self.secure.setRemoteKey(SUITE, key(2))
+        for packet in (*recorded, self.srtp.protect(rtp(60))):
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(61)
+        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
+        received = (await self.end(self.secure)).received
+        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
 
     async def test_keysHeard(self) -> None:
         """A call in which keys are to be heard is carried here, too, and tells of them."""
