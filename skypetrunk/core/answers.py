@@ -41,7 +41,10 @@ _RETRY_AFTER = frozenset({404, 480, 486, 500, 503, 600, 603})
 _OF_MEDIA = frozenset({488, 606})
 """Their Warning says what about the description is not acceptable (RFC 3261 sections 21.4.26 and 21.6.4)."""
 
-_seconds = re.compile(r"[ \t]*([0-9]{1,9})(?:[ \t;(]|$)").match
+#: Seconds in nine figures: the grammar has no bound for them (RFC 3261 section 25.1), nobody waits longer.
+_LONGEST = 10**9 - 1
+
+_seconds = re.compile(r"[ \t]*([0-9]++)(?:[ \t;(]|$)").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +194,12 @@ def reasonsAcross(message: Request | Response) -> tuple[Header, ...]:
 
 
 def retryAfterOf(response: Response) -> int | None:
-    """Seconds of Retry-After (RFC 3261 section 20.33), or C{None}."""
+    """Seconds of Retry-After (RFC 3261 section 20.33), at most nine figures of them; C{None} without."""
     found = _seconds(response.header("Retry-After") or "")
-    return None if found is None else int(found[1])
+    if found is None:
+        return None
+    digits = found[1].lstrip("0")
+    return _LONGEST if len(digits) > 9 else int(digits or "0")
 
 
 def _retryAfter(response: Response) -> Iterator[Header]:
@@ -239,4 +245,5 @@ __all__ = [
     "reasonHeader",
     "refusalHeaders",
     "reasonsAcross",
+    "retryAfterOf",
 ]

@@ -25,7 +25,7 @@ _elements = re.compile(r"""(?:[^,"<]|"(?:[^"\\]|\\.)*+"?+|<[^>]*+>?+)++""").find
 
 
 def readNumber(text: str | None) -> int | None:
-    """The number that C{text} begins with: Expires, Min-Expires, Retry-After (a comment may follow)."""
+    """The number that C{text} begins with: Expires, Min-Expires (a comment may follow)."""
     match = _seconds(text or "")
     return None if match is None else int(match[1])
 

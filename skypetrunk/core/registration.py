@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.core import registration_machine
+from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.bindings import bindingsIn, readNumber
 from skypetrunk.core.media_security import MediaSecurity
@@ -252,7 +253,7 @@ class Registration:
 
     def _fail(self, reason: str, response: Response, slowly: bool) -> None:
         assert self._channel is not None
-        status, retryAfter = response.status, readNumber(response.header("Retry-After"))
+        status, retryAfter = response.status, retryAfterOf(response)
         delay = self._lanes.after(reason, status, self._channel.peer, retryAfter, slowly)
         self.retryAfter = retryAfter
         self._machine.failed(reason, status, delay)

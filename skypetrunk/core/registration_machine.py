@@ -104,7 +104,7 @@ class RegistrationCore(Protocol):
 
 def refreshAfter(seconds: int) -> float:
     """When to refresh a registration of C{seconds}: early enough to try again before its end."""
-    return max(seconds / 2, seconds - REFRESH_AHEAD, 1.0)
+    return max(seconds / 2, seconds - REFRESH_AHEAD)
 
 
 # On the way into a state: its timer

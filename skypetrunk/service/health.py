@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from skypetrunk.core.answers import retryAfterOf
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.options_ping import makeOptions
 from skypetrunk.core.request_client import RequestClient
@@ -86,7 +87,7 @@ class _Watched:
         """Any answer but 503 is a sign of life (RFC 3261 section 21.5.4)."""
         peer = transaction.channel.peer
         if response.status == 503:
-            self._watch.failed(peer, f"503 {response.reason}", _retryAfter(response))
+            self._watch.failed(peer, f"503 {response.reason}", retryAfterOf(response))
         elif not self._answered:
             self._watch.succeeded(peer)
         self._answered = True
@@ -102,11 +103,6 @@ class _Watched:
         """The connection broke."""
         self._watch.failed(transaction.channel.peer, str(reason))
         self._user.channelFailed(transaction, reason)
-
-
-def _retryAfter(response: Response) -> float | None:
-    digits = (response.header("Retry-After") or "").split("(")[0].split(";")[0].strip()
-    return float(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
 
 
 class OptionsProbe:

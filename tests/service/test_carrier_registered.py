@@ -102,6 +102,22 @@ class NamedTests(CarrierCase):
         self.assertEqual(str(register.contacts[0].uri), "sip:account@sbc.example.com:5061;transport=tls")
 
 
+class ShortTests(CarrierCase):
+    """A registrar that grants as little as there can be."""
+
+    def test_oneSecond(self) -> None:
+        """It is asked before that is over: the trunk stays up, though the answer takes a while."""
+        self.start()
+        self.grants(seconds=1)
+        for count in range(2, 5):
+            self.network.advance(0.5)
+            self.assertEqual(len(self.requests("REGISTER")), count)
+            self.network.advance(0.4)
+            self.assertTrue(self.trunk.side.up)
+            self.grants(seconds=1)
+        self.assertTrue(self.trunk.side.up)
+
+
 class AccountsTests(CarrierCase):
     """Two accounts with one carrier are two trunks."""
 

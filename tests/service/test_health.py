@@ -93,7 +93,7 @@ class ProbeTests(SynchronousTestCase):
     def test_retryAfter(self) -> None:
         """How long 503 counts, its Retry-After says (RFC 3261 section 20.33); nonsense says nothing."""
         self.probe.start()
-        for value, penalty in (("7 (soon);duration=3", 7.0), ("never", 30.0), ("9" * 20, 60.0)):
+        for value, penalty in (("7 (soon);duration=3", 7.0), ("never", 30.0), ("9" * 20, 240.0)):
             self.answer(503, (("Retry-After", value),))
             self.assertEqual(self.table.status()[0]["penalty"], penalty, value)
             self.clock.advance(30)
