@@ -146,7 +146,7 @@ class BoundedDialect:
             if after is message:
                 return message
             problem = violation(message, after)
-        except Exception:
+        except (Exception, SystemExit):
             if _isValid(message) and self._mayBeSaid():
                 self._log.failure(
                     "{pbx}: the plugin {plugin} failed as a dialect ({failures} so far): {sip} stays as it"

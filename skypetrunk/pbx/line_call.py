@@ -120,7 +120,7 @@ class LineCall:
             self.refuse(refusal)
             if self._server is None:
                 self.hangUp()
-        except Exception:
+        except (Exception, SystemExit):
             self._told.failed("callReceived")
         else:
             self._told.user = user

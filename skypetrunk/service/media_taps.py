@@ -42,7 +42,7 @@ class _Listeners:
             name, tap = listening
             try:
                 tap.packetReceived(packet)
-            except Exception:
+            except (Exception, SystemExit):
                 format = "{call}: the plugin {plugin} failed as a tap, and hears no more of the call"
                 self._log.failure(format, call=self._call, plugin=name)
                 self._listening = tuple(each for each in self._listening if each is not listening)

@@ -209,12 +209,12 @@ def _named(name: str) -> Iterator[None]:
     except Invalid as error:
         text = " ".join(str(error).split())
         raise ConfigurationError((f"plugin.{name}: {text}",)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError((f"plugin.{name}: failed: {text}{_place(error)}",)) from error
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Where in the plugin it failed, for who wrote it; where in Python itself says nothing to anybody."""
     python = os.path.dirname(os.__file__) + os.sep
     installed = (os.path.join(python, "site-packages"), os.path.join(python, "dist-packages"))

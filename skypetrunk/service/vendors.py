@@ -56,7 +56,7 @@ class Policies:
                 if isRefusal(refusal):
                     raise
                 self._failed(name, request)
-            except Exception:
+            except (Exception, SystemExit):
                 self._failed(name, request)
 
     def _failed(self, name: str, request: CallRequest) -> NoReturn:
@@ -204,7 +204,7 @@ class VendorNumbers:
         try:
             if self._vendor.isEmergency(called):
                 return True
-        except Exception:
+        except (Exception, SystemExit):
             self._log.failure("the plugin {plugin} failed: is it an emergency number?", plugin=self._name)
             return True
         return self._own.isEmergency(self._read(called))
@@ -220,7 +220,7 @@ class VendorNumbers:
             if isinstance(read, str):
                 return read
             raise TypeError(f"normalise returns a str, not {type(read).__name__}")
-        except Exception:
+        except (Exception, SystemExit):
             self._log.failure("the plugin {plugin} failed: what does a number mean?", plugin=self._name)
             return called
 

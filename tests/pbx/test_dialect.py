@@ -160,6 +160,15 @@ class BoundsTests(DialectCase):
 
     def test_raises(self) -> None:
         """The message goes as it was, both ways; the log names the plugin, with the traceback."""
+
+        def leaving(message: Request | Response) -> Any:
+            raise SystemExit
+
+        dialect, _ = self.build(leaving)
+        self.assertIs(dialect.fromPBX(before := request()), before)
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+        self.assertEqual(len(self.lines()), 1)
+        self.events.clear()
         dialect, _ = self.build(lambda message: 1 // 0)
         before = request()
         self.assertIs(dialect.fromPBX(before), before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import fail
@@ -47,14 +48,16 @@ class VendorFailureTests(LineCase):
         self.net.incoming()
         self.vendor.take = lambda call: object()
         self.net.incoming()
-        self.assertEqual(self.carrier.got(), [100, 500, 100, 500])
+        self.vendor.take = lambda call: sys.exit()
+        self.net.incoming()
+        self.assertEqual(self.carrier.got(), [100, 500] * 3)
         for take in (answering, refusing):
             self.vendor.take = take
             self.carrier.ack(self.net.incoming(), self.carrier.response(200))
             self.net.turn()
             self.assertEqual(self.carrier.got()[-1], "BYE")
-        self.assertEqual(self.failures(), ["callReceived"] * 3)
-        self.assertEqual(len(self.flushLoggedErrors(Boom, TypeError)), 3)
+        self.assertEqual(self.failures(), ["callReceived"] * 4)
+        self.assertEqual(len(self.flushLoggedErrors(Boom, TypeError, SystemExit)), 4)
 
     def test_user(self) -> None:
         """Whatever it is told: raised at once, or by a Deferred; another call goes on."""

@@ -43,7 +43,7 @@ class Ear:
         """Keep it."""
         self.packets.append(packet)
         if len(self.packets) - 1 == self.fails:
-            raise Boom
+            raise Boom if self.fails else SystemExit
 
     def ended(self) -> None:
         """Count."""

@@ -206,10 +206,12 @@ class CreateTests(PluginCase):
             e = Maker("e", lambda *made: Plan())
             f = Maker("f", lambda *made: Plan())
             g = Maker("g", lambda *made: __import__("json").loads("{"))
+            h = Maker("h", lambda *made: __import__("sys").exit("no"))
             """,
         )
         where = r"\(plugins/vendor_raises\.py, line [0-9]+\)"
         self.assertRegex(self.problems("a"), rf"^plugin\.a: failed: RuntimeError: no disk {where}$")
+        self.assertRegex(self.problems("h"), rf"^plugin\.h: failed: SystemExit: no {where}$")
         # What it called of Python is no place to look at.
         self.assertRegex(self.problems("g"), rf"^plugin\.g: failed: JSONDecodeError: .* {where}$")
         self.assertEqual(self.problems("b"), "plugin.b: settings.database: is missing")

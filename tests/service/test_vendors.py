@@ -47,7 +47,7 @@ class VendorCase(SynchronousTestCase):
 
     def failures(self) -> list[str]:
         """What was logged as critical, since the last time; trial is content with it."""
-        self.flushLoggedErrors(Boom, TypeError, CallRefused)
+        self.flushLoggedErrors(Boom, TypeError, CallRefused, SystemExit)
         found = [
             formatted(event, includeTraceback=False, includeTimestamp=False, includeSystem=False)
             for event in self.events
@@ -68,7 +68,7 @@ class Says:
     def admit(self, request: CallRequest) -> Deferred[None] | None:
         """The answer, returned or raised."""
         self.asked += 1
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         answer: Deferred[None] | None = self.answer
         return answer
@@ -122,7 +122,7 @@ class PoliciesTests(VendorCase):
             CallRefused("?", 480, text),
             CallRefused("?", 480, 21, text),
         )
-        refusals: tuple[Any, ...] = (Boom(), fail(Boom()), False, True, succeed([]), *wrong)
+        refusals: tuple[Any, ...] = (Boom(), fail(Boom()), SystemExit(), False, True, succeed([]), *wrong)
         for answer in refusals:
             refusal = self.refusal(None, answer)
             self.assertEqual((refusal.status, refusal.cause), (500, None), answer)
@@ -246,18 +246,22 @@ class ObserverTests(VendorCase):
 
 @implementer(INumberPlan)
 class Campus:
-    """C{5555} is the gate house; four digits are extensions; C{8} is a trap, C{7} fails."""
+    """C{5555} is the gate house; four digits are extensions; C{8} is a trap, others fail."""
 
     def isEmergency(self, called: str) -> bool:
         """The gate house."""
         if called == "7":
             raise Boom
+        if called == "3":
+            raise SystemExit
         return called == "5555"
 
     def normalise(self, called: str) -> str:
         """Extensions."""
         if called == "6":
             raise Boom
+        if called == "2":
+            raise SystemExit
         if called == "4":
             return None  # type: ignore[return-value]
         return "999" if called == "8" else f"+4420794601{called[-2:]}" if len(called) == 4 else called
@@ -285,8 +289,9 @@ class NumbersTests(VendorCase):
 
     def test_failsClosed(self) -> None:
         """A plan that explodes keeps the number here; what it cannot read is read as the country does."""
-        self.assertTrue(self.plan.isEmergency("7"))
-        self.assertEqual(self.failures(), ["the plugin campus failed: is it an emergency number?"])
-        for number in ("6", "4"):
+        for number in ("7", "3"):
+            self.assertTrue(self.plan.isEmergency(number))
+            self.assertEqual(self.failures(), ["the plugin campus failed: is it an emergency number?"])
+        for number in ("6", "4", "2"):
             self.assertEqual(self.plan.normalise(number), number)
             self.assertEqual(self.failures(), ["the plugin campus failed: what does a number mean?"])
