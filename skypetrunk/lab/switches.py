@@ -13,6 +13,7 @@ from typing import Any
 
 from skypetrunk.lab.settings import LabSettings
 from skypetrunk.lab.table import CUT, DEFAULTS, SWITCHES, Switch
+from skypetrunk.profiles.tables import readFile
 
 __all__ = [
     "CUT",
@@ -96,7 +97,7 @@ def readSwitches(path: Path) -> dict[str, str]:
     @raise OSError: it cannot be read.
     @raise ValueError: it is no TOML, or has something else in it.
     """
-    return {name: _text(name, value) for name, value in tomllib.loads(path.read_text("utf-8")).items()}
+    return {name: _text(name, value) for name, value in tomllib.loads(readFile(path).decode("utf-8")).items()}
 
 
 def _text(name: str, value: object) -> str:

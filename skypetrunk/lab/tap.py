@@ -18,6 +18,7 @@ from skypetrunk.lab.numbers import TEST_NUMBERS
 from skypetrunk.lab.service import Lab, LabSettings
 from skypetrunk.lab.settings import CarrierSettings
 from skypetrunk.lab.switches import CUT, DEFAULTS, changed, listed, parsed, readSwitches, shown, split
+from skypetrunk.profiles.tables import readFile
 from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.config import LONGEST_SOCKET
 from skypetrunk.service.listening import placeOf
@@ -137,7 +138,7 @@ def _password(options: Options, directory: Path) -> tuple[Path, Secret]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         writePrivately(path, made.encode("ascii"))
     try:
-        return path, parseSecret(path.read_bytes())
+        return path, parseSecret(readFile(path))
     except ValueError as error:
         raise ValueError(f"{path} {error}") from None
 

@@ -7,6 +7,8 @@ caller goes on with a placeholder and asks at the end whether there were L{Probl
 
 from __future__ import annotations
 
+import errno
+import os
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from skypetrunk.errors import ConfigurationError
+
+LARGEST = 64 << 20
+"""Octets of a file; the longest lists of revoked certificates have some tens of MiB."""
 
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a fraction", dict: "a table"}
 
@@ -250,17 +255,32 @@ class Table:
             child.finish()
 
 
-def readTOML(path: Path, shown: str) -> dict[str, Any]:
+def readFile(path: Path) -> bytes:
+    """
+    What the file C{path} holds.
+
+    @raise OSError: it cannot be read, or is no file but a device that never ends (C{EFBIG}).
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
+
+
+def readTOML(path: Path, shown: str, advice: str = "") -> dict[str, Any]:
     """
     The content of the TOML file C{path}, called C{shown} in errors.
 
+    @param advice: what is said besides, where there is no such file.
     @raise ConfigurationError: it cannot be read, or is not TOML.
     """
     try:
         # Windows' editors put a byte order mark before it.
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return tomllib.loads(readFile(path).decode("utf-8-sig"))
     except OSError as error:
-        raise ConfigurationError((f"{shown}: cannot be read: {error.strerror}",)) from None
+        more = advice if isinstance(error, FileNotFoundError) else ""
+        raise ConfigurationError((f"{shown}: cannot be read: {error.strerror}{more}",)) from None
     except UnicodeDecodeError:
         raise ConfigurationError((f"{shown}: is not UTF-8 text",)) from None
     except tomllib.TOMLDecodeError as error:

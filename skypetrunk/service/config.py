@@ -53,6 +53,8 @@ LONGEST_SOCKET = 107
 _PORTS_OF_A_CALL = 4
 _PORTS_IN_PROCESS = 2
 
+_NO_FILE = "; skypetrunk init writes one, --config names another"
+
 
 def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configuration, tuple[str, ...]]:
     """
@@ -63,7 +65,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     @raise ConfigurationError: with every problem, one line each.
     """
     problems = Problems(str(path))
-    top = Table(problems, "", readTOML(path, problems.file))
+    top = Table(problems, "", readTOML(path, problems.file, _NO_FILE))
     # All paths are absolute from here on: a daemon may change its directory.
     directory = path.absolute().parent
     fileIsPublic = bool(path.stat().st_mode & stat.S_IROTH)

@@ -320,7 +320,8 @@ async def _connected(reactor: Any, path: Path) -> AMP:
         if getattr(error, "osError", None) == errno.EACCES:
             text = f"{path}: permission denied; who runs it may ask, and root"
             raise ControlUnavailable(text) from error
-        raise ControlUnavailable(f"{path}: nothing answers at this control socket") from error
+        text = f"{path}: nothing answers at this control socket; does the trunk, or practice carrier, run?"
+        raise ControlUnavailable(text) from error
 
 
 async def _answer(protocol: AMP, path: Path, command: type[Command], **arguments: object) -> dict[str, Any]:

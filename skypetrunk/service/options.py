@@ -37,6 +37,12 @@ class CommandOptions(usage.Options):
         text: str = super().getUsage(max(width, _NARROWEST))
         return text
 
+    def opt_help(self) -> None:
+        """Display this help and exit."""
+        super().opt_help()
+
+    opt_h = opt_help
+
     def opt_version(self) -> None:
         """Print the version and exit."""
         print(f"skypetrunk {__version__}")

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.interfaces import ICredentials
+from skypetrunk.profiles.tables import readFile
 from skypetrunk.service.routing import Account
 from skypetrunk.service.secrets import parseSecret
 from skypetrunk.wire.secret import Secret
@@ -51,7 +52,7 @@ class FileAccount:
             seen: tuple[int, ...] | str = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
             if seen == self._seen:
                 return self._password
-            password = parseSecret(self._path.read_bytes())
+            password = parseSecret(readFile(self._path))
         except (OSError, ValueError) as error:
             problem = error.strerror or "" if isinstance(error, OSError) else str(error)
             if problem != self._seen:

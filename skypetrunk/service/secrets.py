@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from skypetrunk.profiles.tables import Table
+from skypetrunk.profiles.tables import Table, readFile
 from skypetrunk.wire.secret import Secret
 
 KEYS = ("password_file", "password_env", "password_credential", "password")
@@ -93,7 +93,7 @@ def readSecretFile(table: Table, key: str, path: Path) -> Secret | None:
     """
     try:
         mode = path.stat().st_mode
-        content = path.read_bytes()
+        content = readFile(path)
     except OSError as error:
         table.wrong(key, f"{path} cannot be read: {error.strerror}", "a file that holds the password")
         return None

@@ -26,6 +26,7 @@ from skypetrunk.net.pbx_tls import PBXTLS
 from skypetrunk.net.revocation import OFF, AnswerCache, RevocationPolicy
 from skypetrunk.net.tls_server import ServerTLS
 from skypetrunk.profiles import CarrierProfile
+from skypetrunk.profiles.tables import readFile
 from skypetrunk.service.secrets import parseSecret
 from skypetrunk.service.settings import (
     InboundConfiguration,
@@ -44,7 +45,7 @@ def trustRoots(tls: TLSConfiguration) -> TrustRoots:
     if tls.caFile is None:
         return systemTrustRoots()
     try:
-        return loadTrustRoots(tls.caFile.read_bytes())
+        return loadTrustRoots(readFile(tls.caFile))
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{tls.caFile}: no usable CA certificates: {error}",)) from None
 
@@ -60,8 +61,8 @@ def ownCertificate(tls: TLSConfiguration) -> OwnCertificate | None:
     try:
         password = None
         if tls.keyPasswordFile is not None:
-            password = parseSecret(tls.keyPasswordFile.read_bytes()).reveal().encode()
-        return loadOwnCertificate(tls.certificate.read_bytes(), tls.key.read_bytes(), password)
+            password = parseSecret(readFile(tls.keyPasswordFile)).reveal().encode()
+        return loadOwnCertificate(readFile(tls.certificate), readFile(tls.key), password)
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{tls.certificate}: no usable certificate and key: {error}",)) from None
 
@@ -113,7 +114,7 @@ def endings(tls: TLSConfiguration) -> Iterator[Ending]:
                 certificate.not_valid_after_utc,
             )
     if tls.caFile is not None:
-        roots = x509.load_pem_x509_certificates(tls.caFile.read_bytes())
+        roots = x509.load_pem_x509_certificates(readFile(tls.caFile))
         last = max(roots, key=lambda root: root.not_valid_after_utc)
         name = last.subject.rfc4514_string()
         yield Ending(
@@ -161,7 +162,7 @@ def inboundTLS(
     if inbound.files.caFile is None:
         return ServerTLS(own)
     try:
-        roots = inbound.files.caFile.read_bytes()
+        roots = readFile(inbound.files.caFile)
         identity = IdentityPolicy(inbound.files.pins, profile.wildcards, profile.targetNames)
         return ServerTLS(
             own,
@@ -193,7 +194,7 @@ def revocationPolicy(
         return askResponder(reactor, locator, url, request)
 
     try:
-        lists = () if tls.crlFile is None else loadCRLs(tls.crlFile.read_bytes())
+        lists = () if tls.crlFile is None else loadCRLs(readFile(tls.crlFile))
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{tls.crlFile}: no usable CRL: {error}",)) from None
     return RevocationPolicy(tls.revocation, lists, fetch, cache)
@@ -209,7 +210,7 @@ def pbxTLS(tls: PBXTLSConfiguration) -> PBXTLS:
     if own is None:
         raise ConfigurationError(("pbx.tls: no certificate",))
     try:
-        roots = None if tls.files.caFile is None else tls.files.caFile.read_bytes()
+        roots = None if tls.files.caFile is None else readFile(tls.files.caFile)
         return PBXTLS(own, roots=roots, pins=tls.files.pins, name=tls.name)
     except (OSError, ValueError) as error:
         raise ConfigurationError((f"{tls.files.caFile}: no usable CA certificates: {error}",)) from None

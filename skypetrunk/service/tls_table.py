@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from skypetrunk.net.crl import loadCRLs
 from skypetrunk.net.revocation import MODES, OFF, SOFT
-from skypetrunk.profiles.tables import Table
+from skypetrunk.profiles.tables import Table, readFile
 from skypetrunk.service.addresses import isHostName
 from skypetrunk.service.secrets import readSecretFile
 from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
@@ -131,7 +131,7 @@ def _path(table: Table, name: str, directory: Path, example: str, *, required: b
 
 def _read(table: Table, name: str, path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return readFile(path)
     except OSError as error:
         table.wrong(name, f"{path} cannot be read: {error.strerror}", "a readable PEM file")
         return None

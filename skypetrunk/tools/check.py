@@ -49,7 +49,7 @@ class Options(CommandOptions):
         @raise UsageError: there are two.
         """
         if len(words) > 1:
-            raise usage.UsageError("Wrong number of arguments.")
+            raise usage.UsageError("one file at a time")
         for word in words:
             self["config"] = word
 

@@ -19,6 +19,9 @@ from skypetrunk.service.config import LONGEST_SOCKET, loadConfiguration
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.template import Answers, Own, completeAddress, isSIPAddress, ownAddress, render
 
+_LINE = 1024
+"""Characters of standard input that are read as a password; a good one is shorter."""
+
 _SOCKET = "skypetrunk.sock"
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
@@ -337,7 +340,7 @@ def _password(
     value = options[given[0]]
     if given[0] == "password-file":
         if value == "-":
-            return stored, sys.stdin.readline().rstrip("\r\n")
+            return stored, sys.stdin.readline(_LINE).rstrip("\r\n")
         value = _beside(output.absolute().parent, value)
     return (given[0].replace("-", "_"), value), None
 

@@ -34,6 +34,8 @@ _COMMANDS = (
     ("lab-set", "Switch faults of the practice carrier on and off, or list them."),
 )
 
+_TWISTEDS = ("option ", "Unknown command: ", "Wrong number of arguments")
+
 
 def _module(command: str) -> Any:
     return import_module(f"skypetrunk.tools.{command.replace('-', '_')}")
@@ -75,7 +77,9 @@ def run(arguments: Sequence[str]) -> int:
         status: int = _module(str(options.subCommand)).main(options.subOptions)
         return status
     except usage.UsageError as error:
-        print(f"skypetrunk: {error}", file=sys.stderr)
+        # Twisted says what it does not know, and no more.
+        more = "; --help lists what there is" if str(error).startswith(_TWISTEDS) else ""
+        print(f"skypetrunk: {error}{more}", file=sys.stderr)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
     return 2

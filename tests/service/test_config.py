@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.interfaces import MediaHost, MediaPath
@@ -408,11 +409,15 @@ class FileTests(ConfigurationTestCase):
     """The file itself."""
 
     def test_missing(self) -> None:
-        """A file that is not there."""
-        path = self.directory / "none.toml"
-        with self.assertRaises(ConfigurationError) as caught:
-            loadConfiguration(path, {})
-        self.assertEqual(caught.exception.problems, (f"{path}: cannot be read: No such file or directory",))
+        """A file that is not there, and a device that never ends."""
+        advice = "; skypetrunk init writes one, --config names another"
+        for path, why in (
+            (self.directory / "none.toml", f"No such file or directory{advice}"),
+            (Path("/dev/zero"), "File too large"),
+        ):
+            with self.assertRaises(ConfigurationError) as caught:
+                loadConfiguration(path, {})
+            self.assertEqual(caught.exception.problems, (f"{path}: cannot be read: {why}",))
 
     def test_notTOML(self) -> None:
         """A mistake of form says line and column."""

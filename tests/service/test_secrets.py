@@ -94,6 +94,7 @@ class PasswordTests(ConfigurationTestCase):
         for name, wrong, right in (
             ("none", "cannot be read: No such file or directory", "a file that holds the password"),
             (".", "cannot be read: Is a directory", "a file that holds the password"),
+            ("/dev/zero", "cannot be read: File too large", "a file that holds the password"),
             ("empty", "is empty", "the password, on one line"),
             ("several", "holds more than one line of text", "the password, on one line"),
             ("binary", "holds more than one line of text", "the password, on one line"),

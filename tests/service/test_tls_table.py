@@ -25,6 +25,7 @@ class RootsTests(ConfigurationTestCase):
         self.write("middle.pem", makeCertificate("Middle", issuer="Root of All")[0])
         for name, wrong, right in (
             ("none.pem", "cannot be read: No such file or directory", "a readable PEM file"),
+            ("/dev/zero", "cannot be read: File too large", "a readable PEM file"),
             ("text.pem", "holds no certificate", "PEM, -----BEGIN CERTIFICATE-----"),
             ("middle.pem", "holds no root, only what others issued", "the root, CN=Root of All"),
         ):

@@ -88,6 +88,7 @@ class CommandTests(ToolTestCase):
             self.assertTrue(out.startswith(f"Usage: skypetrunk {name} [options]"), out)
             for option in options:
                 self.assertIn(option, out)
+            self.assertEqual(self.run_(name, "-h"), (0, out, ""))
 
     def test_narrow(self) -> None:
         """The help can be read in every terminal, and where nobody knows how wide it is."""
@@ -107,12 +108,13 @@ class CommandTests(ToolTestCase):
 
     def test_mistakes(self) -> None:
         """A mistake is one line, and 2."""
+        listed = "--help lists what there is"
         printed = "at most 255 characters that can be printed"
         for arguments, line in (
-            (("chek",), "skypetrunk: Unknown command: chek\n"),
-            (("check", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
-            (("check", "a", "b"), "skypetrunk: Wrong number of arguments.\n"),
-            (("run", "--confg=x"), "skypetrunk: option --confg not recognized\n"),
+            (("chek",), f"skypetrunk: Unknown command: chek; {listed}\n"),
+            (("check", "--confg=x"), f"skypetrunk: option --confg not recognized; {listed}\n"),
+            (("check", "a", "b"), "skypetrunk: one file at a time\n"),
+            (("run", "--confg=x"), f"skypetrunk: option --confg not recognized; {listed}\n"),
             (("run", "trunk.toml"), "skypetrunk: trunk.toml: would be right: --config trunk.toml\n"),
             (("status", "x.toml"), "skypetrunk: x.toml: would be right: --config x.toml\n"),
             (("demo", "x"), "skypetrunk: x: would be right: options only; --help lists them\n"),
@@ -178,9 +180,9 @@ class RunTests(ToolTestCase):
             text=True,
             timeout=60,
         )
-        self.assertEqual(
-            (done.returncode, done.stderr), (2, "none.toml: cannot be read: No such file or directory\n")
-        )
+        advice = "skypetrunk init writes one, --config names another"
+        line = f"none.toml: cannot be read: No such file or directory; {advice}\n"
+        self.assertEqual((done.returncode, done.stderr), (2, line))
         self.assertEqual(os.listdir(), [])
 
 
