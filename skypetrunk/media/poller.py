@@ -11,7 +11,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
@@ -28,7 +28,10 @@ from zope.interface import implementer
 
 from skypetrunk.media.connecting import Connections, mayConnect
 from skypetrunk.media.port import MediaPort
-from skypetrunk.media.source import Address
+
+if TYPE_CHECKING:
+    from skypetrunk.media.settled import Settled
+    from skypetrunk.media.source import Address
 
 BATCH = 64
 """Sockets read at a time, one datagram of each: signalling waits 1 ms at most."""
@@ -50,13 +53,36 @@ piles up in few sockets, and must be read as fast as can be.
 
 _WINDOW = 0.01
 
-Received = Callable[[bytes, Address], None]
+Received = Callable[[bytes, "Address"], None]
 
-Reader = tuple[socket.socket, int, Received, Any]
-"""A socket, how much of a datagram is read, who gets it, and whose it is."""
 
-Came = tuple[int, Reader, bytes, Address]
-"""What a socket had, with its descriptor, and from where it came."""
+class Reader:
+    """
+    One socket of a L{Poller}.
+
+    @ivar socket: never waits.
+    @ivar size: how much of a datagram is read.
+    @ivar received: gets it.
+    @ivar protocol: whose it is.
+    @ivar peer: the only one whose datagrams the socket has, while that is sure: it need not be asked for.
+    @ivar lent: to what they are lent (L{skypetrunk.media.settled}).
+    @ivar open: still?
+    """
+
+    __slots__ = ("lent", "open", "peer", "protocol", "received", "size", "socket")
+
+    def __init__(self, opened: socket.socket, size: int, received: Received, protocol: Any) -> None:
+        self.socket = opened
+        self.size = size
+        self.received = received
+        self.protocol = protocol
+        self.peer: Address | None = None
+        self.lent: Settled | None = None
+        self.open = True
+
+
+Came = tuple[Reader, bytes, "Address"]
+"""A datagram, where it came in, and from where."""
 
 
 @implementer(IReactorUDP, IReadDescriptor)
@@ -86,8 +112,6 @@ class Poller:
         self._descriptor = -1
         # By descriptor.
         self._readers: dict[int, Reader] = {}
-        # By descriptor: the one peer whose datagrams a socket takes.  Its address need not be asked for then.
-        self._alone: dict[int, Address] = {}
 
     def listenUDP(
         self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
@@ -116,7 +140,7 @@ class Poller:
             self._reactor.addReader(self)
         received = protocol.datagramReceived if opened.family == socket.AF_INET else _shortened(protocol)
         descriptor = opened.fileno()
-        self._readers[descriptor] = (opened, maxPacketSize, received, protocol)
+        self._readers[descriptor] = Reader(opened, maxPacketSize, received, protocol)
         self._epoll.register(descriptor, select.EPOLLIN)
         listening = PolledPort(self, opened, protocol, lent)
         protocol.makeConnection(listening)
@@ -131,7 +155,7 @@ class Poller:
         """
         assert self._epoll is not None
         self._epoll.unregister(descriptor)
-        del self._readers[descriptor]
+        self._readers.pop(descriptor).open = False
         if not self._readers:
             self._reactor.removeReader(self)
             self._descriptor = -1
@@ -178,22 +202,22 @@ class Poller:
         """
         assert self._epoll is not None
         ready = self._epoll.poll(0, BATCH)
-        readers, alone = self._readers, self._alone
+        readers = self._readers
         came: list[Came] = []
         for descriptor, _ in ready:
             reader = readers[descriptor]
-            source = alone.get(descriptor)
+            peer = reader.peer
             try:
-                if source is None:
-                    datagram, address = reader[0].recvfrom(reader[1])
+                if peer is None:
+                    datagram, address = reader.socket.recvfrom(reader.size)
                 else:
-                    datagram, address = reader[0].recv(reader[1]), source
+                    datagram, address = reader.socket.recv(reader.size), peer
             except ConnectionRefusedError:
-                reader[3].connectionRefused()
+                reader.protocol.connectionRefused()
             except OSError:
                 pass  # read by nobody, or an error of an earlier packet: there will be others
             else:
-                came.append((descriptor, reader, datagram, address))
+                came.append((reader, datagram, address))
         # All are read before anything is done with one: each part of the work stays in the core's caches.
         left = iter(came)
         for _ in came:
@@ -212,10 +236,9 @@ class Poller:
 
     def _came(self, came: Iterator[Came]) -> None:
         """Do what is to be done with the datagrams that were read."""
-        readers = self._readers
-        for descriptor, reader, datagram, address in came:
-            if readers.get(descriptor) is reader:  # and not closed by what came before it
-                reader[2](datagram, address)
+        for reader, datagram, address in came:
+            if reader.open:  # and was not closed by what came before it
+                reader.received(datagram, address)
 
     def logPrefix(self) -> str:
         """For the reactor."""

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from skypetrunk.errors import LocalError
 from skypetrunk.media.connecting import heardEverybodyElse
 from skypetrunk.media.plain import PlainLeg
-from skypetrunk.media.poller import Came, PolledPort, Poller, Received
+from skypetrunk.media.poller import Came, PolledPort, Poller, Reader
 from skypetrunk.media.port import MediaPort
 from skypetrunk.media.python_path import PythonPath
 from skypetrunk.media.secure import SecureLeg
@@ -51,10 +51,9 @@ class SettlingPoller(Poller):
 
     def __init__(self, reactor: Any, clock: IReactorTime) -> None:
         super().__init__(reactor, clock)
-        # By descriptor of an RTP port: the port, how many packets it still needs, and what is lent.
+        # By descriptor of an RTP port: the port, and how many packets it still needs.
         self._ports: dict[int, MediaPort] = {}
         self._calm: dict[int, int] = {}
-        self._lent: dict[int, Settled] = {}
 
     def adopt(
         self, opened: socket.socket, protocol: Any, maxPacketSize: int, lent: bool = False
@@ -68,7 +67,7 @@ class SettlingPoller(Poller):
 
     def forget(self, descriptor: int) -> None:
         """The socket of a port is about to be closed."""
-        lent = self._lent.get(descriptor)
+        lent = self._readers[descriptor].lent
         if lent is not None:
             lent.takeBack()
         self._ports.pop(descriptor, None)
@@ -77,11 +76,11 @@ class SettlingPoller(Poller):
 
     def _came(self, came: Iterator[Came]) -> None:
         """See L{Poller}.  What is usual leaves at last, or before anything that is not is done."""
-        now, readers, lent = self._seconds(), self._readers, self._lent
+        now = self._seconds()
         leaving: list[tuple[PythonPath, bytes]] = []
         try:
-            for descriptor, reader, datagram, address in came:
-                settled = lent.get(descriptor)
+            for reader, datagram, address in came:
+                settled = reader.lent
                 if settled is not None:
                     path = settled.path
                     made = path.relay(datagram, address, now)
@@ -92,17 +91,18 @@ class SettlingPoller(Poller):
                             settled.shown(made if path.secure else datagram, now)
                         continue
                 _leave(leaving)
-                if readers.get(descriptor) is reader:  # and not closed by what came before it
-                    if settled is not None:
-                        settled.takeBack()
-                        self._calm[descriptor] = CALM
-                    self._goes(reader[2], datagram, address, descriptor)
+                if reader.open:  # and was not closed by what came before it
+                    self._goes(reader, datagram, address)
         finally:
             _leave(leaving)
 
-    def _goes(self, received: Received, datagram: bytes, address: Any, descriptor: int) -> None:
+    def _goes(self, reader: Reader, datagram: bytes, address: Any) -> None:
         """The long way."""
-        received(datagram, address)
+        descriptor = reader.socket.fileno()
+        if reader.lent is not None:
+            reader.lent.takeBack()
+            self._calm[descriptor] = CALM
+        reader.received(datagram, address)
         calm = self._calm.get(descriptor)
         if calm is None:
             return  # RTCP, or it is over
@@ -136,7 +136,7 @@ class SettlingPoller(Poller):
         except LocalError:
             return
         if settled is not None and self.arm(path):
-            self._lent[descriptor] = settled
+            self._readers[descriptor].lent = settled
             leg.heardBy = sending.sentBy = settled
 
     def lendSoon(self, descriptor: int) -> None:
@@ -148,7 +148,7 @@ class SettlingPoller(Poller):
         """It goes the long way again."""
         descriptor: int = settled.path.arrival
         self.disarm(descriptor)
-        del self._lent[descriptor]
+        self._readers[descriptor].lent = None
 
     # What is known of a direction while it is lent
 
@@ -172,14 +172,14 @@ class SettlingPoller(Poller):
 
     def arm(self, path: Any) -> bool:
         """From now on; false: it cannot be."""
-        port = self._ports[path.arrival]
-        if port.peer == path.source and heardEverybodyElse(self._readers[path.arrival][0]):
-            self._alone[path.arrival] = path.source
+        reader = self._readers[path.arrival]
+        if reader.protocol.peer == path.source and heardEverybodyElse(reader.socket):
+            reader.peer = path.source
         return True
 
     def disarm(self, descriptor: int) -> None:
         """No more."""
-        self._alone.pop(descriptor, None)
+        self._readers[descriptor].peer = None
 
 
 class HelpedPoller(SettlingPoller):
@@ -212,26 +212,26 @@ class HelpedPoller(SettlingPoller):
         (ffi, lib), reader, readers = self.helper, self.reader, self._readers
         lib.settled_begin(reader, self._seconds(), rests)
         while what := lib.settled_next(reader):
-            descriptor = reader.descriptor
+            came = readers.get(reader.descriptor)
+            if came is None:
+                continue  # closed meanwhile
             if what == lib.SETTLED_REFUSED:
-                readers[descriptor][3].connectionRefused()
+                came.protocol.connectionRefused()
             elif what == lib.SETTLED_SHOWN:
-                self._lent[descriptor].shown(self._packet[: reader.length], reader.now)
+                assert came.lent is not None
+                came.lent.shown(self._packet[: reader.length], reader.now)
             elif what == lib.SETTLED_DATAGRAM:
-                self._lent[descriptor].takeBack()
-                self._calm[descriptor] = CALM
                 address = ffi.string(reader.host).decode("ascii"), reader.port
-                self._goes(readers[descriptor][2], self._packet[: reader.length], address, descriptor)
-            elif descriptor in readers:
-                opened, size, received, protocol = readers[descriptor]
+                self._goes(came, self._packet[: reader.length], address)
+            else:
                 try:
-                    datagram, address = opened.recvfrom(size)
+                    datagram, address = came.socket.recvfrom(came.size)
                 except ConnectionRefusedError:
-                    protocol.connectionRefused()
+                    came.protocol.connectionRefused()
                 except OSError:
                     pass  # read by nobody, or an error of an earlier packet: there will be others
                 else:
-                    self._goes(received, datagram, address, descriptor)
+                    self._goes(came, datagram, address)
         count: int = reader.count
         return count
 
