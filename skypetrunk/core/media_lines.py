@@ -1,6 +1,6 @@
 """
-The m= lines of one session, which keep their places over all offers: how we write them, what was agreed of
-them, and answers that break RFC 3264.
+The m= lines of one session, which keep their places over all offers: how we write them, which one of an offer
+is taken, what was agreed of them, and answers that break RFC 3264.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from skypetrunk.core.audio_stream import AudioStream, groupOf
-from skypetrunk.core.fax_stream import IMAGE, FaxStream
+from skypetrunk.core.audio_stream import AudioStream, groupOf, remoteOf, streamOf
+from skypetrunk.core.codec_choice import CodecChoice
+from skypetrunk.core.fax_stream import IMAGE, FaxStream, isFax, streamIn
 from skypetrunk.core.keys import troubles
-from skypetrunk.core.protection import carriesKeys
+from skypetrunk.core.protection import Protection, carriesKeys
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import MediaAddress
 from skypetrunk.wire.offer_answer import RULES, brokenRules
@@ -161,6 +162,50 @@ def refusedLines(slots: Slots) -> tuple[MediaDescription, ...]:
     return tuple(MediaDescription(slot.kind, 0, 1, *slot[1:]) for slot in slots)
 
 
+def chosenLine(
+    offer: SessionDescription,
+    known: int | None,
+    protection: Protection,
+    choice: CodecChoice,
+    host: str,
+    group: str | None,
+) -> tuple[int, AudioStream]:
+    """
+    The first line of C{offer} that can be taken, and its stream: the line in use before all others, sound
+    before fax.
+
+    @param known: the place of the line in use.
+    @param host: our address for media.
+    @param group: the one multicast group that the peer may name.
+    @raise MalformedSDP: there is none.
+    @raise KeyAgreementFailed: only clear media is offered to a secure leg, or no usable key.
+    """
+    trouble: Exception | None = None
+    places = sorted(enumerate(offer.media), key=lambda each: (each[0] != known, protection.rank(each[1])))
+    for index, line in places:
+        if line.kind.lower() != "audio" or line.port == 0:
+            continue
+        try:
+            remoteOf(line, host, allowedGroup=group)
+            protection.take(offer, index)
+            stream = streamOf(line)
+            choice.toPeer(stream)
+        except (KeyAgreementFailed, MalformedSDP) as failure:
+            trouble = trouble or failure
+            continue
+        return index, stream
+    if trouble is not None:
+        raise trouble
+    for index, line in enumerate(offer.media):
+        if isFax(line):
+            remoteOf(line, host)
+            stream = streamIn(line)
+            choice.toPeer(stream)
+            return index, stream
+    text = f"the offer has no usable audio line, wanted {protection.wanted}"
+    raise MalformedSDP(text, warning=304)
+
+
 def lineAnswering(offered: MediaDescription, answer: SessionDescription, place: int) -> MediaDescription:
     """
     The line of C{answer} that answers C{offered}.
@@ -209,6 +254,7 @@ __all__ = [
     "Standing",
     "audioLine",
     "checkAnswer",
+    "chosenLine",
     "faxLine",
     "lineAnswering",
     "linesOf",

@@ -19,7 +19,6 @@ from skypetrunk.core.audio_stream import (
     limited,
     remoteOf,
     renumbered,
-    streamOf,
 )
 from skypetrunk.core.codec_choice import ANY, CodecChoice
 from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
@@ -33,6 +32,7 @@ from skypetrunk.core.media_lines import (
     Standing,
     audioLine,
     checkAnswer,
+    chosenLine,
     faxLine,
     lineAnswering,
     linesOf,
@@ -43,9 +43,10 @@ from skypetrunk.core.media_lines import (
 from skypetrunk.core.packet_time import wish
 from skypetrunk.core.payload_types import PayloadTypes
 from skypetrunk.core.protection import Form, Protection
-from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
+from skypetrunk.core.session_version import SessionVersion
+from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, IMediaLeg, KeyPair
-from skypetrunk.wire.sdp import MediaDescription, Origin, SessionDescription, parseSDP
+from skypetrunk.wire.sdp import MediaDescription, SessionDescription, parseSDP
 from skypetrunk.wire.sdp_lines import Attribute
 
 __all__ = ["MULTIPART", "SDP_TYPE", "AudioStream", "Session", "description"]
@@ -90,9 +91,7 @@ class Session:
         self._choice = choice
         self._together: tuple[Attribute, ...] = ()
         self._group = group
-        self._sessionID = int.from_bytes(entropy(7), "big") + 1
-        self._version = 1
-        self._written: SessionDescription | None = None
+        self._version = SessionVersion(int.from_bytes(entropy(7), "big") + 1)
         self._slots: Slots = ()
         self._audio = 0
         self._agreed: tuple[Slots, int] | None = None
@@ -118,9 +117,9 @@ class Session:
     def close(self) -> None:
         """The leg is over: keys and descriptions are let go, though its INVITE is remembered for 64*T1."""
         self.protection.forget()
-        self._version += 1  # for a refusal that may follow
+        self._version.close()
         self._standing = self._agreed = None
-        self._written = self._offered = self._offer = self._heard = self._said = None
+        self._offered = self._offer = self._heard = self._said = None
         self.uses.forget()
 
     # We offer
@@ -171,7 +170,7 @@ class Session:
         heard = Described(answer, streamIn(audio))
         stream = commonStream(heard.stream, ours)
         direction = limited(stream.direction, ours.direction)
-        self._written, self._said, self._slots, self._audio = offer, said, slots, place
+        self._version.last, self._said, self._slots, self._audio = offer, said, slots, place
         if fax:
             self._settleFax(audio)
         else:
@@ -195,41 +194,13 @@ class Session:
         @raise KeyAgreementFailed: only clear media is offered to a secure leg, or no usable key.
         """
         offer = parseSDP(body, keepLines=False)
-        index, stream = self._choose(offer)
+        known = None if self._agreed is None else self._audio
+        host = self.media.address.host
+        index, stream = chosenLine(offer, known, self.protection, self._choice, host, self._group)
         self._offer = Described(offer, stream)
         self._audio = index
         self._slots = slotsOf(offer)
         return self._choice.fromPeer(stream)
-
-    def _choose(self, offer: SessionDescription) -> tuple[int, AudioStream]:
-        """The first line of those that can be taken; the one in use before all others, sound before fax."""
-        trouble: Exception | None = None
-        known = None if self._agreed is None else self._audio
-        places = sorted(
-            enumerate(offer.media), key=lambda each: (each[0] != known, self.protection.rank(each[1]))
-        )
-        for index, line in places:
-            if line.kind.lower() != "audio" or line.port == 0:
-                continue
-            try:
-                remoteOf(line, self.media.address.host, allowedGroup=self._group)
-                self.protection.take(offer, index)
-                stream = streamOf(line)
-                self._choice.toPeer(stream)
-            except (KeyAgreementFailed, MalformedSDP) as failure:
-                trouble = trouble or failure
-                continue
-            return index, stream
-        if trouble is not None:
-            raise trouble
-        for index, line in enumerate(offer.media):
-            if isFax(line):
-                remoteOf(line, self.media.address.host)
-                stream = streamIn(line)
-                self._choice.toPeer(stream)
-                return index, stream
-        text = f"the offer has no usable audio line, wanted {self.protection.wanted}"
-        raise MalformedSDP(text, warning=304)
 
     def makeAnswer(self, stream: AudioStream) -> bytes:
         """
@@ -269,7 +240,8 @@ class Session:
         if not elsewhere:
             self._slots, self._audio = slots, self._audio if self._audio < len(slots) else 0
             self._agreed = (self._slots, self._audio)
-        return self._describe(refusedLines(slots), elsewhere).encode()
+        refusal = self._version.described(self.media.address.host, refusedLines(slots))
+        return (refusal if elsewhere else self._version.written(refusal)).encode()
 
     def answerSent(self) -> None:
         """Our answer went out in a final response or ACK; the exchange is over."""
@@ -309,10 +281,9 @@ class Session:
     def _stand(self) -> None:
         if not isinstance(self._said, FaxStream):
             self.protection.stands()
-        if self._written is not None and self._said is not None and self._heard is not None:
-            self._standing = Standing(
-                self._written, self._said, self._heard, self._ours, self._slots, self._audio
-            )
+        written = self._version.last
+        if written is not None and self._said is not None and self._heard is not None:
+            self._standing = Standing(written, self._said, self._heard, self._ours, self._slots, self._audio)
 
     def repeats(self, body: bytes, refresh: bool) -> bool:
         """
@@ -343,8 +314,8 @@ class Session:
         audio = media[place]
         if not isFax(audio):
             media[place] = replace(audio, attributes=self.protection.repeat(audio))
-        origin = replace(standing.origin, version=str(self._version))
-        written = self._versioned(replace(standing, media=tuple(media), origin=origin))
+        origin = replace(standing.origin, version=str(self._version.number))
+        written = self._version.written(replace(standing, media=tuple(media), origin=origin))
         self._offered = Offered(written, streamIn(audio), self._said, slots, place)
         return written.encode()
 
@@ -379,24 +350,12 @@ class Session:
         self._agreed = (self._slots, self._audio)
 
     def _write(self, stream: AudioStream, protocol: str, more: Sequence[Attribute]) -> SessionDescription:
-        """Our description, with the version raised by one only if anything changed (RFC 3264 section 8)."""
+        """Our description, with C{stream} in the line in use."""
         address = self.media.address
         offered = None if self._offer is None else self._offer.whole.media[self._audio]
         if isinstance(stream, FaxStream):
             line = faxLine(stream, protocol, self._slots[self._audio].formats, address)
         else:
             line = audioLine(stream, protocol, (*more, *self._together), address, offered)
-        return self._describe(linesOf(self._slots, self._audio, line))
-
-    def _describe(self, media: tuple[MediaDescription, ...], elsewhere: bool = False) -> SessionDescription:
-        host = self.media.address.host
-        origin = Origin("-", str(self._sessionID), str(self._version), host)
-        described = SessionDescription(origin, "-", connection=host, media=media)
-        return described if elsewhere else self._versioned(described)
-
-    def _versioned(self, description: SessionDescription) -> SessionDescription:
-        if self._written is not None and description != self._written:
-            self._version += 1
-            description = replace(description, origin=replace(description.origin, version=str(self._version)))
-        self._written = description
-        return description
+        lines = linesOf(self._slots, self._audio, line)
+        return self._version.written(self._version.described(address.host, lines))
