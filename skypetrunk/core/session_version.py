@@ -1,4 +1,4 @@
-"""The o= line of what one leg writes: a session, and a version that counts its changes (RFC 3264 section 8)."""
+"""The o= line of what one leg writes: its version counts what changed (RFC 3264 section 8)."""
 
 from __future__ import annotations
 

@@ -16,18 +16,18 @@ from zope.interface import implementer
 
 from skypetrunk.core.answers import causesOf, isRefusal, refusalHeaders
 from skypetrunk.core.call_addresses import CallAddresses
+from skypetrunk.core.description import description
 from skypetrunk.core.info import writtenKey
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.refer import ReferServer
-from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.core.update import UpdateServer
-from skypetrunk.errors import CallRefused, EmergencyRefused, MalformedSDP, RemoteError
-from skypetrunk.interfaces import AudioPacket, IMediaEndpoint, IPBXCall, IPBXCallUser, IServerTransaction
-from skypetrunk.pbx.g711 import OFFER, choose
+from skypetrunk.errors import CallRefused, EmergencyRefused, RemoteError
+from skypetrunk.interfaces import IMediaEndpoint, IPBXCall, IPBXCallUser, IServerTransaction
+from skypetrunk.pbx.line_session import LineSession
 from skypetrunk.pbx.line_transfer import LineTransfer
 from skypetrunk.pbx.memory import Turns
 from skypetrunk.pbx.told_user import Tell, ToldUser
@@ -84,15 +84,15 @@ class LineCall:
         self._reach = reach
         self._gone = gone
         self._transfer: LineTransfer | None = None
-        self._session = Session(media, None, workshop.entropy)
-        self._leg = Leg(who.call, side, self._session, self, workshop)
+        self._session = LineSession(media, workshop.entropy)
+        self._leg = Leg(who.call, side, self._session.session, self, workshop)
         self._told = ToldUser(who.call, plugin, turns, self._vendorFailed)
         # The INVITE that came in, until it is answered.
         self._server: InviteServer | None = None
         # A 2xx of ours that holds the offer: its ACK holds the answer.
         self._late: InviteServer | UpdateServer | None = None
-        self._placed = self._emergency = self._connected = self._listening = self._reoffered = False
-        media.attach(self._packetReceived, self._digitReceived, partial(self._told.failed, "play"))
+        self._placed = self._emergency = self._connected = self._reoffered = False
+        media.attach(self._told.packetReceived, self._told.digitReceived, partial(self._told.failed, "play"))
 
     # How it begins
 
@@ -107,7 +107,7 @@ class LineCall:
         body = description(server.request)
         try:
             if body:
-                choose(self._session.offerReceived(body))
+                self._session.check(body)
         except RemoteError as error:
             self._leg.warn("the offer", error)
             self._refuse(CallRefused(str(error), error.status or 488))
@@ -131,8 +131,9 @@ class LineCall:
 
         @param emergency: the number is one for emergencies; this decides how the refusal is told, no more.
         """
-        self._placed, self._emergency, self._told.user = True, emergency, user
-        self._leg.place(addresses, self._session.makeOffer(OFFER))
+        self._placed, self._emergency = True, emergency
+        self._told.user, self._told.listening = user, True
+        self._leg.place(addresses, self._session.makeOffer())
 
     # IPBXCall
 
@@ -206,38 +207,18 @@ class LineCall:
         """
         body = description(server.request)
         if body:
-            self._leg.accept(server, self._answerTo(body))
+            self._leg.accept(server, self._session.answerTo(body, self._connected))
         else:
             self._late = server
-            self._leg.accept(server, self._session.makeOffer(OFFER))
-
-    def _answerTo(self, body: bytes) -> bytes:
-        """@raise RemoteError: as L{_accept}."""
-        session = self._session
-        try:
-            choice = choose(session.offerReceived(body), self.media.codec if self._connected else None)
-            answer = session.makeAnswer(choice.stream)
-        except RemoteError:
-            session.refused()
-            raise
-        session.answerSent()
-        self.media.agreed(choice.codec, choice.payloadType, choice.eventType)
-        return answer
+            self._leg.accept(server, self._session.makeOffer())
 
     def legReoffered(self, leg: Leg, body: bytes, tag: str) -> bytes:
         """The trunk offers anew before the call is answered."""
         if self.over or not self._placed:
             raise RemoteError("an offer while another one has no answer", 491)
-        answer = self._answerTo(body)
+        answer = self._session.answerTo(body, self._connected)
         self._reoffered = True
         return answer
-
-    def _answerReceived(self, body: bytes) -> None:
-        """@raise RemoteError: no answer, or not one to our offer."""
-        if not body:
-            raise MalformedSDP("there is no answer")
-        choice = choose(self._session.answerReceived(body))
-        self.media.agreed(choice.codec, choice.payloadType, choice.eventType)
 
     def legInvited(self, leg: Leg, server: InviteServer | UpdateServer) -> None:
         """Hold, its end, another codec: answered here; what cannot be taken changes nothing."""
@@ -246,7 +227,7 @@ class LineCall:
             return
         if leg.answerRefresh(server):
             return
-        before = self.media.codec, self.media.sending
+        before = self._session.state
         try:
             self._accept(server)
         except RemoteError as error:
@@ -256,16 +237,16 @@ class LineCall:
         self._tellChange(before)
 
     def _tellChange(self, before: tuple[str, bool]) -> None:
-        if (self.media.codec, self.media.sending) != before:
+        if self._session.state != before:
             self._tell("mediaChanged", lambda user: user.mediaChanged())
 
     def legAcknowledged(self, leg: Leg, server: InviteServer, ack: Request) -> None:
         """The ACK of our 2xx; the first one connects."""
-        before = self.media.codec, self.media.sending
+        before = self._session.state
         if server is self._late:
             self._late = None
             try:
-                self._answerReceived(description(ack))
+                self._session.answerReceived(description(ack))
             except RemoteError as error:
                 leg.warn("the answer", error)
                 self._end(f"no usable answer: {error}")
@@ -290,7 +271,7 @@ class LineCall:
         body = description(response)
         if body and not self.over:
             try:
-                self._answerReceived(body)
+                self._session.answerReceived(body)
             except RemoteError as error:
                 leg.warn("the early media", error)
         self._tell("progressed", lambda user: user.progressed(response.status))
@@ -300,7 +281,7 @@ class LineCall:
         leg.acknowledge(response)
         try:
             if not self._reoffered:
-                self._answerReceived(description(response))
+                self._session.answerReceived(description(response))
         except RemoteError as error:
             leg.warn("the answer", error)
             self._end("", CallRefused(f"no usable answer: {error}", error.status or 488))
@@ -331,7 +312,7 @@ class LineCall:
 
     def _connect(self) -> None:
         def connected(user: IPBXCallUser) -> Awaitable[None] | None:
-            self._listening = True
+            self._told.listening = True
             return user.answered()
 
         self._connected = True
@@ -342,7 +323,7 @@ class LineCall:
         done(200)
         key = writtenKey(body)
         if key:
-            self._digitReceived(key)
+            self._told.digitReceived(key)
 
     def legReferred(self, leg: Leg, refer: ReferServer) -> None:
         """The other side wants this PBX to call somebody else: what it calls is its own affair."""
@@ -378,14 +359,6 @@ class LineCall:
         self.media.release()
 
     # The vendor
-
-    def _packetReceived(self, packet: AudioPacket) -> None:
-        if self._placed or self._listening:
-            self._told.now("packetReceived", lambda user: user.packetReceived(packet))
-
-    def _digitReceived(self, digit: str) -> None:
-        if self._placed or self._listening:
-            self._told.now("digitReceived", lambda user: user.digitReceived(digit))
 
     def _tell(self, what: str, tell: Tell) -> None:
         if not self.over:

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from skypetrunk.interfaces import IPBXCallUser
+from skypetrunk.interfaces import AudioPacket, IPBXCallUser
 from skypetrunk.pbx.memory import Turns
 
 Tell = Callable[[IPBXCallUser], Awaitable[None] | None]
@@ -19,6 +19,8 @@ class ToldUser:
     The L{IPBXCallUser} of one call.
 
     @ivar user: the vendor's, C{None} as long as there is none.
+    @ivar listening: it is told of what is heard: of a call that it placed from the start, of one that came in
+        once it knows that its answer was taken.
     """
 
     _log = Logger()
@@ -29,10 +31,21 @@ class ToldUser:
         @param failed: told of each failure, after it was logged.
         """
         self.user: IPBXCallUser | None = None
+        self.listening = False
         self._call = call
         self._plugin = plugin
         self._turns = turns
         self._ended = failed
+
+    def packetReceived(self, packet: AudioPacket) -> None:
+        """Sound."""
+        if self.listening:
+            self.now("packetReceived", lambda user: user.packetReceived(packet))
+
+    def digitReceived(self, digit: str) -> None:
+        """A key."""
+        if self.listening:
+            self.now("digitReceived", lambda user: user.digitReceived(digit))
 
     def later(self, what: str, tell: Tell) -> None:
         """In the next turn: what the vendor does then meets machines at rest."""

@@ -71,8 +71,8 @@ class VendorFailureTests(LineCase):
                 _, call, user = self.net.answeredCall()
                 if event != "answered":
                     # As the endpoint and the leg tell it.
-                    call._digitReceived("1")  # type: ignore[attr-defined]
-                    call._packetReceived(AudioPacket(SOUND, 1, 160, False))  # type: ignore[attr-defined]
+                    call._told.digitReceived("1")  # type: ignore[attr-defined]
+                    call._told.packetReceived(AudioPacket(SOUND, 1, 160, False))  # type: ignore[attr-defined]
                     call._tellChange(("", True))  # type: ignore[attr-defined]
                     self.net.turn()
                 self.assertEqual(user.events[-1], ("ended", "hung up"), event)
