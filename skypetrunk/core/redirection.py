@@ -91,11 +91,11 @@ class Redirector:
         @param way: the one that C{leg} stands for.
         @param asking: the side that wants the call.
         """
+        if status == 408 and not leg.anyProvisional:
+            # Nobody has taken it on, whoever says so.
+            return Outcome(unusable(reason), Left.ALL)
         answer = across(status, response, isinstance(asking, PBXSide))
         left = leftAfter(answer.status if status < 600 else status)
-        if status == 408 and not leg.anyProvisional:
-            # Nobody has taken it on.
-            left = Left.ALL
         if response is None:
             return Outcome(unusable(reason) if left is Left.ALL else Verdict(answer, "trunk", reason), left)
         refused = Outcome(Verdict(answer, "callee", reason), left)
