@@ -5,12 +5,14 @@ Trust roots and certificates of our own, from PEM files.
 from __future__ import annotations
 
 import datetime
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.utils import CryptographyDeprecationWarning
 from OpenSSL import crypto
 from twisted.internet import ssl
 
@@ -33,13 +35,25 @@ class TrustRoots:
     verify: bool = True
 
 
+def readCertificates(pem: bytes) -> list[x509.Certificate]:
+    """
+    All certificates of a PEM file.  Systems have odd roots among theirs, of which the library warns in words
+    that are for programmers.
+
+    @raise ValueError: none, or one that cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_pem_x509_certificates(pem)
+
+
 def loadTrustRoots(pem: bytes) -> TrustRoots:
     """
     The roots of a PEM file, which replace the system's.
 
     @raise ValueError: no certificate in it, or one that cannot be read.
     """
-    certificates = x509.load_pem_x509_certificates(pem)
+    certificates = readCertificates(pem)
     return TrustRoots(
         ssl.trustRootFromCertificates([_twistedCertificate(each) for each in certificates]),
         tuple(each.subject.rfc4514_string() for each in certificates),
@@ -72,7 +86,7 @@ def loadOwnCertificate(chainPEM: bytes, keyPEM: bytes, keyPassword: bytes | None
     @param keyPEM: the private key.
     @raise ValueError: one of them cannot be read, or they do not belong together.
     """
-    leaf, *rest = x509.load_pem_x509_certificates(chainPEM)
+    leaf, *rest = readCertificates(chainPEM)
     try:
         key = load_pem_private_key(keyPEM, keyPassword)
     except TypeError as problem:  # a password too many, or too few

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 from twisted.internet import ssl
@@ -16,7 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from skypetrunk.errors import PeerNotVerified
 from skypetrunk.interfaces import IIdentityPolicy, IRevocationPolicy
-from skypetrunk.net.certificates import OwnCertificate, loadTrustRoots
+from skypetrunk.net.certificates import OwnCertificate, loadTrustRoots, readCertificates
 from skypetrunk.net.client_tls import FORWARD_SECRET
 from skypetrunk.net.identity import WRONG_PURPOSE, chainProblem, forServersOnly
 
@@ -131,7 +130,7 @@ def tlsServerOptions(
     """
     authorities = None
     if clientRoots is not None:
-        roots = x509.load_pem_x509_certificates(clientRoots)
+        roots = readCertificates(clientRoots)
         authorities = [crypto.X509.from_cryptography(each) for each in roots]
     return ssl.CertificateOptions(
         privateKey=certificate.key,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from cryptography import x509
 from twisted.internet.defer import Deferred
 
 from skypetrunk.errors import ConfigurationError
@@ -17,6 +16,7 @@ from skypetrunk.net.certificates import (
     checkOwnCertificate,
     loadOwnCertificate,
     loadTrustRoots,
+    readCertificates,
     systemTrustRoots,
 )
 from skypetrunk.net.client_tls import ClientTLS
@@ -114,7 +114,7 @@ def endings(tls: TLSConfiguration) -> Iterator[Ending]:
                 certificate.not_valid_after_utc,
             )
     if tls.caFile is not None:
-        roots = x509.load_pem_x509_certificates(readFile(tls.caFile))
+        roots = readCertificates(readFile(tls.caFile))
         last = max(roots, key=lambda root: root.not_valid_after_utc)
         name = last.subject.rfc4514_string()
         yield Ending(

@@ -11,7 +11,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from skypetrunk.errors import PeerNotVerified
+from skypetrunk.net.certificates import readCertificates
 from skypetrunk.net.crl import loadCRLs
+from skypetrunk.net.identity import IdentityPolicy
 from skypetrunk.net.revocation import MODES, OFF, SOFT
 from skypetrunk.profiles.tables import Table, readFile
 from skypetrunk.service.addresses import isHostName
@@ -20,6 +23,9 @@ from skypetrunk.service.settings import PBXTLSConfiguration, TLSConfiguration
 
 EXPIRY_DAYS = 14
 """How many days before its end a certificate is warned of; one with a short life, in its second half."""
+
+_BUNDLE = 20
+"""Roots above which a file is the system's, or like it: somebody else looks after it, and some have ended."""
 
 
 def endsSoon(begin: datetime | None, end: datetime, now: datetime) -> bool:
@@ -142,7 +148,7 @@ def _certificates(table: Table, name: str, path: Path) -> list[x509.Certificate]
     if content is None:
         return None
     try:
-        return x509.load_pem_x509_certificates(content)
+        return readCertificates(content)
     except (ValueError, x509.InvalidVersion):
         table.wrong(name, f"{path} holds no certificate", "PEM, -----BEGIN CERTIFICATE-----")
         return None
@@ -158,7 +164,7 @@ def _checkRoots(table: Table, path: Path) -> None:
         issuer = found[0].issuer.rfc4514_string()
         table.wrong("ca_file", f"{path} holds no root, only what others issued", f"the root, {issuer}")
         return
-    for root in roots:
+    for root in roots if len(roots) <= _BUNDLE else ():
         _warnExpired(table, "ca_file", path, root)
 
 
@@ -208,6 +214,21 @@ def _checkPair(table: Table, certificate: Path, key: Path, keyPasswordFile: Path
     if private.public_key().public_bytes(*form) != found[0].public_key().public_bytes(*form):
         table.wrong("key", f"{key} does not belong to {certificate}", "the key of its first certificate")
     _warnExpired(table, "certificate", certificate, found[0])
+
+
+def checkProved(table: Table, certificate: Path | None, name: str) -> None:
+    """Note it where C{certificate}, of the key C{certificate} of C{table}, does not prove C{name}."""
+    try:
+        chain = [] if certificate is None else readCertificates(readFile(certificate))
+    except (OSError, ValueError, x509.InvalidVersion):
+        return  # which was noted
+    if not chain:
+        return
+    try:
+        IdentityPolicy(wildcards=True).verify([chain[0].public_bytes(Encoding.DER)], name)
+    except PeerNotVerified as problem:
+        wrong = f"{certificate} does not prove {name}, but {problem.seen}"
+        table.wrong("certificate", wrong, f"one for {name}")
 
 
 def _pins(table: Table) -> tuple[str, ...]:

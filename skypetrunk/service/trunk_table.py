@@ -29,7 +29,7 @@ from skypetrunk.service.settings import (
     TrunkDNS,
     TrunkMedia,
 )
-from skypetrunk.service.tls_table import readTLS
+from skypetrunk.service.tls_table import checkProved, readTLS
 
 
 def isAccount(text: str) -> bool:
@@ -131,6 +131,9 @@ def _checkOwn(
     if profile.ownName and (inbound is None or inbound.name is None):
         wrong = f"is missing: {profile.title} wants the host name of the trunk in Contact"
         table.problems.add(table.key("inbound.name"), wrong, '[trunk.inbound] with name = "sbc.example.com"')
+    elif profile.ownName and inbound is not None and inbound.name is not None:
+        for key, files in (("tls", tls), ("inbound", inbound.files)):
+            checkProved(Table(table.problems, table.key(key), {}), files.certificate, inbound.name)
 
 
 def _readSRTP(media: Table, profile: CarrierProfile) -> str:

@@ -102,7 +102,7 @@ def makeCertificate(
     name: str, *, issuer: str | None = None, days: int = 30
 ) -> tuple[bytes, ec.EllipticCurvePrivateKey]:
     """
-    A certificate as PEM, and its private key.
+    A certificate as PEM, and its private key; one with a dot in C{name} is of that host.
 
     @param issuer: who seems to have issued it; default: itself.
     @param days: until it expires; negative for an expired one.
@@ -111,7 +111,7 @@ def makeCertificate(
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     other = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer or name)])
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(other)
@@ -119,8 +119,10 @@ def makeCertificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=60))
         .not_valid_after(now + datetime.timedelta(days=days))
-        .sign(key, hashes.SHA256())
     )
+    if "." in name:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     return certificate.public_bytes(Encoding.PEM), key
 
 

@@ -43,6 +43,11 @@ class RootsTests(ConfigurationTestCase):
         _, (warning,) = self.load(COMPLETE)
         self.assertIn(f"trunk.skype.tls.ca_file: {path}: CN=Old expires on ", warning)
 
+    def test_bundle(self) -> None:
+        """In a bundle of many roots some have always ended: nobody is told."""
+        self.write("carrier-ca.pem", makeCertificate("Old", days=-1)[0] + self.roots * 20)
+        self.assertEqual(self.load(COMPLETE)[1], ())
+
 
 class PinTests(ConfigurationTestCase):
     """C{pins}."""

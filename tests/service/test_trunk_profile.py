@@ -34,6 +34,29 @@ class TeamsTests(ConfigurationTestCase):
         (trunk,) = configuration.trunks
         self.assertEqual((trunk.domain, trunk.targets), (NAMES[0][0], NAMES))
 
+    def test_otherName(self) -> None:
+        """A certificate of another host, or of none, is no proof of the name; one of all hosts there is."""
+        for host, wanted in (
+            ("other.example.com", "DNS other.example.com"),
+            ("sbc", "no SubjectAltName"),
+            ("*.example.com", None),
+        ):
+            certificate, key = makeCertificate(host)
+            self.write("own.pem", certificate)
+            self.write("own.key", keyPEM(key))
+            if wanted is None:
+                self.load(self.text(TLS + INBOUND + NAMED))
+                continue
+            problems = self.problems(self.text(TLS + INBOUND + NAMED))
+            self.assertEqual(
+                problems,
+                [
+                    f"trunk.carrier.{each}.certificate: own.pem does not prove"
+                    f" sbc.example.com, but {wanted}; would be right: one for sbc.example.com"
+                    for each in ("tls", "inbound")
+                ],
+            )
+
     def test_others(self) -> None:
         """Who names other servers, another domain or other records means them."""
         for lines, tables in (
