@@ -85,7 +85,7 @@ def _readHeaders(
 
 
 def _broken(start: str, lines: list[str]) -> bool:
-    """Is there a CR or LF within a line?  Looked at where they are more than the ends of lines."""
+    """Is there a CR or LF within a line?"""
     rest = start + "".join(lines)
     return "\n" in rest or "\r" in rest
 
@@ -99,13 +99,12 @@ def readHead(head: bytes) -> tuple[Request | Response, str | None]:
     text = head.decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
     start = lines.pop(0)
-    breaks = len(lines)
     try:
         headers, index, problem = _readHeaders(lines)
     except _Folded:
         start, *lines = _fold(" ", text).split("\r\n")
         headers, index, problem = _readHeaders(lines, True)
-    if (text.count("\n") != breaks or text.count("\r") != breaks) and _broken(start, lines):
+    if _broken(start, lines):
         # Two elements that disagree about a bare CR or LF read two different messages.
         problem = "a CR or LF that does not end a line"
     usual = _usualRequest(start)
