@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skypetrunk.printable import printable
+
 if TYPE_CHECKING:
     from skypetrunk.wire.message import Request
 
@@ -160,7 +162,7 @@ class PeerNotVerified(RemoteError):
     status = None
 
     def __init__(self, wanted: str, seen: str) -> None:
-        seen = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in seen)
+        seen = printable(seen)
         super().__init__(f"wanted {wanted}, seen {seen}")
         self.wanted = wanted
         self.seen = seen

@@ -1,7 +1,7 @@
 """
 The layers: every import points down, and none installs a reactor.
 
-errors and interfaces < wire < core < net | media | pbx | profiles < service < lab < tools;
+printable, errors and interfaces < wire < core < net | media | pbx | profiles < service < lab < tools;
 C{testing} may import all and is imported by none.
 """
 
@@ -22,7 +22,7 @@ import skypetrunk
 ROOT = Path(skypetrunk.__file__).parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("", "errors", "interfaces"),
+    ("", "printable", "errors", "interfaces"),
     ("wire",),
     ("core",),
     ("net", "media", "pbx", "profiles"),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from skypetrunk.errors import MalformedSDP
 from skypetrunk.interfaces import MediaAddress
+from skypetrunk.printable import printable
 from skypetrunk.wire.address import literal
 from skypetrunk.wire.codec import COMPANIONS, STATIC, clockRate, encodingOf, isPayloadType, nameOf
 from skypetrunk.wire.sdp import MediaDescription, parseSDP
@@ -140,7 +141,7 @@ def allowed(stream: AudioStream, names: Sequence[str]) -> AudioStream:
     clocks = {clockRate(codecs[number]) for number in ranks}
     if not ranks:
         seen = ", ".join(nameOf(codec) for codec in codecs.values() if nameOf(codec) not in COMPANIONS)
-        seen = seen[:LONGEST] if seen.isprintable() else ascii(seen[:LONGEST])
+        seen = printable(seen[:LONGEST])
         raise MalformedSDP(
             f"wanted {', '.join(names) or 'a codec'}, offered is {seen or 'no codec'}", warning=305
         )

@@ -20,7 +20,7 @@ from skypetrunk.core.media_security import MediaSecurity
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.register_request import MOST_CONTACTS, Account, RegisterRequests
 from skypetrunk.core.registration_machine import RegistrationInputs
-from skypetrunk.core.retry_lanes import REFUSED, RetryLanes, printable, refusalReason
+from skypetrunk.core.retry_lanes import REFUSED, RetryLanes, refusalReason
 from skypetrunk.core.service_route import readServiceRoute
 from skypetrunk.interfaces import (
     IClientTransaction,
@@ -30,6 +30,7 @@ from skypetrunk.interfaces import (
     IRegistrationObserver,
     ITransactions,
 )
+from skypetrunk.printable import printable
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
+from skypetrunk.printable import printable
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.message import Response, reasonPhrase
 
@@ -106,10 +107,4 @@ def refusalReason(response: Response, user: str, domain: str, problem: str) -> s
     return reason
 
 
-def printable(phrase: str) -> str:
-    """Text of a peer as it may stand in a log and on a terminal, which takes orders by control characters."""
-    text = phrase.encode("ascii", "backslashreplace").decode()
-    return "".join([each if each.isprintable() else f"\\x{ord(each):02x}" for each in text])
-
-
-__all__ = ["REFUSED", "HoldOff", "RetryLanes", "printable", "refusalReason"]
+__all__ = ["REFUSED", "HoldOff", "RetryLanes", "refusalReason"]

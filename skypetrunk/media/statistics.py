@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skypetrunk.media.bursts import Bursts
+from skypetrunk.printable import printable
 from skypetrunk.wire.rtp import RTPHeader
 
 MAX_DROPOUT = 3000
@@ -66,7 +67,7 @@ def names(encodings: Mapping[int, str]) -> Mapping[int, str]:
     """Codecs by payload type; C{encodings} as for L{ticks}."""
     told = {number: text.partition("/")[0][:LONGEST_NAME] for number, text in encodings.items() if text}
     # A peer has written it, and it is shown on terminals.
-    return {**STATIC_NAMES, **{n: name if name.isprintable() else "?" for n, name in told.items()}}
+    return {**STATIC_NAMES, **{number: printable(name)[:LONGEST_NAME] for number, name in told.items()}}
 
 
 @lru_cache(maxsize=64)

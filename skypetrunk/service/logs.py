@@ -8,8 +8,6 @@ read as Twisted's do, and cost a third.
 
 from __future__ import annotations
 
-import re
-
 from twisted.application.service import Service
 from twisted.logger import (
     FileLogObserver,
@@ -21,6 +19,8 @@ from twisted.logger import (
     formatTime,
 )
 from zope.interface import implementer
+
+from skypetrunk.printable import printableLines
 
 _PORT_LINES = (
     " starting on ",
@@ -38,10 +38,6 @@ _SPECIAL = ("log_failure", "log_flattened", "log_system")
 """Keys of events that Twisted writes in another way."""
 
 
-_control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
-"""A terminal that shows the log would obey them; a peer may write them into names and reasons."""
-
-
 class LineFormat:
     """
     Events as the lines of Twisted's C{textFileLogObserver}.  A call logs five lines, and Twisted's way to
@@ -55,12 +51,8 @@ class LineFormat:
     def __call__(self, event: LogEvent) -> str | None:
         """A line with its end, C{None} for an event without text."""
         line = self._line(event)
-        if line is not None and _control.search(line) is not None:
-            line = _control.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
-        if line is not None and not line.isascii():
-            # A peer's name or number of octets that are no UTF-8: no file takes it as it stands.
-            return line.encode("utf-8", "backslashreplace").decode()
-        return line
+        # Names and reasons are a peer's: a terminal may show them, and a file has to take them.
+        return None if line is None else printableLines(line)
 
     def _line(self, event: LogEvent) -> str | None:
         format, time = event.get("log_format"), event.get("log_time")

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 from twisted.python import usage
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.printable import printable
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.key_summary import keySummary
-from skypetrunk.tools.terminal import printable
 from skypetrunk.wire.framing import StreamFramer
 from skypetrunk.wire.inspection import Inspection, inspectMessage, inspectRefused
 from skypetrunk.wire.names import canonicalName
@@ -167,4 +167,4 @@ def _summary(file: str, inspection: Inspection) -> Iterator[str]:
 
 def _printable(text: str) -> str:
     """C{text} without passwords, and without what a terminal would obey or could not show."""
-    return printable(_hidePasswords(r"\1:<hidden>@", text), getattr(sys.stdout, "encoding", None))
+    return printable(_hidePasswords(r"\1:<hidden>@", text))

@@ -12,10 +12,11 @@ from typing import Any
 from twisted.internet.task import deferLater
 from twisted.python import usage
 
+from skypetrunk.printable import printable
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, HangUp, PlaceCall, ask
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.tools.one_run import OneRun
-from skypetrunk.tools.terminal import Terminal, printable
+from skypetrunk.tools.terminal import Terminal
 
 _LONGEST = 255
 """Characters of a number or name."""

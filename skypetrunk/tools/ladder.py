@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from skypetrunk.errors import MalformedMessage, MalformedSDP
 from skypetrunk.interfaces import IMessageChannel
+from skypetrunk.printable import printable
 from skypetrunk.tools.terminal import Style
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdp import parseSDP
@@ -85,7 +86,7 @@ def labelOf(message: Request | Response) -> str:
         except MalformedMessage:
             pass
     # A peer's own words: they must not move the cursor
-    return "".join(each if each.isprintable() else "?" for each in text) + _mediaOf(message)
+    return printable(text) + _mediaOf(message)
 
 
 def _mediaOf(message: Request | Response) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 from twisted.python import usage
 
 from skypetrunk.core.protection import REQUIRED
+from skypetrunk.printable import printable
 from skypetrunk.service.config import loadConfiguration
 from skypetrunk.service.control import ControlRefused, ControlUnavailable, askStatus
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.records import legLine
 from skypetrunk.service.tls_table import EXPIRY_DAYS
-from skypetrunk.tools.terminal import printable
 
 
 class Options(CommandOptions):

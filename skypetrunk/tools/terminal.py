@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-__all__ = ["Style", "Terminal", "printable"]
+from skypetrunk.printable import printableLines
+
+__all__ = ["Style", "Terminal"]
 
 _WIDEST = 100
 """Columns that are used, however wide a terminal is."""
@@ -21,21 +23,6 @@ _CLEAR = "\r\x1b[K"
 
 _painting = re.compile(r"(\x1b\[(?:[0-2]|3[1-3])m)").split
 """At what L{Style} writes: every second piece is one of its sequences."""
-
-
-def printable(text: str, encoding: str | None = None) -> str:
-    """
-    C{text}, which may have come from a peer, without what a terminal would obey, or cannot show.
-
-    @param encoding: of the output; default: UTF-8.
-    """
-    octets = text.encode("utf-8", "surrogateescape")
-    shown = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in octets.decode("utf-8", "backslashreplace")
-    )
-    encoding = encoding or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class Style:
@@ -136,11 +123,8 @@ class Terminal:
     def write(self, line: str = "") -> None:
         """A line, or lines, that stay.  What a peer has put into them is obeyed by no terminal."""
         self.clear()
-        encoding = getattr(self._stream, "encoding", None)
         pieces = _painting(line) if self.style.coloured else [line]
-        pieces[::2] = [
-            "\n".join(printable(part, encoding) for part in piece.split("\n")) for piece in pieces[::2]
-        ]
+        pieces[::2] = map(printableLines, pieces[::2])
         self._write("".join(pieces) + "\n")
 
     def clear(self) -> None:

@@ -6,14 +6,30 @@ password.
 from __future__ import annotations
 
 from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.core.retry_lanes import refusalReason
 from skypetrunk.testing import MemoryCredentials
 from skypetrunk.wire.digest import parseCredentials, verify
-from skypetrunk.wire.message import Request
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.secret import Secret
 from tests.core.registrationplay import ACCOUNT, PASSWORD, RegistrationCase
 
 NEW = "another-marker"
+
+
+class ReasonTests(SynchronousTestCase):
+    """The registrar's words."""
+
+    def test_words(self) -> None:
+        """They are kept, in any script; orders to a terminal, and octets that are no UTF-8, are shown."""
+        for said, kept in (
+            ("Gesperrt f\u00fcr heute", "Gesperrt f\u00fcr heute"),
+            ("Gone\x1b[2J\udcff", r"Gone\x1b[2J\xff"),
+            ("", "Forbidden"),
+        ):
+            reason = refusalReason(Response(403, said, ()), "account", "carrier.example", "")
+            self.assertEqual(reason, f"{kept}: password or permission of account account is wrong")
 
 
 class HoldOffTests(RegistrationCase):

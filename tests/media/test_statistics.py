@@ -236,7 +236,8 @@ class JitterTests(SynchronousTestCase):
     def test_shown(self) -> None:
         """A name of the peer's is shown: it is short, and no terminal takes it for a command."""
         found = names({96: "\x1b]0;x\x07/8000", 97: "x" * 60_000, 98: "iLBC/8000", 99: "\udcff/8000"})
-        self.assertEqual([found[n] for n in range(96, 100)], ["?", "x" * LONGEST_NAME, "iLBC", "?"])
+        shown = [r"\x1b]0;x\x07", "x" * LONGEST_NAME, "iLBC", r"\xff"]
+        self.assertEqual([found[n] for n in range(96, 100)], shown)
 
     def test_ticks(self) -> None:
         """What SDP says goes before the table; nonsense in it does no harm."""

@@ -59,7 +59,7 @@ class LabelTests(SynchronousTestCase):
     def test_hostileReason(self) -> None:
         """A peer's words cannot move the cursor."""
         self.assertEqual(
-            labelOf(Response(200, "\x1b[2J", message("SIP/2.0 200 OK").headers)), "200 ?[2J (INVITE)"
+            labelOf(Response(200, "\x1b[2J", message("SIP/2.0 200 OK").headers)), "200 \\x1b[2J (INVITE)"
         )
 
 

@@ -8,7 +8,7 @@ from skypetrunk.core.bindings import bindingsIn, instanceOf, unreadableIn
 from skypetrunk.core.capabilities import AGENT
 from skypetrunk.core.public_address import PublicAddress
 from skypetrunk.core.register_request import Account, RegisterRequests
-from skypetrunk.core.retry_lanes import printable
+from skypetrunk.printable import printable
 from skypetrunk.service.trunk import randomToken
 from skypetrunk.tools.doctor.asking import ask
 from skypetrunk.tools.doctor.finding import Finding, Severity

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from skypetrunk.core.register_request import RegisterRequests
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.printable import printable
 from skypetrunk.tools.doctor.bindings import PATIENCE, askBindings, others
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.nat import ALG, rewritten
@@ -149,7 +150,7 @@ def _failed(patient: Patient, problem: str) -> Finding:
     user, domain = patient.trunk.username, patient.trunk.domain
     ended = "connection" in problem.lower()
     wait = final[-1].header("Retry-After") if final else None
-    reason = "" if not final else final[-1].reason.encode("ascii", "backslashreplace").decode()
+    reason = "" if not final else printable(final[-1].reason)
     if rewritten(patient) is not None:
         sentence, setting = "The answers to REGISTER come back changed, and belong to nothing: see nat.", ALG
     elif not patient.asked("REGISTER"):
