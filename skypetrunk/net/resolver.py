@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.interfaces import IResolver
 from twisted.names import client, common, dns, error, hosts, resolve
+from twisted.python.failure import Failure
 
 from skypetrunk.net.dns_records import TIMEOUTS
 from skypetrunk.wire.address import isLiteral
@@ -55,7 +56,8 @@ class NameServers(common.ResolverBase):
 
     async def _ask(self, query: dns.Query, timeouts: Sequence[int]) -> Any:
         """
-        The first answer; that there is none is one.  The silent are asked once for each of C{timeouts}.
+        The first answer; that there is none is one.  The silent are asked once for each of C{timeouts}; not
+        those that have said by UDP that their answer is too long for it, and are silent on TCP.
 
         @raise Exception: what the last of those said that said anything, else L{DeferTimeout}.
         """
@@ -64,7 +66,7 @@ class NameServers(common.ResolverBase):
         for seconds in timeouts:
             for address in tuple(left):
                 asked = self._resolver(address).query(query, (seconds,))
-                asked.addTimeout(seconds + _TCP_SECONDS, self._reactor)
+                asked.addTimeout(seconds + _TCP_SECONDS, self._reactor, _silentOnTCP)
                 try:
                     return await asked
                 except (error.DNSNameError, CancelledError):
@@ -82,6 +84,11 @@ class NameServers(common.ResolverBase):
             found = client.Resolver(servers=[address], timeout=TIMEOUTS, reactor=self._reactor)
             self._resolvers[address] = found
         return found
+
+
+def _silentOnTCP(result: object, seconds: float) -> Failure:
+    """The answer by UDP has come, or the time for that would have been over before this one."""
+    return Failure(ConnectionError("the answer is too long for UDP, and TCP is silent"))
 
 
 def _hostPort(text: str, default: int) -> tuple[str, int]:

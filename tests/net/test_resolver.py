@@ -137,6 +137,13 @@ class NameServersTests(SynchronousTestCase):
         self.assertEqual(self.ask(network, 3), ["192.0.2.9"])
         self.assertEqual([each[:2] for each in network.tcpClients], [("192.0.2.1", 53)])
 
+    def test_allTruncated(self) -> None:
+        """Each has three seconds, and is not asked again: nothing else can come of it."""
+        network = Datagrams(truncated, truncated)
+        reason = "ConnectionError: the answer is too long for UDP, and TCP is silent"
+        self.assertEqual(self.ask(network, 6), reason)
+        self.assertEqual(network.asked, list(SERVERS))
+
 
 class BuildResolverTests(SynchronousTestCase):
     """What the configuration names."""
