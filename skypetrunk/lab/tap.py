@@ -32,7 +32,7 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 _READY = """
 The practice carrier is ready.
-  the trunk for it:     twistd -n skypetrunk --config {configuration}
+  the trunk for it:     skypetrunk run --config {configuration}
   a call to that trunk: skypetrunk lab-call --socket {control} --to +442079460100
   its switches:         skypetrunk lab-set --socket {control}
 That configuration, or what to put into your own trunk.toml:

@@ -221,12 +221,12 @@ class Table:
         else by its place, from 1.
         """
         right = f"[[{name}]], with two brackets on each side"
-        data = self._take(name, list, right, required) or []
-        if required and name in self and data == []:
+        data = self._take(name, list, right, required)
+        if required and data == []:
             self.wrong(name, "is empty", right)
         found: list[Table] = []
         seen: set[str] = set()
-        for place, item in enumerate(data, 1):
+        for place, item in enumerate(data or (), 1):
             if not isinstance(item, dict):
                 self.wrong(name, f"holds {_kind(item)}", f"[[{name}]]")
                 continue

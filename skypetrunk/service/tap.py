@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -68,6 +69,8 @@ def makeService(options: Options) -> IService:
         raise SystemExit(2) from None
     except CannotListenError as error:
         why = getattr(error.socketError, "strerror", None) or error.socketError
+        if getattr(error.socketError, "errno", None) == errno.EADDRNOTAVAIL:
+            why = f"{why}; would be right: an address of this machine"
         print(f"skypetrunk: cannot listen on {placeOf(error)}: {why}", file=sys.stderr)
         raise SystemExit(1) from None
     endOnHangUp(reactor)

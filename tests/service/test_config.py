@@ -538,8 +538,8 @@ class ProblemTests(ConfigurationTestCase):
     def test_oneBracket(self) -> None:
         """C{[trunk]} instead of C{[[trunk]]}."""
         self.assertEqual(
-            self.problems(SHORT.replace("[[trunk]]", "[trunk]"))[0],
-            "trunk: is a table; would be right: [[trunk]], with two brackets on each side",
+            self.problems(SHORT.replace("[[trunk]]", "[trunk]")),
+            ["trunk: is a table; would be right: [[trunk]], with two brackets on each side"],
         )
 
     def test_names(self) -> None:

@@ -158,6 +158,13 @@ class StartTests(ProcessCase):
         self.assertIsNone(first.poll())
         self.assertTrue(self.options().startswith(b"SIP/2.0 503 "))
 
+    def test_elsewhere(self) -> None:
+        """An address of another machine's."""
+        self.changed("other.toml", (f"udp:127.0.0.1:{self.port}", f"udp:192.0.2.1:{self.port}"))
+        line = f"skypetrunk: cannot listen on 192.0.2.1:{self.port}: Cannot assign requested address;"
+        told = self.run_("skypetrunk", "run", "--config", "other.toml")
+        self.assertEqual(told, (1, "", f"{line} would be right: an address of this machine\n"))
+
     def test_takenControl(self) -> None:
         """The control socket is somebody's: one line that names it, and it stays theirs."""
         self.running()
