@@ -12,7 +12,7 @@ IDLE = 20.0
 """Seconds without a message after which the peer's closing is not about what was said."""
 
 #: Seconds after a ping between which an end means that nobody received it.
-_NOT_RECEIVED = (UNRECEIPTED - 5, UNRECEIPTED + 10)
+_NOT_RECEIVED = (UNRECEIPTED - 1, UNRECEIPTED + 5)
 
 
 class Quiet:

@@ -19,8 +19,11 @@ from twisted.logger import Logger
 KEEP_ALIVE = (60, 10, 3)
 """Seconds without octets until the first probe, between two, and how many may go unanswered."""
 
-UNRECEIPTED = 30.0
-"""Seconds after which octets without a receipt end the connection: about as long as SIP waits (timer F)."""
+UNRECEIPTED = 9.0
+"""
+Seconds after which octets without a receipt end the connection.  A caller waits for that where there is no
+other server, so it is well below timer B.  Receipts are the kernel's: a slow peer's come all the same.
+"""
 
 
 MOST_WAITING = 1 << 24

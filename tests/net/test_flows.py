@@ -325,7 +325,7 @@ class FlowTests(FlowsTestCase):
         [first] = self.warnings()
         self.assertIn("connection lost", first)
         self.network.advance(1.1)
-        for says, seconds, warnings in ((True, 3, 1), (True, 30, 2), (False, 3, 3)):
+        for says, seconds, warnings in ((True, 3, 1), (True, 10, 2), (True, 30, 2), (False, 3, 3)):
             if says:
                 self.says()
             self.network.advance(105)

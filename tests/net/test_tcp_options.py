@@ -32,14 +32,14 @@ class WatchPeerTests(SynchronousTestCase):
         return handle, Connection(handle, Protocol(), MemoryReactorClock())
 
     def assertWatched(self, handle: socket.socket) -> None:
-        """A dead peer is found in 90 s, or 30 s after something was sent to it."""
+        """A dead peer is found in 90 s, or 9 s after something was sent to it."""
         self.assertTrue(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
         for name, value in (
             ("TCP_NODELAY", 1),
             ("TCP_KEEPIDLE", 60),
             ("TCP_KEEPINTVL", 10),
             ("TCP_KEEPCNT", 3),
-            ("TCP_USER_TIMEOUT", 30000),
+            ("TCP_USER_TIMEOUT", 9000),
         ):
             option = getattr(socket, name, None)
             if option is not None:
