@@ -28,8 +28,14 @@ _TOO_FEW = (
 _LONGEST_READ = 17
 """Digits that are looked at; phonenumbers reads no more, and no prefix of a number is as long."""
 
+_code = re.compile(r"[*#][^0-9+]*([0-9]*)(.*)", re.DOTALL).match
+"""What tells an exchange something; a number may follow."""
+
+_CODE_DIGITS = 2, 3
+"""How many a code has, where no mark says where it ends."""
+
 _LONGEST_CODE = 64
-"""Characters that are looked at where a code of the exchange stands before a number."""
+"""Characters that are looked at of a code and what is behind it."""
 
 _SHORTEST_BEHIND_CODE = 5
 """Digits of a number there; less are others that belong to the code, as seconds."""
@@ -71,8 +77,6 @@ class NumberPlan:
         prefix = (metadata.international_prefix if metadata is not None else None) or "00"
         # 00 is no prefix of some countries, but PBXes made elsewhere write it.
         self._internationalPrefixes = (re.compile(rf"\+|{prefix}"), re.compile("00"))
-        line = f"(?:{re.escape(outsideLine)})?"
-        self._codes = tuple([re.compile(rf"{line}[*#]{{1,2}}[0-9]{{{each}}}[*#]?") for each in (2, 3)])
         # Most numbers are told apart by their length; twice the longest leaves room for marks between digits.
         self._room = 2 * max([3, *_emergencyPattern(country)[1], *map(len, self._emergency)]) + 2
 
@@ -87,10 +91,7 @@ class NumberPlan:
         digits = _digits(called)
         # Some phones send the # that ends dialling.
         forms = {digits, digits.rstrip("#")}
-        behind = {
-            form[found.end() :] for form in forms for code in self._codes if (found := code.match(form))
-        }
-        return any(map(self._isMeant, forms | behind))
+        return any(map(self._isMeant, forms.union(*map(self._behindCode, forms))))
 
     def _isMeant(self, digits: str) -> bool:
         if any(self._isListed(form) for form in self._outside(digits)):
@@ -107,6 +108,17 @@ class NumberPlan:
         yield digits
         if self._outsideLine and digits.startswith(self._outsideLine):
             yield digits.removeprefix(self._outsideLine)
+
+    def _behindCode(self, digits: str) -> frozenset[str]:
+        """
+        What stands behind a code of the exchange, each way that it may be read; nothing without one.  C{*31#}
+        or C{*67} before a number hides the caller, and C{*21*} sends calls on to it.
+        """
+        found = _code(digits.removeprefix(self._outsideLine)[:_LONGEST_CODE])
+        if found is None:
+            return frozenset()
+        code, rest = found.groups()
+        return frozenset([(code[taken:] + rest).lstrip("*#") for taken in _CODE_DIGITS])
 
     def _international(self, digits: str) -> Iterator[tuple[str, str]]:
         """
@@ -176,8 +188,11 @@ class NumberPlan:
         code: who asks whether a number is forbidden has to think of that.
         """
         digits = _digits(called)
-        if digits.removeprefix(self._outsideLine).startswith(("*", "#")):
-            return self._behindCode(digits)
+        behind = self._behindCode(digits)
+        if behind:
+            numbers = {each for rest in behind for each in re.findall("[+]?[0-9]+", rest)}
+            numbers = {each for each in numbers if len(each) >= _SHORTEST_BEHIND_CODE}
+            return frozenset().union(*map(self.readings, numbers))
         if self.exists(digits):
             return frozenset(self._whole(digits))
         plain = "".join(re.findall("[0-9]+", digits))[:_LONGEST_READ]
@@ -195,16 +210,6 @@ class NumberPlan:
         for each in [each for each in found if each.startswith("+")]:
             found.update(self._whole(each))
         return frozenset(found - {""})
-
-    def _behindCode(self, digits: str) -> frozenset[str]:
-        """
-        What an exchange is told is no number, but one may follow: C{*31#} or C{*67} before it hides the
-        caller, and C{*21*} sends calls on to it.
-        """
-        dialled = digits.removeprefix(self._outsideLine)[:_LONGEST_CODE]
-        code, *rest = re.findall("[+]?[0-9]+", dialled) or [""]
-        numbers = [each for each in (code[2:], code[3:], *rest) if len(each) >= _SHORTEST_BEHIND_CODE]
-        return frozenset().union(*map(self.readings, numbers))
 
     def _whole(self, digits: str) -> Iterator[str]:
         """C{digits} with the country code, unless they are too few for more than a call within a town."""

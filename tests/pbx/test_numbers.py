@@ -83,6 +83,8 @@ class EmergencyTests(SynchronousTestCase):
         plan = NumberPlan("DE", "0")
         for number in ("*31#112", "0*31#112", "*31#0112", "*31*112#", "##31#+49112", "*67110"):
             self.assertTrue(plan.isEmergency(number), number)
+        for number in ("***31##112", "*+49112", "*+112"):
+            self.assertTrue(plan.isEmergency(number), number)
         self.assertTrue(NumberPlan("US", "9").isEmergency("*67911"))
         self.assertTrue(NumberPlan("US", "9").isEmergency("*829911"))
         for number in ("*61*112*15#", "*31#1125551234", "*31#", "*5112", "*31#31#112"):
@@ -138,6 +140,9 @@ class ReadingsTests(SynchronousTestCase):
             ("US", "", "01188163110000099", "+88163110000099"),
             ("US", "", "00881631100000", "+881631100000"),
             ("IT", "", "+39(0)3471234567", "+393471234567"),
+            ("GB", "9", "9*679090987900001234567", "+44909879000012345"),
+            ("GB", "", "*21*09098790000*11*20#", "+449098790000"),
+            ("GB", "", "*+449098790000", "+449098790000"),
         ):
             found = NumberPlan(country, outsideLine).readings(number)
             prefix = wanted[:12]
