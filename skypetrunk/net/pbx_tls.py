@@ -117,6 +117,11 @@ class TLSStreams:
         return self.listener.strangers
 
     @property
+    def crowded(self) -> int:
+        """Connections that were closed as there were too many."""
+        return self.listener.crowded + self._called.crowded + self._callers.crowded
+
+    @property
     def failures(self) -> int:
         """Connections of those in C{allow} whose handshake did not come to a good end."""
         return self.listener.failures

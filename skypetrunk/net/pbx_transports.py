@@ -105,6 +105,12 @@ class PBXTransports:
         return connections + sum(each.dropped["stranger"] for each in self._datagrams)
 
     @property
+    def crowded(self) -> int:
+        """Connections that were closed as there were too many."""
+        connections = 0 if self._streams is None else self._streams.crowded
+        return connections + (0 if self._secure is None else self._secure.crowded)
+
+    @property
     def malformed(self) -> int:
         """Messages that were none."""
         streams = 0 if self._streams is None else self._streams.reception.malformed

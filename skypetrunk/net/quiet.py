@@ -22,13 +22,14 @@ class Quiet:
     @ivar idle: seconds of quiet after which the peer closed it for that; C{None} while it stands, or if it
         ended otherwise.
     @ivar pinged: pings were sent in that time.
+    @ivar since: the clock's time of the last message.
     """
 
-    __slots__ = ("_clock", "_heard", "_pingedAt", "_since", "idle", "pinged")
+    __slots__ = ("_clock", "_heard", "_pingedAt", "idle", "pinged", "since")
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._since = clock.seconds()
+        self.since = clock.seconds()
         self._pingedAt = 0.0
         self._heard = False
         self.idle: float | None = None
@@ -41,7 +42,7 @@ class Quiet:
 
     def spoken(self) -> None:
         """A message was sent or came."""
-        self._since = self._clock.seconds()
+        self.since = self._clock.seconds()
         self.pinged = False
 
     def ping(self) -> None:
@@ -57,8 +58,8 @@ class Quiet:
         dead = self.pinged and first <= now - self._pingedAt <= last
         idly = reason.check(ConnectionDone) or (reason.check(ConnectionLost) and not dead)
         # Who never said anything has not closed because all was said.
-        if idly and self._heard and now - self._since >= IDLE:
-            self.idle = now - self._since
+        if idly and self._heard and now - self.since >= IDLE:
+            self.idle = now - self.since
 
 
 __all__ = ["IDLE", "Quiet"]

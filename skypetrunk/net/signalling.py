@@ -8,6 +8,7 @@ transactions, an answer of our own, or nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
@@ -29,6 +30,9 @@ from skypetrunk.wire.framing import Limits, Ping, Pong, StreamFramer
 from skypetrunk.wire.message import Request, Response
 
 DEFAULT_LIMITS = Limits()
+
+MOST_CONNECTIONS = 256
+"""Of one neighbour, each of which takes a file and memory; a PBX has a handful, or one for each call."""
 
 
 @implementer(IMessageChannel)
@@ -174,6 +178,7 @@ class StreamSignallingFactory(Factory):
     @ivar secure: the peers of these connections have proved their identity.
     @ivar reception: what is done with a message; its C{malformed} counts those that were none.
     @ivar strangers: connections refused because of C{allow}.
+    @ivar crowded: connections that were ended as there were too many.
     @ivar channels: the open connections.
     @ivar chance: from 0 to 1, where the connections are kept alive by pings.
     @ivar pingWithin: seconds from ping to ping at most, C{None} where the usual ones do.
@@ -210,7 +215,7 @@ class StreamSignallingFactory(Factory):
         self.secure = secure
         self.limits = limits
         self.reception = Reception(transactions, token, observer, dialect)
-        self.strangers = 0
+        self.strangers = self.crowded = 0
         self.channels: set[StreamSignalling] = set()
         self._allow = allow
         self._connected = connected
@@ -228,9 +233,19 @@ class StreamSignallingFactory(Factory):
 
     def connectionMade(self, channel: StreamSignalling) -> None:
         """A connection of ours stands."""
+        if len(self.channels) >= MOST_CONNECTIONS:
+            self._makeRoom()
         self.channels.add(channel)
         if self._connected is not None:
             self._connected(channel)
+
+    def _makeRoom(self) -> None:
+        """Who has the most connections loses the one that was quiet the longest: who opens them is to pay."""
+        [(host, count)] = Counter(each.peer.host for each in self.channels).most_common(1)
+        quiet = min((each for each in self.channels if each.peer.host == host), key=lambda it: it.quiet.since)
+        self.crowded += 1
+        self.channels.discard(quiet)
+        quiet.abort(f"there are too many, {count} of this host")
 
     def connectionLost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         """A connection of ours ended."""

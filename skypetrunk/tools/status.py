@@ -126,6 +126,8 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
         unproved = pbx.get("unproved", {}).get("password", 0)
         if unproved:
             yield f"  {unproved} requests with a wrong user name or password"
+        if pbx.get("crowded"):
+            yield f"  {pbx['crowded']} connections closed, as there were too many"
         if pbx.get("handshakes"):
             yield f"  {pbx['handshakes']} TLS connections that came to nothing"
         dialect = pbx.get("dialect")

@@ -22,6 +22,7 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import ChannelFailed, NoTarget
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IPBXDialect, ISizedChannel
+from skypetrunk.net import signalling
 from skypetrunk.net.pbx_transports import PBXTransports
 from skypetrunk.net.signalling import StreamSignalling
 from skypetrunk.wire.address import TransportAddress, parseAddress
@@ -451,6 +452,38 @@ class StrangerTests(TransportsCase):
         self.assertEqual((stranger.heard, transports.strangers, transports.malformed), (b"", 1, 1))
         self.assertEqual(friend.statuses(), [400])
         self.assertFalse(friend.closed)
+
+
+class CrowdTests(TransportsCase):
+    """Connections of those who are allowed."""
+
+    async def heard(self, messages: int) -> None:
+        """Wait until there are so many."""
+        await self.until(lambda: len(self.recorder.received) == messages)
+
+    async def test_tooMany(self) -> None:
+        """Who has the most of them loses the one that was quiet the longest; others keep theirs."""
+        self.patch(signalling, "MOST_CONNECTIONS", 4)
+        transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
+        where = transports.listening[0]
+        other = await self.stream(where, "127.0.0.2")
+        streams = []
+        for number in range(1, 4):
+            stream = await self.stream(where)
+            streams.append(stream)
+            stream.say(REQUEST)
+            await self.heard(number)
+        # The first has said something since.
+        streams[0].say(REQUEST)
+        await self.heard(4)
+        for number in (5, 6):
+            newest = await self.stream(where)
+            newest.say(REQUEST)
+            await self.heard(number)
+        await self.until(lambda: streams[1].closed and streams[2].closed)
+        closed = [each.closed for each in (other, newest, *streams)]
+        self.assertEqual(closed, [False, False, False, True, True])
+        self.assertEqual((len(self.recorder.lost), transports.crowded, transports.strangers), (2, 2, 0))
 
 
 @implementer(IPBXDialect)
