@@ -57,6 +57,7 @@ class Feedback:
     @ivar roundTrip: seconds, C{None}: not known.
     @ivar explained: packets that the peer missed, or is to miss, and that no way loses now: we took them
         out, or they were lost of whoever was on the other leg before.
+    @ivar goesOn: the first report counts what another process has sent before, in the same stream.
     @ivar senderReport: SSRC and time (L{skypetrunk.wire.reports.middle}) of the peer's last sender report,
         and when it came.
     """
@@ -69,6 +70,7 @@ class Feedback:
         "_ours",
         "explained",
         "fraction",
+        "goesOn",
         "jitter",
         "reports",
         "roundTrip",
@@ -88,6 +90,7 @@ class Feedback:
         self.worstRoundTrip: float | None = None
         self.senderReport: tuple[int, int, float] | None = None
         self._lost = self._lostBefore = self.explained = 0
+        self.goesOn = False
         # The newest REMEMBERED, last; a deque of each call would be larger than all it ever holds.
         self._leaving: tuple[tuple[int, float], ...] = ()
         self._ours: tuple[int, ...] = ()
@@ -133,6 +136,9 @@ class Feedback:
         self.reports += 1
         self.fraction = block.fraction / 256
         self._lost = max(0, block.lost)
+        if self.goesOn:
+            self.goesOn = False
+            self.explained += self._lost
         if stream.tick is not None:
             self.jitter = block.jitter * stream.tick
             self.worstJitter = max(self.jitter, self.worstJitter or 0.0)

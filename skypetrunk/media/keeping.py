@@ -24,12 +24,12 @@ from skypetrunk.media.srtp import DATAGRAM_LIMIT
 ORDERS = frozenset(
     {
         *("hearKeys", "sendKey", "setClear", "setLocalKey", "setPacketTime", "setPayloadTypes"),
-        *("hearOn", "setFax", "setRemote", "setRemoteKey", "setSending"),
+        *("goOn", "hearOn", "setFax", "setRemote", "setRemoteKey", "setSending"),
     }
 )
 """
-What a leg is told by name: methods of L{skypetrunk.interfaces.IMediaLeg} that give nothing back; and, of
-L{skypetrunk.media.secure.SecureLeg}, C{hearOn}.
+What a leg is told by name: methods of L{skypetrunk.interfaces.IMediaLeg} that give nothing back; and what was
+before: C{goOn} and, of L{skypetrunk.media.secure.SecureLeg}, C{hearOn}.
 """
 
 

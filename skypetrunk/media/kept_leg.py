@@ -117,6 +117,8 @@ class KeptLeg(MediaLeg):
         """
         known = not self.number or self._leave(partial(remember, self._heard))
         self._waits = not known
+        # Without a key of ours the peer gets what the other side's sends: the same stream.
+        goesOn = bool(self.number) and not (self.keyed or self.keeper.alive)
         self._spent.update(self._living.values())
         self._living.clear()
         if self.keyed:
@@ -128,6 +130,8 @@ class KeptLeg(MediaLeg):
         self.keeper = keeper
         rtp, rtcp = (self._socket(each) for each in (self.rtpPort, self.rtcpPort))
         self.number = keeper.open(self._opening(), rtp, rtcp)
+        if goesOn:
+            keeper.order(self.number, "goOn")
         if not known:
             # What comes meanwhile waits for the key, as before the peer's first one.
             number = self.number

@@ -86,6 +86,10 @@ class ReportingLeg(ABC):
             )
         return PacketRefused("source")
 
+    def goOn(self) -> None:
+        """A leg of a process that is gone has sent to the peer, which counts on in its reports."""
+        self.feedback.goesOn = True
+
     def statistics(self) -> LegStatistics:
         """Counters so far."""
         return self._seen(self.secure, self.suite)

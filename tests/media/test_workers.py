@@ -128,9 +128,9 @@ class WorkerTests(LoopbackTests):
     def test_everyOrder(self) -> None:
         """What a leg is told is told to its keeper: a leg that does it here does nothing."""
         told = {name for name in IMediaLeg if name.startswith("set")} | {"hearKeys", "sendKey"}
-        # The last comes of what keepers say, not of what the leg is told.
-        self.assertEqual(told | {"hearOn"}, ORDERS)
-        self.assertEqual({name for name in ORDERS if name not in vars(KeptLeg)}, {"hearOn"})
+        # These come of keepers before, not of what the leg is told.
+        self.assertEqual(told | {"goOn", "hearOn"}, ORDERS)
+        self.assertEqual({name for name in ORDERS if name not in vars(KeptLeg)}, {"goOn", "hearOn"})
 
     def test_refusedAtOnce(self) -> None:
         """What a leg refuses is refused here, as by a leg of this process."""
@@ -197,6 +197,30 @@ class WorkerTests(LoopbackTests):
         # Of the dead one the counters are those that it told last.
         self.assertEqual((await self.end(self.plain)).received.packets, 61)
         self.assertEqual(self.plane.openPorts, 2)
+
+    async def test_lossCountedOnce(self) -> None:
+        """A PBX counts on in its reports when the worker is gone: what it lost before is no loss again."""
+        await self.talk()
+        ssrc = parseRTP(self.pbx.heard[-1][0]).ssrc
+
+        def report(lost: int) -> None:
+            block = ReportBlock(ssrc, 0, lost, 1000, 0, 0, 0)
+            where = self.host, self.plain.address.rtcpPort
+            self.pbx.transport.write(writeReport(7, None, (block,), b"pbx"), where)  # type: ignore[union-attr]
+
+        def counted(reports: int, lost: int) -> bool:
+            sent = self.plain.statistics().sent
+            return (sent.reports, sent.lost) == (reports, lost)
+
+        report(20)
+        await until(self, lambda: counted(1, 20), "the first is counted")
+        self.kill(self.made.workers.all[0])
+        await until(self, lambda: self.losses, "the loss is told")
+        self.send(self.carrier, self.secure, self.srtp.protect(rtp(50)))
+        await self.pbx.wait(51)
+        for number, lost in enumerate((20, 25), 2):
+            report(lost)
+            await until(self, partial(counted, number, lost), "it is counted")
 
     async def test_killedInFax(self) -> None:
         """A fax goes on at once, at the same ports; sound after it needs a new key, as its own is lost."""
