@@ -23,6 +23,8 @@ from skypetrunk_recorder.track import RATE, Track
 _WRITTEN_AT_ONCE = 5 * RATE
 _STILL_OPEN = 2 * RATE
 """Samples: later than this no packet takes its place."""
+_MOST_WAITING = 24
+"""Times that something waits to be written: two minutes of sound, and the disk is too slow."""
 
 
 def readSettings(settings: Mapping[str, object], directory: Path) -> tuple[Path, Collection[str] | None]:
@@ -71,6 +73,16 @@ class StereoFile:
         frames[::2], frames[1::2] = left, right
         self._wave.writeframes(frames.tobytes())
 
+    def silence(self, count: int) -> None:
+        """
+        As many samples of silence, however many.
+
+        @raise OSError: as for L{write}.
+        """
+        for start in range(0, count, RATE):
+            nothing = array("h", bytes(2 * min(RATE, count - start)))
+            self.write(nothing, nothing)
+
     def close(self) -> None:
         """The end of it."""
         if self._wave is not None and self._file is not None:
@@ -103,6 +115,7 @@ class Recording:
         self._written = 0
         # One after the other, whatever the number of threads.
         self._writing: Deferred[None] = succeed(None)
+        self._waiting = 0
         self._broken = False
 
     def packetReceived(self, packet: TappedPacket) -> None:
@@ -112,7 +125,9 @@ class Recording:
         if self._began is None:
             self._began = packet.time
         track = self._left if packet.fromCaller else self._right
-        track.put(packet.data, int((packet.time - self._began) * RATE))
+        now = int((packet.time - self._began) * RATE)
+        self._pause(now - _STILL_OPEN)
+        track.put(packet.data, now)
         if track.end - self._written >= _WRITTEN_AT_ONCE + _STILL_OPEN:
             self._write(track.end - _STILL_OPEN)
 
@@ -128,12 +143,32 @@ class Recording:
         self._next(self._file.close)
         self._writing.chainDeferred(self.closed)
 
+    def _pause(self, end: int) -> None:
+        """Nothing may have been heard for long, until C{end}: nobody keeps that."""
+        last = max(self._left.end, self._right.end)
+        if not last or end - last < _WRITTEN_AT_ONCE:
+            return
+        if last > self._written:
+            self._write(last)
+        for track in (self._left, self._right):
+            track.skip(end)
+        self._written = end
+        self._next(self._file.silence, end - last)
+
     def _write(self, end: int) -> None:
         self._written = end
         self._next(self._file.write, self._left.take(end), self._right.take(end))
 
     def _next(self, call: Callable[..., None], *arguments: object) -> None:
+        self._waiting += 1
         self._writing.addCallback(lambda _: self._inThread(call, *arguments)).addErrback(self._failed)
+        self._writing.addCallback(self._done)
+        if self._waiting > _MOST_WAITING and not self._broken:
+            self._log.error("{call}: is not recorded any more, the disk is too slow", call=self._call)
+            self._broken = True
+
+    def _done(self, _: object) -> None:
+        self._waiting -= 1
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("{call}: is not recorded any more", failure, call=self._call)

@@ -91,6 +91,42 @@ class TrackTests(SynchronousTestCase):
             track.put(rtp(timestamp, sound(2), ssrc=ssrc), 480)
             self.assertEqual(self.heard(track, 640), [1, 0, 0, 2])
 
+    def test_inStep(self) -> None:
+        """
+        Its place is when it was sent: also where the first packet is late, time stamps stand still in a
+        pause, or its clock is slow or fast.
+        """
+
+        def late(number: int) -> float:
+            return max(0, 15 - number)
+
+        def stall(number: int) -> float:
+            return max(0, 115 - number) if number >= 100 else 0
+
+        for name, came, stamps in (
+            ("late", late, lambda number: number),
+            ("stalled", stall, lambda number: number),
+            ("stands still", lambda number: 30 * (number >= 100), lambda number: number),
+            ("jumps on", lambda number: 0, lambda number: number + 15 * (number >= 100)),
+            ("jumps back", lambda number: 0, lambda number: number - 15 * (number >= 100)),
+            ("slow", lambda number: 0, lambda number: number * 0.999),
+            ("fast", lambda number: 0, lambda number: number * 1.001),
+        ):
+            track = Track()
+            for number in range(3000):
+                packet = rtp(int(160 * stamps(number)), sound(1 + number % 100))
+                track.put(packet, 8000 + int(160 * (number + came(number))))
+            sent = 8000 + 160 * (2999 + (30 if name == "stands still" else 0))
+            last = track.take(track.end).index(PCMA.decode(sound(100, 1))[0], sent - 800)
+            self.assertLessEqual(abs(last - sent), 160, name)
+
+    def test_burstKept(self) -> None:
+        """Of packets that were late and come all at once none is lost, where there was silence before."""
+        track = Track()
+        for number in range(20):
+            track.put(rtp(160 * number, sound(number + 1)), 8000 + 160 * max(number, 15))
+        self.assertEqual([octet for octet in self.heard(track, track.end) if octet], [*range(1, 21)])
+
     def test_others(self) -> None:
         """Other codecs are counted; padding, extensions and empty packets are no sound."""
         track = Track()
@@ -146,6 +182,38 @@ class RecordingTests(SynchronousTestCase):
         left, right = read(path)
         self.assertEqual((set(left), set(right)), ({PCMA.decode(b"\1")[0]}, {0}))
         self.assertEqual(len(left), 20 * 8000)
+
+    def test_longSilence(self) -> None:
+        """Minutes in which nothing of G.711 comes, as on hold, are kept by nobody; then it goes on."""
+        recording, path = self.recording()
+        sizes: list[int] = []
+        write = recording._file.write
+
+        def counted(left: array[int], right: array[int]) -> None:
+            sizes.append(len(left))
+            write(left, right)
+
+        recording._file.write = counted  # type: ignore[method-assign]
+        self.say(recording, True, 1)
+        recording.packetReceived(TappedPacket(rtp(0, b"\1", 96), False, 1300.0))
+        self.say(recording, False, 1, begin=600)
+        recording.ended()
+        self.assertLess(max(sizes), 10 * 8000)
+        left, right = read(path)
+        self.assertEqual((len(left), len(right)), (601 * 8000, 601 * 8000))
+        self.assertEqual((set(left[8000:]), set(right[: 600 * 8000])), ({0}, {0}))
+        self.assertEqual(set(right[600 * 8000 :]), {PCMA.decode(b"\2")[0]})
+
+    def test_slowDisk(self) -> None:
+        """A disk that takes nothing more ends the recording, and not the memory; what is written stays."""
+        waiting: Deferred[None] = Deferred()
+        recording = Recording("c1", Path(self.mktemp()), lambda call, *arguments: waiting)
+        self.say(recording, True, 300)
+        self.assertTrue(recording._broken)
+        self.assertLess(recording._waiting, 30)
+        waiting.callback(None)
+        recording.ended()
+        self.successResultOf(recording.closed)
 
     def test_nothing(self) -> None:
         """Without sound there is no file, and the log says how many packets were of other codecs."""
