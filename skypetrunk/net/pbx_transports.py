@@ -161,36 +161,39 @@ class PBXTransports:
             )
         try:
             for address in self._listen:
-                if address.transport == "UDP":
-                    datagrams = DatagramSignalling(
-                        transactions,
-                        token,
-                        allow=allow,
-                        observer=observer,
-                        connect=self._connect,
-                        dialect=self._dialect,
-                    )
-                    port = listenUDP(
-                        self._reactor,
-                        address.port,
-                        datagrams,
-                        address.host,
-                        DatagramSignalling.LARGEST,
-                        self._waited,
-                    )
-                    self._datagrams.append(datagrams)
-                else:
-                    factory: Any = self._streams
-                    if address.transport == "TLS":
-                        assert self._secure is not None
-                        factory = self._secure.listener
-                    port = self._reactor.listenTCP(address.port, factory, interface=address.host)
+                datagrams = address.transport == "UDP"
+                port = self._bindUDP(address, transactions) if datagrams else self._bindTCP(address)
                 self._ports.append(port)
-                bound.append(TransportAddress(address.transport, address.host, port.getHost().port))
+                own: Any = port.getHost()
+                bound.append(TransportAddress(address.transport, address.host, own.port))
         except Exception:
             self.stop()
             raise
         self.listening = tuple(bound)
+
+    def _bindUDP(self, address: TransportAddress, transactions: ITransactions) -> IListeningPort:
+        signalling = DatagramSignalling(
+            transactions,
+            self._token,
+            allow=self._allow,
+            observer=self._observer,
+            connect=self._connect,
+            dialect=self._dialect,
+        )
+        largest = DatagramSignalling.LARGEST
+        port: IListeningPort = listenUDP(
+            self._reactor, address.port, signalling, address.host, largest, self._waited
+        )
+        self._datagrams.append(signalling)
+        return port
+
+    def _bindTCP(self, address: TransportAddress) -> IListeningPort:
+        factory: Any = self._streams
+        if address.transport == "TLS":
+            assert self._secure is not None
+            factory = self._secure.listener
+        port: IListeningPort = self._reactor.listenTCP(address.port, factory, interface=address.host)
+        return port
 
     def stop(self) -> Deferred[None]:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from skypetrunk.core.identity import CALLER_PLACES, FROM
@@ -19,6 +19,8 @@ from skypetrunk.service.settings import PBXConfiguration
 from skypetrunk.service.tls_table import readPBXTLS
 from skypetrunk.wire.address import TransportAddress
 from skypetrunk.wire.secret import Secret
+
+_Networks = tuple[IPv4Network | IPv6Network, ...]
 
 # Stands in for an address that was wrong, which was noted: it is never handed out.
 _NOWHERE = TransportAddress("UDP", "127.0.0.1", 9)
@@ -69,33 +71,16 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
     addresses = _readAddresses(table, listen, required=not registers)
     if registers:
         _checkRegisters(table)
-    allow = []
-    for network in table.texts("allow", 'allow = ["192.0.2.0/24"]') or ():
-        found = readNetwork(table, "allow", network)
-        if found is not None:
-            allow.append(found)
-    hosts = dict.fromkeys(ip_address(address.host) for address in addresses)
-    if "allow" not in table:
-        allow = [ip_network(host) for host in hosts]
-    elif not allow:
-        table.wrong("allow", "lets nobody call", f'allow = ["{(addresses or [_NOWHERE])[0].host}"]')
-    else:
-        for host in hosts:
-            if not any(host in network for network in allow):
-                text = f"{host} is not among them: calls go there, none may come from there"
-                table.problems.warn(table.key("allow"), text)
+    allow = _readAllow(table, addresses)
     username, password = _readAccount(table, directory)
     redirect, redirectAllow = readRedirection(table)
     group = _readGroup(table)
-    mediaAllow = [
-        readNetwork(table, "media_allow", network)
-        for network in table.texts("media_allow", 'media_allow = ["192.0.2.0/24"]') or ()
-    ]
+    mediaAllow = _readNetworks(table, "media_allow")
     return PBXConfiguration(
         name=name,
         listen=tuple(listen),
         address=None if registers else (addresses or [_NOWHERE])[0],
-        allow=tuple(allow),
+        allow=allow,
         optionsUnusable=table.integer("options_unusable", 400, 699, 503),
         emergencyStatus=table.integer("emergency_status", 400, 699, 503),
         callerFrom=table.choice("caller_from", CALLER_PLACES, FROM),
@@ -110,8 +95,7 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         mediaPath=MediaPath(
             hosts=readHosts(table, "media_address"),
             # A group has no host that SDP could name.
-            allow=tuple(network for network in mediaAllow if network is not None)
-            or (tuple(allow) if group else ()),
+            allow=mediaAllow or (allow if group else ()),
             group=group,
             symmetric=table.boolean("symmetric_rtp", True),
         ),
@@ -125,6 +109,28 @@ def readPBX(table: Table, directory: Path) -> PBXConfiguration:
         ),
         dialect=table.text("dialect", 'dialect = "odd-headers", the name of a [[plugin]]'),
     )
+
+
+def _readAllow(table: Table, addresses: Sequence[TransportAddress]) -> _Networks:
+    """@param addresses: of the PBX, which may call where nothing else is said."""
+    hosts = dict.fromkeys(ip_address(address.host) for address in addresses)
+    allow = _readNetworks(table, "allow")
+    if "allow" not in table:
+        return tuple(ip_network(host) for host in hosts)
+    if not allow:
+        table.wrong("allow", "lets nobody call", f'allow = ["{(addresses or [_NOWHERE])[0].host}"]')
+        return ()
+    for host in hosts:
+        if not any(host in network for network in allow):
+            text = f"{host} is not among them: calls go there, none may come from there"
+            table.problems.warn(table.key("allow"), text)
+    return allow
+
+
+def _readNetworks(table: Table, name: str) -> _Networks:
+    texts = table.texts(name, f'{name} = ["192.0.2.0/24"]') or ()
+    read = [readNetwork(table, name, text) for text in texts]
+    return tuple(network for network in read if network is not None)
 
 
 def _readGroup(table: Table) -> str | None:

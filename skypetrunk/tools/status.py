@@ -90,52 +90,9 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
     @param calls: with the media of those that are up.
     """
     for name, trunk in state.get("trunks", {}).items():
-        tls = trunk["tls"] or {}
-        where = f" at {trunk['peer']}" if trunk["peer"] else ""
-        proof = (
-            f", {tls.get('version')} {tls.get('cipher')}, proved by {tls.get('proof')}" if trunk["up"] else ""
-        )
-        if trunk["up"] and tls.get("expires"):
-            end = datetime.fromisoformat(tls["expires"])
-            days = (end - datetime.now(UTC)).days
-            proof += f", certificate until {end:%Y-%m-%d}{f' ({days} days)' if days < EXPIRY_DAYS else ''}"
-        if trunk["up"] and tls.get("revocation"):
-            proof += f", {tls['revocation']}"
-        problem = f": {trunk['problem']}" if trunk["problem"] else ""
-        if trunk.get("retry") is not None:
-            problem += f"; next attempt in {trunk['retry']} s"
-        up = f"{trunk['calls']} calls{_refused(trunk)}"
-        srtp = "" if trunk["srtp"] == REQUIRED else f", SRTP {trunk['srtp']}"
-        yield f"trunk {name}: {trunk['state']}{where}{proof}{srtp}{problem}; {up}"
-        for each in trunk.get("targets", ()):
-            penalty = each["penalty"]
-            left = f"passed over for {penalty:.0f} s" if penalty else "to be tried again"
-            yield f"  {each['target']}: {left}: {each['reason']}"
+        yield from _trunk(name, trunk)
     for name, pbx in state.get("pbxes", {}).items():
-        if pbx.get("plugin"):
-            yield f"pbx {name}: in this process, plugin {pbx['plugin']}; {pbx['calls']} calls{_refused(pbx)}"
-            continue
-        yield (
-            f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
-            f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
-        )
-        registration = pbx.get("registration")
-        if registration is not None:
-            place = registration["contact"]
-            yield f"  registered at {place} for {registration['expires']} s" if place else "  not registered"
-        unproved = pbx.get("unproved", {}).get("password", 0)
-        if unproved:
-            yield f"  {unproved} requests with a wrong user name or password"
-        if pbx.get("crowded"):
-            yield f"  {pbx['crowded']} connections closed, as there were too many"
-        if pbx.get("handshakes"):
-            yield f"  {pbx['handshakes']} TLS connections that came to nothing"
-        dialect = pbx.get("dialect")
-        if dialect and dialect["failures"]:
-            yield f"  {dialect['failures']} messages that the plugin {dialect['plugin']} failed to translate"
-        for each in pbx.get("addresses", ()):
-            if each["reason"]:
-                yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"
+        yield from _pbx(name, pbx)
     yield f"calls: {state.get('calls', 0)} up, {state.get('started', 0)} since the start{_overload(state)}"
     if state.get("mediaPorts"):
         by = "the compiled helper" if state.get("mediaHelper") else "Python alone"
@@ -150,6 +107,57 @@ def summary(state: Mapping[str, Any], calls: bool = False) -> Iterator[str]:
             yield f"    {call['diagnosis']}"
         for leg in call.get("media", ()) if calls else ():
             yield f"    {legLine(leg)}"
+
+
+def _trunk(name: str, trunk: Mapping[str, Any]) -> Iterator[str]:
+    """What the carrier proved, what is wrong, and what was seen of each of its servers."""
+    tls = trunk["tls"] or {}
+    where = f" at {trunk['peer']}" if trunk["peer"] else ""
+    proof = f", {tls.get('version')} {tls.get('cipher')}, proved by {tls.get('proof')}" if trunk["up"] else ""
+    if trunk["up"] and tls.get("expires"):
+        end = datetime.fromisoformat(tls["expires"])
+        days = (end - datetime.now(UTC)).days
+        proof += f", certificate until {end:%Y-%m-%d}{f' ({days} days)' if days < EXPIRY_DAYS else ''}"
+    if trunk["up"] and tls.get("revocation"):
+        proof += f", {tls['revocation']}"
+    problem = f": {trunk['problem']}" if trunk["problem"] else ""
+    if trunk.get("retry") is not None:
+        problem += f"; next attempt in {trunk['retry']} s"
+    up = f"{trunk['calls']} calls{_refused(trunk)}"
+    srtp = "" if trunk["srtp"] == REQUIRED else f", SRTP {trunk['srtp']}"
+    yield f"trunk {name}: {trunk['state']}{where}{proof}{srtp}{problem}; {up}"
+    for each in trunk.get("targets", ()):
+        penalty = each["penalty"]
+        left = f"passed over for {penalty:.0f} s" if penalty else "to be tried again"
+        yield f"  {each['target']}: {left}: {each['reason']}"
+
+
+def _pbx(name: str, pbx: Mapping[str, Any]) -> Iterator[str]:
+    """Where it is heard, and what went wrong with what it sent."""
+    if pbx.get("plugin"):
+        yield f"pbx {name}: in this process, plugin {pbx['plugin']}; {pbx['calls']} calls{_refused(pbx)}"
+        return
+    yield (
+        f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
+        f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
+    )
+    registration = pbx.get("registration")
+    if registration is not None:
+        place = registration["contact"]
+        yield f"  registered at {place} for {registration['expires']} s" if place else "  not registered"
+    unproved = pbx.get("unproved", {}).get("password", 0)
+    if unproved:
+        yield f"  {unproved} requests with a wrong user name or password"
+    if pbx.get("crowded"):
+        yield f"  {pbx['crowded']} connections closed, as there were too many"
+    if pbx.get("handshakes"):
+        yield f"  {pbx['handshakes']} TLS connections that came to nothing"
+    dialect = pbx.get("dialect")
+    if dialect and dialect["failures"]:
+        yield f"  {dialect['failures']} messages that the plugin {dialect['plugin']} failed to translate"
+    for each in pbx.get("addresses", ()):
+        if each["reason"]:
+            yield f"  {each['address']}: passed over for {each['penalty']:.0f} s: {each['reason']}"
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
