@@ -89,6 +89,8 @@ class KeptLeg(MediaLeg):
         self._before: list[LegStatistics | None] = []
         self._finals: list[Deferred[None]] = []
         self._last: LegStatistics | None = None
+        # Packets that the peer has missed, and no way has lost.
+        self._explained = 0
         # What keepers before have accepted of the peer; the last one is still to say it.
         self._heard: dict[tuple[bytes, ...], Heard] = {}
         self._waits = False
@@ -108,17 +110,27 @@ class KeptLeg(MediaLeg):
         """As it is counted."""
         return self.statistics().suite
 
-    def carry(self, keeper: Keeper, rebind: Callable[[KeptLeg], None]) -> None:
+    def carry(
+        self, keeper: Keeper, rebind: Callable[[KeptLeg], None], other: KeptLeg | None = None
+    ) -> None:
         """
         Be kept by C{keeper} from now on; the one before loses it, if it is not lost there.
 
+        @param other: what it is joined to then.
         @param rebind: binds other ports: they are told to the peer with its new key, and who still sends to
             the old ones does so in the old context.
         """
         known = not self.number or self._leave(partial(remember, self._heard))
         self._waits = not known
+        before = None
+        if self.pairing is not None:
+            before = self.pairing[self is self.pairing[0]]
+            assert isinstance(before, KeptLeg)
+            if before is not other:
+                # What was lost of whoever is left is nothing to those who come.
+                self._explained += before.statistics().received.lost
         # Without a key of ours the peer gets what the other side's sends: the same stream.
-        goesOn = bool(self.number) and not (self.keyed or self.keeper.alive)
+        goesOn = before is not None and before is other and not self.keyed
         self._spent.update(self._living.values())
         self._living.clear()
         if self.keyed:
@@ -280,7 +292,8 @@ class KeptLeg(MediaLeg):
         for each in (*self._before, now):
             if each is not None:
                 total = added(total, each)
-        return total
+        lost = max(0, total.sent.lost - self._explained)
+        return replace(total, sent=replace(total.sent, lost=lost))
 
     def release(self) -> LegStatistics:
         """See L{MediaLeg}; what is not known yet comes with L{PendingStatistics}."""

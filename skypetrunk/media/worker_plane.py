@@ -156,11 +156,11 @@ class WorkerPlane(MediaPlane):
         shows = self._taps(call) if self._taps is not None else None
         hears = caller.keysHeard is not None or called.keysHeard is not None
         if shows is not None or hears:
-            self._carry((caller, called), self._local)
+            self._carry((caller, called), self._local, (caller, called))
         elif caller.keeper is not called.keeper:
             # After a transfer.  Without an outbound context nothing is lost.
             stays, moves = (caller, called) if caller.keyed or not called.keyed else (called, caller)
-            self._carry((moves,), stays.keeper)
+            self._carry((moves,), stays.keeper, (caller, called))
         for leg in (caller, called):
             self._part(leg)
         caller.pairing = called.pairing = (caller, called, call)
@@ -173,8 +173,8 @@ class WorkerPlane(MediaPlane):
         """C{leg} as one of this process, to be joined to one without a keeper: after a transfer."""
         if not isinstance(leg, KeptLeg):
             return leg
-        self._part(leg)
         self._carry((leg,), self._local)
+        self._part(leg)
         self._local.order(leg.number, "hearKeys", leg.keysHeard)
         return self._local.leg(leg.number)
 
@@ -183,10 +183,13 @@ class WorkerPlane(MediaPlane):
             for before in leg.pairing[:2]:
                 before.pairing = None
 
-    def _carry(self, legs: tuple[KeptLeg, ...], keeper: Keeper) -> None:
+    def _carry(
+        self, legs: tuple[KeptLeg, ...], keeper: Keeper, pair: tuple[KeptLeg, KeptLeg] | None = None
+    ) -> None:
+        """@param pair: which two are to be joined."""
         for leg in legs:
             if leg.keeper is not keeper:
-                leg.carry(keeper, self._rebind)
+                leg.carry(keeper, self._rebind, None if pair is None else pair[leg is pair[0]])
         if any(leg.lost for leg in legs):
             self.lost()
 
@@ -209,9 +212,10 @@ class WorkerPlane(MediaPlane):
             return
         self._log.warn("{number} media legs of a media worker are carried on elsewhere", number=len(moved))
         for leg in moved:
-            keepers = [each.keeper for each in (leg.pairing or ())[:2] if isinstance(each, KeptLeg)]
-            alive = [each for each in keepers if each.alive]
-            leg.carry(alive[0] if alive else self._keeper(_callOf(leg.name)), self._rebind)
+            pair = [each for each in (leg.pairing or ())[:2] if isinstance(each, KeptLeg)]
+            alive = [each.keeper for each in pair if each.keeper.alive]
+            other = pair[leg is pair[0]] if pair else None
+            leg.carry(alive[0] if alive else self._keeper(_callOf(leg.name)), self._rebind, other)
         for pairing in {leg.pairing: None for leg in moved if leg.pairing is not None}:
             caller, called, call = pairing
             caller.keeper.join(caller.number, called.number)

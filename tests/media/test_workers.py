@@ -513,6 +513,31 @@ class SeveralWorkersTests(TestCase):
         self.assertEqual((one[1].lost, other[1].lost), (False, True))
         self.assertNotEqual(other[1].address, address)
 
+    async def test_lossOfOthers(self) -> None:
+        """What was lost of one party is no loss of the next one, whom a leg meets in another worker."""
+        plane = self.plane(2)
+        await until(self, lambda: len(plane.workers.ready) == 2, "both are ready")
+        one = [self.leg(plane, f"one/{each}", False) for each in range(2)]
+        other = [self.leg(plane, f"other/{each}", False) for each in range(2)]
+        self.assertIsNot(one[0].keeper, other[0].keeper)
+        peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in other]
+        for peer, leg in zip(peers, other, strict=True):
+            self.addCleanup(peer.close)
+            peer.bind((self.host, 0))
+            port = peer.getsockname()[1]
+            leg.setRemote(MediaAddress(self.host, port, port))
+        plane.join(other[0], other[1], "other")
+        for sequence in (*range(50), *range(70, 90)):
+            peers[1].sendto(rtp(sequence), (self.host, other[1].address.port))
+        await until(self, lambda: other[1].statistics().received.lost == 20, "the loss is told")
+        block = ReportBlock(parseRTP(rtp(0)).ssrc, 0, 20, 89, 0, 0, 0)
+        report = writeReport(7, None, (block,), b"peer")
+        peers[0].sendto(report, (self.host, other[0].address.rtcpPort))
+        await until(self, lambda: other[0].statistics().sent.lost == 20, "it is reported")
+        plane.join(one[0], other[0], "third")
+        self.assertIs(one[0].keeper, other[0].keeper)
+        self.assertEqual(other[0].statistics().sent.lost, 0)
+
     async def test_grows(self) -> None:
         """Few calls are carried here, and no process is started for them."""
         plane = self.plane(1, own=1)
