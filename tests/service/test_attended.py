@@ -112,7 +112,21 @@ class AttendedCase(SceneCase):
             self.assertIsNone(ended["diagnosis"])
 
     async def before(self, scene: Scene, near: Call, far: Call) -> None:
-        """What happens in the first call before."""
+        """The first call is on hold while the phone consults."""
+        await self.changed(scene, partial(near.renegotiate, "sendonly"))
+
+    async def changed(self, scene: Scene, change: Callable[[], None]) -> None:
+        """A re-INVITE crosses."""
+        before = self.confirmed(scene)
+        change()
+        await scene.until(
+            lambda: all(now > was for now, was in zip(self.confirmed(scene), before, strict=True)),
+            "it has crossed",
+        )
+
+    def confirmed(self, scene: Scene) -> list[int]:
+        """ACKs that the trunk has sent, and got: the last one of a re-INVITE comes from who has asked."""
+        return [len(scene.requests("ACK", sent=sent)) for sent in (True, False)]
 
 
 class AttendedTests(AttendedCase):
@@ -150,16 +164,3 @@ class MIKEYTests(AttendedCase):
             await self.changed(scene, partial(near.renegotiate, direction))
         await scene.hearing(near, far)
         self.assertEqual(media(far)._keys, keys)
-
-    async def changed(self, scene: Scene, change: Callable[[], None]) -> None:
-        """A re-INVITE crosses."""
-        before = self.confirmed(scene)
-        change()
-        await scene.until(
-            lambda: all(now > was for now, was in zip(self.confirmed(scene), before, strict=True)),
-            "it has crossed",
-        )
-
-    def confirmed(self, scene: Scene) -> list[int]:
-        """ACKs that the trunk has sent, and got: the last one of a re-INVITE comes from who has asked."""
-        return [len(scene.requests("ACK", sent=sent)) for sent in (True, False)]
