@@ -20,7 +20,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 import skypetrunk
 from skypetrunk.errors import ConfigurationError
 from skypetrunk.lab.tap import Options as LabOptions
-from skypetrunk.profiles import readProfile
+from skypetrunk.profiles import loadProfile, profileNames, readProfile
 from skypetrunk.service.tap import Options as TrunkOptions
 from skypetrunk.tools import init, main
 from tests.service.configurations import ConfigurationTestCase, keyPEM, makeCertificate, makeCRL
@@ -146,6 +146,48 @@ class ConfigurationPageTests(ConfigurationTestCase):
             'address = "udp:', 'adress = "x"\naddress = "udp:'
         )
         self.assertEqual(sorted(self.problems(wrong)), sorted(shown))
+
+
+class ProfilesPageTests(SynchronousTestCase):
+    """docs/profiles.rst."""
+
+    def test_sets(self) -> None:
+        """What the table says that a profile sets is what it sets, and nothing of it is left out."""
+        page = (DOCS / "profiles.rst").read_text("utf-8")
+        rows = dict(re.findall(r"^   \* - ``(\S+)``\n     - ((?:.+\n)(?:       .+\n)*)", page, re.MULTILINE))
+        self.assertEqual(sorted(rows), sorted(profileNames()))
+        numbers = {"as-dialled": "numbers as they are dialled", "00": "``00`` before numbers"}
+        numbers |= {"plus": "numbers with plus", "bare": "numbers without plus"}
+        for name, text in rows.items():
+            row, profile = " ".join(text.split()), loadProfile(name)
+            found = "NAPTR and SRV" if profile.naptr else "by SRV"
+            says = {
+                f"``{profile.domain}``": profile.domain is not None,
+                "no registration": not profile.register,
+                "registration": True,
+                found: not profile.servers,
+                "host names in their order": bool(profile.servers),
+                "a certificate": profile.clientCertificate,
+                "host name of ours in Contact and From": profile.ownName,
+                "OPTIONS each minute": profile.optionsInterval == 60,
+                "both suites": len(profile.suites) == 2,
+                "the longer tag alone": profile.suites == ("AES_CM_128_HMAC_SHA1_80",),
+                "From is the account": profile.fromUser == "account",
+                "From is the caller": profile.fromUser == "caller",
+                "called number in To": profile.calledFrom == "to",
+                "``user=phone``": profile.userPhone,
+                "wildcard certificates": profile.wildcards,
+                "mediasec": profile.mediasec,
+                "static RSA allowed": profile.staticRSA,
+                f"{profile.calls} calls": profile.calls is not None,
+                "sessions of 1800 seconds, at least 900": profile.leastExpires == 900,
+                "after 408, 480, 503 and 504": profile.failover == (408, 480, 504),
+                f"``{str(profile.uriParameters).lstrip(';')}``": bool(str(profile.uriParameters)),
+                **{words: form == profile.numberForm for form, words in numbers.items()},
+            }
+            self.assertEqual({words: words in row for words in says}, says, name)
+            others = {1800: profile.sessionExpires, 90: min(profile.leastExpires, 90), 3600: profile.expires}
+            self.assertEqual(list(others), list(others.values()), name)
 
 
 class CommandTests(SynchronousTestCase):
