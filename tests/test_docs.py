@@ -149,7 +149,14 @@ class ConfigurationPageTests(ConfigurationTestCase):
 
 
 class ProfilesPageTests(SynchronousTestCase):
-    """docs/profiles.rst."""
+    """docs/profiles.rst, and the README beside the profiles."""
+
+    def test_keys(self) -> None:
+        """The README has a row for each key."""
+        configuration = (DOCS / "configuration.rst").read_text("utf-8")
+        readme = (ROOT / "skypetrunk/profiles/README.rst").read_text("utf-8")
+        rows = set(re.findall(r"^``(\w+)``", readme, re.MULTILINE))
+        self.assertEqual(rows, described(configuration.partition("\nCarrier profiles\n")[2]))
 
     def test_sets(self) -> None:
         """What the table says that a profile sets is what it sets, and nothing of it is left out."""
