@@ -49,6 +49,7 @@ builder.cdef(
                           const char *destination, int destination_port);
     int settled_arm(struct settled_reader *reader, struct settled_path *path);
     void settled_disarm(struct settled_reader *reader, int descriptor);
+    void settled_forget(struct settled_reader *reader, int descriptor);
     void settled_begin(struct settled_reader *reader, double now, int rests);
     int settled_next(struct settled_reader *reader);
     """

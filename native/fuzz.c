@@ -183,6 +183,14 @@ int main(int count, char **arguments)
 				/* Python takes the direction back. */
 				settled_disarm(reader, reader->descriptor);
 			}
+			/* And whatever it does besides. */
+			i = (int)(draw() % PATHS);
+			if (draw() % 4 == 0)
+				settled_disarm(reader, paths[i].arrival);
+			else if (draw() % 4 == 0)
+				settled_arm(reader, &paths[i]);
+			else if (draw() % 4 == 0)
+				settled_forget(reader, paths[i].arrival);
 		}
 		for (i = 0; i < 2; i++)
 			while (recv(peers[i], packet, sizeof packet, 0) >= 0)

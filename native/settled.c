@@ -96,6 +96,18 @@ void settled_disarm(struct settled_reader *reader, int descriptor)
 		reader->paths[descriptor] = NULL;
 }
 
+void settled_forget(struct settled_reader *reader, int descriptor)
+{
+	for (int i = reader->done; i < reader->came_count; i++)
+		if (reader->came[i].descriptor == descriptor)
+			reader->came[i].descriptor = -1;
+}
+
+static struct settled_path *lent(const struct settled_reader *reader, int descriptor)
+{
+	return descriptor < reader->room ? reader->paths[descriptor] : NULL;
+}
+
 static int same(const struct sockaddr *one, const struct sockaddr *other)
 {
 	if (one->sa_family != other->sa_family)
@@ -124,10 +136,10 @@ static int header_length(const unsigned char *packet, int length)
 	return length < header ? 0 : header;
 }
 
-/* Do all that is to be done with the packet that was read; 0: it was nothing usual, and nothing was done. */
-static int relay(struct settled_reader *reader, struct settled_path *path, int length, double now)
+/* Do all that is to be done with a packet; 0: it was nothing usual, and nothing was done. */
+static int relay(struct settled_reader *reader, struct settled_path *path, const unsigned char *packet, int length)
 {
-	const unsigned char *packet = reader->packet;
+	const double now = reader->now;
 	unsigned char *work = reader->leaving[reader->waiting].packet;
 	int header, size = length;
 	uint16_t sequence;
@@ -252,56 +264,78 @@ static int rest(struct settled_reader *reader)
 	return reader->ready;
 }
 
-/* What is there at descriptor; SETTLED_DONE: nothing that Python has to do. */
-static int take(struct settled_reader *reader, int descriptor)
+/* From sockets that are lent. */
+static void fetch(struct settled_reader *reader)
 {
-	struct settled_path *path = descriptor < reader->room ? reader->paths[descriptor] : NULL;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in6 six;
-	} from;
-	socklen_t size = sizeof from;
-	ssize_t length;
+	reader->came_count = reader->done = 0;
+	while (reader->next < reader->ready && reader->came_count < SETTLED_GROUP) {
+		struct settled_datagram *came = &reader->came[reader->came_count++];
 
-	reader->descriptor = descriptor;
-	if (!path)
+		came->descriptor = reader->events[reader->next++].data.fd;
+		came->lent = lent(reader, came->descriptor) != NULL;
+		if (!came->lent)
+			continue;
+		came->size = sizeof came->from;
+		came->from.any.sa_family = AF_UNSPEC;
+		came->length = recvfrom(came->descriptor, came->packet, sizeof came->packet, 0, &came->from.any, &came->size);
+		came->error = errno;
+	}
+}
+
+static void back(struct settled_reader *reader, const unsigned char *packet, int length)
+{
+	memcpy(reader->packet, packet, (size_t)length);
+	reader->length = length;
+}
+
+/* SETTLED_DONE: nothing that Python has to do. */
+static int take(struct settled_reader *reader, const struct settled_datagram *came)
+{
+	struct settled_path *path;
+
+	reader->descriptor = came->descriptor;
+	if (came->descriptor < 0)
+		return SETTLED_DONE;
+	if (!came->lent)
 		return SETTLED_UNREAD;
-	from.any.sa_family = AF_UNSPEC;
-	length = recvfrom(descriptor, reader->packet, sizeof reader->packet, 0, &from.any, &size);
-	if (length < 0)
-		/* Or another error of an earlier packet, or closed and opened anew: there will be others. */
-		return errno == ECONNREFUSED ? SETTLED_REFUSED : SETTLED_DONE;
-	if (same(&from.any, &path->source.any) && relay(reader, path, (int)length, reader->now)) {
+	if (came->length < 0)
+		/* Or another error of an earlier packet: there will be others. */
+		return came->error == ECONNREFUSED ? SETTLED_REFUSED : SETTLED_DONE;
+	/* It may have been taken back since then. */
+	path = lent(reader, came->descriptor);
+	if (path && same(&came->from.any, &path->source.any) && relay(reader, path, came->packet, (int)came->length)) {
 		if (!path->show)
 			return SETTLED_DONE;
 		path->show = 0;
-		reader->length = (int)length;
-		if (path->secure) {
-			reader->length = reader->leaving[reader->waiting - 1].size;
-			memcpy(reader->packet, reader->leaving[reader->waiting - 1].packet, (size_t)reader->length);
-		}
+		if (path->secure)
+			back(reader, reader->leaving[reader->waiting - 1].packet, reader->leaving[reader->waiting - 1].size);
+		else
+			back(reader, came->packet, (int)came->length);
 		return SETTLED_SHOWN;
 	}
-	if (getnameinfo(&from.any, size, reader->host, sizeof reader->host, NULL, 0, NI_NUMERICHOST))
+	if (getnameinfo(&came->from.any, came->size, reader->host, sizeof reader->host, NULL, 0, NI_NUMERICHOST))
 		return SETTLED_DONE; /* no address that an answer could go to */
-	reader->port = ntohs(from.any.sa_family == AF_INET6 ? from.six.sin6_port
-	                                                    : ((struct sockaddr_in *)&from.any)->sin_port);
-	reader->length = (int)length;
+	reader->port = ntohs(came->from.any.sa_family == AF_INET6 ? came->from.six.sin6_port
+	                                                          : ((const struct sockaddr_in *)&came->from.any)->sin_port);
+	back(reader, came->packet, (int)came->length);
 	return SETTLED_DATAGRAM;
 }
 
 int settled_next(struct settled_reader *reader)
 {
 	do {
-		while (reader->next < reader->ready) {
-			int what = take(reader, reader->events[reader->next++].data.fd);
+		do {
+			while (reader->done < reader->came_count) {
+				int what = take(reader, &reader->came[reader->done++]);
 
-			if (what != SETTLED_DONE || reader->waiting == SETTLED_GROUP)
-				leave(reader);
-			if (what != SETTLED_DONE)
-				return what; /* nothing waits while Python does whatever it does */
-		}
-		leave(reader);
+				if (what != SETTLED_DONE) {
+					leave(reader); /* nothing waits while Python does whatever it does */
+					return what;
+				}
+			}
+			leave(reader);
+			fetch(reader);
+		} while (reader->came_count);
 	} while (rest(reader));
 	return SETTLED_DONE;
 }

@@ -22,7 +22,7 @@
 #define SETTLED_STEP 480000u /* MAX_TIMESTAMP_STEP of media/stream.py */
 #define SETTLED_JUMP 2.0     /* JUMP of media/statistics.py */
 #define SETTLED_REST 2000000 /* nanoseconds: REST of media/poller.py */
-#define SETTLED_GROUP 16     /* packets that leave one after the other: each part of the work stays in the caches */
+#define SETTLED_GROUP 16     /* packets read, then relayed, then sent: each part of the work stays in the caches */
 
 enum { SETTLED_DONE, SETTLED_UNREAD, SETTLED_DATAGRAM, SETTLED_REFUSED, SETTLED_SHOWN };
 
@@ -69,6 +69,21 @@ struct settled_reader {
 	double now, begun;
 	struct timespec start;
 
+	/* what was read, and how many of them are done */
+	int came_count, done;
+	struct settled_datagram {
+		int descriptor; /* -1: it was closed */
+		int lent;       /* it was; else it is not read */
+		int error;
+		ssize_t length;
+		socklen_t size;
+		union {
+			struct sockaddr any;
+			struct sockaddr_in6 six;
+		} from;
+		unsigned char packet[SETTLED_LIMIT + 1];
+	} came[SETTLED_GROUP];
+
 	/* what is to leave */
 	int waiting;
 	struct {
@@ -94,6 +109,9 @@ int settled_addresses(struct settled_path *path, const char *source, int source_
 /* From now on path takes what comes in at its descriptor; -1: no memory. */
 int settled_arm(struct settled_reader *reader, struct settled_path *path);
 void settled_disarm(struct settled_reader *reader, int descriptor);
+
+/* It is about to be closed: what was read there is for nobody. */
+void settled_forget(struct settled_reader *reader, int descriptor);
 
 /*
  * A turn begins at the time now.  While something comes, and no more than is taken at a time, it lets packets gather

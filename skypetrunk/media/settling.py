@@ -207,6 +207,11 @@ class HelpedPoller(SettlingPoller):
             self._packet = ffi.buffer(self.reader.packet)
         return listening
 
+    def forget(self, descriptor: int) -> None:
+        """See L{SettlingPoller}; the helper may have read what is not done yet."""
+        super().forget(descriptor)
+        self.helper.lib.settled_forget(self.reader, descriptor)
+
     def _read(self, rests: int) -> int:
         """See L{Poller}; it is the helper that rests."""
         (ffi, lib), reader, readers = self.helper, self.reader, self._readers

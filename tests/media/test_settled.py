@@ -33,7 +33,7 @@ from skypetrunk.media.settling import CALM, SettlingPoller
 from skypetrunk.media.srtp import Probe
 from skypetrunk.wire.rtp import writeHeader
 from tests.media.doubles import SUITE, SecurePeer, entropy, key
-from tests.media.test_poller import Readers
+from tests.media.test_poller import Heard, Readers
 
 # Addresses of this process's own: what else runs on the machine has other ports.
 _OWN = f"{os.getpid() % 256}.{os.getpid() // 256 % 254 + 1}"
@@ -524,6 +524,44 @@ class LendingTests(SynchronousTestCase):
             self.play.run(FIRST._replace(frames=3, carrier=carrier))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual([len(each) for each in self.rig.take()[:2]], [3, 3])
+
+    def endedBy(self, carrier: bool) -> bool:
+        """
+        What is not usual comes from C{carrier}, or from the PBX, and ends the other leg, to which something
+        came, too.
+
+        @return: was that relayed before?
+        """
+        self.both()
+        rig, heard = self.rig, Heard()
+        ending, ended = (rig.secure, rig.plain) if carrier else (rig.plain, rig.secure)
+        poller: Any = rig.readers.readers[0]
+        descriptor = ended.rtpPort.transport.getHandle().fileno()  # type: ignore[union-attr]
+
+        def end(datagram: bytes, address: tuple[str, int]) -> None:
+            ended.release()
+            port = poller.listenUDP(0, heard, HOST)
+            self.addCleanup(port.stopListening)
+            self.assertEqual(port.getHandle().fileno(), descriptor)
+
+        ending.rtpPort.receive = end
+        sequence, timestamp = self.play.last[not carrier]
+        sound = packet(sequence + 1, timestamp + 160, 0, False, FIRST.ssrc, bytes(160))
+        before = ended.statistics().received.packets
+        rig.sockets[carrier].sendto(b"not usual", (HOST, ending.address.port))
+        rig.sockets[not carrier].sendto(
+            sound if carrier else rig.peer.protect(sound), (HOST, ended.address.port)
+        )
+        rig.turn()
+        self.assertEqual(heard.datagrams, [])
+        return ended.statistics().received.packets > before
+
+    def test_endedMeanwhile(self) -> None:
+        """What was read where a leg has ended since is for nobody, nor for who has its descriptor then."""
+        # The system says which socket is read first.
+        before = self.endedBy(False)
+        self.setUp()
+        self.assertIn(False, (before, self.endedBy(True)))
 
     def test_glanceAtOther(self) -> None:
         """What is not usual is shown, too, if it is the next that is relayed."""
