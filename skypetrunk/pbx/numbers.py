@@ -91,7 +91,9 @@ class NumberPlan:
         digits = _digits(called)
         # Some phones send the # that ends dialling.
         forms = {digits, digits.rstrip("#")}
-        return any(map(self._isMeant, forms.union(*map(self._behindCode, forms))))
+        # An outside line of marks may look like the beginning of a code.
+        begins = {each for form in forms for each in self._outside(form)}
+        return any(map(self._isMeant, forms.union(*map(self._behindCode, begins))))
 
     def _isMeant(self, digits: str) -> bool:
         if any(self._isListed(form) for form in self._outside(digits)):
@@ -114,7 +116,7 @@ class NumberPlan:
         What stands behind a code of the exchange, each way that it may be read; nothing without one.  C{*31#}
         or C{*67} before a number hides the caller, and C{*21*} sends calls on to it.
         """
-        found = _code(digits.removeprefix(self._outsideLine)[:_LONGEST_CODE])
+        found = _code(digits[:_LONGEST_CODE])
         if found is None:
             return frozenset()
         code, rest = found.groups()
@@ -188,7 +190,7 @@ class NumberPlan:
         code: who asks whether a number is forbidden has to think of that.
         """
         digits = _digits(called)
-        behind = self._behindCode(digits)
+        behind = self._behindCode(digits.removeprefix(self._outsideLine))
         if behind:
             numbers = {each for rest in behind for each in re.findall("[+]?[0-9]+", rest)}
             numbers = {each for each in numbers if len(each) >= _SHORTEST_BEHIND_CODE}
