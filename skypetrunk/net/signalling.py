@@ -34,6 +34,9 @@ DEFAULT_LIMITS = Limits()
 MOST_CONNECTIONS = 256
 """Of one neighbour, each of which takes a file and memory; a PBX has a handful, or one for each call."""
 
+QUIET_SECONDS = 60.0
+"""After one of them was ended for that, the next ones are only counted."""
+
 
 @implementer(IMessageChannel)
 class StreamSignalling(Protocol):
@@ -140,9 +143,14 @@ class StreamSignalling(Protocol):
             self._closing = closeWithin(self.transport, self.factory.clock)
 
     def abort(self, why: str) -> None:
-        """Close at once."""
+        """
+        Close at once.
+
+        @param why: for the log; empty where it was told.
+        """
         if self._open and self.transport is not None:
-            self._log.warn("{peer}: connection given up: {why}", peer=self.peer, why=why)
+            if why:
+                self._log.warn("{peer}: connection given up: {why}", peer=self.peer, why=why)
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
     def pingsAnswered(self, flowTimer: int | None) -> None:
@@ -223,6 +231,7 @@ class StreamSignallingFactory(Factory):
         self.chance = chance
         self.pingWithin: float | None = None
         self.pongMissing: Callable[[StreamSignalling], None] = lambda channel: None
+        self._loudAt = 0.0
 
     def buildProtocol(self, addr: IAddress | None) -> StreamSignalling | None:  # type: ignore[override]
         """One for each peer that is allowed; others are closed without a word."""
@@ -240,12 +249,22 @@ class StreamSignallingFactory(Factory):
             self._connected(channel)
 
     def _makeRoom(self) -> None:
-        """Who has the most connections loses the one that was quiet the longest: who opens them is to pay."""
+        """
+        Who has the most connections loses one, as who opens them is to pay: the first of those that never had
+        a message, else the one that was quiet the longest.
+        """
         [(host, count)] = Counter(each.peer.host for each in self.channels).most_common(1)
-        quiet = min((each for each in self.channels if each.peer.host == host), key=lambda it: it.quiet.since)
+        least = min(
+            (each for each in self.channels if each.peer.host == host),
+            key=lambda it: (it.quiet.since > it.since, it.quiet.since),
+        )
         self.crowded += 1
-        self.channels.discard(quiet)
-        quiet.abort(f"there are too many, {count} of this host")
+        self.channels.discard(least)
+        now = self.clock.seconds()
+        why = f"there are too many, {count} of this host ({self.crowded} ended so far)"
+        least.abort(why if now >= self._loudAt else "")
+        if now >= self._loudAt:
+            self._loudAt = now + QUIET_SECONDS
 
     def connectionLost(self, channel: StreamSignalling, reason: ChannelFailed) -> None:
         """A connection of ours ended."""
@@ -259,4 +278,4 @@ def _streamAddress(transport: str, address: IAddress) -> TransportAddress:
     return TransportAddress(transport, getattr(address, "host", ""), getattr(address, "port", 0))
 
 
-__all__ = ["DEFAULT_LIMITS", "StreamSignalling", "StreamSignallingFactory"]
+__all__ = ["DEFAULT_LIMITS", "QUIET_SECONDS", "StreamSignalling", "StreamSignallingFactory"]

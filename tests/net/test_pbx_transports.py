@@ -15,7 +15,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, c
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
-from twisted.logger import LogLevel, eventAsText, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -484,6 +484,23 @@ class CrowdTests(TransportsCase):
         closed = [each.closed for each in (other, newest, *streams)]
         self.assertEqual(closed, [False, False, False, True, True])
         self.assertEqual((len(self.recorder.lost), transports.crowded, transports.strangers), (2, 2, 0))
+
+    async def test_silent(self) -> None:
+        """Connections that never say anything take none from who does; of many the log says one line."""
+        events: list[LogEvent] = []
+        globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)  # type: ignore[arg-type]
+        self.patch(signalling, "MOST_CONNECTIONS", 4)
+        transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
+        where = transports.listening[0]
+        talker = await self.stream(where)
+        talker.say(REQUEST)
+        await self.heard(1)
+        silent = [await self.stream(where) for _ in range(6)]
+        await self.until(lambda: [each.closed for each in silent] == [True] * 3 + [False] * 3)
+        self.assertEqual((talker.closed, transports.crowded), (False, 3))
+        [line] = [each for each in map(eventAsText, events) if "too many" in each]
+        self.assertIn("4 of this host (1 ended so far)", line)
 
 
 @implementer(IPBXDialect)
