@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core.answers import retryAfterOf
@@ -190,11 +191,11 @@ class Carrier:
         if self.registration is not None and self.flows.current() is not None:
             removing.append(self.registration.stop())
         removed = gatherResults(removing, consumeErrors=True)
-        removed.addTimeout(UNREGISTER_SECONDS, self._reactor)
+        removed.addTimeout(UNREGISTER_SECONDS, self._reactor, _unanswered)
         try:
             await removed
         except Exception as problem:
-            self._log.warn("{trunk}: not unregistered: {problem!r}", trunk=self.name, problem=problem)
+            self._log.warn("{trunk}: not unregistered: {problem}", trunk=self.name, problem=problem)
         self._ways.stop()
         self.transactions.stop()
         if self.inbound is not None:
@@ -382,3 +383,7 @@ class Carrier:
             "inbound": None if self.inbound is None else self.inbound.status(),
             "transactions": self.transactions.pending,
         }
+
+
+def _unanswered(result: object, seconds: float) -> Failure:
+    return Failure(TimeoutError(f"no answer within {seconds:g} s"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 from skypetrunk.interfaces import IServerTransaction
 from skypetrunk.net.signalling import StreamSignalling
@@ -324,7 +325,13 @@ class SecondFlowTests(FlowLossCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopMute(self) -> None:
-        """Nobody answers any more: neither flow takes the other's time, and all is over after two seconds."""
+        """
+        Nobody answers any more: neither flow takes the other's time, and all is over after two seconds, which
+        is said in plain words.
+        """
+        events: list[LogEvent] = []
+        globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)  # type: ignore[arg-type]
         stopped = Deferred.fromCoroutine(self.trunk.stop())
         self.network.flush()
         self.assertEqual(sorted(self.flows()[-2:]), [(A, "1"), (B, "2")])
@@ -333,6 +340,8 @@ class SecondFlowTests(FlowLossCase):
         self.successResultOf(stopped)
         self.assertEqual(self.connections, [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+        [line] = [each for each in map(eventAsText, events) if "not unregistered" in each]
+        self.assertTrue(line.endswith(": not unregistered: no answer within 2 s"), line)
 
     def test_callStaysBehind(self) -> None:
         """A call over the second flow, which goes to another server: its peer is told where to go now."""
