@@ -120,8 +120,10 @@ class KeptLeg(MediaLeg):
         @param rebind: binds other ports: they are told to the peer with its new key, and who still sends to
             the old ones does so in the old context.
         """
-        known = not self.number or self._leave(partial(remember, self._heard))
-        self._waits = not known
+        if self.number:
+            self._leave(partial(remember, self._heard))
+        waiting = self._unanswered()
+        self._waits = bool(waiting)
         before = None
         if self.pairing is not None:
             before = self.pairing[self is self.pairing[0]]
@@ -144,15 +146,16 @@ class KeptLeg(MediaLeg):
         self.number = keeper.open(self._opening(), rtp, rtcp)
         if goesOn:
             keeper.order(self.number, "goOn")
-        if not known:
-            # What comes meanwhile waits for the key, as before the peer's first one.
-            number = self.number
-            self._finals[-1].addCallback(lambda _: self._hearOn(keeper, number))
         for name, arguments in self._orders.items():
             if name != "setRemoteKey":
                 keeper.order(self.number, name, *arguments)
-        if known:
-            self._hearOn(keeper, self.number)
+        # Until each keeper before has answered what comes waits for the key, as before the peer's first one.
+        number = self.number
+        gatherResults(waiting).addCallback(lambda _: self._hearOn(keeper, number))
+
+    def _unanswered(self) -> list[Deferred[None]]:
+        """Keepers before that are still to say what they have in the end.  Each has a bound; none fails."""
+        return [each for each in self._finals if not each.called]
 
     def _hearOn(self, keeper: Keeper, number: int) -> None:
         """What keepers before have accepted of the peer is known, to the last packet."""
@@ -167,8 +170,7 @@ class KeptLeg(MediaLeg):
     def _opening(self) -> Opening:
         return Opening(self.name, self.beyond, self._path, self._host, self.address.host, self.address.port)
 
-    def _leave(self, tell: Callable[[Heard], object] | None = None) -> bool:
-        """Is all known of it by now?"""
+    def _leave(self, tell: Callable[[Heard], object] | None = None) -> None:
         place = len(self._before)
         self._before.append(self.keeper.statistics(self.number))
 
@@ -178,7 +180,6 @@ class KeptLeg(MediaLeg):
         leaving = self.keeper.release(self.number, tell).addCallback(counted)
         if not leaving.called:
             self._finals.append(leaving)
-        return leaving.called
 
     @staticmethod
     def _socket(port: Any) -> Any:
@@ -309,10 +310,9 @@ class KeptLeg(MediaLeg):
             self.rtpPort.forget()
             self.rtcpPort.forget()
         known = self.statistics()
-        waiting = [each for each in self._finals if not each.called]
+        waiting = self._unanswered()
         if not waiting:
             return known
-        # Each has a bound of its own, and none fails.
         final = gatherResults(waiting).addCallback(lambda _: self.statistics())
         values = {each.name: getattr(known, each.name) for each in fields(known)}
         return PendingStatistics(**values, final=final)

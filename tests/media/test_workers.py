@@ -433,6 +433,29 @@ class WorkerTests(LoopbackTests):
         received = (await self.end(self.secure)).received
         self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
 
+    async def test_movedTwice(self) -> None:
+        """A leg that moves on before the first keeper has said what it has heard waits for that, too."""
+        await self.talk()
+        recorded = [self.srtp.protect(rtp(each)) for each in range(50, 60)]
+        for packet in recorded:
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(60)
+        self.shows = (lambda packet, time: True, lambda packet, time: True)
+        self.plane.join(self.plain, self.secure, "another")
+        self.shows = None
+        third = self.plane.allocate("third/pbx", False)
+        self.addCleanup(third.release)
+        third.setRemote(self.address(self.pbx))
+        self.plane.join(third, self.secure, "third")
+        self.assertTrue(self.kept(self.secure).keeper in self.made.workers.ready)
+        self.secure.setLocalKey(SUITE, key(7))
+        for packet in (*recorded, self.srtp.protect(rtp(60))):
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(61)
+        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
+        received = (await self.end(self.secure)).received
+        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+
     async def test_keysHeard(self) -> None:
         """A call in which keys are to be heard is carried here, too, and tells of them."""
         heard: list[str] = []
