@@ -111,7 +111,7 @@ class Recording:
         self._file = StereoFile(path)
         self._inThread = inThread
         self._left, self._right = Track(), Track()
-        self._began: float | None = None
+        self._began = 0.0
         self._written = 0
         # One after the other, whatever the number of threads.
         self._writing: Deferred[None] = succeed(None)
@@ -122,7 +122,8 @@ class Recording:
         """See L{IMediaTap}."""
         if self._broken:
             return
-        if self._began is None:
+        if not (self._left.end or self._right.end):
+            # With the first sound: what comes before it may be another codec, for an hour.
             self._began = packet.time
         track = self._left if packet.fromCaller else self._right
         now = int((packet.time - self._began) * RATE)

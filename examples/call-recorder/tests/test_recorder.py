@@ -204,6 +204,16 @@ class RecordingTests(SynchronousTestCase):
         self.assertEqual((set(left[8000:]), set(right[: 600 * 8000])), ({0}, {0}))
         self.assertEqual(set(right[600 * 8000 :]), {PCMA.decode(b"\2")[0]})
 
+    def test_lateSound(self) -> None:
+        """A call that had another codec for long is recorded from its first sound on, in small pieces."""
+        recording, path = self.recording()
+        recording.packetReceived(TappedPacket(rtp(0, b"\1", 96), True, 1000.0))
+        self.say(recording, False, 1, begin=3600)
+        recording.ended()
+        left, right = read(path)
+        self.assertEqual((set(left), set(right)), ({0}, {PCMA.decode(b"\2")[0]}))
+        self.assertEqual(len(right), 8000)
+
     def test_slowDisk(self) -> None:
         """A disk that takes nothing more ends the recording, and not the memory; what is written stays."""
         waiting: Deferred[None] = Deferred()
