@@ -32,7 +32,7 @@ class WatchPeerTests(SynchronousTestCase):
         return handle, Connection(handle, Protocol(), MemoryReactorClock())
 
     def assertWatched(self, handle: socket.socket) -> None:
-        """A dead peer is found in 90 s, or 9 s after something was sent to it."""
+        """A dead peer is found in 70 s, or 9 s after something was sent to it."""
         self.assertTrue(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
         for name, value in (
             ("TCP_NODELAY", 1),
