@@ -34,6 +34,9 @@ DEFAULT_LIMITS = Limits()
 MOST_CONNECTIONS = 256
 """Of one neighbour, each of which takes a file and memory; a PBX has a handful, or one for each call."""
 
+FIRST_WORDS = 1.0
+"""Seconds that a new one has for its first message: its INVITE may be on its way."""
+
 QUIET_SECONDS = 60.0
 """After one of them was ended for that, the next ones are only counted."""
 
@@ -253,14 +256,15 @@ class StreamSignallingFactory(Factory):
         Who has the most connections loses one, as who opens them is to pay: the first of those that never had
         a message, else the one that was quiet the longest.
         """
+        now = self.clock.seconds()
+
+        def worth(it: StreamSignalling) -> tuple[bool, float]:
+            return it.quiet.since > it.since or now - it.since < FIRST_WORDS, it.quiet.since
+
         [(host, count)] = Counter(each.peer.host for each in self.channels).most_common(1)
-        least = min(
-            (each for each in self.channels if each.peer.host == host),
-            key=lambda it: (it.quiet.since > it.since, it.quiet.since),
-        )
+        least = min((each for each in self.channels if each.peer.host == host), key=worth)
         self.crowded += 1
         self.channels.discard(least)
-        now = self.clock.seconds()
         why = f"there are too many, {count} of this host ({self.crowded} ended so far)"
         least.abort(why if now >= self._loudAt else "")
         if now >= self._loudAt:

@@ -491,6 +491,7 @@ class CrowdTests(TransportsCase):
         globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
         self.addCleanup(globalLogPublisher.removeObserver, events.append)  # type: ignore[arg-type]
         self.patch(signalling, "MOST_CONNECTIONS", 4)
+        self.patch(signalling, "FIRST_WORDS", 0.0)
         transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
         where = transports.listening[0]
         talker = await self.stream(where)
@@ -501,6 +502,22 @@ class CrowdTests(TransportsCase):
         self.assertEqual((talker.closed, transports.crowded), (False, 3))
         [line] = [each for each in map(eventAsText, events) if "too many" in each]
         self.assertIn("4 of this host (1 ended so far)", line)
+
+    async def test_new(self) -> None:
+        """One that has just come, and whose first message is on its way, is not the one that is ended."""
+        self.patch(signalling, "MOST_CONNECTIONS", 3)
+        transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
+        where = transports.listening[0]
+        streams = [await self.stream(where) for _ in range(3)]
+        for number, each in enumerate(streams, 1):
+            each.say(REQUEST)
+            await self.heard(number)
+        new = [await self.stream(where) for _ in range(2)]
+        for number, each in enumerate(new, 4):
+            each.say(REQUEST)
+            await self.heard(number)
+        await self.until(lambda: transports.crowded == 2 and streams[1].closed)
+        self.assertEqual([each.closed for each in (*streams, *new)], [True, True, False, False, False])
 
 
 @implementer(IPBXDialect)
