@@ -96,6 +96,14 @@ class KeptLeg(MediaLeg):
         self._waits = False
 
     @property
+    def partner(self) -> KeptLeg | None:
+        """The other one of L{pairing}; it may be over."""
+        if self.pairing is None:
+            return None
+        caller, called, _ = self.pairing
+        return called if self is caller else caller
+
+    @property
     def keyed(self) -> bool:
         """Has it an outbound context?"""
         return self._localKey is not None
@@ -124,13 +132,10 @@ class KeptLeg(MediaLeg):
             self._leave(partial(remember, self._heard))
         waiting = self._unanswered()
         self._waits = bool(waiting)
-        before = None
-        if self.pairing is not None:
-            before = self.pairing[self is self.pairing[0]]
-            assert isinstance(before, KeptLeg)
-            if before is not other:
-                # What was lost of whoever is left is nothing to those who come.
-                self._explained += before.statistics().received.lost
+        before = self.partner
+        if before is not None and before is not other:
+            # What was lost of whoever is left is nothing to those who come.
+            self._explained += before.statistics().received.lost
         # Without a key of ours the peer gets what the other side's sends: the same stream.
         goesOn = before is not None and before is other and not self.keyed
         self._spent.update(self._living.values())

@@ -212,10 +212,13 @@ class WorkerPlane(MediaPlane):
             return
         self._log.warn("{number} media legs of a media worker are carried on elsewhere", number=len(moved))
         for leg in moved:
-            pair = [each for each in (leg.pairing or ())[:2] if isinstance(each, KeptLeg)]
-            alive = [each.keeper for each in pair if each.keeper.alive]
-            other = pair[leg is pair[0]] if pair else None
-            leg.carry(alive[0] if alive else self._keeper(_callOf(leg.name)), self._rebind, other)
+            other = leg.partner
+            if other not in self._legs:
+                other = None  # it is over, and elsewhere its number is another one's
+            alive = None if other is None or not other.keeper.alive else other.keeper
+            leg.carry(alive or self._keeper(_callOf(leg.name)), self._rebind, other)
+            if other is None:
+                self._part(leg)
         for pairing in {leg.pairing: None for leg in moved if leg.pairing is not None}:
             caller, called, call = pairing
             caller.keeper.join(caller.number, called.number)

@@ -561,6 +561,34 @@ class SeveralWorkersTests(TestCase):
         self.assertIs(one[0].keeper, other[0].keeper)
         self.assertEqual(other[0].statistics().sent.lost, 0)
 
+    async def test_aloneInDeath(self) -> None:
+        """A leg whose other one is over, as between branches, is joined to nobody when its worker dies."""
+        plane = self.plane(2)
+        await until(self, lambda: len(plane.workers.ready) == 2, "both are ready")
+        one = [self.leg(plane, f"one/{each}", False) for each in range(2)]
+        other = [self.leg(plane, f"other/{each}", False) for each in range(2)]
+        self.assertEqual(one[1].number, other[1].number)
+        plane.join(one[0], one[1], "one")
+        plane.join(other[0], other[1], "other")
+        peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) for _ in range(3)]
+        for peer, leg in zip(peers, (one[0], *other), strict=True):
+            self.addCleanup(peer.close)
+            peer.bind((self.host, 0))
+            port = peer.getsockname()[1]
+            leg.setRemote(MediaAddress(self.host, port, port))
+        one[1].release()
+        losses: list[bool] = []
+        plane.lost = lambda: losses.append(True)
+        [worker] = [each for each in plane.workers.all if each.keeper is one[0].keeper]
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        await until(self, lambda: losses, "the loss is told")
+        await other[0].keeper.release(0)
+        peers[2].sendto(rtp(1), (self.host, other[1].address.port))
+        await until(self, lambda: other[1].statistics().received.packets, "it is heard")
+        self.assertEqual(peers[1].recv(100), rtp(1))
+        self.assertRaises(BlockingIOError, peers[0].recv, 100)
+
     async def test_grows(self) -> None:
         """Few calls are carried here, and no process is started for them."""
         plane = self.plane(1, own=1)
