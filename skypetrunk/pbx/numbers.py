@@ -116,11 +116,16 @@ class NumberPlan:
         What stands behind a code of the exchange, each way that it may be read; nothing without one.  C{*31#}
         or C{*67} before a number hides the caller, and C{*21*} sends calls on to it.
         """
-        found = _code(digits[:_LONGEST_CODE])
-        if found is None:
+        read = _code(digits[:_LONGEST_CODE])
+        if read is None:
             return frozenset()
-        code, rest = found.groups()
-        return frozenset([(code[taken:] + rest).lstrip("*#") for taken in _CODE_DIGITS])
+        code, rest = read.groups()
+        found: set[str] = set()
+        for behind in {code[taken:] + rest for taken in _CODE_DIGITS}:
+            # The last marks may be those of the outside line.
+            marks = len(behind) - len(behind.lstrip("*#"))
+            found.update(behind[start:] for start in range(marks + 1))
+        return frozenset(found)
 
     def _international(self, digits: str) -> Iterator[tuple[str, str]]:
         """

@@ -87,8 +87,15 @@ class EmergencyTests(SynchronousTestCase):
             self.assertTrue(plan.isEmergency(number), number)
         self.assertTrue(NumberPlan("US", "9").isEmergency("*67911"))
         self.assertTrue(NumberPlan("US", "9").isEmergency("*829911"))
-        # The outside line looks like the beginning of the code.
-        for line, number in (("*9", "*92999"), ("#", "#31999"), ("#", "##31999"), ("*9", "*9*67999")):
+        # The outside line looks like a part of the code.
+        for line, number in (
+            ("*9", "*92999"),
+            ("#", "#31999"),
+            ("#", "##31999"),
+            ("*9", "*9*67999"),
+            ("*9", "*31#*9999"),
+            ("*9", "*67**9999#"),
+        ):
             self.assertTrue(NumberPlan("GB", line).isEmergency(number), number)
         for number in ("*61*112*15#", "*31#1125551234", "*31#", "*5112", "*31#31#112"):
             self.assertFalse(plan.isEmergency(number), number)
