@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -87,7 +88,20 @@ class RemoteKeeper(AMP):
         """See L{skypetrunk.media.keeping.Keeper}."""
         number = next(self._numbers)
         self._known[number] = None
-        self.callRemote(Open, number=number, opening=packed(opening), rtp=rtp.fileno(), rtcp=rtcp.fileno())
+        copies: list[socket.socket] = []
+        with suppress(OSError):  # too many are open
+            # They leave in a later turn, and the call may be refused, and they be closed, in this one.
+            copies += rtp.dup(), rtcp.dup()
+        one, other = copies or (rtp, rtcp)
+        opened: Deferred[Any] = self.callRemote(
+            Open, number=number, opening=packed(opening), rtp=one.fileno(), rtcp=other.fileno()
+        )
+
+        def sent(_: object) -> None:
+            for each in copies:
+                each.close()
+
+        opened.addBoth(sent)
         return number
 
     def order(self, number: int, name: str, *arguments: object) -> None:

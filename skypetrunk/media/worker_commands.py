@@ -37,8 +37,8 @@ class _Told(Command):
     requiresAnswer = False
 
 
-class Open(_Told):
-    """Trunk: a new leg, its L{skypetrunk.media.keeping.Opening} and sockets."""
+class Open(Command):
+    """Trunk: a new leg, its L{skypetrunk.media.keeping.Opening} and sockets; answered when it has them."""
 
     arguments: ClassVar[Arguments] = [
         (b"number", Integer()),

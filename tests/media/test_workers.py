@@ -5,6 +5,7 @@ Media workers: real processes and real packets.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -197,6 +198,32 @@ class WorkerTests(LoopbackTests):
         # Of the dead one the counters are those that it told last.
         self.assertEqual((await self.end(self.plain)).received.packets, 61)
         self.assertEqual(self.plane.openPorts, 2)
+
+    async def test_endedAtOnce(self) -> None:
+        """A leg that is closed in the turn that has opened it, as of a refused call, harms no other."""
+        before = self.made.workers.all[0].keeper
+        for number in range(10):
+            self.plane.allocate(f"refused{number}/pbx", False).release()
+        await self.talk()
+        self.assertIs(self.made.workers.all[0].keeper, before)
+        self.assertEqual(self.losses, 0)
+
+    async def test_lastFiles(self) -> None:
+        """A leg that has got the last files that the process may open is a leg as any other."""
+        files = [os.dup(0) for _ in range(2)]
+        for each in files:
+            os.close(each)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(files) + 1, limits[1]))
+        try:
+            leg = self.plane.allocate("last/pbx", False)
+            self.addCleanup(leg.release)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        leg.setRemote(self.address(self.pbx))
+        self.plane.join(leg, self.secure, "last")
+        self.send(self.pbx, leg, rtp(1))
+        await self.counted(leg, lambda received: received.packets == 1)
 
     async def test_lossCountedOnce(self) -> None:
         """A PBX counts on in its reports when the worker is gone: what it lost before is no loss again."""
