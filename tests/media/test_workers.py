@@ -311,6 +311,24 @@ class WorkerTests(LoopbackTests):
         self.assertEqual(sum(dict(received.refused).values()), len(recorded))
         self.assertEqual(received.resumptions, 0)
 
+    async def recorded(self) -> list[bytes]:
+        """The last ten of sixty packets that were heard, as the carrier sent them."""
+        await self.talk()
+        recorded = [self.srtp.protect(rtp(each)) for each in range(50, 60)]
+        for packet in recorded:
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(60)
+        return recorded
+
+    async def playedAgain(self, recorded: list[bytes]) -> None:
+        """They come once more and are refused; the carrier's next packet is heard."""
+        for packet in (*recorded, self.srtp.protect(rtp(60))):
+            self.send(self.carrier, self.secure, packet)
+        await self.pbx.wait(61)
+        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
+        received = (await self.end(self.secure)).received
+        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+
     async def test_formerKey(self) -> None:
         """What was heard under a key that was just given up is known to the next keeper, too."""
         await self.talk()
@@ -329,12 +347,7 @@ class WorkerTests(LoopbackTests):
         await until(self, lambda: self.losses, "the loss is told")
         self.secure.setLocalKey(SUITE, key(7))
         self.secure.setRemoteKey(SUITE, key(2))
-        for packet in (*recorded, self.srtp.protect(rtp(60))):
-            self.send(self.carrier, self.secure, packet)
-        await self.pbx.wait(61)
-        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
-        received = (await self.end(self.secure)).received
-        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+        await self.playedAgain(recorded)
 
     async def test_muchHeard(self) -> None:
         """Of a carrier with as many sources as there may be, each of which has begun anew, all is told."""
@@ -444,29 +457,16 @@ class WorkerTests(LoopbackTests):
         Who goes on with a leg that moves knows what was heard to the last packet: a recording of it is let
         in no more, and what comes before that is known waits.
         """
-        await self.talk()
-        recorded = [self.srtp.protect(rtp(each)) for each in range(50, 60)]
-        for packet in recorded:
-            self.send(self.carrier, self.secure, packet)
-        await self.pbx.wait(60)
+        recorded = await self.recorded()
         self.shows = (lambda packet, time: True, lambda packet, time: True)
         self.plane.join(self.plain, self.secure, "another")
         self.secure.setLocalKey(SUITE, key(7))
         self.secure.setRemoteKey(SUITE, key(2))
-        for packet in (*recorded, self.srtp.protect(rtp(60))):
-            self.send(self.carrier, self.secure, packet)
-        await self.pbx.wait(61)
-        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
-        received = (await self.end(self.secure)).received
-        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+        await self.playedAgain(recorded)
 
     async def test_movedTwice(self) -> None:
         """A leg that moves on before the first keeper has said what it has heard waits for that, too."""
-        await self.talk()
-        recorded = [self.srtp.protect(rtp(each)) for each in range(50, 60)]
-        for packet in recorded:
-            self.send(self.carrier, self.secure, packet)
-        await self.pbx.wait(60)
+        recorded = await self.recorded()
         self.shows = (lambda packet, time: True, lambda packet, time: True)
         self.plane.join(self.plain, self.secure, "another")
         self.shows = None
@@ -476,12 +476,7 @@ class WorkerTests(LoopbackTests):
         self.plane.join(third, self.secure, "third")
         self.assertTrue(self.kept(self.secure).keeper in self.made.workers.ready)
         self.secure.setLocalKey(SUITE, key(7))
-        for packet in (*recorded, self.srtp.protect(rtp(60))):
-            self.send(self.carrier, self.secure, packet)
-        await self.pbx.wait(61)
-        self.assertEqual(parseRTP(self.pbx.heard[-1][0]).sequence, 60)
-        received = (await self.end(self.secure)).received
-        self.assertEqual((received.packets, dict(received.refused)), (61, {"replay": 10}))
+        await self.playedAgain(recorded)
 
     async def test_keysHeard(self) -> None:
         """A call in which keys are to be heard is carried here, too, and tells of them."""
