@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP
 
     from skypetrunk.media.helper import Helper
+    from skypetrunk.media.relay import MediaLeg
     from skypetrunk.media.source import Address
     from skypetrunk.media.srtp import InPlaceGuard
 
@@ -51,8 +52,7 @@ class SettlingPoller(Poller):
 
     def __init__(self, reactor: Any, clock: IReactorTime) -> None:
         super().__init__(reactor, clock)
-        # By descriptor of an RTP port: the port, and how many packets it still needs.
-        self._ports: dict[int, MediaPort] = {}
+        # By descriptor of an RTP port: how many packets it still needs.
         self._calm: dict[int, int] = {}
 
     def adopt(
@@ -61,8 +61,7 @@ class SettlingPoller(Poller):
         """See L{Poller.adopt}."""
         listening = super().adopt(opened, protocol, maxPacketSize, lent)
         if isinstance(protocol, MediaPort) and protocol.leg and protocol is protocol.leg.rtpPort:
-            descriptor = opened.fileno()
-            self._ports[descriptor], self._calm[descriptor] = protocol, CALM
+            self._calm[opened.fileno()] = CALM
         return listening
 
     def forget(self, descriptor: int) -> None:
@@ -70,7 +69,6 @@ class SettlingPoller(Poller):
         lent = self._readers[descriptor].lent
         if lent is not None:
             lent.takeBack()
-        self._ports.pop(descriptor, None)
         self._calm.pop(descriptor, None)
         super().forget(descriptor)
 
@@ -106,17 +104,17 @@ class SettlingPoller(Poller):
         calm = self._calm.get(descriptor)
         if calm is None:
             return  # RTCP, or it is over
-        leg = self._ports[descriptor].leg
+        leg: MediaLeg | None = reader.protocol.leg
         if leg is not None and leg.sentBy is not None:
             leg.sentBy.look()  # where ours go may have been learned from this packet
         if calm:
             self._calm[descriptor] = calm - 1
         else:
             self._calm[descriptor] = CALM
-            self._lend(descriptor)
+            self._lend(reader)
 
-    def _lend(self, descriptor: int) -> None:
-        leg = self._ports[descriptor].leg
+    def _lend(self, reader: Reader) -> None:
+        leg: MediaLeg | None = reader.protocol.leg
         usual = None if leg is None else leg.received.reception.usual()
         joined = None if leg is None or usual is None else leg.joined(usual.payloadType)
         if leg is None or usual is None or joined is None:
@@ -125,7 +123,7 @@ class SettlingPoller(Poller):
         out = sending.rtpPort.transport
         if not isinstance(out, PolledPort) or sending.sentBy is not None:
             return
-        path = self.newPath(descriptor, out.getHandle())
+        path = self.newPath(reader.socket.fileno(), out.getHandle())
         path.own_payload_type = number
         settled: Settled | None = None
         try:
@@ -136,7 +134,7 @@ class SettlingPoller(Poller):
         except LocalError:
             return
         if settled is not None and self.arm(path):
-            self._readers[descriptor].lent = settled
+            reader.lent = settled
             leg.heardBy = sending.sentBy = settled
 
     def lendSoon(self, descriptor: int) -> None:
