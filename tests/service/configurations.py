@@ -99,13 +99,14 @@ country = "DE"
 
 
 def makeCertificate(
-    name: str, *, issuer: str | None = None, days: int = 30
+    name: str, *, issuer: str | None = None, days: int = 30, named: bool = True
 ) -> tuple[bytes, ec.EllipticCurvePrivateKey]:
     """
     A certificate as PEM, and its private key; one with a dot in C{name} is of that host.
 
     @param issuer: who seems to have issued it; default: itself.
     @param days: until it expires; negative for an expired one.
+    @param named: false: the host is its common name alone.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -120,7 +121,7 @@ def makeCertificate(
         .not_valid_before(now - datetime.timedelta(days=60))
         .not_valid_after(now + datetime.timedelta(days=days))
     )
-    if "." in name:
+    if "." in name and named:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
     certificate = builder.sign(key, hashes.SHA256())
     return certificate.public_bytes(Encoding.PEM), key

@@ -57,6 +57,22 @@ class TeamsTests(ConfigurationTestCase):
                 ],
             )
 
+    def test_commonName(self) -> None:
+        """
+        Microsoft's page takes the name as common name too, "CN or SAN": where a certificate has no other
+        names that is no error, but told.
+        """
+        for common, wanted in (("SBC.example.com", 2), ("other.example.com", None)):
+            certificate, key = makeCertificate(common, named=False)
+            self.write("own.pem", certificate)
+            self.write("own.key", keyPEM(key))
+            if wanted is None:
+                self.assertEqual(len(self.problems(self.text(TLS + INBOUND + NAMED))), 2)
+                continue
+            _, warnings = self.load(self.text(TLS + INBOUND + NAMED))
+            told = [each for each in warnings if "sbc.example.com as common name only" in each]
+            self.assertEqual(len(told), wanted, warnings)
+
     def test_others(self) -> None:
         """Who names other servers, another domain or other records means them."""
         for lines, tables in (
