@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from skypetrunk.core.authentication import Authentication
@@ -27,6 +28,9 @@ from skypetrunk.wire.uri import SIPURI
 
 MOST_KEYS = 32
 """That wait for the answer to the one before: more than a card number, and no flood."""
+
+KEY_AGAIN = 0.5
+"""Seconds until a key is sent again, once, that met something else of the peer's (491)."""
 
 
 class LegDialog:
@@ -64,6 +68,8 @@ class LegDialog:
         self.keysTold: tuple[tuple[str, bool, float], ...] = ()
         # What is sent in INFO, and what waits for its answer.
         self._informing: tuple[tuple[str, bytes, Callable[[int], None]], ...] = ()
+        self._informAgain: IDelayedCall | None = None
+        self._informed = False
         self.finder: IChannelFinder = side.finder
         self.attempt: ICallAttempt | None = None
 
@@ -151,11 +157,15 @@ class LegDialog:
         if len(self._informing) == 1:
             self._informNext()
 
-    def _informNext(self) -> None:
+    def _informNext(self, again: bool = True) -> None:
         assert self.dialog is not None
         kind, body, done = self._informing[0]
+        self._informAgain = None
 
         def answered(status: int, _: Response | None) -> None:
+            if status == 491 and again and not self._informed:
+                self._informAgain = self._workshop.clock.callLater(KEY_AGAIN, self._informNext, False)
+                return
             self._informing = self._informing[1:]
             done(status)
             if self._informing:
@@ -167,7 +177,12 @@ class LegDialog:
 
     def _informNoMore(self) -> None:
         """The call ends: what waits is not sent."""
-        waiting, self._informing = self._informing[1:], self._informing[:1]
+        self._informed = True
+        sent = 1
+        if self._informAgain is not None:
+            self._informAgain.cancel()
+            self._informAgain, sent = None, 0
+        waiting, self._informing = self._informing[sent:], self._informing[:sent]
         for _, _, done in waiting:
             done(480)
 

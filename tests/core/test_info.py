@@ -78,6 +78,47 @@ class Info(Race):
         self.assertEqual(self.caller.got(), [415, 400, 400, 200])
         self.assertEqual(self.callee.got(), [])
 
+    def test_491(self) -> None:
+        """A key that meets something else of the peer is sent once more, before the next; then it is refused."""
+        for again in (200, 491):
+            self.send(again, b"Signal=7\r\n")
+            self.send(again + 1, b"Signal=8\r\n")
+            first = self.callee.request("INFO")
+            self.callee.got()
+            self.callee.answers(first, 491)
+            self.net.clock.advance(0.4)
+            self.assertEqual((self.callee.got(), self.caller.got()), ([], []))
+            self.net.clock.advance(0.2)
+            second = self.callee.request("INFO")
+            self.assertEqual((second.body, second.cseq.number), (first.body, first.cseq.number + 1))
+            self.callee.answers(second, again)
+            self.assertEqual(self.caller.got(), [again])
+            self.callee.answers(self.callee.request("INFO"), 200)
+            self.assertEqual((self.caller.got(), self.callee.got()), ([200], ["INFO", "INFO"]))
+
+    def test_491AtTheEnd(self) -> None:
+        """The call ends before a key is sent again: it is not."""
+        self.endsWith491(True, ["200", "480", "480"])
+
+    def test_491AfterTheEnd(self) -> None:
+        """The same where 491 is on its way when the call ends."""
+        self.endsWith491(False, ["200", "480", "491"])
+
+    def endsWith491(self, early: bool, wanted: list[str]) -> None:
+        """A call that ends before or after a key of two is answered 491, and what the caller hears."""
+        self.send(2, b"Signal=7\r\n")
+        self.send(3, b"Signal=8\r\n")
+        info = self.callee.request("INFO")
+        if early:
+            self.callee.answers(info, 491)
+        self.callee.got()
+        self.caller.within(self.near, self.accepted, "BYE", 5)
+        if not early:
+            self.callee.answers(info, 491)
+        self.net.clock.advance(1.0)
+        self.assertNotIn("INFO", self.callee.got())
+        self.assertEqual(sorted(map(str, self.caller.got())), wanted)
+
     def test_outOfOrder(self) -> None:
         """A CSeq that is not new: 500."""
         self.send(1, b"Signal=1\r\n")
