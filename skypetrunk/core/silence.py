@@ -3,6 +3,9 @@ Calls in which nothing comes from one side, or from neither, and nobody has hung
 
 A side that is told to listen only, or has said that it will not send, may be silent as long as it likes:
 its time begins when that ends.
+
+A PBX from which nothing comes is asked whether it still has the call: it may have lost its power, while the
+carrier's side plays music that nobody hears.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from skypetrunk.core.bridge import Bridge
+from skypetrunk.core.capabilities import ACCEPT, AGENT
 from skypetrunk.core.leg import Leg
-from skypetrunk.core.sides import Side
+from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.interfaces import DirectionStatistics
+from skypetrunk.wire.message import Header, Response
 
 LOOKS = 10
 """How often a call is looked at within the time that it may be silent."""
@@ -23,6 +28,8 @@ LOOKS = 10
 ONE_SIDED = 30.0
 """Seconds of silence of one side that are worth a line in the log; they are seen at the next look."""
 
+ASKED = 60.0
+"""Seconds of silence of a PBX after which it is asked for its call, and between two such questions."""
 
 class _Watched:
     """
@@ -30,13 +37,15 @@ class _Watched:
 
     @ivar since: when something came last, from either side, or nothing had to.
     @ivar legs: packets of each leg, and the same of it alone.
+    @ivar asked: when each was asked last.
     """
 
-    __slots__ = ("legs", "since")
+    __slots__ = ("asked", "legs", "since")
 
     def __init__(self, now: float) -> None:
         self.since = now
         self.legs: dict[Leg, tuple[int, float]] = {}
+        self.asked: dict[Leg, float] = {}
 
 
 class SilenceWatch:
@@ -52,7 +61,7 @@ class SilenceWatch:
         sides: Callable[[], Iterable[Side]] = tuple,
     ) -> None:
         """
-        @param seconds: of silence from both sides that end a call; 0 for none.
+        @param seconds: of silence from both sides that end a call; 0 for none, and then no PBX is asked.
         @param calls: all there are.
         @param sides: all there are; C{Side.silence} of each ends calls in which nothing comes from it.
         """
@@ -90,7 +99,7 @@ class SilenceWatch:
     def _listen(self, watched: _Watched, call: Bridge, now: float) -> None:
         before, watched.legs = watched.legs, {}
         for leg in call.legs:
-            count = _packets(leg.session.media.statistics().received)
+            count = _received(leg)
             seen, since = before.get(leg, (-1, now))
             if count != seen:
                 since = watched.since = now
@@ -122,6 +131,31 @@ class SilenceWatch:
             if bound and now - since >= bound:
                 call.hangUp(f"no packet from {leg.side.name} for {bound:.0f} s")
                 return
+            asked = watched.asked.get(leg, since)
+            if self._seconds and isinstance(leg.side, PBXSide) and now - max(since, asked) >= ASKED:
+                watched.asked[leg] = now
+                self._ask(call, leg)
+
+    def _ask(self, call: Bridge, leg: Leg) -> None:
+        """OPTIONS within the dialog, which change nothing there (RFC 3261 section 11.2)."""
+        dialog, count = leg.dialog, _received(leg)
+        if dialog is None:
+            return
+
+        def answered(status: int, response: Response | None) -> None:
+            # RFC 3261 section 12.2.1.2; where nothing can be reached there is no response at all.
+            gone = response is None or status in (408, 481)
+            if gone and call.standing and leg in call.legs and _received(leg) == count:
+                call.hangUp(f"no packet from {leg.side.name}, and OPTIONS within the call got {status}")
+
+        headers = [ACCEPT, Header("User-Agent", AGENT)]
+        leg.sendRequest(
+            dialog, dialog.makeRequest("OPTIONS", dialog.reserveSequence(), headers), answered
+        )
+
+
+def _received(leg: Leg) -> int:
+    return _packets(leg.session.media.statistics().received)
 
 
 def _packets(received: DirectionStatistics) -> int:

@@ -79,7 +79,7 @@ class Info(Race):
         self.assertEqual(self.callee.got(), [])
 
     def test_491(self) -> None:
-        """A key that meets something else of the peer is sent once more, before the next; then it is refused."""
+        """A key that meets something else of the peer is sent once more, before the next."""
         for again in (200, 491):
             self.send(again, b"Signal=7\r\n")
             self.send(again + 1, b"Signal=8\r\n")

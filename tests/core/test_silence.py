@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.silence import SilenceWatch
 from skypetrunk.interfaces import ANY_PATH, DirectionStatistics, LegStatistics, MediaPath
+from skypetrunk.wire.message import Request
 from tests.core.callnet import PCMA, SAVP, CallNet, RecordingMediaLeg, sdp
 
 
@@ -55,6 +56,7 @@ class SilenceTests(SynchronousTestCase):
         """After 100 s without a packet both sides get BYE; the cause is in the record."""
         self.passes(99)
         self.assertEqual(self.net.manager.callCount(), 1)
+        self.net.pbx.answers(self.net.pbx.request("OPTIONS"), 200)
         self.passes(21)
         self.assertIn("BYE", self.net.pbx.got())
         self.assertIn("BYE", self.net.carrier.got())
@@ -147,6 +149,62 @@ class SilenceTests(SynchronousTestCase):
         net.clock.pump([1.0] * 4)
         [ended] = net.observer.ended
         self.assertEqual(ended.cause, "no packet from office for 20 s")
+
+    def asked(self) -> Request | None:
+        """The OPTIONS that the PBX has got within the call, once."""
+        requests = self.net.pbx.channel.requests
+        self.net.pbx.channel.clear()
+        found = {each.topVia.branch: each for each in requests if each.method == "OPTIONS"}
+        self.assertLessEqual(len(found), 1)
+        return next(iter(found.values()), None)
+
+    def test_gone(self) -> None:
+        """
+        A PBX without power: the carrier's music goes on.  After a minute it is asked, and with no answer, or
+        481 of one that has started anew, the call ends.
+        """
+        for status, seconds in ((0, 32), (481, 0), (408, 0)):
+            self.setUp()
+            self.speaks(1, 59)
+            self.assertIsNone(self.asked())
+            self.speaks(1, 21)
+            options = self.asked()
+            assert options is not None
+            self.assertEqual(options.toAddress.tag, self.near.fromAddress.tag)
+            self.assertEqual(self.net.manager.callCount(), 1)
+            if status:
+                self.net.pbx.answers(options, status)
+            self.speaks(1, seconds)
+            [ended] = self.net.observer.ended
+            told = f"no packet from office, and OPTIONS within the call got {status or 408}"
+            self.assertEqual((ended.by, ended.cause, ended.silent), ("trunk", told, ("office",)))
+            self.assertIn("BYE", self.net.carrier.got())
+
+    def test_silentAndThere(self) -> None:
+        """A PBX that sends nothing while nobody speaks answers something, and is asked once in a minute."""
+        for status in (200, 404, 405, 501, 603):
+            self.speaks(1, 70)
+            options = self.asked()
+            assert options is not None
+            self.net.pbx.answers(options, status)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_heardMeanwhile(self) -> None:
+        """A PBX that is heard is not asked; nor does it matter what is missing when it is heard again."""
+        self.speaks(0, 50)
+        self.legs[1].heard = DirectionStatistics(packets=1)
+        self.speaks(0, 50)
+        self.assertIsNone(self.asked())
+        self.speaks(1, 75)
+        self.assertIsNotNone(self.asked())
+        self.speaks(0, 1)
+        self.speaks(1, 40)
+        self.assertEqual(self.net.manager.callCount(), 1)
+
+    def test_carrierNotAsked(self) -> None:
+        """A carrier is verified and watched in other ways."""
+        self.speaks(0, 99)
+        self.assertNotIn("OPTIONS", self.net.carrier.got())
 
     def test_holdOneSided(self) -> None:
         """Who is on hold, and hears music, has nothing to send; who plays it has."""
