@@ -17,7 +17,7 @@ from skypetrunk.wire.telephone_event import BOTH
 
 AUTO, RFC4733, INFO = KEY_FORMS = ("auto", "rfc4733", "info")
 """
-How a side has keys: events where they are agreed, and INFO as it comes; events only; INFO only.
+How a side has keys: events where they are agreed, else INFO; events only; INFO only.
 """
 
 DURATION = 160
@@ -49,9 +49,10 @@ def passOn(
     @param done: takes the status of the INFO, which came at C{now} (seconds).
     """
     key, side = writtenKey(body), other.side
-    # Who has agreed to events and sends INFO may do both; a side that takes INFO is left to tell them apart.
-    needed = side.keys == RFC4733 or not _hasEvents(leg) or other.rulesOut("INFO")
-    if key and _hasEvents(other) and needed:
+    # Who gets nothing now may take INFO all the same, where no other way was agreed.
+    mayBeTold = side.keys != RFC4733 and _hasEvents(leg) and not other.rulesOut("INFO")
+    if key and _hasEvents(other) and (_hears(other) or not mayBeTold):
+        # Not INFO: who presses may say each key both ways, and the leg knows by the events.
         if _hears(other):
             other.session.media.sendKey(key, durationOf(body))
         done(200 if _hears(other) else 480)

@@ -77,15 +77,22 @@ class AutoTests(Pressing):
     """Nothing is configured."""
 
     def test_bothHaveEvents(self) -> None:
-        """Who sends INFO all the same may do both: it crosses as it came."""
-        self.stands(True, True)
-        self.press()
-        self.callee.answers(self.callee.request("INFO"), 200)
-        self.assertEqual((self.caller.got(), self.keysIn(1)), ([200], []))
+        """Who sends INFO all the same may do both, and who takes both would hear the key twice."""
+        for allow in ("INVITE, ACK, BYE, INFO", ""):
+            self.stands(True, True, allow)
+            self.press()
+            self.assertEqual((self.caller.got(), self.callee.got()), ([200], []))
+            self.assertEqual(self.net.plane.legs[-1].events[-1], ("key", ("5", 250)))
 
-    def test_unknown(self) -> None:
-        """Nobody says whether it takes INFO: it crosses as it came."""
-        self.stands(True, True, "")
+    def test_holdAndINFO(self) -> None:
+        """Who sends and does not hear, as an announcement, may still take INFO."""
+        self.stands(True, True)
+        hold = self.media(self.callee, True, 2) + b"a=sendonly\r\n"
+        again = self.callee.back(self.far, "INVITE", 1, body=hold)
+        told = self.media(self.caller, True, 2) + b"a=recvonly\r\n"
+        self.caller.answers(self.caller.request("INVITE"), 200, told)
+        self.callee.ack(again, self.callee.response(200))
+        self.caller.got()
         self.press()
         self.callee.answers(self.callee.request("INFO"), 200)
         self.assertEqual((self.caller.got(), self.keysIn(1)), ([200], []))

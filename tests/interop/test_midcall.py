@@ -94,15 +94,15 @@ class GlareTests(MidCallCase):
 class InDialogTests(MidCallCase):
     """INFO, OPTIONS and BYE."""
 
-    relay = "Signal=5\nDuration=160\n"
+    relay = "Signal=16\nDuration=160\n"
 
     def info(self, inbound: bool, actor: str, transport: str) -> Exchange:
-        """A key, then something else than a key, then OPTIONS, then what nobody knows."""
+        """A flash, which no event says, something else than a key, OPTIONS, and what nobody knows."""
         self.call("info", inbound, actor, transport)
         first = self.first
         kind = "application/dtmf-relay"
         self.acting.pause(300).send(self.write("INFO", first, self.relay, kind=kind)).response(200)
-        self.answering.request("INFO", body="Signal=5").send(
+        self.answering.request("INFO", body="Signal=16").send(
             self.partner.answer("200 OK", tag=""), retransmit=False
         )
         self.acting.send(self.write("INFO", first + 1, "x", kind="text/plain")).response(415)

@@ -166,10 +166,10 @@ class LineNet(CallNet):
         self.turn()
         return invite
 
-    def answeredCall(self) -> tuple[Request, IPBXCall, User]:
+    def answeredCall(self, body: bytes | None = None) -> tuple[Request, IPBXCall, User]:
         """A call of the carrier that was answered: its INVITE, and the vendor's two sides."""
         self.vendor.take = lambda call: call.answer()
-        invite = self.incoming()
+        invite = self.incoming(body)
         self.carrier.ack(invite, self.carrier.response(200))
         self.turn()
         return invite, self.vendor.calls[-1], self.vendor.users[-1]

@@ -206,8 +206,12 @@ class IncomingTests(LineCase):
         self.assertEqual(user.events, ["answered", "changed"])
 
     def test_keysInINFO(self) -> None:
-        """Both forms of them; a flash is no key, and another body no reason to tell the vendor."""
-        invite, _, user = self.net.answeredCall()
+        """
+        Both forms of them, where there are no events; a flash is no key, and another body no reason to tell
+        the vendor.
+        """
+        noEvents = sdp(OFFER.replace("8 101", "8"), "203.0.113.9")
+        invite, _, user = self.net.answeredCall(noEvents)
         answer = self.carrier.response(200)
         for number, (kind, body, status) in enumerate(
             (
