@@ -24,6 +24,7 @@ from skypetrunk.media.keeping import Keeper, Opening
 from skypetrunk.media.plain import PlainLeg
 from skypetrunk.media.plane import kindOf
 from skypetrunk.media.relay import MediaLeg
+from skypetrunk.media.remote_keys import RemoteKeys
 from skypetrunk.media.reporting import Sending
 from skypetrunk.media.secure import SecureLeg
 
@@ -80,6 +81,7 @@ class KeptLeg(MediaLeg):
         self.pairing: tuple[KeptLeg, KeptLeg, str] | None = None
         self.lost = False
         self._orders: dict[str, tuple[object, ...]] = {}
+        self._remoteKeys = RemoteKeys()
         self._used: set[bytes] = set()
         self._spent: set[bytes] = set()
         self._localKey: bytes | None = None
@@ -152,8 +154,7 @@ class KeptLeg(MediaLeg):
         if goesOn:
             keeper.order(self.number, "goOn")
         for name, arguments in self._orders.items():
-            if name != "setRemoteKey":
-                keeper.order(self.number, name, *arguments)
+            keeper.order(self.number, name, *arguments)
         # Until each keeper before has answered what comes waits for the key, as before the peer's first one.
         number = self.number
         gatherResults(waiting).addCallback(lambda _: self._hearOn(keeper, number))
@@ -169,8 +170,8 @@ class KeptLeg(MediaLeg):
         self._waits = False
         for heard in self._heard.values():
             keeper.order(number, "hearOn", heard)
-        if "setRemoteKey" in self._orders:
-            keeper.order(number, "setRemoteKey", *self._orders["setRemoteKey"])
+        for given in self._remoteKeys.taken(self._seconds()):
+            keeper.order(number, "setRemoteKey", *given)
 
     def _opening(self) -> Opening:
         return Opening(self.name, self.beyond, self._path, self._host, self.address.host, self.address.port)
@@ -197,7 +198,7 @@ class KeptLeg(MediaLeg):
 
     def _order(self, name: str, *arguments: object) -> None:
         self._orders[name] = arguments
-        if not self._released and not (self._waits and name == "setRemoteKey"):
+        if not self._released:
             self.keeper.order(self.number, name, *arguments)
 
     # IMediaLeg
@@ -255,7 +256,7 @@ class KeptLeg(MediaLeg):
         if self._kind is SecureLeg:
             super().setClear()
         # What was agreed last counts, whoever keeps the leg next.
-        self._orders.pop("setRemoteKey", None)
+        self._remoteKeys.clear()
         self._localKey, self.lost = None, False
         self._order("setClear")
 
@@ -287,7 +288,10 @@ class KeptLeg(MediaLeg):
         if not self.secure:
             raise LocalError(f"{self.name} is a plain leg")
         self._orders.pop("setClear", None)
-        self._order("setRemoteKey", suite, key, declared)
+        given = suite, key, declared
+        self._remoteKeys.add(given, self._seconds())
+        if not self._released and not self._waits:
+            self.keeper.order(self.number, "setRemoteKey", *given)
 
     def statistics(self) -> LegStatistics:
         """Counters, some of them a while ago: see L{skypetrunk.media.worker.COUNTING_SECONDS}."""
@@ -310,6 +314,7 @@ class KeptLeg(MediaLeg):
             self.lost = False
             self._keysHeard = None
             self._orders.clear()
+            self._remoteKeys.clear()
             self._heard.clear()
             self._giveBack()
             self.rtpPort.forget()

@@ -4,7 +4,6 @@ The carrier side: SRTP, where only a verified tag says who sent a packet.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -83,7 +82,7 @@ class SecureLeg(MediaLeg):
         self._inbound = Inbound(clock.seconds, self._recovered)
         # That of the key agreed last.
         self._context: Context | None = None
-        self._early: deque[_Early] | None = None
+        self._early: list[_Early] = []
         # When the packet that is taken came in, if not just now.
         self._arrived: float | None = None
         self._keepAlive = KeepAlive(clock, self._sendKeepAlive, self.sync)
@@ -297,7 +296,8 @@ class SecureLeg(MediaLeg):
 
     def _ended(self) -> None:
         self._keepAlive.stop()
-        self._early = self._stream = self._context = None
+        self._early.clear()
+        self._stream = self._context = None
         self._streams.clear()
         self._inbound.end()
 
@@ -337,11 +337,9 @@ class SecureLeg(MediaLeg):
     ) -> None:
         now = self._seconds()
         early = self._early
-        if early is None:
-            early = self._early = deque()
         early.append(_Early(now, receive, packet, address, refusal))
         while len(early) > EARLY_PACKETS or early[0].time < now - EARLY_SECONDS:
-            self._tooEarly(early.popleft())
+            self._tooEarly(early.pop(0))
 
     def _refuse(
         self,
@@ -361,17 +359,16 @@ class SecureLeg(MediaLeg):
     def _forgetRefused(self) -> None:
         """What was refused as SRTP is not to be heard as anything else."""
         if self._context is not None:
-            self._early = None
+            self._early.clear()
 
     def _tooEarly(self, kept: _Early) -> None:
         if kept.refusal is None:
             self.received.refuse("no-key")
 
     def _takeEarly(self) -> None:
-        early, self._early = self._early, None
+        early, self._early = self._early, []
         oldest = self._seconds() - EARLY_SECONDS
-        while early:
-            kept = early.popleft()
+        for kept in early:
             if kept.time < oldest:
                 self._tooEarly(kept)
                 continue
@@ -381,6 +378,9 @@ class SecureLeg(MediaLeg):
             except PacketRefused as refusal:
                 if kept.refusal is None:
                     self.received.refuse(refusal.reason)
+                if refusal.reason == "authentication":
+                    # It may be under the next key.
+                    self._early.append(kept._replace(refusal=refusal.reason))
             else:
                 if kept.refusal is not None:
                     self.received.reconsider(kept.refusal)

@@ -468,6 +468,15 @@ class EarlyTests(SynchronousTestCase):
         self.assertEqual(dict(statistics.refused), {"authentication": 1, "malformed": 1})
         self.assertEqual((statistics.early, statistics.packets), (1, 1))
 
+    def test_underTheNextKey(self) -> None:
+        """What is under none of the keys yet waits on: another branch of the call may have sent it."""
+        self.early(1, 2)
+        self.leg.setRemoteKey(SUITE, key(9))
+        self.assertEqual(dict(self.leg.statistics().received.refused), {"authentication": 2})
+        self.assertEqual(self.answer(), [1, 2])
+        statistics = self.leg.statistics().received
+        self.assertEqual((statistics.early, statistics.packets, statistics.refused), (2, 2, ()))
+
     def test_source(self) -> None:
         """They show where the carrier sends from: our first packet goes there."""
         self.call.fromCarrier(self.call.peer.protect(rtp(1)), ELSEWHERE)

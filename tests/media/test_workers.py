@@ -49,7 +49,7 @@ from skypetrunk.wire.reports import ReportBlock, writeReport
 from skypetrunk.wire.rtp import parseRTP
 from skypetrunk.wire.sdes import InlineKey
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
-from tests.media.test_loopback import LoopbackTests, reactor
+from tests.media.test_loopback import LoopbackTests, ports, reactor
 
 clock = cast(Any, reactor)
 
@@ -74,10 +74,8 @@ class WorkerTests(LoopbackTests):
             self.skipTest("no epoll")
         self.shows: tuple[Show, Show] | None = None
         self.losses = 0
-        place = (clock, clock, self.host, None, (20000, 29999), os.urandom, lambda call: self.shows)
-        self.made = WorkerPlane(*place, workers=self.number)
+        self.made = self.makePlane(ports())
         self.made.lost = self.lost
-        self.addCleanup(self.made.stop)
         self.made.start()
         await self.ready()
         super().setUp()
@@ -90,9 +88,16 @@ class WorkerTests(LoopbackTests):
         """All workers can be given legs."""
         await until(self, lambda: len(self.made.workers.ready) == self.number, "the workers are ready")
 
-    def makePlane(self) -> WorkerPlane:
-        """With workers."""
+    def firstPlane(self) -> WorkerPlane:
+        """It has workers."""
         return self.made
+
+    def makePlane(self, ports: tuple[int, int]) -> WorkerPlane:
+        """Its workers are not started yet."""
+        place = (clock, clock, self.host, None, ports, os.urandom, lambda call: self.shows)
+        made = WorkerPlane(*place, workers=self.number)
+        self.addCleanup(made.stop)
+        return made
 
     async def counted(self, leg: IMediaLeg, right: Callable[[DirectionStatistics], bool]) -> None:
         """It comes to be right."""
@@ -478,6 +483,22 @@ class WorkerTests(LoopbackTests):
         self.secure.setLocalKey(SUITE, key(7))
         await self.playedAgain(recorded)
 
+    async def test_movedWithNewKeys(self) -> None:
+        """
+        The carrier takes a new key before a leg moves, and others before it has moved: what comes under the
+        one before the last is heard, as where nothing moves.
+        """
+        await self.talk()
+        self.secure.setRemoteKey(SUITE, key(3))
+        self.shows = (lambda packet, time: True, lambda packet, time: True)
+        self.plane.join(self.plain, self.secure, "another")
+        self.secure.setLocalKey(SUITE, key(7))
+        third, fourth = (SecurePeer(key(number), key(7)) for number in (3, 4))
+        for sequence, peer in enumerate((self.srtp, third, fourth), 50):
+            self.send(self.carrier, self.secure, peer.protect(rtp(sequence)))
+        self.secure.setRemoteKey(SUITE, key(4))
+        await self.pbx.wait(53)
+
     async def test_keysHeard(self) -> None:
         """A call in which keys are to be heard is carried here, too, and tells of them."""
         heard: list[str] = []
@@ -522,7 +543,7 @@ class SeveralWorkersTests(TestCase):
         """One that ends with the test."""
         if not POSSIBLE:
             self.skipTest("no epoll")
-        place = (clock, clock, self.host, None, (20000, 29999), os.urandom)
+        place = (clock, clock, self.host, None, ports(), os.urandom)
         made = WorkerPlane(*place, workers=workers, own=own)
         self.addCleanup(made.stop)
         made.start()
