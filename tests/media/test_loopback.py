@@ -5,6 +5,7 @@ The relay over real sockets on loopback.
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Callable
 
@@ -21,6 +22,12 @@ from skypetrunk.wire.telephone_event import KeyReader
 from tests.media.doubles import SUITE, SecurePeer, key, rtp
 
 reactor: object = globalReactor
+
+
+def ports() -> tuple[int, int]:
+    """A part of all media ports: another test that runs on the same address has another part."""
+    first = random.randrange(20000, 30000, 100)
+    return first, first + 99
 
 
 class Peer(DatagramProtocol):
@@ -69,7 +76,7 @@ class LoopbackTests(TestCase):
         except OSError as error:
             self.skipTest(f"{self.host}: {error}")
         self.pbx, self.carrier = self.peer(), self.peer()
-        self.plane = self.makePlane()
+        self.plane = self.firstPlane()
         self.plain, self.secure = self.leg(False), self.leg(True)
         self.plane.join(self.plain, self.secure, "call")
         self.srtp = SecurePeer(key(2), key(1))
@@ -78,14 +85,18 @@ class LoopbackTests(TestCase):
         self.secure.setLocalKey(SUITE, key(1))
         self.secure.setRemote(self.address(self.carrier))
 
-    def makePlane(self) -> MediaPlane:
+    def firstPlane(self) -> MediaPlane:
         """What the legs are of."""
+        return self.makePlane(ports())
+
+    def makePlane(self, ports: tuple[int, int]) -> MediaPlane:
+        """Another one."""
         return MediaPlane(
             reactor,  # type: ignore[arg-type]
             reactor,  # type: ignore[arg-type]
             self.host,
             None,
-            (20000, 29999),
+            ports,
             os.urandom,
             helped=self.helped,
         )
@@ -196,15 +207,33 @@ class LoopbackTests(TestCase):
 
     async def test_busyPair(self) -> None:
         """A pair whose second port is another program's is passed over, the first one given back."""
+        with self.busyPair() as other:
+            first = other.getsockname()[1] - 1
+            plane = self.makePlane((first, first + 99))
+            leg = plane.allocate("call", False)
+            self.addCleanup(leg.release)
+            self.assertGreater(leg.address.port, first)
+            self.assertEqual(plane.openPorts, 2)
+            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            with socket.socket(other.family, socket.SOCK_DGRAM) as again:
+                again.bind((self.host, first))
+
+    def busyPair(self) -> socket.socket:
+        """The second port of a pair whose first one is free."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        first = self.plain.address.port + 4
-        with socket.socket(family, socket.SOCK_DGRAM) as other:
-            other.bind((self.host, first + 1))
-            self.assertGreater(self.leg(False).address.port, first)
-        self.assertEqual(self.plane.openPorts, 6)
-        await deferLater(reactor, 0)  # type: ignore[arg-type]
-        with socket.socket(family, socket.SOCK_DGRAM) as other:
-            other.bind((self.host, first))
+        for _ in range(100):
+            other = socket.socket(family, socket.SOCK_DGRAM)
+            other.bind((self.host, 0))
+            port = other.getsockname()[1]
+            with socket.socket(family, socket.SOCK_DGRAM) as first:
+                try:
+                    first.bind((self.host, port - 1))
+                except OSError:
+                    port = 0
+            if port % 2:
+                return other
+            other.close()
+        self.fail("no pair is free")
 
     async def test_key(self) -> None:
         """A key that is sent as an event comes to the carrier."""
