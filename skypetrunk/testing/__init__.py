@@ -27,12 +27,9 @@ from skypetrunk.interfaces import (
     IServerTransaction,
     ITransactionUser,
 )
-from skypetrunk.testing.conformance import (
-    DialectConformance,
-    NumberPlanConformance,
-    PolicyConformance,
-    RecordSinkConformance,
-)
+from skypetrunk.testing.conformance import NumberPlanConformance, PolicyConformance, RecordSinkConformance
+from skypetrunk.testing.conformance_dialect import DialectConformance
+from skypetrunk.testing.conformance_listeners import ObserverConformance, TapsConformance
 from skypetrunk.testing.in_process import (
     PBXConformance,
     RecordingPBXCall,
@@ -235,6 +232,7 @@ __all__ = [
     "DialectConformance",
     "MemoryCredentials",
     "NumberPlanConformance",
+    "ObserverConformance",
     "PBXConformance",
     "PolicyConformance",
     "RecordSinkConformance",
@@ -245,5 +243,6 @@ __all__ = [
     "RecordingPBXMedia",
     "RecordingTransactionUser",
     "Sent",
+    "TapsConformance",
     "countingToken",
 ]

@@ -5,10 +5,11 @@ C{twisted.trial.unittest.TestCase}, makes its object in one method, and gets the
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import CallRefused
@@ -20,12 +21,9 @@ from skypetrunk.interfaces import (
     ICallPolicy,
     ICallRecordSink,
     INumberPlan,
-    IPBXDialect,
     LegStatistics,
 )
-from skypetrunk.pbx.dialect import violation
-from skypetrunk.testing.conformance_messages import messages
-from skypetrunk.wire.message import Request, Response, parseMessage
+from skypetrunk.testing.asking import WAITS, Asking, together
 
 NUMBERS = (
     "",
@@ -82,16 +80,24 @@ class _Conformance:
     seconds = 10.0
     """How long one answer may take."""
 
+    def _asking(self) -> Asking:
+        from twisted.trial.unittest import TestCase
+
+        return Asking(self.seconds if isinstance(self, TestCase) else None)
+
     def _awaited(self, test: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
         """In a case without a reactor the test must be over at once, or it would pass without having run."""
         from twisted.trial.unittest import TestCase
 
         running = Deferred.fromCoroutine(test)
         if isinstance(self, TestCase):
-            from twisted.internet import reactor
-
-            return running.addTimeout(self.seconds, reactor)
-        self.successResultOf(running)  # type: ignore[attr-defined]
+            return running
+        ended: list[object] = []
+        running.addBoth(ended.append)
+        if not ended:
+            raise AssertionError(f"it did not end at once: {WAITS}")
+        if isinstance(ended[0], Failure):
+            ended[0].raiseException()
         return None
 
 
@@ -102,14 +108,17 @@ class PolicyConformance(_Conformance):
         """The policy to test, ready."""
         raise NotImplementedError("makePolicy makes the policy that is tested")
 
-    async def _ask(self, policy: ICallPolicy, request: CallRequest) -> None:
+    async def _admit(self, asking: Asking, policy: ICallPolicy, request: CallRequest) -> None:
         try:
-            said: object = await maybeDeferred(policy.admit, request)
+            said = await asking.answer(policy, "admit", request)
         except CallRefused as refusal:
             status = refusal.status
-            assert status is None or 400 <= status <= 699, f"{request}: refused with {status}"
+            assert status is None or 400 <= status <= 699, (
+                f"admit({request}) refused with {status}, not 400 to 699"
+            )
         else:
-            assert said is None, f"{request}: answered with {said!r}, neither None nor CallRefused"
+            assert not isinstance(said, CallRefused), f"admit({request}) returned a CallRefused: raise it"
+            assert said is None, f"admit({request}) answered with {said!r}, not None"
 
     def test_policyProvided(self) -> None:
         """The methods have the right names and arguments."""
@@ -120,8 +129,9 @@ class PolicyConformance(_Conformance):
 
         async def run() -> None:
             policy = self.makePolicy()
-            for request in requests():
-                await self._ask(policy, request)
+            with self._asking() as asking:
+                for request in requests():
+                    await self._admit(asking, policy, request)
 
         return self._awaited(run())
 
@@ -130,8 +140,8 @@ class PolicyConformance(_Conformance):
 
         async def run() -> None:
             policy = self.makePolicy()
-            asked = [self._ask(policy, request) for request in requests() * 3]
-            await gatherResults([Deferred.fromCoroutine(each) for each in asked], consumeErrors=True)
+            with self._asking() as asking:
+                await together([self._admit(asking, policy, request) for request in requests() * 3])
 
         return self._awaited(run())
 
@@ -147,10 +157,15 @@ class RecordSinkConformance(_Conformance):
         """The C{call} of each record that C{sink} has kept, in any order."""
         raise NotImplementedError("kept reads what the sink has kept")
 
-    async def _keep(self, sink: ICallRecordSink, record: CallRecord) -> None:
-        keep: Any = sink.record
-        said = await maybeDeferred(keep, record)
-        assert said is None, f"{record}: answered with {said!r}"
+    async def _keep(self, asking: Asking, sink: ICallRecordSink, record: CallRecord) -> None:
+        said = await asking.answer(sink, "record", record)
+        assert said is None, f"record({record}) answered with {said!r}, not None"
+
+    async def _assertKept(self, sink: ICallRecordSink) -> None:
+        found = sorted(await self.kept(sink))
+        wanted = sorted(record.request.call for record in records())
+        lost = ", ".join(sorted(set(wanted) - set(found))) or "none"
+        assert found == wanted, f"kept: {len(found)} of {len(wanted)} records; lost: {lost}"
 
     def test_sinkProvided(self) -> None:
         """The methods have the right names and arguments."""
@@ -161,10 +176,10 @@ class RecordSinkConformance(_Conformance):
 
         async def run() -> None:
             sink = self.makeSink()
-            for record in records():
-                await self._keep(sink, record)
-            found = sorted(await self.kept(sink))
-            assert found == sorted(record.request.call for record in records()), found
+            with self._asking() as asking:
+                for record in records():
+                    await self._keep(asking, sink, record)
+            await self._assertKept(sink)
 
         return self._awaited(run())
 
@@ -173,10 +188,9 @@ class RecordSinkConformance(_Conformance):
 
         async def run() -> None:
             sink = self.makeSink()
-            keeping = [Deferred.fromCoroutine(self._keep(sink, record)) for record in records()]
-            await gatherResults(keeping, consumeErrors=True)
-            found = sorted(await self.kept(sink))
-            assert found == sorted(record.request.call for record in records()), found
+            with self._asking() as asking:
+                await together([self._keep(asking, sink, record) for record in records()])
+            await self._assertKept(sink)
 
         return self._awaited(run())
 
@@ -201,69 +215,38 @@ class NumberPlanConformance:
     def test_planAnswers(self) -> None:
         """Whatever is asked, the answers are a truth value and a text, and the same when asked again."""
         plan = self.makePlan()
-        for number in NUMBERS:
-            for said, kind in ((plan.isEmergency(number), bool), (plan.normalise(number), str)):
-                assert isinstance(said, kind), f"{number!r}: {said!r}"
-            assert plan.isEmergency(number) is plan.isEmergency(number), number
-            assert plan.normalise(number) == plan.normalise(number), number
+        with Asking() as asking:
+            for number in NUMBERS:
+                for name, kind in (("isEmergency", bool), ("normalise", str)):
+                    said = asking.ask(plan, name, number)
+                    assert isinstance(said, kind), (
+                        f"{name}({number!r}) returned {said!r}, not a {kind.__name__}"
+                    )
+                    again = asking.ask(plan, name, number)
+                    assert again == said, f"{name}({number!r}) returned {said!r}, and then {again!r}"
 
     def test_planNormalisesOnce(self) -> None:
         """What a number was normalised to means itself: it may be asked about again."""
         plan = self.makePlan()
-        for number in NUMBERS:
-            normal = plan.normalise(number)
-            assert plan.normalise(normal) == normal, f"{number!r}: {normal!r}"
+        with Asking() as asking:
+            for number in NUMBERS:
+                once = asking.ask(plan, "normalise", number)
+                twice = asking.ask(plan, "normalise", once)
+                assert twice == once, (
+                    f"normalise({number!r}) returned {once!r}, and of that it makes {twice!r}"
+                )
 
     def test_planKnowsEmergencies(self) -> None:
         """Each of C{emergency}, and a number of the world is none."""
         plan = self.makePlan()
         for number in self.emergency:
-            assert plan.isEmergency(number), number
-        assert not plan.isEmergency("+442079460100")
-
-
-class DialectConformance:
-    """For L{IPBXDialect}."""
-
-    def makeDialect(self) -> IPBXDialect:
-        """The dialect to test."""
-        raise NotImplementedError("makeDialect makes the dialect that is tested")
-
-    def _translated(self) -> Iterator[tuple[str, Request | Response, Request | Response]]:
-        """Both directions of everything in L{messages}: which method, before, and after."""
-        dialect = self.makeDialect()
-        for message in messages():
-            yield "fromPBX", message, dialect.fromPBX(message)
-            yield "toPBX", message, dialect.toPBX(message)
-
-    def test_dialectProvided(self) -> None:
-        """The methods have the right names and arguments."""
-        assert verifyObject(IPBXDialect, self.makeDialect())
-
-    def test_dialectKeepsTransactions(self) -> None:
-        """Whatever is said, it stays a message of the same transaction and dialog."""
-        for direction, before, after in self._translated():
-            problem = violation(before, after)
-            assert problem is None, f"{direction}: {before}: {problem}"
-
-    def test_dialectCanBeRead(self) -> None:
-        """What it makes of a message can be sent, and is read as it was meant."""
-        for direction, before, after in self._translated():
-            assert parseMessage(after.encode()).encode() == after.encode(), f"{direction}: {before}"
-
-    def test_dialectAnswersTheSame(self) -> None:
-        """For the same message always the same: a PBX that repeats itself is understood again."""
-        first = [after for _, _, after in self._translated()]
-        for (direction, before, after), again in zip(self._translated(), first, strict=True):
-            assert after == again, f"{direction}: {before}"
-            dialect = self.makeDialect()
-            translate = dialect.fromPBX if direction == "fromPBX" else dialect.toPBX
-            assert translate(before) == translate(before) == again, f"{direction}: {before}"
+            assert plan.isEmergency(number), f"isEmergency({number!r}) is false"
+        ordinary = "+442079460100"
+        assert not plan.isEmergency(ordinary), f"isEmergency({ordinary!r}) is true: it would go to no trunk"
 
 
 __all__ = [
     "NUMBERS",
-    "DialectConformance",
     "NumberPlanConformance",
     "PolicyConformance",
     "RecordSinkConformance",

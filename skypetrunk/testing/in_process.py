@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
@@ -12,10 +11,17 @@ from zope.interface.verify import verifyObject
 
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import IPBX, AudioPacket, IPBXCall, IPBXCallUser, IPBXLine, IPBXMedia
+from skypetrunk.testing.asking import Asking
 from skypetrunk.testing.conformance import NUMBERS
 
 MOST_FRAMES = 3000
 """Frames that are taken of what is played: a minute."""
+
+MOST_SOUNDS = 3
+"""Sounds one after the other that are played to their ends: some are repeated for ever."""
+
+KEYS = "0123456789*#ABCD"
+"""All there are."""
 
 
 @implementer(IPBXMedia)
@@ -184,33 +190,39 @@ class PBXConformance:
         """The PBX to test, ready, and not attached to a line."""
         raise NotImplementedError("makePBX makes the PBX that is tested")
 
-    def _take(self, pbx: IPBX, call: RecordingPBXCall) -> IPBXCallUser | None:
+    def _attached(self, asking: Asking) -> tuple[IPBX, RecordingPBXLine]:
+        pbx, line = self.makePBX(), RecordingPBXLine()
+        asking.tell(pbx, "attached", line)
+        return pbx, line
+
+    def _take(self, asking: Asking, pbx: IPBX, call: RecordingPBXCall) -> IPBXCallUser | None:
         """The user of a call, C{None} if it was refused in a way that refuses."""
         try:
-            user = pbx.callReceived(call)
+            user = asking.ask(pbx, "callReceived", call)
         except CallRefused as refusal:
-            assert refusal.status is None or 400 <= refusal.status <= 699, f"refused with {refusal.status}"
+            status = refusal.status
+            assert status is None or 400 <= status <= 699, (
+                f"callReceived refused with {status}, not 400 to 699"
+            )
             call.end()
             return None
-        assert IPBXCallUser.providedBy(user), f"callReceived returned {user!r}"
-        return user
+        assert IPBXCallUser.providedBy(user), f"callReceived returned {user!r}, which is no IPBXCallUser"
+        assert verifyObject(IPBXCallUser, user)
+        taken: IPBXCallUser = user
+        return taken
 
-    def _tell(self, user: IPBXCallUser, *events: Callable[[IPBXCallUser], Any]) -> None:
-        """What is told may be done later, and may not fail."""
-        failed: list[object] = []
-        for event in events:
-            said = event(user)
-            if isinstance(said, Coroutine):
-                said = Deferred.fromCoroutine(said)
-            assert said is None or isinstance(said, Deferred), f"returned {said!r}"
-            if said is not None:
-                said.addErrback(failed.append)
-        assert not failed, failed
+    def _end(self, asking: Asking, call: RecordingPBXCall, user: IPBXCallUser | None) -> None:
+        call.end()
+        if user is not None:
+            asking.tellUser(user, "ended", "the other side hung up")
 
-    def _attached(self) -> IPBX:
-        pbx = self.makePBX()
-        pbx.attached(RecordingPBXLine())
-        return pbx
+    def _refuse(self, asking: Asking, line: RecordingPBXLine) -> None:
+        """Whatever call the PBX has placed rings, and is refused."""
+        for call, user in line.placed:
+            assert verifyObject(IPBXCallUser, user)
+            asking.tellUser(user, "progressed", 180)
+            call.end()
+            asking.tellUser(user, "refused", CallRefused("busy", 486, cause=17))
 
     def test_pbxProvided(self) -> None:
         """The methods have the right names and arguments."""
@@ -218,50 +230,67 @@ class PBXConformance:
 
     def test_pbxTakesCalls(self) -> None:
         """Whoever calls and whatever is called, in either codec: a user, or a refusal that refuses."""
-        pbx = self._attached()
-        for codec in ("PCMA", "PCMU"):
-            for number in NUMBERS:
-                call = RecordingPBXCall(number, number[::-1], number, codec)
-                user = self._take(pbx, call)
-                if user is not None:
-                    assert verifyObject(IPBXCallUser, user)
-                    self._tell(user, lambda user: user.ended("the other side hung up"))
-                call.end()
+        with Asking() as asking:
+            pbx, line = self._attached(asking)
+            for codec in ("PCMA", "PCMU"):
+                for number in NUMBERS:
+                    call = RecordingPBXCall(number, number[::-1], number, codec)
+                    self._end(asking, call, self._take(asking, pbx, call))
+            self._refuse(asking, line)
 
     def test_pbxTogether(self) -> None:
         """Calls at the same time know nothing of each other."""
-        pbx = self._attached()
-        calls = [RecordingPBXCall() for _ in range(5)]
-        users = [self._take(pbx, call) for call in calls]
-        for user in users:
-            if user is not None:
-                self._tell(user, lambda user: user.answered())
-        for call, user in zip(calls, users, strict=True):
-            call.end()
-            if user is not None:
-                self._tell(user, lambda user: user.ended("the other side hung up"))
+        with Asking() as asking:
+            pbx, _ = self._attached(asking)
+            calls = [RecordingPBXCall() for _ in range(5)]
+            users = [self._take(asking, pbx, call) for call in calls]
+            for user in users:
+                if user is not None:
+                    asking.tellUser(user, "answered")
+            for call, user in zip(calls, users, strict=True):
+                self._end(asking, call, user)
 
     def test_pbxEndsAnywhere(self) -> None:
         """A call may end after every event, in the middle of what is played or transferred."""
         sound = AudioPacket(b"\xd5" * 160, 65535, 0xFFFFFFFF, True)
         odd = AudioPacket(b"\x00", 0, 0, False)
-        events: list[Callable[[IPBXCallUser], Any]] = [
-            lambda user: user.answered(),
-            lambda user: user.packetReceived(sound),
-            lambda user: user.packetReceived(odd),
-            lambda user: user.mediaChanged(),
-            *[lambda user, key=key: user.digitReceived(key) for key in "0123456789*#ABCD"],
+        events: list[tuple[object, ...]] = [
+            ("answered",),
+            ("packetReceived", sound),
+            ("packetReceived", odd),
+            ("mediaChanged",),
+            *[("digitReceived", key) for key in KEYS],
         ]
         for count in range(len(events) + 1):
-            pbx, call = self._attached(), RecordingPBXCall()
-            user = self._take(pbx, call)
-            if user is None:
-                continue
-            for event in events[:count]:
-                if not call.over:
-                    self._tell(user, event)
-            call.end()
-            self._tell(user, lambda user: user.ended("the other side hung up"))
+            with Asking() as asking:
+                pbx, line = self._attached(asking)
+                call = RecordingPBXCall()
+                user = self._take(asking, pbx, call)
+                if user is None:
+                    continue
+                for name, *told in events[:count]:
+                    if not call.over:
+                        asking.tellUser(user, str(name), *told)
+                self._end(asking, call, user)
+                self._refuse(asking, line)
+
+    def test_pbxPlays(self) -> None:
+        """What is played after the answer, and after each key, can be sent in either codec."""
+        for codec in ("PCMA", "PCMU"):
+            for key in ("", *KEYS):
+                with Asking() as asking:
+                    pbx, _ = self._attached(asking)
+                    call = RecordingPBXCall(codec=codec)
+                    user = self._take(asking, pbx, call)
+                    if user is None:
+                        continue
+                    asking.tellUser(user, "answered")
+                    if key and not call.over:
+                        asking.tellUser(user, "digitReceived", key)
+                    for _ in range(MOST_SOUNDS):
+                        if call.media.playing:
+                            call.media.finish()
+                    self._end(asking, call, user)
 
 
 __all__ = ["PBXConformance", "RecordingPBXCall", "RecordingPBXLine", "RecordingPBXMedia"]

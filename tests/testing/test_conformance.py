@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
+from time import sleep
 from typing import Any
 from unittest import TestResult
 
@@ -19,6 +20,9 @@ from skypetrunk.interfaces import (
     CallRequest,
     ICallPolicy,
     ICallRecordSink,
+    IDialogObserver,
+    IMediaTap,
+    IMediaTaps,
     INumberPlan,
     IPBXDialect,
 )
@@ -26,11 +30,13 @@ from skypetrunk.pbx.numbers import NumberPlan
 from skypetrunk.testing import (
     DialectConformance,
     NumberPlanConformance,
+    ObserverConformance,
     PolicyConformance,
     RecordSinkConformance,
+    TapsConformance,
 )
 from skypetrunk.wire.message import Request, Response
-from tests.typing.vendor import CampusNumbers, OfficeHours, Terse
+from tests.typing.vendor import CampusNumbers, Journal, Meters, OfficeHours, Terse
 
 
 class OfficeHoursTests(PolicyConformance, SynchronousTestCase):
@@ -57,6 +63,22 @@ class TerseTests(DialectConformance, SynchronousTestCase):
     def makeDialect(self) -> IPBXDialect:
         """Of few words."""
         return Terse()
+
+
+class JournalTests(ObserverConformance, SynchronousTestCase):
+    """A vendor's observer."""
+
+    def makeObserver(self) -> IDialogObserver:
+        """Writes a journal."""
+        return Journal()
+
+
+class MetersTests(TapsConformance, SynchronousTestCase):
+    """A vendor's taps."""
+
+    def makeTaps(self) -> IMediaTaps:
+        """Of one PBX."""
+        return Meters()
 
 
 class CountryTests(NumberPlanConformance, SynchronousTestCase):
@@ -157,22 +179,64 @@ class Translates:
         return after
 
 
+@implementer(IMediaTap)
+class Tap:
+    """One that is wrong."""
+
+    def __init__(self, packetReceived: Callable[[Any], Any]) -> None:
+        self._received = packetReceived
+
+    def packetReceived(self, packet: Any) -> Any:
+        """As told."""
+        return self._received(packet)
+
+    def ended(self) -> None:
+        """Nothing."""
+
+
+@implementer(IMediaTaps)
+class Taps:
+    """Those of calls, as told."""
+
+    def __init__(self, tap: Callable[[CallRequest], Any]) -> None:
+        self._tap = tap
+
+    def tap(self, request: CallRequest) -> Any:
+        """One."""
+        return self._tap(request)
+
+
 class WrongTests(SynchronousTestCase):
     """What must be found."""
 
-    def failed(self, case: type[SynchronousTestCase], test: str, **methods: Any) -> None:
-        """C{test} of C{case} does not pass with these methods."""
+    def failed(self, case: type[SynchronousTestCase], test: str, **methods: Any) -> str:
+        """C{test} of C{case} does not pass with these methods: what it says."""
         result = TestResult()
         type("Case", (case,), methods)(test).run(result)
-        self.assertEqual((result.testsRun, len(result.failures) + len(result.errors)), (1, 1), test)
+        found = result.failures + result.errors
+        self.assertEqual((result.testsRun, len(found)), (1, 1), test)
+        return found[0][1]
 
     def test_policies(self) -> None:
         """One that explodes, answers no answer, never answers, or refuses with a status of success."""
-        refused = CallRefused("?", 200)
-        answers: tuple[Any, ...] = (ValueError(), fail(ValueError()), False, succeed(1), Deferred(), refused)
-        for answer in answers:
-            policy = Says(answer)
-            self.failed(OfficeHoursTests, "test_policyAnswers", makePolicy=lambda case, policy=policy: policy)
+        answers: tuple[tuple[Any, str], ...] = (
+            (ValueError("no database"), "ValueError: no database"),
+            (fail(ValueError("no network")), "ValueError: no network"),
+            (False, "answered with False"),
+            (succeed(1), "answered with 1"),
+            (succeed(CallRefused("?", 486)), "returned a CallRefused: raise it"),
+            (Deferred(), "did not answer at once"),
+            (CallRefused("?", 200), "refused with 200"),
+        )
+        for answer, said in answers:
+            for test in ("test_policyAnswers", "test_policyTogether"):
+                policy = Says(answer)
+                found = self.failed(OfficeHoursTests, test, makePolicy=lambda case, policy=policy: policy)
+                self.assertIn("admit(CallRequest(call='c0'", found)
+                self.assertIn(said, found)
+            # The Deferred that fails was looked at by the first question already.
+            if isinstance(answer, Deferred) and answer.called:
+                answer.addErrback(lambda failure: None)
 
     def test_sinks(self) -> None:
         """One that loses records, and one that never comes to an end."""
@@ -193,6 +257,29 @@ class WrongTests(SynchronousTestCase):
         ):
             dialect = Translates(translate)
             self.failed(TerseTests, test, makeDialect=lambda case, dialect=dialect: dialect)
+
+    def test_listeners(self) -> None:
+        """An observer and taps that explode, and that answer with what nobody looks at."""
+        ended: tuple[Callable[..., Any], ...] = (lambda *told: told[-1][0], lambda *told: succeed(None))
+        for wrong in ended:
+            observer = Journal()
+            observer.callEnded = wrong  # type: ignore[method-assign]
+            found = self.failed(JournalTests, "test_observerTold", makeObserver=lambda case, it=observer: it)
+            self.assertIn("callEnded(CallEnded(call='c0'", found)
+        for taps, said in (
+            (Taps(lambda request: object()), "no IMediaTap"),
+            (Taps(lambda request: Tap(lambda packet: packet.data[12] and None)), "IndexError"),
+            (Taps(lambda request: Tap(lambda packet: True)), "returned True"),
+        ):
+            for test in ("test_tapsListen", "test_tapsTogether"):
+                self.assertIn(said, self.failed(MetersTests, test, makeTaps=lambda case, taps=taps: taps))
+
+    def test_waiting(self) -> None:
+        """One that keeps everybody else waiting."""
+        policy = Says(None)
+        policy.admit = lambda request: sleep(0.03)  # type: ignore[method-assign]
+        found = self.failed(OfficeHoursTests, "test_policyAnswers", makePolicy=lambda case: policy)
+        self.assertIn("admit takes 30 ms each time", found)
 
     def test_plans(self) -> None:
         """One whose reading cannot be read again, and that lacks an emergency number."""

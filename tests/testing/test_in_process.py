@@ -62,7 +62,7 @@ class WrongTests(SynchronousTestCase):
         """The tests that a PBX fails."""
         case = type("Case", (PBXConformance, SynchronousTestCase), {"makePBX": lambda self: Exchange(take)})
         found = set()
-        for name in ("Provided", "TakesCalls", "Together", "EndsAnywhere"):
+        for name in ("Provided", "TakesCalls", "Together", "EndsAnywhere", "Plays"):
             result = TestResult()
             case(f"test_pbx{name}").run(result)
             if not result.wasSuccessful():
@@ -79,7 +79,18 @@ class WrongTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """Each mistake, by the tests that must find it."""
-        calls = {"TakesCalls", "Together", "EndsAnywhere"}
+        calls = {"TakesCalls", "Together", "EndsAnywhere", "Plays"}
+
+        async def stopped(user: Any) -> None:
+            # Who hangs up in the middle of what is played is no mistake.
+            assert await user.call.media.play([b"\xd5" * 160])
+
+        async def transferred(user: Any) -> None:
+            await user.call.transfer("1000")
+
+        def written(user: Any) -> None:
+            user.call.media.play(["text"])
+
         for take, wrong in (
             (lambda call: object(), calls),
             (lambda call: 1 / 0, calls),
@@ -87,7 +98,10 @@ class WrongTests(SynchronousTestCase):
             (lambda call: Wrong(call, ended=lambda user: 1 / 0), calls),
             (lambda call: Wrong(call, ended=lambda user: False), calls),
             (lambda call: Wrong(call, answered=lambda user: fail(KeyError())), calls - {"TakesCalls"}),
-            (lambda call: Wrong(call, digitReceived=lambda user: [][0]), {"EndsAnywhere"}),
+            (lambda call: Wrong(call, digitReceived=lambda user: [][0]), {"EndsAnywhere", "Plays"}),
+            (lambda call: Wrong(call, answered=stopped), calls - {"TakesCalls"}),
+            (lambda call: Wrong(call, digitReceived=transferred), {"EndsAnywhere", "Plays"}),
+            (lambda call: Wrong(call, answered=written), {"Plays"}),
             (lambda call: Wrong(call, packetReceived=lambda user: [][0]), {"EndsAnywhere"}),
         ):
             self.assertEqual(self.failed(take), wrong, str(take))

@@ -27,6 +27,7 @@ from skypetrunk.interfaces import (
 )
 from skypetrunk.lab.audio import PCMA, PCMU, examine
 from skypetrunk.lab.calls import Phase
+from skypetrunk.testing import TapsConformance
 from skypetrunk.testing.stage import NUMBER, TONE, Stage
 
 PHONE_CALLS, PHONE_ANSWERS, CARRIER_CALLS, CARRIER_ANSWERS = 400, 1400, 950, 650
@@ -50,6 +51,20 @@ def rtp(timestamp: int, payload: bytes, payloadType: int = 8, ssrc: int = 7) -> 
 def sound(octet: int, count: int = 160) -> bytes:
     """A packet's worth of one sample."""
     return bytes([octet]) * count
+
+
+class CallRecorderTests(TapsConformance, TestCase):
+    """L{CallRecorder}."""
+
+    def makeTaps(self) -> IMediaTaps:
+        """Of all calls; the test ends when their files are written."""
+        from twisted.internet import reactor
+
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        recorder = CallRecorder(reactor, directory)
+        self.addCleanup(recorder.stopService)
+        return recorder
 
 
 class TrackTests(SynchronousTestCase):
