@@ -73,6 +73,7 @@ class Settled:
     def sync(self) -> None:
         """See L{skypetrunk.media.lent.Lent}."""
         path = self.path
+        self._poller.count(path)
         packets = path.packets
         if not packets:
             return

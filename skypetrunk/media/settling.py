@@ -18,6 +18,7 @@ from skypetrunk.media.python_path import PythonPath
 from skypetrunk.media.secure import SecureLeg
 from skypetrunk.media.settled import Protected, Settled, Unprotected
 from skypetrunk.media.stream import REORDERING
+from skypetrunk.wire.sdes import SUITES
 
 if TYPE_CHECKING:
     import socket
@@ -85,6 +86,7 @@ class SettlingPoller(Poller):
                     if made is not None:
                         leaving.append((path, made))
                         if path.show:
+                            _leave(leaving)
                             path.show = False
                             settled.shown(made if path.secure else datagram, now)
                         continue
@@ -161,7 +163,11 @@ class SettlingPoller(Poller):
 
     def transform(self, path: Any, guard: InPlaceGuard) -> None:
         """What protects or unprotects it."""
-        path.transform = guard.inPlace
+        path.transform, path.tag = guard.inPlace, SUITES[guard.suite].tagOctets
+
+    def count(self, path: Any) -> None:
+        """What it has counted is told by its attributes now."""
+        path.count()
 
     def recent(self, path: Any) -> list[int]:
         """See L{skypetrunk.media.stream.Following}."""
@@ -258,6 +264,9 @@ class HelpedPoller(SettlingPoller):
         function, context = guard.addresses
         path.transform = self.helper.ffi.cast("settled_transform", function)
         path.context = self.helper.ffi.cast("void *", context)
+
+    def count(self, path: Any) -> None:
+        """See L{SettlingPoller}; they always do."""
 
     def recent(self, path: Any) -> list[int]:
         """See L{SettlingPoller}."""

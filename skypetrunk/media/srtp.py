@@ -130,7 +130,6 @@ class InPlaceGuard:
     _lib: Any
     _buffer: Any
     _view: Any
-    _memory: memoryview
     _length: Any
 
     def __init__(self, suite: str, key: MasterKey, outbound: bool) -> None:
@@ -164,12 +163,12 @@ class InPlaceGuard:
         return int(function), int(context)
 
     @property
-    def inPlace(self) -> tuple[memoryview, Any, Any, Any, Any]:
+    def inPlace(self) -> tuple[Any, Any, Any, Any, Any]:
         """
         For who calls libsrtp himself: the memory that a packet is put into, and found in afterwards; where
         its length is; the function, which gives 0 when it is done; and what stands before the length there.
         """
-        return self._memory, self._length, self._rtp, self._context, self._buffer
+        return self._view, self._length, self._rtp, self._context, self._buffer
 
     @classmethod
     def _bind(cls) -> None:
@@ -178,7 +177,6 @@ class InPlaceGuard:
         cls._lib = lib
         cls._buffer = ffi.new("char[]", DATAGRAM_LIMIT + _TRAILER)
         cls._view = ffi.buffer(cls._buffer)
-        cls._memory = memoryview(cls._view)
         cls._length = ffi.new("int *")
         cls._ffi = ffi
 
