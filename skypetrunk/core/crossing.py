@@ -287,6 +287,9 @@ class Crossing:
         """The ACK of the asking side; after a late offer it holds the answer for the other (RFC 3264)."""
         exchange = self._exchange
         if exchange is None or server is not exchange.server or exchange.success is None:
+            if not description(server.request) and not self._ended:
+                # It answers an offer of whom it does not talk to any more.
+                self.legCrossed(leg, ack)
             return
         self._exchange = None
         answering = exchange.answering
@@ -326,7 +329,7 @@ class Crossing:
             exchange.withdrawn()
             exchange.answering.cancelInvite()
 
-    def legCrossed(self, leg: LegClient, response: Response) -> None:
+    def legCrossed(self, leg: LegClient, response: Response | Request) -> None:
         """
         The other side had changed the session already: its media goes where it now wants it, and it is
         offered what stood before, as nobody wants the change any more.

@@ -49,6 +49,7 @@ class Exchange:
     _shown: tuple[AudioStream, bytes] | None = field(default=None, repr=False)
     _reoffered: bool = False
     _settledBy: str | None = None
+    _updates: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def fax(self) -> bool:
@@ -78,6 +79,7 @@ class Exchange:
         self._answer = self._settledBy = None
         self._reoffered = False
         self._branches.clear()
+        self._updates.clear()
         self._secured.clear()
         return b"" if self._offer is None else answering.session.makeOffer(self._offer)
 
@@ -86,10 +88,13 @@ class Exchange:
         The description to go with a provisional response: early media, or none.  Media follows the branch
         that spoke last (RFC 3960 section 3.2), what the asking side is told stays as it was first.
         """
-        body = description(response)
+        body, tag = description(response), response.toAddress.tag or ""
+        if body and self._settledBy not in (None, tag):
+            # It may be the one that answers, and say this only here.
+            self._branches[tag] = body
         if not body or self.late or self.answering is None or self._settledBy is not None:
             return b""
-        self._hear(response.toAddress.tag or "", body)
+        self._hear(tag, body)
         assert self._answer is not None
         if self._shown is None:
             self._shown = self._answer, self.asking.session.makeAnswer(self._answer)
@@ -105,7 +110,14 @@ class Exchange:
             return offer
         answer = self._toAsking(self._answered(response))
         self.answering.session.answered()
+        self._agreed(self.answering)
         return answer
+
+    def _agreed(self, answering: Leg) -> None:
+        """What waits to be offered to one of the two is older than this."""
+        if not self.fax:
+            self.asking.refresh.superseded()
+            answering.refresh.superseded()
 
     def _toAsking(self, stream: AudioStream) -> bytes:
         """The final answer for the asking side; one that was given before stays."""
@@ -153,14 +165,20 @@ class Exchange:
         assert self.answering is not None
         tag = response.toAddress.tag or ""
         body = description(response) or self._branches.get(tag, b"")
-        if body and tag != self._settledBy:
+        if tag in self._updates:
+            # What it has offered since stands, though another branch may have offered after it.
+            if tag != self._settledBy and self._offer is not None:
+                self._answer, _ = _answered(self.answering, self._updates[tag], self._offer)
+        elif body:
             self._hear(tag, body)
         if self._answer is None:
             raise RemoteError("the 2xx holds no answer", 502)
         forked = self.answering.session.secure and len(self._branches) > 1
-        if self._offer is not None and (self._reoffered or forked):
-            # Every branch that answered has our key (RFC 4568 section 7.3), and only one is to hear us.
-            self.answeringRenewal = Renewal(self._offer, freshKey=forked)
+        # Every branch that answered has our key (RFC 4568 section 7.3), and only one is to hear us.
+        if self._offer is not None and self._reoffered:
+            self.answeringRenewal = _changed(self._offer, self.asking, forked)
+        elif self._offer is not None and forked:
+            self.answeringRenewal = Renewal(self._offer, freshKey=True)
         return self._answer
 
     # What the asking side is told
@@ -199,6 +217,7 @@ class Exchange:
             self._offer, self._reoffered = offer, True
         else:
             self._answer, self._settledBy = offer, tag
+            self._updates[tag] = body
         return answer
 
     def acknowledge(self, ack: Request) -> bytes:
@@ -207,6 +226,7 @@ class Exchange:
         answer = self.answering.session.makeAnswer(self.asking.session.answerReceived(description(ack)))
         self.asking.session.answered()
         self.answering.session.answerSent()
+        self._agreed(self.answering)
         return answer
 
 
@@ -220,8 +240,21 @@ def reofferedLate(leg: Leg, other: Leg, body: bytes) -> bytes:
     if known is None:
         raise RemoteError("an offer while another one has no answer", 491)
     offer, answer = _answered(leg, body, known)
-    other.refresh.renew(Renewal(offer))
+    other.refresh.renew(_changed(offer, leg))
     return answer
+
+
+def _changed(stream: AudioStream, leg: Leg, freshKey: bool = False) -> Renewal:
+    """
+    An offer of C{stream}, to which C{leg} has changed and got an answer of what the other side had said
+    before; if that answers something else now C{leg} is told.
+    """
+
+    def answered(answer: AudioStream | None) -> None:
+        if answer is not None:
+            leg.refresh.tell(answer)
+
+    return Renewal(stream, freshKey, done=answered)
 
 
 def _answered(leg: Leg, body: bytes, known: AudioStream) -> tuple[AudioStream, bytes]:

@@ -14,11 +14,13 @@ from skypetrunk.core.audio_stream import (
     RECEIVES,
     SENDS,
     AudioStream,
+    alike,
     completed,
     groupOf,
     limited,
     remoteOf,
     renumbered,
+    within,
 )
 from skypetrunk.core.codec_choice import ANY, CodecChoice
 from skypetrunk.core.description import MULTIPART, SDP_TYPE, description
@@ -277,6 +279,17 @@ class Session:
     def heard(self) -> AudioStream | None:
         """The stream that the peer told us last."""
         return None if self._standing is None else self._choice.shown(self._standing.heard.stream)
+
+    def isNews(self, stream: AudioStream) -> bool:
+        """Would C{stream} tell the peer anything else than it was told last?"""
+        standing, heard = self._standing, self.heard
+        if standing is None or heard is None:
+            return False
+        now, told = stream, standing.said
+        if not standing.offered:
+            # An answer says no more than its offer allows.
+            now, told = (each.directed(limited(each.direction, heard.direction)) for each in (now, told))
+        return not alike(within(now, heard), within(told, heard))
 
     def _stand(self) -> None:
         if not isinstance(self._said, FaxStream):

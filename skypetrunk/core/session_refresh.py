@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
@@ -145,11 +145,30 @@ class SessionRefresh:
 
     def renew(self, renewal: Renewal) -> None:
         """Offer this as soon as the leg is free, instead of what has waited for that."""
-        before, self._waiting = self._waiting, renewal
+        self._replace(renewal)
         self._glares = 0
-        if before is not None:
-            before.done(None)
         self.proceed()
+
+    def _replace(self, renewal: Renewal | None) -> None:
+        """Nothing older waits any more; but who is not to have our key has it still."""
+        before, self._waiting = self._waiting, renewal
+        if before is None:
+            return
+        said = self._leg.session.said
+        if before.freshKey and renewal is not None:
+            self._waiting = replace(renewal, freshKey=True)
+        elif before.freshKey and said is not None:
+            self._waiting = Renewal(said, freshKey=True)
+        before.done(None)
+
+    def superseded(self) -> None:
+        """Both sides have agreed on something newer than what waits."""
+        self._replace(None)
+
+    def tell(self, stream: AudioStream) -> None:
+        """The peer is to know of C{stream}, if it was not told so already."""
+        if self._sent is not None or self._waiting is not None or self._leg.session.isNews(stream):
+            self.renew(Renewal(stream))
 
     def rekey(self) -> bool:
         """

@@ -31,6 +31,7 @@ ONE_SIDED = 30.0
 ASKED = 60.0
 """Seconds of silence of a PBX after which it is asked for its call, and between two such questions."""
 
+
 class _Watched:
     """
     What was seen of one call.

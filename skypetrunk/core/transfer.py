@@ -141,8 +141,12 @@ def referredExchange(transfer: Transfer, ringing: Exchange | None = None) -> Ref
     exchange._offer = replace(heard, direction="sendrecv")
     if ringing is not None:
         exchange.answering = ringing.answering
-        exchange._offer, exchange._answer = ringing._offer, ringing._answer
+        assert ringing._offer is not None
+        exchange._offer, exchange._answer = replace(ringing._offer, direction="sendrecv"), ringing._answer
+        # It may have called as if on hold, or have said something else since.
+        exchange._reoffered = ringing._reoffered or exchange._offer != ringing._offer
         exchange._branches, exchange._settledBy = ringing._branches, ringing._settledBy
+        exchange._updates = ringing._updates
     return exchange
 
 

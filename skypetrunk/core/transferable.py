@@ -140,7 +140,7 @@ class Transferable(Crossing):
         @param hangUp: the one that stays behind has not hung up yet.
         """
         self._transfer = None
-        self._dropChange()
+        self._dropChange(leg)
         other = self.other(leg)
         by = "callee" if leg is self._near else "caller"
         self._statistics.append(leg.session.media.statistics())
@@ -160,12 +160,19 @@ class Transferable(Crossing):
         if hangUp and other is not None:
             self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
 
-    def _dropChange(self) -> None:
-        """A re-INVITE or UPDATE that is on its way across has nobody to go to any more."""
+    def _dropChange(self, leg: Leg) -> None:
+        """A re-INVITE or UPDATE that is on its way across has nobody to go to any more; C{leg} goes on."""
         exchange = self._exchange
-        if exchange is None or exchange.success is not None:
+        if exchange is None:
+            return
+        success = exchange.success
+        if success is not None and exchange.answering is not leg:
             return
         self._exchange = None
+        if success is not None:
+            # Whose answer its offer has waited for is not its other side any more.
+            leg.acknowledge(success, self.legOffered(leg, success))
+            return
         self._stopRinging()
         exchange.refuse(491)
         if exchange.answering is not None:

@@ -143,6 +143,23 @@ class Forks(Race):
         self.assertEqual(self.callee.got(), [], "it does not cross")
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_otherCodecAndChange(self) -> None:
+        """The callee's own change comes before that re-INVITE may be sent: that is older, and not sent."""
+        near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))
+        self.early(far, "one", 7000)
+        self.callee.answers(far, 200, self.branch("two", 7100, "0 101"), tag="two")
+        accepted = self.caller.response(200)
+        if self.callee is self.net.carrier:
+            body = self.branch("two", 7100, "0 101")
+            self.callee.answers(self.callee.request("INVITE"), 200, body, tag="two")
+        change = self.callee.back(far, "INVITE", 1, "two", self.branch("two", 7200))
+        again = self.caller.request("INVITE")
+        self.caller.answers(again, 200, self.description(self.caller, 2))
+        self.callee.ack(change, self.callee.response(200))
+        self.caller.got()
+        self.caller.ack(near, accepted)
+        self.assertNotIn("INVITE", self.caller.got())
+
     def test_otherCodecGlare(self) -> None:
         """491 to that re-INVITE: again after the caller's time (section 14.1), up to 4 s."""
         self.answeredOtherwise()
@@ -206,6 +223,28 @@ class Forks(Race):
             self.assertEqual(self.caller.got()[-1], 200, "nothing crosses")
             if second == "early":
                 self.tearDown()
+
+    def test_freshKeyAndChange(self) -> None:
+        """A change crosses while the new key waits: it is offered all the same, with what has changed."""
+        near, far = self.call()
+        self.early(far, "one", 7000)
+        self.early(far, "two", 7100)
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        if self.callee is self.net.pbx:
+            return
+        self.callee.answers(self.callee.request("INVITE"), 491, tag="one")
+        self.caller.within(near, accepted, "INVITE", 2, self.description(self.caller, 2, "a=sendonly\r\n"))
+        held = self.branch("one", 7000) + b"a=recvonly\r\n"
+        self.callee.answers(self.callee.request("INVITE"), 200, held, tag="one")
+        self.callee.got()
+        self.net.clock.advance(4)
+        [media] = parseSDP(self.callee.request("INVITE").body).media
+        self.assertEqual(media.direction, "sendonly")
+        former = [each.keys[0].master for each in usableCrypto(parseSDP(far.body).media[0].crypto)]
+        [line] = usableCrypto(media.crypto)
+        self.assertNotIn(line.keys[0].master, former)
 
     def test_freshKeyRefused(self) -> None:
         """Where the branch refuses that, the former key stays in use and is what later offers repeat."""

@@ -264,6 +264,43 @@ class Blind(TransferCase):
         self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
         self.assertEqual(self.net.observer.ended[1].by, "callee")
 
+    def test_offerAsked(self) -> None:
+        """
+        The referrer has asked for an offer, and the target answers before it has said what it makes of that:
+        the transferee's offer is answered with what it has now, not refused.
+        """
+        invite = self.ringing()
+        self.number += 1
+        asked = self.referrer.within(self.near, self.accepted, "INVITE", self.number)
+        again = self.transferee.request("INVITE")
+        moved = self.description(self.transferee, version=2).replace(b"m=audio 6000", b"m=audio 6400")
+        moved = moved.replace(b"m=audio 4000", b"m=audio 6400")
+        self.transferee.answers(again, 200, moved)
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        acks = [each for each in self.transferee.channel.requests if each.method == "ACK"]
+        [ack] = [each for each in acks if each.callID == again.callID]
+        self.assertNotEqual(parseSDP(ack.body).media[0].port, 0)
+        self.assertEqual(self.net.plane.legs[1].last("remote").port, 6400)  # type: ignore[attr-defined]
+        self.referrer.ack(asked, self.referrer.response(200), self.description(self.referrer, version=2))
+        self.transferee.back(self.far, "BYE", 1)
+        self.assertEqual(self.called.request("BYE").callID, invite.callID)
+
+    def test_offerAskedByTheTransferee(self) -> None:
+        """The other way round: the answer in its ACK counts, and it is offered what the target has said."""
+        invite = self.ringing()
+        asked = self.transferee.back(self.far, "INVITE", 1)
+        again = self.referrer.request("INVITE")
+        hold = self.description(self.referrer, "a=sendonly\r\n", 2)
+        self.referrer.answers(again, 200, hold)
+        offer = self.transferee.response(200)
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        self.clear()
+        moved = self.description(self.transferee, "a=recvonly\r\n", 2)
+        moved = moved.replace(b"m=audio 6000", b"m=audio 6400").replace(b"m=audio 4000", b"m=audio 6400")
+        self.transferee.ack(asked, offer, moved)
+        self.assertEqual(self.net.plane.legs[1].last("remote").port, 6400)  # type: ignore[attr-defined]
+        self.assertEqual(self.offered(), "sendrecv")
+
     def test_codec(self) -> None:
         """The transferee is re-INVITEd if the target wants something else than it was told."""
         invite = self.ringing()
@@ -639,6 +676,31 @@ class SemiAttended(TransferCase):
         self.referrer.answers(self.referrer.request("BYE"), 200)
         self.transferee.back(self.far2, "BYE", 5, tag="carol")
         self.assertEqual(self.transferee.request("BYE").callID, self.far.callID)
+
+    def test_held(self) -> None:
+        """The referrer has called as if on hold: target and transferee are offered sound both ways."""
+        self.referrer.cancel(self.second)
+        self.transferee.answers(self.transferee.request("CANCEL"), 200)
+        self.transferee.answers(self.far2, 487, tag="carol")
+        held = self.description(self.referrer, "a=sendonly\r\n")
+        self.second = self.referrer.invite(self.ours(self.referrer), held)
+        self.far2 = self.transferee.request("INVITE")
+        self.transferee.answers(self.far2, 180, tag="carol")
+        self.ringing = self.referrer.response(180)
+        self.refer(self.replacing())
+        self.referrer.ackRefusal(487)
+        self.clear()
+        answer = self.description(self.transferee, "a=recvonly\r\n")
+        self.transferee.answers(self.far2, 200, answer, tag="carol")
+        invites = [each for each in self.transferee.channel.requests if each.method == "INVITE"]
+        [toTarget] = [each for each in invites if each.callID == self.far2.callID]
+        [toTransferee] = [each for each in invites if each.callID == self.far.callID]
+        directions = [parseSDP(each.body).media[0].direction for each in (toTarget, toTransferee)]
+        self.assertEqual(directions, ["sendrecv", "recvonly"])
+        self.transferee.answers(toTarget, 200, self.description(self.transferee, version=2))
+        answer = self.description(self.transferee, "a=sendonly\r\n", 2)
+        self.transferee.answers(toTransferee, 200, answer)
+        self.assertEqual(self.offered(), "sendrecv")
 
     def test_failed(self) -> None:
         """The target refuses: the referrer is told, its first call goes on."""

@@ -17,12 +17,12 @@ class UpdateCase(Race):
     """Calls whose peers take UPDATE, or do not."""
 
     def calling(
-        self, allow: bool = True, ofInvite: Sequence[tuple[str, str]] = ()
+        self, allow: bool = True, ofInvite: Sequence[tuple[str, str]] = (), attributes: str = ""
     ) -> tuple[Request, Request]:
         """The caller's INVITE, and the one that reached the callee."""
         uri = "sip:+4420@198.51.100.1" if self.outbound else "sip:account@198.51.100.2:40000;transport=tls"
         headers = [*ofInvite, *(ALLOWS if allow else [])]
-        near = self.caller.invite(uri, self.description(self.caller), headers)
+        near = self.caller.invite(uri, self.description(self.caller, 1, attributes), headers)
         return near, self.callee.request("INVITE")
 
     def standing(self, allow: bool = True) -> tuple[Request, Response, Request]:
@@ -255,17 +255,30 @@ class Early(UpdateCase):
 
     early: Response
 
-    def ringing(self) -> tuple[Request, Request]:
+    def ringing(self, attributes: str = "") -> tuple[Request, Request]:
         """Reliable early media on both legs: offer and answer of the INVITE are complete."""
-        near, far = self.calling(ofInvite=REQUIRED)
+        near, far = self.calling(True, REQUIRED, attributes)
         headers = [*REQUIRED, ("RSeq", "1"), *ALLOWS]
-        self.callee.answers(far, 183, self.description(self.callee), headers=headers)
+        self.callee.answers(far, 183, self.description(self.callee, 1, attributes), headers=headers)
         self.callee.answers(self.callee.request("PRACK"), 200)
-        early = self.early = self.caller.response(183)
-        self.caller.within(near, early, "PRACK", 2, b"", [("RAck", f"{early.header('RSeq')} 1 INVITE")])
+        self.early = self.caller.response(183)
+        self.pracks(near, 2)
         self.caller.got()
         self.callee.got()
         return near, far
+
+    def pracks(self, near: Request, number: int) -> None:
+        """The caller's PRACK of the last 183."""
+        early = self.caller.response(183)
+        rack = [("RAck", f"{early.header('RSeq')} 1 INVITE")]
+        self.caller.within(near, early, "PRACK", number, b"", rack)
+
+    def other(self, near: Request, far: Request) -> None:
+        """Another branch says its stream in a reliable 183."""
+        headers = [*REQUIRED, ("RSeq", "1"), *ALLOWS]
+        self.callee.answers(far, 183, self.description(self.callee), "other", headers)
+        self.callee.answers(self.callee.request("PRACK"), 200)
+        self.pracks(near, 3)
 
     def answered(self, near: Request, far: Request) -> Response:
         """The callee answers, the caller acknowledges."""
@@ -286,6 +299,23 @@ class Early(UpdateCase):
         self.assertEqual(parseSDP(renewal.body).media[0].direction, "sendonly")
         self.callee.answers(renewal, 200, self.description(self.callee, 2, "a=recvonly\r\n"))
         self.assertEqual(self.callee.got()[-1], "ACK")
+
+    def test_callerHasResources(self) -> None:
+        """
+        Some begin with a stream that is inactive, and change it when they may: what the callee answers to
+        that after the answer is told to the caller.
+        """
+        near, far = self.ringing("a=inactive\r\n")
+        self.caller.within(near, self.early, "UPDATE", 3, self.description(self.caller, 2))
+        answer = self.caller.response(200)
+        self.assertEqual(parseSDP(answer.body).media[0].direction, "inactive", "the callee has said so")
+        self.answered(near, far)
+        self.caller.got()
+        self.callee.answers(self.callee.request("INVITE"), 200, self.description(self.callee, 2))
+        renewal = self.caller.request("INVITE")
+        self.assertEqual(parseSDP(renewal.body).media[0].direction, "sendrecv")
+        self.caller.answers(renewal, 200, self.description(self.caller, 2))
+        self.assertEqual((self.caller.got()[-1], self.callee.got()[-1]), ("ACK", "ACK"))
 
     def test_callee(self) -> None:
         """The callee's is answered on its leg; the caller is asked again only if the stream differs."""
@@ -332,6 +362,26 @@ class Early(UpdateCase):
         [call] = self.net.manager._bridges
         [line] = parseSDP(call.legs[1].session.repeatOffer()).media
         self.assertEqual(line, parseSDP(far.body).media[0])
+
+    def test_otherBranchAnswersReliably(self) -> None:
+        """A branch changes its stream, another one says its own in a reliable 183 alone, and answers."""
+        near, far = self.ringing()
+        self.callee.back(far, "UPDATE", 1, body=self.moved(self.callee))
+        self.other(near, far)
+        self.callee.answers(far, 200, tag="other")
+        self.assertEqual(self.port(1), 4000 if self.callee is self.net.pbx else 6000)
+        self.caller.ack(near, self.caller.response(200))
+
+    def test_bothBranches(self) -> None:
+        """Two branches change their streams, and the first of them answers."""
+        near, far = self.ringing()
+        self.callee.back(far, "UPDATE", 1, body=self.moved(self.callee))
+        self.other(near, far)
+        self.callee.back(far, "UPDATE", 1, "other", self.held(self.callee))
+        self.callee.got()
+        self.callee.answers(far, 200)
+        self.assertEqual(self.port(1), 4200 if self.callee is self.net.pbx else 6200)
+        self.caller.ack(near, self.caller.response(200))
 
     def test_unsettled(self) -> None:
         """An offer while the first one has no answer: 491 to the callee, 500 to the caller (section 5.2)."""

@@ -258,7 +258,8 @@ class Wire:
         elif before is not None:
             # The branches of one INVITE share the numbers, and none of them hears of all.
             known = max(each.version for key, each in self._written.items() if key[:2] == names[:2])
-            right = range(before.version + 1, known + 2) if rest != before.rest else (before.version,)
+            same = rest == before.rest
+            right = range(before.version + (not same), known + (1 if same and known == before.version else 2))
             if version not in right:
                 self._fault(f"version {version} after {before.version}", message)
         if offer is None and before is not None and len(ours.media) < before.lines:
