@@ -3,13 +3,13 @@ Automat's machines, with a faster way from an input to what it does.
 
 The tables are Automat's, and so is the checking when they are built.  What changes is how an input is
 looked up and run: Automat 25 compares all transitions and goes through seven calls, 5 to 10 microseconds
-with tables of the size of ours; here it is one look into a dictionary and two calls.  A call of the
-PBX has some thirty inputs.
+with tables of the size of ours; here it is one look into the dictionary that a state is, and two calls.  A
+call of the PBX has some thirty inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
 from automat import NoTransition
@@ -29,7 +29,7 @@ class _Transition(NamedTuple):
         each other, and would wait for the garbage collector.
     """
 
-    target: Any
+    target: _State
     enter: Callable[..., Any] | None
     act: Callable[..., Any] | None
     withData: bool
@@ -37,12 +37,31 @@ class _Transition(NamedTuple):
     last: bool = False
 
 
+class _State(dict[str, _Transition]):
+    """
+    What each input does in one state; one that is not there is an error.
+
+    @ivar original: Automat's.
+    """
+
+    __slots__ = ("original",)
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self.original = original
+
+    @property
+    def still(self) -> bool:
+        """No input leaves it, or does anything."""
+        return all(each.target is self and each.enter is each.act is None for each in self.values())
+
+
 class _Run:
     """A machine that runs.  A class made of this one has a method for each input."""
 
     __slots__ = ("__weakref__", "_busy", "_core", "_data", "_postponed", "_state")
 
-    def __init__(self, core: Any, state: Any) -> None:
+    def __init__(self, core: Any, state: _State) -> None:
         self._core = core
         self._state = state
         self._data: Any = None
@@ -50,12 +69,8 @@ class _Run:
         self._postponed: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
 
 
-def _input(name: str, table: dict[int, _Transition]) -> Callable[..., None]:
-    """
-    The method for one input.
-
-    @param table: by the identity of the state; the states live as long as the machine.
-    """
+def _input(name: str) -> Callable[..., None]:
+    """The method for one input."""
 
     def implementation(self: _Run, *arguments: Any) -> None:
         if self._busy:
@@ -64,9 +79,9 @@ def _input(name: str, table: dict[int, _Transition]) -> Callable[..., None]:
                 self._postponed = []
             self._postponed.append((implementation, arguments))
             return
-        found = table.get(id(self._state))
+        found = self._state.get(name)
         if found is None:
-            raise NoTransition(self._state, name)
+            raise NoTransition(self._state.original, name)
         self._state, enter, act, withData, forget, last = found
         data = self._data
         if forget:
@@ -100,17 +115,19 @@ def _input(name: str, table: dict[int, _Transition]) -> Callable[..., None]:
 class _Indexed:
     """Makes machines; what reads the tables finds them where Automat has them."""
 
-    def __init__(self, machine: Any, made: type[_Run]) -> None:
+    def __init__(self, machine: Any, made: type[_Run], states: Mapping[int, _State]) -> None:
+        """@param states: by the identity of Automat's, which live as long as the machine."""
         self.__automat_automaton__ = machine.__automat_automaton__
         self.__automat_type__ = machine.__automat_type__
         self._made = made
-        self._initial = self.__automat_automaton__.initialState
+        self._states = states
+        self._initial = states[id(self.__automat_automaton__.initialState)]
 
     def __call__(
         self, core: Any, state: Any = None, dataFactory: Callable[[Any, Any], Any] | None = None
     ) -> _Run:
         """As the C{TypeMachine}."""
-        running = self._made(core, self._initial if state is None else state)
+        running = self._made(core, self._initial if state is None else self._states[id(state)])
         if dataFactory is not None:
             # What the factory gives to the machine already waits until its state is complete.
             running._busy = True
@@ -122,7 +139,7 @@ class _Indexed:
         return running
 
 
-def _transition(target: Any, outputs: Any) -> _Transition:
+def _transition(target: _State, outputs: Any) -> _Transition:
     """@raise AttributeError: the outputs are not those of Automat 25."""
     enter = act = None
     withData = False
@@ -133,17 +150,7 @@ def _transition(target: Any, outputs: Any) -> _Transition:
             pass  # Automat's word for "nothing to do"
         else:
             act, withData = output.method, output.requiresData
-    return _Transition(target, enter, act, withData, not hasattr(target, "factory"))
-
-
-def _markLast(tables: dict[str, dict[int, _Transition]]) -> None:
-    """Find the states that no input leaves, and in which none does anything."""
-    every = [(state, found) for table in tables.values() for state, found in table.items()]
-    active = {state for state, found in every if found.enter or found.act or id(found.target) != state}
-    for table in tables.values():
-        for state, found in table.items():
-            if id(found.target) not in active:
-                table[state] = found._replace(last=True)
+    return _Transition(target, enter, act, withData, not hasattr(target.original, "factory"))
 
 
 def indexed(machine: Machine) -> Machine:
@@ -153,14 +160,18 @@ def indexed(machine: Machine) -> Machine:
     Its inputs return nothing and take their arguments by position.  The machine of a release that is
     built otherwise is returned as it is.
     """
-    tables: dict[str, dict[int, _Transition]] = {}
     try:
         names = [name for name in vars(machine.__automat_type__) if not name.startswith("_")]  # type: ignore[attr-defined]
-        for state, symbol, target, outputs in machine.__automat_automaton__.allTransitions():  # type: ignore[attr-defined]
-            tables.setdefault(symbol, {})[id(state)] = _transition(target, outputs)
+        transitions = list(machine.__automat_automaton__.allTransitions())  # type: ignore[attr-defined]
+        states = {id(each): _State(each) for state, _, target, _ in transitions for each in (state, target)}
+        for state, symbol, target, outputs in transitions:
+            states[id(state)][symbol] = _transition(states[id(target)], outputs)
     except AttributeError:
         return machine
-    _markLast(tables)
-    members: dict[str, Any] = {name: _input(name, tables.get(name, {})) for name in names}
+    last = [state for state in states.values() if state.still]
+    for table in states.values():
+        for symbol, found in table.items():
+            table[symbol] = found._replace(last=any(found.target is state for state in last))
+    members: dict[str, Any] = {name: _input(name) for name in names}
     made = type("Running", (_Run,), {"__slots__": (), **members})
-    return cast(Machine, _Indexed(machine, made))
+    return cast(Machine, _Indexed(machine, made, states))
