@@ -162,9 +162,9 @@ class EitherLeg(SecureLeg):
         else:
             super()._sendReport(compound)
 
-    def _sendKeepAlive(self) -> bool:
+    def _sendKeepAlives(self, count: int) -> bool:
         # In clear the PBX's packets must do: one of ours would be of another source.
-        return not self._clear and super()._sendKeepAlive()
+        return not self._clear and super()._sendKeepAlives(count)
 
 
 __all__ = ["EitherLeg"]

@@ -29,10 +29,10 @@ class KeepAlive:
     """
 
     def __init__(
-        self, clock: IReactorTime, send: Callable[[], bool], look: Callable[[], None]
+        self, clock: IReactorTime, send: Callable[[int], bool], look: Callable[[], None]
     ) -> None:
         """
-        @param send: sends one keep-alive; C{False}: there was no place to send it to.
+        @param send: sends so many keep-alives; C{False}: there was no place to send them to.
         @param look: sees to it that C{last} is true.
         """
         self._look = look
@@ -44,10 +44,8 @@ class KeepAlive:
     def start(self) -> None:
         """The way is known, or it changed: a burst unless media flows, and from now on the interval."""
         now = self._clock.seconds()
-        if now - self.last >= QUIET:
-            for _ in range(BURST):
-                if self._send():
-                    self.last = now
+        if now - self.last >= QUIET and self._send(BURST):
+            self.last = now
         if self._call is None:
             self._call = self._clock.callLater(INTERVAL, self._tick)
 
@@ -64,12 +62,12 @@ class KeepAlive:
         wait = self.last + INTERVAL - now
         if wait < 0.001:  # a clock's sums are not exact
             wait = INTERVAL
-            if self._send():
+            if self._send(1):
                 self.last = now
         self._call = self._clock.callLater(wait, self._tick)
 
 
-def _nowhere() -> bool:
+def _nowhere(count: int) -> bool:
     return False
 
 

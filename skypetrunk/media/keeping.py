@@ -160,6 +160,7 @@ class LocalKeeper:
         leg: MediaLeg = kind(opening.name, self._clock, self._entropy, close, opening.path)
         disconnect(rtp)  # who kept it before may have lost it while it was connected
         for opened, protocol in zip((rtp, rtcp), leg.openPorts(), strict=True):
+            protocol.shared = True
             ports.append(self._poller.adopt(opened, protocol, DATAGRAM_LIMIT + 1, lent))
         leg.bound(opening.host, opening.shown, opening.port)
         withGroup(leg, self._reactor, opening.host)

@@ -5,7 +5,6 @@ A UDP port of a media leg: nothing that arrives there may raise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import DatagramProtocol
@@ -37,9 +36,11 @@ class MediaPort(DatagramProtocol):
     @ivar send: writes a datagram; raises L{OSError} when the system does not take it.
     @ivar peer: whom the socket is connected to, C{None}: nobody.
     @ivar write: writes a datagram to C{peer}; raises the same.
+    @ivar shared: another process may have the socket, too, and connect it once more while it lets go.
     """
 
     noisy = False
+    shared = False
 
     def __init__(self, receive: Receive, leg: MediaLeg) -> None:
         """
@@ -85,8 +86,8 @@ class MediaPort(DatagramProtocol):
         @param connects: they are RTP, by which the leg knows where its peer is.
         """
         self.disconnect()
-        if self._connections is not None:
-            self._unconnected()  # who kept the leg before may have connected it once more
+        if self.shared and self._connections is not None:
+            self._unconnected()
         self._elsewhere = None
         self._receive = receive
         self.receive = self._receiveFirst if connects and self._connections is not None else receive
@@ -133,8 +134,10 @@ class MediaPort(DatagramProtocol):
         self.receive = self._receiveFirst
 
     def _unconnected(self) -> None:
-        with suppress(OSError):
+        try:
             disconnect(self.transport.getHandle())  # type: ignore[union-attr]
+        except OSError:
+            pass  # it hears its peer as before
 
     def _let(self) -> None:
         self.peer, self.write = None, self._unbound

@@ -85,7 +85,7 @@ class SecureLeg(MediaLeg):
         self._early: list[_Early] = []
         # When the packet that is taken came in, if not just now.
         self._arrived: float | None = None
-        self._keepAlive = KeepAlive(clock, self._sendKeepAlive, self.sync)
+        self._keepAlive = KeepAlive(clock, self._sendKeepAlives, self.sync)
         self._keepAliveType = 127
 
     @property
@@ -306,15 +306,16 @@ class SecureLeg(MediaLeg):
         if self._stream and self._context and self._rtp.destination and not self._released:
             self._keepAlive.start()
 
-    def _sendKeepAlive(self) -> bool:
+    def _sendKeepAlives(self, count: int) -> bool:
         self.takeBack()
-        destination = self._rtp.destination
-        if destination is None or self._stream is None or self.faxing:
+        destination, stream = self._rtp.destination, self._stream
+        if destination is None or stream is None or self.faxing:
             return False
-        if not self._transmit(self._stream.keepAlive(self._keepAliveType, self._seconds()), destination):
-            return False
-        self.sent.authenticated += 1
-        return True
+        left, now = 0, self._seconds()
+        for _ in range(count):
+            left += self._transmit(stream.keepAlive(self._keepAliveType, now), destination)
+        self.sent.authenticated += left
+        return left > 0
 
     def _recovered(self, what: str, expected: int, counter: int) -> None:
         received = self.received

@@ -207,6 +207,7 @@ class ConnectedTests(SynchronousTestCase):
         for leg, place in ((self.rig.plain, 0), (self.rig.secure, 1)):
             handle = leg.rtpPort.transport.getHandle()  # type: ignore[union-attr]
             handle.connect(self.rig.sockets[place].getsockname())
+            leg.rtpPort.shared = True
         self.play.event("moved")
         self.both(place=1)
         self.assertEqual(self.heard(), (12, 12))
