@@ -77,13 +77,15 @@ def replyChannel(request: Request, channel: IMessageChannel) -> IMessageChannel:
     """
     if channel.reliable:
         return channel
-    via = request.topVia
-    host, port = via.received or via.host, via.rport or via.port or 5060
+    via, peer = request.topVia, channel.peer
     maddr = via.maddr
     # A name would have to be resolved first, on nothing but the request's word.
     if maddr is not None and isLiteral(maddr):
         host, port = maddr, via.port or 5060
-    peer = channel.peer
+    elif via.rport is not None:
+        return channel
+    else:
+        host, port = peer.host, via.port or 5060
     address = TransportAddress(peer.transport, host, port)
     return channel if address == peer else channel.toward(address)
 

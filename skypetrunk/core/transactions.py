@@ -324,13 +324,7 @@ def _serverKey(request: Request, via: Via, cseq: CSeq, method: str) -> Key:
 
 
 def _received(request: Request, via: Via, channel: IMessageChannel) -> Request:
-    """C{request} with C{received} (RFC 3261 section 18.2.1) and C{rport} (RFC 3581 section 4)."""
-    peer, params = channel.peer, via.params
-    asked = "rport" in params
-    # A received or rport that the peer wrote itself would send our answers to a place of its choice.
-    if not asked and via.host == peer.host and "received" not in params:
-        return request
-    params = params.with_("received", peer.host)
-    if asked:
-        params = params.with_("rport", str(peer.port))
-    return request.withTopVia(via.replace(params=params))
+    """C{request} with where it came from in its Via."""
+    peer = channel.peer
+    seen = via.seenFrom(peer.host, peer.port)
+    return request if seen is via else request.withTopVia(seen)

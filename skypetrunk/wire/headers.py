@@ -248,6 +248,31 @@ class Via:
         value = self.params.get("maddr")
         return value.strip("[]") if value else value
 
+    def seenFrom(self, host: str, port: int) -> Via:
+        """
+        That of a request that came from there: with C{received} (RFC 3261 section 18.2.1), and with the port
+        where C{rport} asks for it (RFC 3581 section 4); itself where nothing is to be said.
+        """
+        pairs: list[tuple[str, str | None]] = []
+        asked = told = False
+        for name, value in self.params:
+            folded = name.lower()
+            # What the peer wrote itself would send our answers to a place of its choice.
+            if folded == "received":
+                if not told:
+                    pairs.append((name, host))
+                told = True
+            elif folded != "rport":
+                pairs.append((name, value))
+            elif not asked:
+                asked = True
+                pairs.append((name, str(port)))
+        if not told:
+            if not asked and self.host == host:
+                return self
+            pairs.append(("received", host))
+        return self.replace(params=Parameters(pairs))
+
     @property
     def sentBy(self) -> str:
         """C{host} or C{host:port}, as it stands in the header."""
