@@ -56,7 +56,17 @@ class CallAddresses:
         caller = self.caller
         if caller.tag is None:
             caller = caller.tagged(token())
-        return replace(self, callID=self.callID or token(), caller=caller)
+        return CallAddresses(
+            self.requestURI,
+            self.called,
+            caller,
+            self.contactUser,
+            self.headers,
+            self.routes,
+            self.nextHop,
+            self.callID or token(),
+            self.sequence,
+        )
 
     def anew(self) -> CallAddresses:
         """The same, to be placed as another call: of what was placed before, no name stays."""

@@ -11,6 +11,12 @@ from skypetrunk.wire.uri import OpaqueURI
 
 AGENT = f"skypetrunk/{__version__}"
 
+SERVER, USER_AGENT = Header("Server", AGENT), Header("User-Agent", AGENT)
+"""Of each response, and of each request."""
+
+DESCRIBED = Header("Content-Type", SDP_TYPE)
+"""Of each body of ours."""
+
 ALLOW = Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, INFO, UPDATE, REFER, NOTIFY")
 
 SUPPORTED = Header("Supported", "timer, 100rel, replaces")
@@ -50,8 +56,8 @@ def refusalOf(request: Request, leastExpires: int = LEAST) -> tuple[int, list[He
     if request.method not in ("INVITE", "UPDATE"):
         return None
     if request.body:
-        kind = (request.contentType or "").lower()
-        if kind not in (SDP_TYPE, MULTIPART) or not description(request):
+        kind = request.contentType
+        if kind != SDP_TYPE and (kind != MULTIPART or not description(request)):
             return 415, [ACCEPT]
         if (request.header("Content-Encoding") or "identity").lower() != "identity":
             return 415, [Header("Accept-Encoding", "identity")]

@@ -39,7 +39,8 @@ class _Timer:
 
     def cancel(self) -> None:
         """See L{IDelayedCall.cancel}."""
-        self._check()
+        if self._call is None:
+            self._check()
         self._cancelled = True
         self._call = None
         self._queue.cancelled()

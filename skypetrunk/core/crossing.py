@@ -70,7 +70,10 @@ class Crossing:
     @property
     def legs(self) -> tuple[Leg, ...]:
         """Those that the call has now."""
-        return tuple(leg for leg in (self._near, self._far) if leg is not None)
+        near, far = self._near, self._far
+        if near is None:
+            return () if far is None else (far,)
+        return (near,) if far is None else (near, far)
 
     @property
     def expectsMedia(self) -> bool:

@@ -12,9 +12,11 @@ MULTIPART = "multipart/mixed"
 def description(message: Request | Response) -> bytes:
     """The session description in a message, or in a part of it; empty if there is none."""
     kind = message.contentType
-    if kind is not None and kind.lower() == MULTIPART:
+    if kind is None or kind == SDP_TYPE:
+        return message.body
+    if kind == MULTIPART:
         return partOf(message.header("Content-Type") or "", message.body, SDP_TYPE) or b""
-    return message.body if kind is None or kind.lower() == SDP_TYPE else b""
+    return b""
 
 
 __all__ = ["MULTIPART", "SDP_TYPE", "description"]

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.wire.headers import CSeq, NameAddr
+from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header, Message, Request, Response
 from skypetrunk.wire.uri import SIPURI
 
 MAX_FORWARDS = 70
 """RFC 3261 section 8.1.1.6."""
+
+_FORWARDED = Header("Max-Forwards", str(MAX_FORWARDS))
 
 TARGET_REFRESHING = frozenset(("INVITE", "ACK", "UPDATE", "REFER", "NOTIFY"))
 """Requests with a Contact (RFC 3261 section 12.2.1.1, RFC 3311 section 5.1, RFC 3515, RFC 6665)."""
@@ -135,13 +137,13 @@ class Dialog:
         @param sequence: its CSeq number: a reserved one, or the INVITE's for ACK.
         """
         target, routes = routed(self.remoteTarget, self.routes)
-        lines = [Header("Max-Forwards", str(MAX_FORWARDS))]
+        lines = [_FORWARDED]
         lines += [Header("Route", str(route)) for route in routes]
         lines += [
             Header("From", str(self.local)),
             Header("To", str(self.remote)),
             Header("Call-ID", self.callID),
-            Header("CSeq", str(CSeq(sequence, method))),
+            Header("CSeq", f"{sequence} {method}"),
         ]
         if method in TARGET_REFRESHING:
             lines.append(Header("Contact", str(self.contact)))
@@ -188,7 +190,7 @@ def firstInvite(
         Header("From", str(addresses.caller)),
         Header("To", str(addresses.called)),
         Header("Call-ID", addresses.callID or ""),
-        Header("CSeq", str(CSeq(sequence, "INVITE"))),
+        Header("CSeq", f"{sequence} INVITE"),
         Header("Contact", str(contact)),
         *addresses.headers,
         *headers,

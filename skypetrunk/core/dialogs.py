@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from skypetrunk.core.answers import NO_CIRCUIT, reasonHeader, refusalHeaders
 from skypetrunk.core.bridge import Bridge
-from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
+from skypetrunk.core.capabilities import ACCEPT, ALLOW, SERVER, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.diagnosis import CallMedia
 from skypetrunk.core.emergency import isEmergencyCall
 from skypetrunk.core.identity import Caller
@@ -181,7 +181,7 @@ class DialogManager:
         return self._response(request, 200, [ALLOW, SUPPORTED, ACCEPT])
 
     def _response(self, request: Request, status: int, headers: Sequence[Header] = ()) -> Response:
-        lines = (*headers, Header("Server", AGENT))
+        lines = (*headers, SERVER)
         return responseTo(request, status, None, lines, toTag=self._token())
 
     # New calls

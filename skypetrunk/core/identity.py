@@ -88,11 +88,14 @@ class Caller:
 
     def renumbered(self, change: Callable[[str], str]) -> Caller:
         """The same with every number in another form."""
-        return replace(
-            self,
-            user=change(self.user),
-            asserted=None if self.asserted is None else change(self.asserted),
-            diversions=tuple(Diversion(change(each.number), each.reason) for each in self.diversions),
+        return Caller(
+            change(self.user),
+            self.display,
+            self.private,
+            None if self.asserted is None else change(self.asserted),
+            self.verstat,
+            self.signatures,
+            tuple([Diversion(change(each.number), each.reason) for each in self.diversions]),
         )
 
 
@@ -108,7 +111,7 @@ def callerOf(request: Request, place: str = FROM) -> Caller:
     """
     address = request.fromAddress
     if place != FROM:
-        address = next(_addresses(request, place), address)
+        address = next(iter(_addresses(request, place)), address)
     return Caller(
         numberOf(address.uri) or "anonymous",
         address.display,
@@ -122,7 +125,7 @@ def assertedCallerOf(request: Request, place: str = FROM) -> Caller:
     caller = callerOf(request, place)
     if caller.private:
         return caller
-    asserted = next(_addresses(request, "p-asserted-identity"), None)
+    asserted = next(iter(_addresses(request, "p-asserted-identity")), None)
     shown = request.fromAddress if asserted is None else asserted
     return replace(
         caller,
@@ -153,8 +156,10 @@ def isPrivate(request: Request) -> bool:
     }
     if "none" not in wishes and wishes & {"id", "user", "header"}:
         return True
-    parties = _addresses(request, "remote-party-id")
-    return any((each.params.get("privacy") or "").lower() in ("full", "uri") for each in parties)
+    for each in _addresses(request, "remote-party-id"):
+        if (each.params.get("privacy") or "").lower() in ("full", "uri"):
+            return True
+    return False
 
 
 def numberOf(uri: object) -> str:
@@ -166,13 +171,13 @@ def numberOf(uri: object) -> str:
     return ""
 
 
-def _addresses(request: Request | Response, header: str) -> Iterator[NameAddr]:
+def _addresses(request: Request | Response, header: str) -> Sequence[NameAddr]:
     """The addresses of C{header} that name somebody; none if it cannot be read."""
     try:
-        found = parseNameAddrs(request.values(header))
+        found = request.values(header)
+        return [address for address in parseNameAddrs(found) if numberOf(address.uri)] if found else ()
     except MalformedMessage:
-        return
-    yield from (address for address in found if numberOf(address.uri))
+        return ()
 
 
 def _verstatOf(uri: object) -> str | None:
@@ -199,12 +204,12 @@ def _signatures(request: Request) -> Iterator[Header]:
 
 def _diversions(request: Request | Response) -> Iterator[Diversion]:
     """From Diversion, where the last one comes first, or from History-Info, which ends with the callee."""
-    for address in reversed(tuple(_addresses(request, "diversion"))):
+    for address in reversed(_addresses(request, "diversion")):
         if (address.params.get("privacy") or "off").lower() == "off":
             reason = (address.params.get("reason") or "").strip('"').lower()
             yield Diversion(numberOf(address.uri), reason if isToken(reason) else "unknown")
     if request.header("Diversion") is None:
-        history = tuple(_addresses(request, "history-info"))
+        history = _addresses(request, "history-info")
         for address, target in zip(history, history[1:], strict=False):
             uri, later = address.uri, target.uri
             hidden = isinstance(uri, SIPURI) and any(name.lower() == "privacy" for name, _ in uri.headers)

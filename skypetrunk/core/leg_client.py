@@ -59,7 +59,10 @@ class LegClient(LegSubscriptions, Ends):
     @property
     def _held(self) -> InviteServer | None:
         """An INVITE of the peer whose 2xx waits for a PRACK."""
-        return next((each for each in self._unacknowledged.values() if each.held), None)
+        for each in self._unacknowledged.values():
+            if each.held:
+                return each
+        return None
 
     @property
     def free(self) -> bool:

@@ -11,14 +11,14 @@ from twisted.logger import Logger
 
 from skypetrunk.core.authentication import Authentication
 from skypetrunk.core.call_addresses import CallAddresses
-from skypetrunk.core.capabilities import AGENT, ALLOW, LATE_SUPPORTED, SUPPORTED
+from skypetrunk.core.capabilities import ALLOW, DESCRIBED, LATE_SUPPORTED, SERVER, SUPPORTED, USER_AGENT
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.early_dialogs import EarlyDialogs, isReliable
 from skypetrunk.core.invite_client import InviteClient
 from skypetrunk.core.invite_server import InviteServer
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.request_client import Done, RequestClient
-from skypetrunk.core.session import SDP_TYPE, Session, description
+from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
 from skypetrunk.errors import RemoteError
 from skypetrunk.interfaces import ICallAttempt, IChannelFinder, IServerTransaction
@@ -85,9 +85,9 @@ class LegDialog:
         return self.sequence
 
     def _inviteHeaders(self, body: bytes, more: Sequence[Header]) -> list[Header]:
-        headers = [ALLOW, SUPPORTED if body else LATE_SUPPORTED, *more, Header("User-Agent", AGENT)]
+        headers = [ALLOW, SUPPORTED if body else LATE_SUPPORTED, *more, USER_AGENT]
         if body:
-            headers.append(Header("Content-Type", SDP_TYPE))
+            headers.append(DESCRIBED)
         return headers
 
     def dialogWith(self, remoteTag: str) -> Dialog | None:
@@ -134,12 +134,12 @@ class LegDialog:
         return True
 
     def _acknowledge(self, client: InviteClient, dialog: Dialog, response: Response, body: bytes) -> None:
-        headers = [Header("User-Agent", AGENT)]
+        headers = [USER_AGENT]
         if client.late and not body:
             # RFC 3261 section 13.2.2.4: an offer has its answer in the ACK, also where a BYE follows.
             body = self.session.refuseOffer(description(response), elsewhere=dialog is not self.dialog)
         if body:
-            headers.append(Header("Content-Type", SDP_TYPE))
+            headers.append(DESCRIBED)
         ack = dialog.makeRequest("ACK", client.request.cseq.number, headers, body)
         client.acknowledge(response, ack, dialog.nextHop)
 
@@ -171,7 +171,7 @@ class LegDialog:
             if self._informing:
                 self._informNext()
 
-        headers = [Header("User-Agent", AGENT), Header("Content-Type", kind)]
+        headers = [USER_AGENT, Header("Content-Type", kind)]
         request = self.dialog.makeRequest("INFO", self.dialog.reserveSequence(), headers, body)
         self.sendRequest(self.dialog, request, answered)
 
@@ -197,7 +197,7 @@ class LegDialog:
         )
 
     def _bye(self, dialog: Dialog, done: Callable[[int], None]) -> None:
-        headers = [*self._reasons, Header("User-Agent", AGENT)]
+        headers = [*self._reasons, USER_AGENT]
         request = dialog.makeRequest("BYE", dialog.reserveSequence(), headers)
         self.sendRequest(dialog, request, lambda status, response: done(status))
 
@@ -234,9 +234,9 @@ class LegDialog:
         lines = list(headers)
         if request.method in ("INVITE", "UPDATE", "REFER", "NOTIFY") and status < 300:
             lines.append(Header("Contact", str(self._contact)))
-        lines.append(Header("Server", AGENT))
+        lines.append(SERVER)
         if body:
-            lines.append(Header("Content-Type", SDP_TYPE))
+            lines.append(DESCRIBED)
         tag = None if self.dialog is None else self.dialog.local.tag
         return responseTo(request, status, None, tuple(lines), body, tag, recordRoute=status < 300)
 

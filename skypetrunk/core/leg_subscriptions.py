@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from skypetrunk.core.answers import CONGESTION
-from skypetrunk.core.capabilities import AGENT
+from skypetrunk.core.capabilities import USER_AGENT
 from skypetrunk.core.leg_dialog import LegDialog
 from skypetrunk.core.leg_owner import Workshop
 from skypetrunk.core.refer import ReferClients
@@ -65,7 +65,7 @@ class LegSubscriptions(LegDialog):
         assert dialog is not None
         sequence = dialog.reserveSequence()
         by = NameAddr(None, dialog.local.uri)
-        headers = [Header("Refer-To", target), Header("Referred-By", str(by)), Header("User-Agent", AGENT)]
+        headers = [Header("Refer-To", target), Header("Referred-By", str(by)), USER_AGENT]
         self.side.refers += 1
         self.refers.sent(sequence, notified, self._referEnded)
 

@@ -13,7 +13,7 @@ from automat import TypeMachineBuilder
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from skypetrunk.core.capabilities import AGENT
+from skypetrunk.core.capabilities import USER_AGENT
 from skypetrunk.core.machines import indexed
 from skypetrunk.interfaces import IClientTransaction, IClientTransactionUser, IMessageChannel, ITransactions
 from skypetrunk.wire.headers import NameAddr
@@ -43,7 +43,7 @@ def makeOptions(
         Header("CSeq", "1 OPTIONS"),
         Header("Contact", str(contact)),
         Header("Accept", "application/sdp"),
-        Header("User-Agent", AGENT),
+        USER_AGENT,
         *more,
     ]
     return Request("OPTIONS", str(target), tuple(lines))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from skypetrunk.core.capabilities import AGENT
+from skypetrunk.core.capabilities import USER_AGENT
 from skypetrunk.core.dialog import Dialog
 from skypetrunk.core.request_client import Done
 from skypetrunk.errors import RemoteError
@@ -131,7 +131,7 @@ class ReferServer:
         headers = [
             Header("Event", self._event),
             Header("Subscription-State", state),
-            Header("User-Agent", AGENT),
+            USER_AGENT,
             Header("Content-Type", f"{SIPFRAG};version=2.0"),
         ]
         # Only the status: everything else of the other side's answer is its own affair.

@@ -211,13 +211,12 @@ class SessionTimer:
         the timer refreshes itself, unless it wants us to; for one that does not, but whose proxy asks, we do.
         """
         asked = _sessionExpires(request)
-        knows = "timer" in {name.lower() for name in request.values("Supported")}
-        if asked is None and knows and self._ours is not None:
+        if asked is None and self._ours is not None and _knowsTimer(request):
             asked = (self._interval, "uas" if self._ours else "uac")
         if asked is None:
             self._agree(None, 0)
             return []
-        ours = asked[1] == "uas" or not knows
+        ours = asked[1] == "uas" or not _knowsTimer(request)
         self._least = max(self._least, _seconds(request.header("Min-SE")) or 0)
         self._agree(ours, asked[0])
         if ours:
@@ -252,8 +251,13 @@ def intervalTooSmall(request: Request, smallest: int) -> Header | None:
     @raise MalformedMessage: the header cannot be read (400).
     """
     asked = _sessionExpires(request)
-    knows = "timer" in {name.lower() for name in request.values("Supported")}
-    return Header("Min-SE", str(smallest)) if asked is not None and knows and asked[0] < smallest else None
+    if asked is None or asked[0] >= smallest or not _knowsTimer(request):
+        return None
+    return Header("Min-SE", str(smallest))
+
+
+def _knowsTimer(request: Request) -> bool:
+    return "timer" in [name.lower() for name in request.values("Supported")]
 
 
 def _sessionExpires(message: Message) -> tuple[int, str] | None:

@@ -9,6 +9,7 @@ transactions, and hands on what it gets together with itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from zope.interface import implementer
@@ -74,6 +75,12 @@ _TRANSPORTS = {
     "TLS": Parameters([("transport", "tls")]),
 }
 """What a Contact says of the transport."""
+
+
+@lru_cache(maxsize=64)
+def _ourURI(transport: str, host: str, port: int) -> SIPURI:
+    """Of a Contact there, without its user."""
+    return SIPURI("sip", None, None, host, port, _TRANSPORTS[transport])
 
 
 class Guard(Protocol):
@@ -244,8 +251,7 @@ class Side:
     def contactFor(self, user: str, channel: IMessageChannel) -> NameAddr:
         """Our Contact on C{channel} (RFC 3261 section 8.1.1.8)."""
         local = channel.localAddress
-        parameters = _TRANSPORTS[local.transport]
-        return NameAddr(None, SIPURI("sip", user, None, local.host, local.port, parameters, ()))
+        return NameAddr(None, _ourURI(local.transport, local.host, local.port).replace(user=user))
 
     # ITransactionUser
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from skypetrunk.core.call_addresses import CallAddresses
 from skypetrunk.core.identity import (
@@ -38,6 +39,12 @@ from skypetrunk.wire.uri import SIPURI
 
 _PHONE = Parameters([("user", "phone")])
 _isTelephone = re.compile(r"\+?[0-9]+").fullmatch
+
+
+@lru_cache(maxsize=64)
+def _uriAt(host: str, phone: bool) -> SIPURI:
+    """Of somebody there, without the user; C{phone}: it is a number, and says so."""
+    return SIPURI("sip", None, None, host, None, _PHONE if phone else NO_PARAMETERS)
 
 
 class TrunkSide(Side):
@@ -86,7 +93,7 @@ class TrunkSide(Side):
     def addressOfRecord(self) -> SIPURI:
         """Our account, at the carrier's domain; or at our own name, for a carrier that knows us by that."""
         host = self.local.host if self._profile.ownName and self.local is not None else self._domain
-        return SIPURI("sip", escape(self._account, USER_CHARACTERS), None, host)
+        return _uriAt(host, False).replace(user=escape(self._account, USER_CHARACTERS))
 
     def _signallingVersion(self) -> int | None:
         return self.address.version
@@ -103,8 +110,7 @@ class TrunkSide(Side):
     def _told(self, user: str, host: str) -> SIPURI:
         """C{user} at C{host}; a number says that it is one, where the carrier wants that."""
         phone = self._profile.userPhone and _isTelephone(user) is not None
-        params = _PHONE if phone else NO_PARAMETERS
-        return SIPURI("sip", escape(user, USER_CHARACTERS), None, host, None, params, ())
+        return _uriAt(host, phone).replace(user=escape(user, USER_CHARACTERS))
 
     def readNumber(self, number: str) -> str:
         """As the carrier wants numbers."""

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from skypetrunk.core.call_addresses import CallAddresses
-from skypetrunk.core.capabilities import ACCEPT, AGENT, ALLOW, SUPPORTED, notTaken, refusalOf
+from skypetrunk.core.capabilities import ACCEPT, ALLOW, SERVER, SUPPORTED, notTaken, refusalOf
 from skypetrunk.core.emergency import isEmergencyNumber
 from skypetrunk.core.identity import ANONYMOUS, callerOf, numberOf
 from skypetrunk.core.leg_owner import Workshop
@@ -242,7 +242,7 @@ class Line:
             self._calls.discard(call)
 
     def _respond(self, transaction: IServerTransaction, status: int, headers: Sequence[Header] = ()) -> None:
-        lines = (*headers, Header("Server", AGENT))
+        lines = (*headers, SERVER)
         transaction.respond(responseTo(transaction.request, status, None, lines, toTag=self._token()))
 
 

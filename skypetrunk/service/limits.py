@@ -244,7 +244,7 @@ class CallLimits:
         if request.source not in self._pbxes:
             return False
         ways = request.destinations if name == request.source else (name,)
-        return any(way not in self._pbxes for way in ways)
+        return not self._pbxes.issuperset(ways)
 
     def taken(self, name: str, request: CallRequest) -> None:
         """

@@ -96,7 +96,8 @@ class Skypetrunk(MultiService):
         self._listening = False
         media, numbers = configuration.media, configuration.numbers
         self.book = CallBook(reactor.seconds)
-        clock = QueuedClock(reactor, (timers.t1, RINGING_SECONDS, INTERVAL))
+        patience = [each.profile.inviteTimeout for each in configuration.trunks]
+        clock = QueuedClock(reactor, (timers.t1, RINGING_SECONDS, INTERVAL, *patience))
         self._vendors = createVendors(configuration.plugins, reactor, configuration.path.absolute().parent)
         checkChosen(
             self._vendors,

@@ -91,6 +91,8 @@ def unescape(text: str) -> str:
 
 def escape(text: str, safe: str = USER_SAFE) -> str:
     """C{text} with all but letters, digits and C{safe} as C{%xx}; by default what a user part needs."""
+    if text.isalnum() and text.isascii():
+        return text  # a number, nearly always
     return _percentEncode(text, safe, "utf-8", "surrogateescape")
 
 

@@ -251,7 +251,8 @@ class Message:
 
         @param only: the canonical names of those that are kept.
         """
-        fields = {name: getattr(self, name) for name in self.__match_args__}
+        known = self.__dict__
+        fields = {name: known[name] for name in self.__match_args__}
         spelled = SPELLINGS.get
         kept = [each for each in self.headers if (spelled(each[0]) or canonicalName(each[0])) in only]
         return make(type(self), fields | {"headers": tuple(kept), "body": b""})

@@ -105,9 +105,11 @@ class SIPURI:
 
     def param(self, name: str) -> str | None:
         """A parameter's value, decoded, under a name that may be escaped too; C{""} without a value."""
-        for known, value in self.params:
-            if known == name or unescape(known).lower() == name.lower():
-                return "" if value is None else unescape(value)
+        text = str(self.params)
+        if "%" in text or name.lower() in text.lower():  # nearly always it is not there
+            for known, value in self.params:
+                if known == name or unescape(known).lower() == name.lower():
+                    return "" if value is None else unescape(value)
         return None
 
     @property
