@@ -34,6 +34,14 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.(?!\d+$){_LABEL}")
 """A host name with a dot in it, or C{*.} and a domain with one: C{*.example} would be anybody."""
 
+_ALAW, _MULAW = '"PCMA"', '"PCMU"'
+_USUAL = {
+    **dict.fromkeys(("alaw", "a-law", "g711a", "g.711a", "g711alaw"), _ALAW),
+    **dict.fromkeys(("ulaw", "mulaw", "mu-law", "u-law", "g711u", "g.711u", "g711ulaw", "g711mu"), _MULAW),
+    **dict.fromkeys(("g711", "g.711"), f"{_ALAW} or {_MULAW}"),
+}
+"""What people and PBXes call G.711, and how its codecs are registered."""
+
 TLS_PORT = 5061
 """Of servers that name none."""
 
@@ -282,7 +290,9 @@ def readCodecs(table: Table, default: tuple[str, ...]) -> tuple[str, ...]:
         if name.lower() in COMPANIONS:
             table.wrong("codecs", f'"{name}" is no codec', "nothing: it goes with every codec")
         elif name.lower() not in known:
-            table.wrong("codecs", f'"{name}" is not known', didYouMean(name, CODECS))
+            usual = _USUAL.get(name.lower())
+            right = didYouMean(name, CODECS) if usual is None else f"did you mean {usual}?"
+            table.wrong("codecs", f'"{name}" is not known', right)
     if len({name.lower() for name in names}) < len(names):
         table.wrong("codecs", "names a codec twice", "each once")
     return tuple(known.get(name.lower(), name) for name in names)

@@ -109,13 +109,16 @@ def parseSecret(content: bytes) -> Secret:
     @raise ValueError: what it is instead.
     """
     try:
-        text = content.decode("utf-8").rstrip("\r\n")
+        # Windows' editors put a byte order mark before it.
+        text = content.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
-        text = "\0"
+        raise ValueError("is not UTF-8 text") from None
     if not text:
         raise ValueError("is empty")
-    if not text.isprintable() or len(text) > _LONGEST:
+    if "\n" in text or len(text) > _LONGEST:
         raise ValueError("holds more than one line of text")
+    if not text.isprintable():
+        raise ValueError("holds a character that cannot be typed")
     return Secret(text)
 
 

@@ -58,6 +58,7 @@ def makeService(options: Options) -> IService:
     from skypetrunk.service.listening import placeOf
     from skypetrunk.service.logs import LogFilter
     from skypetrunk.service.open_files import allowOpenFiles
+    from skypetrunk.service.own_addresses import foreignAddresses
     from skypetrunk.service.trunk import Skypetrunk
 
     allowOpenFiles()
@@ -73,6 +74,8 @@ def makeService(options: Options) -> IService:
             why = f"{why}; would be right: an address of this machine"
         print(f"skypetrunk: cannot listen on {placeOf(error)}: {why}", file=sys.stderr)
         raise SystemExit(1) from None
+    for each in foreignAddresses(options["configuration"]):
+        print(f"warning: {each.setting}: {each}", file=sys.stderr)
     endOnHangUp(reactor)
     LogFilter(globalLogPublisher, bool(options["debug"])).setServiceParent(trunk)
     Collector(reactor).setServiceParent(trunk)

@@ -58,7 +58,11 @@ RED, AMBER = Severity.RED, Severity.AMBER
 FAULTS = {
     "dead node": Fault({"nodes": "dead,good"}, "tcp", AMBER, "refuses connections", "firewall: TCP"),
     "wrong name": Fault(
-        {"certificate": "wrong-name"}, "identity", RED, "is that of other.example", "trunk.carrier.domain"
+        {"certificate": "wrong-name"},
+        "identity",
+        RED,
+        "is that of other.example, and",
+        "trunk.carrier.domain",
     ),
     "target name": Fault(
         {"certificate": "target-name"},

@@ -120,7 +120,7 @@ class OptionsTests(SynchronousTestCase):
         for content, told in (
             (b"", "is empty"),
             (b"a\nb\n", "holds more than one line of text"),
-            (b"\xff\n", "holds more than one line of text"),
+            (b"\xff\n", "is not UTF-8 text"),
         ):
             path.write_bytes(content)
             with contextlib.redirect_stderr(io.StringIO()) as err:

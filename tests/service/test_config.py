@@ -624,6 +624,8 @@ class ProblemTests(ConfigurationTestCase):
         )
         for codecs, problem in (
             ('["PMCA"]', '"PMCA" is not known; did you mean "PCMA"?'),
+            ('["ulaw"]', '"ulaw" is not known; did you mean "PCMU"?'),
+            ('["G711"]', '"G711" is not known; did you mean "PCMA" or "PCMU"?'),
             ('["PCMA", "pcma"]', "names a codec twice; would be right: each once"),
             ('["CN"]', '"CN" is no codec; would be right: nothing: it goes with every codec'),
             (

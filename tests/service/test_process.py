@@ -165,6 +165,16 @@ class StartTests(ProcessCase):
         told = self.run_("skypetrunk", "run", "--config", "other.toml")
         self.assertEqual(told, (1, "", f"{line} would be right: an address of this machine\n"))
 
+    def test_mediaElsewhere(self) -> None:
+        """Audio at another machine's address: the trunk runs, and says at once that there will be none."""
+        self.changed("other.toml", ('[media]\naddress = "127.0.0.1"', '[media]\naddress = "192.0.2.1"'))
+        self.running("--config", "other.toml")
+        self.assertEqual(
+            self.read("log.err"),
+            "warning: media.address: 192.0.2.1 is no address of this machine, so that nothing can be received"
+            " there\n",
+        )
+
     def test_takenControl(self) -> None:
         """The control socket is somebody's: one line that names it, and it stays theirs."""
         self.running()

@@ -18,9 +18,9 @@ class PasswordTests(ConfigurationTestCase):
         return configuration.trunks[0].password
 
     def test_file(self) -> None:
-        """A file beside the configuration, or at an absolute path; the line's end is not part of it."""
+        """Beside the configuration, or at an absolute path; line end and byte order mark are no part of it."""
         self.assertEqual(self.password(_FILE), Secret(MARKER))
-        self.write("other", " with blanks \r\n")
+        self.write("other", "\ufeff with blanks \r\n")
         path = self.directory / "other"
         self.assertEqual(self.password(f'password_file = "{path}"'), Secret(" with blanks "))
 
@@ -91,13 +91,15 @@ class PasswordTests(ConfigurationTestCase):
         self.write("several", f"{MARKER}\n{MARKER}\n")
         self.write("binary", b"\xff\x00" + MARKER.encode())
         self.write("long", "x" * 513)
+        self.write("tab", f"{MARKER}\tx")
         for name, wrong, right in (
             ("none", "cannot be read: No such file or directory", "a file that holds the password"),
             (".", "cannot be read: Is a directory", "a file that holds the password"),
             ("/dev/zero", "cannot be read: File too large", "a file that holds the password"),
             ("empty", "is empty", "the password, on one line"),
             ("several", "holds more than one line of text", "the password, on one line"),
-            ("binary", "holds more than one line of text", "the password, on one line"),
+            ("binary", "is not UTF-8 text", "the password, on one line"),
+            ("tab", "holds a character that cannot be typed", "the password, on one line"),
             ("long", "holds more than one line of text", "the password, on one line"),
         ):
             shown = str(self.directory) if name == "." else name

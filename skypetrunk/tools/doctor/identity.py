@@ -193,7 +193,8 @@ def _unknown(patient: Patient, chain: Sequence[x509.Certificate], seen: str) -> 
 def _names(patient: Patient, attempt: Attempt) -> tuple[str, str] | None:
     """Whom the certificate names instead."""
     leaf, domain = attempt.chain[0], patient.trunk.domain
-    names = [each.partition(" ")[2].removeprefix("sip:").lower() for each in namesOf(leaf)]
+    # Once each: the same name may stand there as URI and as DNS.
+    names = list(dict.fromkeys(each.partition(" ")[2].removeprefix("sip:").lower() for each in namesOf(leaf)))
     if domain in names:
         return None
     if not names:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attrs import evolve
 
+from skypetrunk.service.own_addresses import foreignAddresses
 from skypetrunk.service.settings import TrunkConfiguration
 from skypetrunk.tools.doctor.finding import Finding, Severity
 from skypetrunk.tools.doctor.patient import Patient
@@ -106,23 +106,7 @@ def _counted(rules: Sequence[Wall]) -> Finding:
 
 def _addresses(patient: Patient) -> Iterator[Finding]:
     """What is bound must be an address of this machine."""
-    wanted = {host.host: "media.address" for host in patient.configuration.media.hosts}
-    for trunk in patient.configuration.trunks:
-        for host in trunk.media.path.hosts:
-            wanted.setdefault(host.host, f"trunk.{trunk.name}.media.address")
-    for pbx in patient.configuration.pbxes:
-        for host in pbx.mediaPath.hosts:
-            wanted.setdefault(host.host, f"pbx.{pbx.name}.media_address")
-    for pbx in patient.configuration.pbxes:
-        for listen in pbx.listen:
-            wanted.setdefault(listen.host, f"pbx.{pbx.name}.listen")
-    for address, setting in wanted.items():
-        try:
-            with socket.socket(
-                socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
-            ) as probe:
-                probe.bind((address, 0))
-        except OSError as problem:
-            text = f"{address} is no address of this machine, so that nothing can be received there."
-            why = str(problem.strerror)
-            yield Finding(NAME, Severity.RED, address, text, "an address of this machine", why, setting)
+    for each in foreignAddresses(patient.configuration):
+        yield Finding(
+            NAME, Severity.RED, each.address, f"{each}.", "an address of this machine", each.why, each.setting
+        )
