@@ -25,6 +25,18 @@ _DATAGRAM = 65535
 
 _hidePasswords = re.compile(r"(sips?:[^:@\s<>]*+):[^@\s<>]*+@", re.IGNORECASE).sub
 
+_OTHERS = {
+    b"\xd4\xc3\xb2\xa1": "a capture of packets (pcap)",
+    b"\xa1\xb2\xc3\xd4": "a capture of packets (pcap)",
+    b"\x4d\x3c\xb2\xa1": "a capture of packets (pcap)",
+    b"\x0a\x0d\x0d\x0a": "a capture of packets (pcapng)",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+    b"\xef\xbb\xbf": "text with a byte order mark",
+}
+"""How files begin that are given by mistake: what is wanted are the octets of a message alone."""
+
 _SHOWN = ("Via", "Route", "Record-Route", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards")
 
 
@@ -92,7 +104,10 @@ def _open(name: str) -> AbstractContextManager[BinaryIO]:
 
 def _datagram(file: BinaryIO) -> Iterator[Inspection]:
     data = file.read(_DATAGRAM + 1)
-    if len(data) > _DATAGRAM:
+    other = _other(data)
+    if other is not None:
+        yield other
+    elif len(data) > _DATAGRAM:
         yield inspectRefused(data, MalformedMessage(f"no datagram: it has more than {_DATAGRAM} octets"))
     else:
         yield inspectMessage(data)
@@ -105,6 +120,10 @@ def _stream(file: BinaryIO) -> Iterator[Inspection]:
     data = b"-"
     while data and framer.failure is None:
         data = file.read(_DATAGRAM)
+        other = None if found or framer.unfinished else _other(data)
+        if other is not None:
+            yield other
+            return
         unfinished = framer.unfinished + data
         try:
             frames = framer.receive(data)
@@ -122,6 +141,14 @@ def _stream(file: BinaryIO) -> Iterator[Inspection]:
         yield inspectRefused(framer.unfinished, problem)
     elif not found:
         yield inspectRefused(b"", MalformedMessage("no SIP message"))
+
+
+def _other(data: bytes) -> Inspection | None:
+    """A file of another kind, as its first octets say."""
+    for beginning, what in _OTHERS.items():
+        if data.startswith(beginning):
+            return inspectRefused(b"", MalformedMessage(f"no SIP message: {what}"))
+    return None
 
 
 def _json(name: str, inspection: Inspection) -> str:

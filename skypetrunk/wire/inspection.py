@@ -54,6 +54,7 @@ _SECTIONS = (
     ("body above", "21.5.7"),
 )
 
+_lineEnd = re.compile(rb"\r?\n").sub
 _integer = re.compile(r"[0-9]{1,40}").fullmatch
 _statusLine = re.compile(rb"(SIP/[0-9]+\.[0-9]+) +([0-9]{1,40})(?: ([^\r\n]*+))?", re.IGNORECASE).match
 # RFC 3261 section 20.17: the one form of RFC 1123 that is left.
@@ -128,13 +129,16 @@ def inspectMessage(data: bytes, *, stream: bool = False) -> Inspection:
         # Section 8.1.3.3: a user agent's own request had one.
         problem = Problem("more than one Via in a response: it is not for us", _section("more than one Via"))
         return Inspection(False, None, message, (problem, *_lesser(message)), _description(message))
-    return Inspection(True, None, message, tuple(_lesser(message)), _description(message))
+    problems = [*_lesser(message), *_discarded(data, message)]
+    return Inspection(True, None, message, tuple(problems), _description(message))
 
 
 def inspectRefused(data: bytes, error: MalformedMessage) -> Inspection:
     """What is left to say of octets that were refused with C{error}."""
     first = Problem(str(error), _section(str(error)))
     message = _readAnyway(data)
+    if b"\n" in data and b"\r\n" not in data:
+        first = Problem("lines that end with LF alone, not with CR LF", _section("no SIP message"))
     further = () if message is None else tuple(p for p in _broken(message) if p.text != first.text)
     return Inspection(False, None if error.silent else error.status, message, (first, *further))
 
@@ -150,6 +154,8 @@ def _section(text: str) -> str:
 
 def _readAnyway(data: bytes) -> Request | Response | None:
     """C{data} without its body, for showing it, never for acting on it."""
+    # With any line ends: a body that follows by others would be shown as a header.
+    data = _lineEnd(b"\r\n", data)
     head = data.lstrip(b"\r\n").partition(b"\r\n\r\n")[0].rstrip(b"\r\n")
     try:
         return readHead(head)[0]
@@ -193,6 +199,15 @@ def _broken(message: Request | Response) -> Iterator[Problem]:
                 read()
             except MalformedMessage as e:
                 yield Problem(f"{where}: {e}", _section(where))
+
+
+def _discarded(data: bytes, message: Request | Response) -> Iterator[Problem]:
+    """Octets behind a message, which may be a second one that was captured with it."""
+    body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")[2]
+    behind = body[len(message.body):]
+    # An editor's line end is none.
+    if behind.strip(b"\r\n"):
+        yield Problem(f"{len(behind)} octets behind the body, which are discarded", "RFC 3261 section 18.3")
 
 
 def _lesser(message: Request | Response) -> Iterator[Problem]:

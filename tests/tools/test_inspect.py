@@ -36,6 +36,8 @@ SDP = (
 )
 CALL = INVITE % (len(SDP), SDP)
 
+DISCARDED = "RFC 3261 section 18.3"
+
 
 class InspectTests(ToolTestCase):
     """What is printed, and the exit status."""
@@ -52,7 +54,7 @@ class InspectTests(ToolTestCase):
 
             self.patch(command, "run", withInput)
         status, out, err = self.run_("inspect", *arguments)
-        self.assertNotIn(KEY, out + err)
+        self.assertNotIn(KEY.lower(), (out + err).lower())
         return status, out, err
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
@@ -216,6 +218,40 @@ class InspectTests(ToolTestCase):
             self.assertEqual(bad["problems"][0]["section"], f"RFC 3261 section {section}")
         (nothing,) = self.objects("--stream", self.write("empty", b"\r\n\r\n"))
         self.assertEqual((nothing["verdict"], nothing["fields"]), ("invalid", {}))
+
+    def test_behind(self) -> None:
+        """A datagram is one message: what follows it is told, but for an editor's line end."""
+        (seen,) = self.objects(self.write("two", CALL + CALL))
+        told = [{"text": f"{len(CALL)} octets behind the body, which are discarded", "section": DISCARDED}]
+        self.assertEqual((seen["verdict"], seen["problems"]), ("valid", told))
+        self.assertEqual(self.objects(self.write("edited", CALL + b"\r\n"))[0]["problems"], [])
+
+    def test_lineEnds(self) -> None:
+        """Lines that end with LF: said so, and shown as lines, so that no key passes for a header."""
+        for name, data in (
+            ("all", CALL.replace(b"\r\n", b"\n")),
+            ("some", CALL.replace(b"\r\n", b"\n").replace(b"a=sendonly\n", b"a=sendonly\r\n")),
+            ("body", CALL.replace(b"SIP/2.0\r\n", b"SIP/2.0\n")),
+        ):
+            status, out, _ = self.inspect(self.write(name, data))
+            self.assertEqual(status, 1)
+            self.assertIn("  INVITE sip:a:<hidden>@b SIP/2.0\n  Via: SIP/2.0/TCP c;branch=z9hG4bK1\n", out)
+            self.assertEqual("  problem: lines that end with LF alone, not with CR LF" in out, name == "all")
+            self.assertEqual(self.objects(name)[0]["fields"]["call_id"], "x")
+
+    def test_otherFiles(self) -> None:
+        """What is given by mistake is called by its name."""
+        for data, what in (
+            (b"\xd4\xc3\xb2\xa1" + bytes(60) + CALL, "a capture of packets (pcap)"),
+            (b"\x0a\x0d\x0d\x0a" + bytes(60) + CALL, "a capture of packets (pcapng)"),
+            (CALL.decode().encode("utf-16"), "text in UTF-16"),
+            (b"\xef\xbb\xbf" + CALL, "text with a byte order mark"),
+        ):
+            for arguments in ((), ("--stream",)):
+                status, out, _ = self.inspect(*arguments, self.write("file", data))
+                self.assertEqual(status, 1)
+                said = f"  problem: no SIP message: {what} (RFC 3261 section 7)"
+                self.assertEqual(out.splitlines()[1:], [said])
 
     def test_large(self) -> None:
         """A file larger than any datagram is not read to its end."""
