@@ -18,7 +18,7 @@ class PasswordTests(ConfigurationTestCase):
         return configuration.trunks[0].password
 
     def test_file(self) -> None:
-        """Beside the configuration, or at an absolute path; line end and byte order mark are no part of it."""
+        """Beside the configuration, or at a path; line end and byte order mark are no part of it."""
         self.assertEqual(self.password(_FILE), Secret(MARKER))
         self.write("other", "\ufeff with blanks \r\n")
         path = self.directory / "other"
