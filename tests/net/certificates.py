@@ -203,12 +203,16 @@ def weaklySigned(names: Sequence[x509.GeneralName]) -> tuple[Issued, Issued]:
     """
     root = _issue("RSA Root", None, _key("rsa"), ca=True)
     issued = leaf(names, root)
-    assert isinstance(root.key, rsa.RSAPrivateKey)
-    strong, weak = (bytes.fromhex(f"06092a864886f70d0101{each}") for each in ("0b", "05"))
-    signed = issued.certificate.tbs_certificate_bytes.replace(strong, weak)
-    signature = root.key.sign(signed, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
-    der = issued.der.replace(strong, weak).replace(issued.certificate.signature, signature)
+    der = weakened(issued.der, issued.certificate.tbs_certificate_bytes, issued.certificate.signature, root)
     return Issued(x509.load_der_x509_certificate(der), issued.key), root
+
+
+def weakened(der: bytes, signed: bytes, signature: bytes, issuer: Issued) -> bytes:
+    """C{der}, of which C{issuer} signed C{signed} with SHA-256 and RSA, as if it was SHA-1."""
+    assert isinstance(issuer.key, rsa.RSAPrivateKey)
+    strong, weak = (bytes.fromhex(f"06092a864886f70d0101{each}") for each in ("0b", "05"))
+    other = issuer.key.sign(signed.replace(strong, weak), padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    return der.replace(strong, weak).replace(signature, other)
 
 
 def usage(*purposes: x509.ObjectIdentifier) -> x509.ExtendedKeyUsage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -13,7 +13,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.net.crl import loadCRLs, lookUp
 from skypetrunk.net.ocsp import Answer, mustStaple, question, readAnswer, responders
-from tests.net.certificates import Issued, authority, dns, impostor, intermediate, leaf, usage
+from tests.net.certificates import (
+    Issued,
+    authority,
+    dns,
+    impostor,
+    intermediate,
+    leaf,
+    usage,
+    weakened,
+    weaklySigned,
+)
 from tests.net.revoking import HOUR, NOW, URL, access, answer, crl, responder
 
 PEER = leaf(dns("carrier.example"), extensions=[access(URL)])
@@ -81,6 +91,19 @@ class AnswerTests(SynchronousTestCase):
         self.assertUseless("its signature is wrong", answer(PEER, signer=impostor("Test Root")))
         false = answer(PEER, signer=impostor("Responder"), enclosed=(responder(),))
         self.assertUseless("its signature is wrong", false)
+
+    def test_weak(self) -> None:
+        """Signed by the issuer, with SHA-1."""
+        about, root = weaklySigned(dns("carrier.example"))
+        strong = answer(about, issuer=root)
+        read = ocsp.load_der_ocsp_response(strong)
+        weak = weakened(strong, read.tbs_response_bytes, read.signature, root)
+        self.assertIsInstance(ocsp.load_der_ocsp_response(weak).signature_hash_algorithm, SHA1)
+        found = readAnswer(strong, about.certificate, root.certificate, NOW, "says it", None)
+        self.assertEqual(found.status, "good")
+        told = (weak, about.certificate, root.certificate, NOW, "says it", None)
+        problem = self.assertRaises(ValueError, readAnswer, *told)
+        self.assertEqual(str(problem), "its signature is too weak (sha1)")
 
     def test_everyOctet(self) -> None:
         """An answer of which any octet was changed, or that ends anywhere, says the same or nothing."""
