@@ -151,8 +151,9 @@ class ReliableProvisionals:
         self._inputs = _machine(_Core(lost, clock, timers))
         self._number = first - 1
         self._open: set[str] = set()
-        # The answer is in one that was sent, or that may wait yet.
-        self._answered = self._shown = self._finished = False
+        # The answer is in one that was sent, of this number, or that may wait yet.
+        self._answered = ""
+        self._shown = self._finished = False
 
     def send(self, response: Response) -> None:
         """
@@ -170,7 +171,8 @@ class ReliableProvisionals:
 
         def send() -> None:
             self._open.add(number)
-            self._answered = self._answered or bool(numbered.body)
+            if numbered.body:
+                self._answered = number
             self._progress(numbered)
 
         self._inputs.send(send)
@@ -202,7 +204,7 @@ class ReliableProvisionals:
     @property
     def settled(self) -> bool:
         """An answer was sent, and acknowledged: the peer may make an offer anew (RFC 3311 section 5.1)."""
-        return self._answered and not self._open
+        return bool(self._answered) and self._answered not in self._open
 
     def stop(self) -> None:
         """Another final response was sent, or nothing is to be sent any more."""

@@ -339,6 +339,23 @@ class Reliable(Race):
         self.prack(near, early, 3)
         self.assertEqual(self.caller.got()[-3:], [200, 500, 481])
 
+    def test_offerWhileItRings(self) -> None:
+        """What rings once more after the answer has none: its PRACK may be missing, and an offer come."""
+        near, far = self.demanding()
+        self.callee.answers(far, 183, self.description(self.callee))
+        self.callee.answers(far, 180)
+        early = self.caller.response(183)
+        self.prack(near, early, 2, body=self.description(self.caller, 2, "a=sendonly\r\n"))
+        answered = self.caller.response(200)
+        self.assertEqual(parseSDP(answered.body).media[0].direction, "recvonly")
+        ringing = self.caller.response(180)
+        self.assertTrue(ringing.header("RSeq"))
+        self.caller.got()
+        self.caller.within(near, early, "UPDATE", 3, self.description(self.caller, 3))
+        self.assertEqual(self.caller.got(), [200])
+        self.prack(near, ringing, 4)
+        self.assertEqual(self.caller.got(), [200])
+
     def test_many(self) -> None:
         """Neither branches nor responses pile up; the call is answered all the same."""
         near, far = self.demanding()
