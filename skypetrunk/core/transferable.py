@@ -157,6 +157,9 @@ class Transferable(Crossing):
             # may be one of the same carrier's, who had called in.
             leg.paidBy = name
         self._end(by, TRANSFERRED, None)
+        if other is not None:
+            # What its peer still answers is no matter of C{leg} any more.
+            other.refresh.stop()
         if hangUp and other is not None:
             self._leaving = self._workshop.clock.callLater(REFERRER_SECONDS, other.hangUp)
 

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skypetrunk.core.answers import ELSEWHERE
 from skypetrunk.core.leg_subscriptions import MOST_OF_SIDE, MOST_REFERS, RETRY_SECONDS
+from skypetrunk.core.session_refresh import Renewal
 from skypetrunk.core.sides import PASS, REFUSE, TAKE_OVER
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallRequest
@@ -300,6 +301,21 @@ class Blind(TransferCase):
         self.transferee.ack(asked, offer, moved)
         self.assertEqual(self.net.plane.legs[1].last("remote").port, 6400)  # type: ignore[attr-defined]
         self.assertEqual(self.offered(), "sendrecv")
+
+    def test_referrerAnswersLate(self) -> None:
+        """An offer of ours to the referrer is under way: its answer is no matter of the transferee."""
+        invite = self.ringing()
+        legs = [leg for call in self.net.manager._bridges for leg in call.legs]
+        [leg] = [leg for leg in legs if leg.side is self.referrer.side]
+        told: list[object] = []
+        said = leg.session.said
+        assert said is not None
+        leg.refresh.renew(Renewal(said, done=told.append))
+        offered = self.referrer.request("INVITE")
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        self.referrer.got()
+        self.referrer.answers(offered, 200, self.description(self.referrer, "a=inactive\r\n", 2))
+        self.assertEqual((told, self.referrer.got()), ([], ["ACK", "BYE"]))
 
     def test_codec(self) -> None:
         """The transferee is re-INVITEd if the target wants something else than it was told."""
