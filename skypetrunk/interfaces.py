@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
+from skypetrunk.values import quick
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -209,6 +211,7 @@ class ITransactions(Interface):
 # Calls
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CallRequest:
     """
@@ -227,6 +230,7 @@ class CallRequest:
     destinations: tuple[str, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CallEnded:
     """
@@ -411,6 +415,7 @@ class ICarrierProfile(Interface):
 # Media
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MediaAddress:
     """
@@ -477,6 +482,7 @@ ANY_PATH = MediaPath()
 """Where nothing is configured."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class DirectionStatistics:
     """
@@ -534,6 +540,7 @@ class DirectionStatistics:
     fax: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MediaWay:
     """
@@ -561,6 +568,7 @@ class MediaWay:
     quiet: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LegStatistics:
     """
@@ -810,6 +818,7 @@ class DeclaredKeys:
     derivationRate: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class KeyPair:
     """

@@ -1,7 +1,7 @@
 """
 The layers: every import points down, and none installs a reactor.
 
-printable, errors and interfaces < wire < core < net | media | pbx | profiles < service < lab < tools;
+printable, values, errors and interfaces < wire < core < net | media | pbx | profiles < service < lab < tools;
 C{testing} may import all and is imported by none.
 """
 
@@ -22,7 +22,7 @@ import skypetrunk
 ROOT = Path(skypetrunk.__file__).parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("", "printable", "errors", "interfaces"),
+    ("", "printable", "values", "errors", "interfaces"),
     ("wire",),
     ("core",),
     ("net", "media", "pbx", "profiles"),
@@ -139,12 +139,12 @@ class LayerTests(SynchronousTestCase):
         self.assertEqual([str(found) for found in allImports() if isWrong(found)], [])
 
     def test_wireIsPure(self) -> None:
-        """wire uses the standard library, itself and the errors."""
+        """wire uses the standard library, itself, the errors and what makes values."""
         wrong = [
             str(found)
             for found in allImports()
             if found.layer == "wire"
-            and found.targetLayer not in ("wire", "errors")
+            and found.targetLayer not in ("wire", "errors", "values")
             and found.target.split(".")[0] not in sys.stdlib_module_names
         ]
         self.assertEqual(wrong, [])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from skypetrunk.values import quick
 from skypetrunk.wire.headers import NameAddr
 from skypetrunk.wire.message import Header
 from skypetrunk.wire.uri import SIPURI, URI
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CallAddresses:
     """

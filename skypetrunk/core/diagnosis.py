@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from skypetrunk.interfaces import DirectionStatistics, LegStatistics, MediaWay
+from skypetrunk.values import quick
 from skypetrunk.wire.codec import COMPANIONS
 
 LEAST_SECONDS = 2.0
@@ -55,6 +56,7 @@ class CallMedia(NamedTuple):
     diagnosis: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Side:
     """

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.values import quick
 from skypetrunk.wire.grammar import NO_PARAMETERS, USER_SAFE, escape, isToken
 from skypetrunk.wire.headers import NameAddr, parseNameAddrs
 from skypetrunk.wire.message import Header, Request, Response
@@ -64,6 +65,7 @@ class Diversion:
     reason: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Caller:
     """

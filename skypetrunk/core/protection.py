@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from skypetrunk.errors import KeyAgreementFailed, MalformedSDP
 from skypetrunk.interfaces import IKeyAgreement, KeyPair
+from skypetrunk.values import quick
 from skypetrunk.wire.sdp import MediaDescription, SessionDescription
 from skypetrunk.wire.sdp_lines import Attribute
 
@@ -19,6 +20,7 @@ REQUIRED, OPPORTUNISTIC, OFF = MODES = ("required", "opportunistic", "off")
 """Of a side, from the most secure on."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Form:
     """

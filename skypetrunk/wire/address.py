@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from skypetrunk.values import quick
+
 _TRANSPORTS = ("UDP", "TCP", "TLS")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TransportAddress:
     """

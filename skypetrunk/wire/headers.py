@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.values import quick
 from skypetrunk.wire.grammar import (
     LWS,
     NO_PARAMETERS,
@@ -52,6 +53,7 @@ _commonVia = re.compile(
 _plainDisplay = re.compile(r'[^",;<>\x00-\x08\x0a-\x1f\x7f]*+').fullmatch
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NameAddr:
     """

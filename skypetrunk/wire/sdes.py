@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from skypetrunk.errors import MalformedSDP
+from skypetrunk.values import quick
 
 __all__ = [
     "MAX_LIFETIME",
@@ -83,6 +84,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MasterKey:
     """An SRTP master key and its salt.  Compares in constant time; shows nothing; is not pickled."""
@@ -105,6 +107,7 @@ class MasterKey:
         raise TypeError("an SRTP key is not pickled")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class InlineKey:
     """
@@ -131,6 +134,7 @@ class InlineKey:
         return text
 
 
+@quick
 @dataclass(frozen=True, slots=True, repr=False)
 class CryptoAttribute:
     """

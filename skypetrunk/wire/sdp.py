@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from skypetrunk.errors import MalformedSDP
+from skypetrunk.values import quick
 from skypetrunk.wire.sdp_lines import (
     MAX_LINES,
     MAX_MEDIA,
@@ -49,6 +50,7 @@ __all__ = [
 _LONG_NUMBER = re.compile(r"[0-9]{1,64}")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Origin:
     """
@@ -69,6 +71,7 @@ class Origin:
         return f"{self.username} {self.sessionID} {self.version} {addressText(self.address)}"
 
 
+@quick
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionDescription(Section):
     """

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from skypetrunk.errors import MalformedSDP
+from skypetrunk.values import quick
 from skypetrunk.wire.sdp_lines import Attribute, Line, addressText, attributeLine, inPlace
 
 __all__ = [
@@ -73,6 +74,7 @@ class Section:
         return directionIn(self.attributes)
 
 
+@quick
 @dataclass(frozen=True, slots=True, repr=False)
 class MediaDescription(Section):
     """

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.values import quick
 from skypetrunk.wire.grammar import (
     NO_PARAMETERS,
     PARAMETER_NAME,
@@ -62,6 +63,7 @@ def writeHost(host: str, port: int | None) -> str:
     return host if port is None else f"{host}:{port}"
 
 
+@quick
 @dataclass(frozen=True, slots=True, repr=False)
 class SIPURI:
     """
