@@ -6,10 +6,10 @@ where it loses count.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from skypetrunk.errors import PacketRefused
 from skypetrunk.interfaces import IPacketGuard
+from skypetrunk.media.guards import ClosedGuard, GapGuard, ResumedGuard, RTPGuard
 from skypetrunk.media.heard import Heard
 from skypetrunk.media.known import Known
 from skypetrunk.media.own_srtp import LAST_RTCP_INDEX, OwnGuard
@@ -28,15 +28,6 @@ MOST_LED = 10_000
 
 Recovered = Callable[[str, int, int], object]
 """Told what is counted, which value was expected, and the one that a packet has."""
-
-
-class RTPGuard(Protocol):
-    """What L{IPacketGuard} says of RTP."""
-
-    suite: str
-
-    def rtp(self, packet: bytes) -> bytes:
-        """See L{IPacketGuard}."""
 
 
 class Context:
@@ -320,9 +311,11 @@ class Context:
         guard: RTPGuard = self._plain
         # What others do to what is common nobody says here.
         if self._own is not None and (self.known.lives or self._united):
-            guard = _Resumed(guard, self._own, self.known.lives)
+            guard = ResumedGuard(guard, self._own, self.known.lives)
+        if self.known.gaps:
+            guard = GapGuard(guard, self.known.gaps, self._arrange)
         if self._united or self.known.isFull():
-            guard = _Closed(guard, self.known)
+            guard = ClosedGuard(guard, self.known)
         self.guard = guard
 
 
@@ -348,42 +341,4 @@ def _countersLate(first: int) -> list[int]:
     return [each for each in dict.fromkeys(found) if each]
 
 
-class _Resumed:
-    """RTP of a context some of whose sources go on with other numbers."""
-
-    def __init__(self, plain: RTPGuard, own: OwnGuard, lives: dict[int, Life]) -> None:
-        self.suite = plain.suite
-        self._plain = plain
-        self._own = own
-        self._lives = lives
-
-    def rtp(self, packet: bytes) -> bytes:
-        """An RTP packet; see L{IPacketGuard}."""
-        life = self._lives.get(int.from_bytes(packet[8:12], "big"))
-        if life is None:
-            return self._plain.rtp(packet)
-        if life.beyond:
-            header = parseRTP(packet)
-            if life.knows(header.timestamp):
-                raise PacketRefused("replay")
-            if self._own.highest(header.ssrc) > life.beyond + WINDOW:
-                life.beyond = 0
-        return self._own.rtp(packet)
-
-
-class _Closed:
-    """RTP of a context that has enough sources."""
-
-    def __init__(self, guard: RTPGuard, known: Known) -> None:
-        self.suite = guard.suite
-        self._guard = guard
-        self._known = known
-
-    def rtp(self, packet: bytes) -> bytes:
-        """An RTP packet; see L{IPacketGuard}."""
-        if self._known.isStranger(int.from_bytes(packet[8:12], "big")):
-            raise PacketRefused("source")
-        return self._guard.rtp(packet)
-
-
-__all__ = ["Context", "RTPGuard", "Recovered", "unite"]
+__all__ = ["Context", "Recovered", "unite"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -191,7 +191,11 @@ class LocalKeeper:
 
     def heard(self, number: int) -> tuple[Heard, ...]:
         """Exactly."""
-        return self._legs[number].accepted if number in self._legs else ()
+        leg = self._legs.get(number)
+        if leg is None:
+            return ()
+        accepted = leg.accepted
+        return tuple(replace(each, tick=leg.received.reception.tick) for each in accepted)
 
     def leg(self, number: int) -> MediaLeg:
         """The one of this number."""

@@ -5,6 +5,7 @@ its packets had.
 
 from __future__ import annotations
 
+from skypetrunk.media.gap import Gap
 from skypetrunk.media.heard import Heard
 from skypetrunk.media.reporters import Reporter
 from skypetrunk.media.roll_over import Life, Timeline
@@ -26,15 +27,17 @@ class Known:
     @ivar lines: of RTP, by SSRC.
     @ivar lives: of those of them that go on with other numbers.
     @ivar reporters: of RTCP, by SSRC.
+    @ivar gaps: of those of which not all is known that was accepted.
     """
 
-    __slots__ = ("lines", "lives", "made", "reporters")
+    __slots__ = ("gaps", "lines", "lives", "made", "reporters")
 
     def __init__(self, made: float) -> None:
         self.made = made
         self.lines: dict[int, Timeline] = {}
         self.lives: dict[int, Life] = {}
         self.reporters: dict[int, Reporter] = {}
+        self.gaps: dict[int, Gap] = {}
 
     def isStranger(self, ssrc: int) -> bool:
         """Is it a new source, of which there are enough?"""
@@ -60,7 +63,8 @@ class Known:
         reporters = [
             (ssrc, each.index, each.time, each.beyond, each.floor) for ssrc, each in self.reporters.items()
         ]
-        return Heard(masters, self.made, tuple(sources), tuple(reporters))
+        unsure = tuple((ssrc, each.runs) for ssrc, each in self.gaps.items() if each.runs)
+        return Heard(masters, self.made, tuple(sources), tuple(reporters), unsure=unsure)
 
     @classmethod
     def told(cls, heard: Heard) -> Known:
@@ -74,11 +78,13 @@ class Known:
                 life.beyond, life.runs = beyond, runs
         for ssrc, *seen in heard.reporters:
             known.reporters[ssrc] = Reporter(*seen)
+        known.gaps = {ssrc: Gap(runs) for ssrc, runs in heard.unsure}
         return known
 
     def add(self, other: Known) -> None:
         """What C{other} knows is known here, too; of a source that both know all that either has let in."""
         self.made = min(self.made, other.made)
+        self.gaps = other.gaps | self.gaps
         for ssrc, life in other.lives.items():
             ours = self.lives.setdefault(ssrc, life)
             if ours is not life:

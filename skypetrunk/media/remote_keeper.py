@@ -145,7 +145,7 @@ class RemoteKeeper(AMP):
         if tell is not None:
             # It may be gone, and what it has told is all then.
             for heard in before.values():
-                tell(heard)
+                tell(heard.until(self._clock.seconds()))
         answered: Deferred[Any] = self.callRemote(Release, number=number, moves=tell is not None)
         answered.addTimeout(RELEASE_SECONDS, self._clock)
         return answered.addCallbacks(released, lambda failure: known)

@@ -1,0 +1,51 @@
+"""
+A source of which it is not known what was accepted in a while: who has heard it is lost, and could not tell.
+Whoever has recorded that could play it once, if nothing stood before it.
+"""
+
+from __future__ import annotations
+
+from skypetrunk.errors import PacketRefused
+from skypetrunk.media.replay import WINDOW
+from skypetrunk.media.roll_over import Run, isIn
+from skypetrunk.wire.rtp import RTPHeader
+
+
+class Gap:
+    """
+    What is taken of it until its replay window has passed that while.
+
+    @ivar runs: the time stamps that it had then; empty when a packet was accepted that has none of them.
+    """
+
+    __slots__ = ("_first", "_left", "runs")
+
+    def __init__(self, runs: tuple[Run, ...]) -> None:
+        self.runs = runs
+        self._first = 0
+        self._left = WINDOW
+
+    def check(self, header: RTPHeader) -> None:
+        """
+        Can it be that a packet was not accepted then?
+
+        @raise PacketRefused: C{replay}: no.
+        """
+        if any(isIn(run, header.timestamp) for run in self.runs):
+            raise PacketRefused("replay")
+        if not self.runs and (header.sequence - self._first) & 0xFFFF >= 0x8000:
+            raise PacketRefused("replay")  # from before the first that is known to be new
+
+    def accepted(self, header: RTPHeader) -> bool:
+        """
+        A packet was accepted that L{check} lets through.
+
+        @return: that while is passed.
+        """
+        if self.runs:
+            self.runs, self._first = (), header.sequence
+        self._left -= 1
+        return not self._left
+
+
+__all__ = ["Gap"]
