@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -28,6 +29,10 @@ def _kind(value: object) -> str:
     if isinstance(value, list):
         return "a list of tables" if value and all(isinstance(item, dict) for item in value) else "a list"
     return _KINDS.get(type(value), "a date or time")
+
+
+#: What the parser calls a text without quotes, or without the last one.
+_quotes = re.compile(r"Invalid value|Illegal character '\\n'").match
 
 
 def didYouMean(word: str, known: Sequence[str]) -> str:
@@ -284,4 +289,5 @@ def readTOML(path: Path, shown: str, advice: str = "") -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigurationError((f"{shown}: is not UTF-8 text",)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError((f"{shown}: is not TOML: {error}",)) from None
+        more = "; text stands in quotes" if _quotes(str(error)) else ""
+        raise ConfigurationError((f"{shown}: is not TOML: {error}{more}",)) from None

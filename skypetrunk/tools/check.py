@@ -28,7 +28,7 @@ from skypetrunk.service.config import (
 from skypetrunk.service.emergency_check import prove
 from skypetrunk.service.options import CommandOptions
 from skypetrunk.service.plugins import checkSettings
-from skypetrunk.service.settings import InboundConfiguration, TrunkMedia
+from skypetrunk.service.settings import InboundConfiguration, TrunkDNS, TrunkMedia
 
 
 class Options(CommandOptions):
@@ -128,6 +128,12 @@ def _emergency(numbers: Numbers) -> str:
     return f"emergency: {known}; all {asked} written forms are kept from the trunks"
 
 
+def _records(dns: TrunkDNS) -> str:
+    """Whose, where they are not the domain's own."""
+    other = dns.srv or dns.domain
+    return f" ({other})" if other else ""
+
+
 def _trunk(trunk: TrunkConfiguration) -> str:
     """Who is called, how it must prove itself, and how media is kept secret."""
     tls = trunk.tls
@@ -136,7 +142,7 @@ def _trunk(trunk: TrunkConfiguration) -> str:
         "registers" if trunk.profile.register else "does not register",
         "at " + ", ".join(f"{host} port {port}" for host, port in trunk.targets)
         if trunk.targets
-        else "found by DNS",
+        else f"found by DNS{_records(trunk.dns)}",
         f"roots in {tls.caFile}" if tls.caFile else "the system's roots",
     ]
     if tls.pins:

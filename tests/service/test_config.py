@@ -421,9 +421,12 @@ class FileTests(ConfigurationTestCase):
 
     def test_notTOML(self) -> None:
         """A mistake of form says line and column."""
-        self.assertEqual(
-            self.problems("[[trunk]]\nname = skype\n"), ["is not TOML: Invalid value (at line 2, column 8)"]
-        )
+        for value, said in (
+            ("skype", "Invalid value (at line 2, column 8); text stands in quotes"),
+            ('"skype', "Illegal character '\\n' (at line 2, column 14); text stands in quotes"),
+            ('"skype"\nname = "a"', "Cannot overwrite a value (at line 3, column 11)"),
+        ):
+            self.assertEqual(self.problems(f"[[trunk]]\nname = {value}\n"), [f"is not TOML: {said}"])
 
     def test_fromWindows(self) -> None:
         """A byte order mark and Windows' line ends mean nothing."""

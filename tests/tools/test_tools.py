@@ -212,6 +212,9 @@ class CheckTests(ToolTestCase):
             "emergency: 110, 112; all 76 written forms are kept from the trunks\n"
             "trunk.toml: good\n"
         )
+        other = SHORT.replace("[[pbx]]", '[trunk.dns]\ndomain = "edge.example"\n[[pbx]]', 1)
+        Path("other.toml").write_text(other)
+        self.assertIn("; found by DNS (edge.example); ", self.run_("check", "other.toml")[1])
         for arguments in ((), ("trunk.toml",), ("--config", "trunk.toml"), ("-c", "trunk.toml")):
             self.assertEqual(self.run_("check", *arguments), (0, expected, ""))
 
