@@ -75,6 +75,7 @@ class DatagramSignalling(DatagramProtocol):
 
     @ivar reception: what is done with a message; its C{malformed} counts those that were none.
     @ivar dropped: datagrams that nobody looked at, by reason: C{"stranger"}.
+    @ivar stranger: the host of the last of those, C{None} if there was none.
     """
 
     LARGEST = 65536
@@ -99,6 +100,7 @@ class DatagramSignalling(DatagramProtocol):
         """
         self.reception = Reception(transactions, token, observer, dialect)
         self.dropped: Counter[str] = Counter()
+        self.stranger: str | None = None
         self.localAddress = TransportAddress("UDP", "", 0)
         # Nearly all that comes is from the same few.
         self._isAllowed = lru_cache(maxsize=_CHANNELS_KEPT)(partial(allowed, networks=allow))
@@ -120,6 +122,7 @@ class DatagramSignalling(DatagramProtocol):
         try:
             if not self._isAllowed(addr[0]):
                 self.dropped["stranger"] += 1
+                self.stranger = addr[0]
             # What is nothing but line ends (or zeros) keeps some PBX's NAT binding alive.
             elif datagram[:1] not in b"\r\n\x00" or datagram.strip(b"\r\n\x00"):
                 self.reception.received(datagram, self.channel(addr[0], addr[1]))

@@ -105,6 +105,13 @@ class PBXTransports:
         return connections + sum(each.dropped["stranger"] for each in self._datagrams)
 
     @property
+    def strangerHosts(self) -> list[str]:
+        """The last of them of each transport: one may be the PBX, at another address than it was given."""
+        secure = None if self._secure is None else self._secure.listener
+        listening = (*self._datagrams, self._streams, secure)
+        return sorted({each.stranger for each in listening if each is not None and each.stranger is not None})
+
+    @property
     def crowded(self) -> int:
         """Connections that were closed as there were too many."""
         connections = 0 if self._streams is None else self._streams.crowded

@@ -189,6 +189,7 @@ class StreamSignallingFactory(Factory):
     @ivar secure: the peers of these connections have proved their identity.
     @ivar reception: what is done with a message; its C{malformed} counts those that were none.
     @ivar strangers: connections refused because of C{allow}.
+    @ivar stranger: the host of the last of those, C{None} if there was none.
     @ivar crowded: connections that were ended as there were too many.
     @ivar channels: the open connections.
     @ivar chance: from 0 to 1, where the connections are kept alive by pings.
@@ -227,6 +228,7 @@ class StreamSignallingFactory(Factory):
         self.limits = limits
         self.reception = Reception(transactions, token, observer, dialect)
         self.strangers = self.crowded = 0
+        self.stranger: str | None = None
         self.channels: set[StreamSignalling] = set()
         self._allow = allow
         self._connected = connected
@@ -240,6 +242,7 @@ class StreamSignallingFactory(Factory):
         """One for each peer that is allowed; others are closed without a word."""
         if self._allow is not None and not allowed(getattr(addr, "host", ""), self._allow):
             self.strangers += 1
+            self.stranger = getattr(addr, "host", None)
             return None
         return StreamSignalling(self)
 

@@ -179,6 +179,7 @@ class TLSListener(TLSFactory):
 
     @ivar tls: what the next connection is shown and asked; may be replaced.
     @ivar strangers: those of others than C{allow}, closed before a handshake.
+    @ivar stranger: the host of the last of those, C{None} if there was none.
     @ivar failures: connections whose handshake did not come to a good end.
     @ivar crowded: connections closed before a handshake because there were too many.
     @ivar opened: connections that stand, by host.
@@ -206,6 +207,7 @@ class TLSListener(TLSFactory):
         self.factory = factory
         self.clock = clock
         self.strangers = 0
+        self.stranger: str | None = None
         self.failures = 0
         self.crowded = 0
         self.opened: Counter[str] = Counter()
@@ -221,6 +223,7 @@ class TLSListener(TLSFactory):
         host = getattr(addr, "host", "")
         if not allowed(host, self._allow):
             self.strangers += 1
+            self.stranger = host
             return None
         if self._isCrowded(host):
             self.crowded += 1

@@ -85,6 +85,7 @@ class InProcessPBX:
             "calls": self.side.calls,
             "transactions": self.transactions.pending + self._line.transactions.pending,
             "strangers": 0,
+            "strangerHosts": [],
             "crowded": 0,
             "malformed": 0,
         }

@@ -215,6 +215,7 @@ class PBX:
             "calls": self.side.calls,
             "transactions": self.transactions.pending,
             "strangers": self.transports.strangers,
+            "strangerHosts": self.transports.strangerHosts,
             "crowded": self.transports.crowded,
             "malformed": self.transports.malformed,
             "handshakes": self.transports.handshakes,

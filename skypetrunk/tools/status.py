@@ -137,9 +137,11 @@ def _pbx(name: str, pbx: Mapping[str, Any]) -> Iterator[str]:
     if pbx.get("plugin"):
         yield f"pbx {name}: in this process, plugin {pbx['plugin']}; {pbx['calls']} calls{_refused(pbx)}"
         return
+    last = ", ".join(pbx.get("strangerHosts", ()))
+    hosts = f" (last {last})" if last else ""
     yield (
         f"pbx {name}: listens on {', '.join(pbx['listen'])}; {pbx['calls']} calls,"
-        f" {pbx['strangers']} strangers dropped, {pbx['malformed']} malformed messages{_refused(pbx)}"
+        f" {pbx['strangers']} strangers dropped{hosts}, {pbx['malformed']} malformed messages{_refused(pbx)}"
     )
     registration = pbx.get("registration")
     if registration is not None:

@@ -284,6 +284,9 @@ class RunTests(ProcessCase):
         """What is up in lines for people, or as JSON; 1 as long as a trunk is not up, or nothing answers."""
         self.running()
         self.until(lambda: "no connection" in self.read("log"), "tried to connect")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.2", 0))
+            stranger.sendto(b"x", ("127.0.0.1", self.port))
         status, out, err = self.run_("skypetrunk", "status")
         self.assertEqual((status, err), (1, ""))
         lines = out.splitlines()
@@ -294,7 +297,8 @@ class RunTests(ProcessCase):
         self.assertEqual(
             lines[2:],
             [
-                f"pbx office: listens on {where}; 0 calls, 0 strangers dropped, 0 malformed messages",
+                f"pbx office: listens on {where}; 0 calls, 1 strangers dropped (last 127.0.0.2),"
+                " 0 malformed messages",
                 "calls: 0 up, 0 since the start",
             ],
         )

@@ -229,7 +229,7 @@ class NeighbourTests(SceneCase):
             self.assertEqual(peer.statuses(), [status])
 
     async def test_strangers(self) -> None:
-        """Whoever is not allowed gets no answer, and is counted in the status."""
+        """Whoever is not allowed gets no answer, and is counted in the status, which says where that was."""
         scene = await self.begin()
         stranger = await self.options(scene, "127.0.0.2")
         friend = await self.options(scene)
@@ -240,7 +240,9 @@ class NeighbourTests(SceneCase):
         )
         stream: Stream = await connectProtocol(endpoint, Stream())
         await scene.until(lambda: stream.closed, "closed")
-        self.assertEqual((stream.heard, scene.status["pbxes"]["office"]["strangers"]), (b"", 2))
+        status = scene.status["pbxes"]["office"]
+        self.assertEqual((stream.heard, status["strangers"]), (b"", 2))
+        self.assertEqual(status["strangerHosts"], ["127.0.0.2"])
 
 
 class RegistrationTests(SceneCase):
