@@ -85,3 +85,47 @@ class UpdateTests(MidCallCase):
             answered = responses(callee, "INVITE", 200, sent=True)[0]
             self.assertLess(update.time, answered.time)
             self.assertEqual(requests(callee, "UPDATE"), [])
+
+    def resources(self, inbound: bool, transport: str) -> Exchange:
+        """
+        A caller that has resources to reserve, and two branches: the first says something early, the second
+        answers.  Then a hold and its end.
+        """
+        caller, callee = (CARRIER, PBX) if inbound else (PBX, CARRIER)
+        called = Scenario("callee").request("INVITE", store=True, keep=LATE, body="a=inactive")
+        for tag in ("one", "two"):
+            early = callee.sdp(direction="inactive")
+            headers = ["Require: 100rel", "RSeq: 1"]
+            progress = callee.answer("183 Session Progress", early, tag=tag, headers=headers)
+            called.send(late(progress), retransmit=False)
+            called.request("PRACK").send(callee.answer("200 OK", tag=""), retransmit=False).pause(500)
+        called.send(late(callee.answer("200 OK", tag="two"))).request("ACK")
+        for version, direction in enumerate(("sendrecv", "sendonly", "sendrecv"), 2):
+            called.request("INVITE", body=f"a={direction}")
+            body = callee.sdp(version, direction=direction.replace("sendonly", "recvonly"))
+            called.send(callee.answer("200 OK", body, tag="")).request("ACK")
+        calling = registrar(Scenario("caller")) if inbound else Scenario("caller")
+        invite = caller.invite(caller.sdp(direction="inactive"), headers=["Require: 100rel", _TAKES])
+        caller.calls(calling, invite).response(183, store=True, keep={"seq": "RSeq"})
+        calling.send(caller.again("PRACK", 2, headers=["RAck:[$seq] 1 INVITE"])).response(200)
+        calling.send(caller.again("UPDATE", 3, caller.sdp(2))).response(200, body="a=inactive")
+        calling.response(183, store=True, keep={"next": "RSeq"})
+        calling.send(caller.again("PRACK", 4, headers=["RAck:[$next] 1 INVITE"])).response(200)
+        calling.response(200, store=True).send(caller.again("ACK", 1), retransmit=False)
+        calling.request("INVITE", body="a=sendrecv")
+        calling.send(caller.answer("200 OK", caller.sdp(2), tag="")).request("ACK").pause(300)
+        for number, direction in ((5, "sendonly"), (6, "sendrecv")):
+            calling.send(caller.again("INVITE", number, caller.sdp(number, direction=direction)))
+            calling.response(100, optional=True).response(200)
+            calling.send(caller.again("ACK", number), retransmit=False).pause(300)
+        caller.hangsUp(calling, 7)
+        pbx, carrier = (callee.hungUp(called), calling) if inbound else (calling, callee.hungUp(called))
+        return Exchange(f"resources-{inbound}-{transport}", pbx, carrier, inbound, transport)
+
+    def test_resources(self) -> None:
+        """
+        Who begins inactive and changes that early hears the branch that answers, and is on hold and goes on
+        as in any other call.
+        """
+        kinds = [(False, "udp"), (False, "tcp"), (True, "udp"), (True, "tcp")]
+        self.playAll(*(self.resources(*kind) for kind in kinds))
