@@ -32,9 +32,10 @@ class ConfigurationError(LocalError):
     @ivar problems: one line each: file, key, what is wrong, what would be right.
     """
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    def __init__(self, problems: tuple[str, ...] | str) -> None:
+        """@param problems: a text is one."""
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class PortsExhausted(LocalError):

@@ -230,7 +230,8 @@ def _sort(vendors: Vendors, name: str, made: Any) -> None:
     provided = [joint for joint in _JOINTS if joint.providedBy(made)]
     if not provided:
         known = ", ".join(joint.__name__ for joint in _JOINTS)
-        raise ConfigurationError((f"plugin.{name}: made something that provides none of {known}",))
+        text = f"create returned {type(made).__name__}, which provides none of {known}"
+        raise ConfigurationError((f"plugin.{name}: {text}",))
     for joint in provided:
         with _named(name):
             verifyObject(joint, made)

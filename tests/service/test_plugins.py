@@ -63,6 +63,9 @@ class Half:
 def broken(*made):
     raise RuntimeError("no disk")
 
+def told(*made):
+    raise ConfigurationError("settings: one text is one line")
+
 def refused(*made):
     raise ConfigurationError(("settings.database: is missing",))
 
@@ -207,6 +210,7 @@ class CreateTests(PluginCase):
             f = Maker("f", lambda *made: Plan())
             g = Maker("g", lambda *made: __import__("json").loads("{"))
             h = Maker("h", lambda *made: __import__("sys").exit("no"))
+            i = Maker("i", told)
             """,
         )
         where = r"\(plugins/vendor_raises\.py, line [0-9]+\)"
@@ -215,7 +219,9 @@ class CreateTests(PluginCase):
         # What it called of Python is no place to look at.
         self.assertRegex(self.problems("g"), rf"^plugin\.g: failed: JSONDecodeError: .* {where}$")
         self.assertEqual(self.problems("b"), "plugin.b: settings.database: is missing")
-        self.assertIn("plugin.c: made something that provides none of ICallPolicy", self.problems("c"))
+        self.assertEqual(self.problems("i"), "plugin.i: settings: one text is one line")
+        said = "plugin.c: create returned object, which provides none of ICallPolicy"
+        self.assertIn(said, self.problems("c"))
         self.assertRegex(self.problems("d"), r"^plugin\.d: .*admit")
         self.assertEqual(self.problems("e", "f"), "plugin.f: e is a number plan already; there can be one")
 
