@@ -240,6 +240,27 @@ class CommandTests(SynchronousTestCase):
             self.assertIn("udp:192.0.2.5:50", output.read_text("utf-8"))
 
 
+OTHERS = """
+from group_numbers import GroupNumbers
+from meters import Meters
+from music import MusicOnHold
+from skypetrunk.testing import DialectConformance, PBXConformance, TapsConformance
+from twisted.trial.unittest import SynchronousTestCase
+
+
+class OtherTests(DialectConformance, PBXConformance, TapsConformance, SynchronousTestCase):
+    def makeDialect(self):
+        return GroupNumbers()
+
+    def makePBX(self):
+        return MusicOnHold({codec: [bytes(160)] * 3 for codec in ("PCMA", "PCMU")})
+
+    def makeTaps(self):
+        return Meters()
+"""
+"""Tests of the classes that the page for vendors shows beside its plugin."""
+
+
 class PageTests(SynchronousTestCase):
     """All pages."""
 
@@ -280,26 +301,32 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(contents | {"index"}, {page.stem for page in DOCS.glob("*.rst")})
 
     def test_vendors(self) -> None:
-        """The files from an empty folder are found as a plugin, make a policy, and pass their test."""
+        """The files from an empty folder are a plugin and pass their test; the others pass what they must."""
         page = DOCS / "vendors.rst"
-        dropin, package, *others, test = blocks(page, "python")
+        dropin, package, dialect, pbx, tap, test = blocks(page, "python")
         build, named, *_ = blocks(page, "toml")
         files = {
             "twisted/plugins/night_watch_plugin.py": dropin,
             "night_watch/__init__.py": package,
             "tests/test_night_watch.py": test,
         }
+        others = {
+            "group_numbers.py": dialect,
+            "music.py": pbx,
+            "meters.py": tap,
+            "tests/test_others.py": OTHERS,
+            "tests/__init__.py": "",
+            "named.toml": named,
+        }
         text = page.read_text("utf-8")
         for name in files:
             self.assertIn(f"``{name}``", text)
         root = Path(tempfile.mkdtemp(prefix="skypetrunk-"))
         self.addCleanup(shutil.rmtree, root)
-        for name, content in {**files, "tests/__init__.py": "", "named.toml": named}.items():
+        for name, content in {**files, **others}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(content)
         self.assertIn("build-backend", build)
-        for each in others:
-            compile(each, "vendors.rst", "exec")
         made = (
             "import pathlib, tomllib; from twisted.internet.task import Clock;"
             "from skypetrunk.service.plugin_table import PluginConfiguration;"
