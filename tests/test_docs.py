@@ -222,7 +222,7 @@ class CommandTests(SynchronousTestCase):
             for line in text.splitlines()
             if line.startswith("$ skypetrunk init")
         ]
-        self.assertEqual(len(lines), 6)
+        self.assertEqual(len(lines), 3)
         directory = Path(tempfile.mkdtemp(prefix="skypetrunk-"))
         self.addCleanup(shutil.rmtree, directory)
         self.addCleanup(os.chdir, os.getcwd())
