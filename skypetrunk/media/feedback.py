@@ -114,6 +114,10 @@ class Feedback:
         if own:
             self._ours = (*self._ours, time)[-REMEMBERED:]
 
+    def disown(self) -> None:
+        """What left so far is of nobody who is on the other leg from now on: see L{crossing}."""
+        self._ours = tuple([time for time, _ in self._leaving])
+
     def heard(self, packets: Sequence[RTCPPacket], stream: Stream | None, now: float) -> None:
         """
         A compound of the peer came.
@@ -162,7 +166,7 @@ class Feedback:
     def crossing(self, compound: bytes, packets: Sequence[RTCPPacket]) -> bytes:
         """
         What may cross of the C{packets} of C{compound}: whoever is on the other leg never saw the sender
-        reports that we made.
+        reports that we made, or another party did before a transfer.
         """
         if not self._ours:
             return compound

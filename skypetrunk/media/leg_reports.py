@@ -153,6 +153,7 @@ class ReportingLeg(ABC):
         before, self._heardBefore = self._heardBefore, reception
         if before is not None and before is not reception:
             self.feedback.explained += before.lost
+            self.feedback.disown()
 
     def _heardReports(self, packets: Sequence[RTCPPacket], now: float) -> None:
         """A compound of the peer came."""

@@ -16,7 +16,7 @@ from skypetrunk.wire.reports import ReportBlock, SenderInfo, middle, reportBlock
 from skypetrunk.wire.rtp import RR, SDES, SR, RTCPPacket, parseRTCP
 from tests.media.doubles import CARRIER, PBX, Call, entropy, rtp
 
-PBX_SSRC, CARRIER_SSRC = 0x11111111, 0x22222222
+PBX_SSRC, CARRIER_SSRC, OTHER_SSRC = 0x11111111, 0x22222222, 0x33333333
 PBX_RTCP, CARRIER_RTCP = (PBX[0], PBX[1] + 1), (CARRIER[0], CARRIER[1] + 1)
 
 
@@ -82,6 +82,26 @@ class ReportingCase(SynchronousTestCase):
 
 class CrossingTests(ReportingCase):
     """Both peers report; nothing is made here."""
+
+    def test_timesOfAnother(self) -> None:
+        """Who comes by a transfer is told of its own sender reports alone."""
+        self.talk(1)
+        self.pbxReports(writeReport(PBX_SSRC, SenderInfo(1.0, 0, 50, 8000), (), b"pbx"))
+        other, place = self.call.plane.allocate("other", False), ("192.0.2.50", 4001)
+        other.setRemote(MediaAddress(place[0], 4000, 4001))
+        self.call.plane.join(other, self.call.secure, "another")
+        self.call.network.deliver(other.address.port, rtp(1, ssrc=OTHER_SSRC), (place[0], 4000))
+        ours = self.ownSSRC()
+        for time, told in ((1.0, 0), (2.0, middle(2.0))):
+            block = ReportBlock(ours, 0, 0, 0, 0, middle(time), 99)
+            self.carrierReports(writeReport(CARRIER_SSRC, None, (block,), b"carrier"))
+            [crossed] = [each.data for each in self.call.network.take() if each.destination == place]
+            [seen] = reportBlocks(parseRTCP(crossed)[0])
+            self.assertEqual((seen.ssrc, seen.lastReport), (OTHER_SSRC, told))
+            sent = writeReport(OTHER_SSRC, SenderInfo(2.0, 0, 50, 8000), (), b"other")
+            self.call.network.deliver(other.address.rtcpPort, sent, place)
+            self.call.network.take()
+        other.release()
 
     def test_roundTrips(self) -> None:
         """
