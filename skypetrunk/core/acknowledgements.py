@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
-from skypetrunk.core.fitting import fitting
+from skypetrunk.core.reaching import reach
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, ITransactions
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.uri import SIPURI
@@ -63,16 +62,15 @@ class Acknowledgements:
 
     def _send(self, tag: str, ack: _Ack) -> None:
         self._known[tag] = None
-        found: Deferred[IMessageChannel] = maybeDeferred(self._finder.find, ack.nextHop)
-        found.addCallback(lambda channel: fitting(ack.request, channel))
 
         def send(channel: IMessageChannel) -> None:
-            # With its Via: each retransmission is the same ACK, over whatever connection there is then.
-            self._known[tag] = ack._replace(request=self._transactions.sendAck(ack.request, channel))
+            try:
+                # With its Via: each retransmission is the same ACK, over whatever connection there is then.
+                self._known[tag] = ack._replace(request=self._transactions.sendAck(ack.request, channel))
+            except Exception:
+                self._log.failure("ACK cannot be sent")
 
-        found.addErrback(lambda failure: ack.sentTo)
-        found.addCallback(send)
-        found.addErrback(lambda failure: self._log.failure("ACK cannot be sent", failure))
+        reach(self._finder, ack.nextHop, ack.request, send, lambda failure: send(ack.sentTo))
 
 
 __all__ = ["Acknowledgements"]

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from skypetrunk.core.reaching import happened
 from skypetrunk.errors import CallRefused
 from skypetrunk.interfaces import CallRequest, ICallPolicy
 
@@ -28,7 +29,8 @@ def askPolicy(policy: ICallPolicy, request: CallRequest) -> Deferred[None]:
         raise CallRefused("the call policy failed", 500)
 
     admit: Callable[[CallRequest], Deferred[None]] = policy.admit  # type: ignore[assignment]
-    return maybeDeferred(admit, request).addErrback(denied)
+    admitted = maybeDeferred(admit, request)
+    return admitted if happened(admitted) else admitted.addErrback(denied)
 
 
 __all__ = ["askPolicy"]

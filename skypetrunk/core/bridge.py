@@ -22,6 +22,7 @@ from skypetrunk.core.leg import Leg
 from skypetrunk.core.leg_client import LegClient
 from skypetrunk.core.leg_owner import LegOwner, Workshop
 from skypetrunk.core.protection import OFF, OPPORTUNISTIC, Form, formAfter
+from skypetrunk.core.reaching import happened
 from skypetrunk.core.redirection import Redirector
 from skypetrunk.core.session import Session, description
 from skypetrunk.core.sides import Side
@@ -107,8 +108,13 @@ class Bridge(Transferable):
     def _ask(self) -> None:
         self._ringing = self._workshop.clock.callLater(RINGING_SECONDS, self._rangTooLong)
         admitted = askPolicy(self._policy, self.request)
-        admitted.addCallbacks(self._admitted, self._notAdmitted)
-        admitted.addErrback(self._broken)
+        if not happened(admitted):
+            admitted.addCallbacks(self._admitted, self._notAdmitted).addErrback(self._broken)
+            return
+        try:
+            self._admitted(None)
+        except Exception:
+            self._broken(Failure())  # type: ignore[no-untyped-call]
 
     def _admitted(self, result: None) -> None:
         if not self._ended:

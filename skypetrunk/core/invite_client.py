@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,8 +17,8 @@ from zope.interface import implementer
 
 from skypetrunk.core.acknowledgements import Acknowledgements
 from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.fitting import fitting
 from skypetrunk.core.machines import indexed
+from skypetrunk.core.reaching import reach
 from skypetrunk.errors import RemoteError, SkypetrunkError
 from skypetrunk.interfaces import (
     IChannelFinder,
@@ -154,9 +153,7 @@ def _build() -> Callable[[_Core], _Inputs]:
                 core.log.failure("the way of an INVITE cannot be found", failure)
             inputs.failed(503, None, str(failure.value) or type(failure.value).__name__)
 
-        found: Deferred[IMessageChannel] = maybeDeferred(core.finder.find, core.nextHop)
-        found.addCallback(lambda channel: fitting(core.makeRequest, channel))
-        found.addCallbacks(inputs.found, lost)
+        reach(core.finder, core.nextHop, core.makeRequest, inputs.found, lost)
 
     @finding.upon(_Inputs.found).to(calling)
     def send(inputs: _Inputs, core: _Core, channel: IMessageChannel) -> None:

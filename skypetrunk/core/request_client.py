@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from skypetrunk.core.authentication import Authentication
-from skypetrunk.core.fitting import fitting
+from skypetrunk.core.reaching import reach
 from skypetrunk.errors import RemoteError, SkypetrunkError
 from skypetrunk.interfaces import (
     IChannelFinder,
@@ -77,10 +76,7 @@ class RequestClient:
         self._find(nextHop)
 
     def _find(self, nextHop: SIPURI) -> None:
-        found: Deferred[IMessageChannel] = maybeDeferred(self._finder.find, nextHop)
-        found.addCallback(lambda channel: fitting(self._request, channel))
-        found.addCallback(self._send)
-        found.addErrback(self._notFound)
+        reach(self._finder, nextHop, self._request, self._send, self._notFound)
 
     def _notFound(self, failure: Failure) -> None:
         if not isinstance(failure.value, SkypetrunkError):

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from skypetrunk.core.reaching import channelIn
 from skypetrunk.errors import PeerNotVerified
 from skypetrunk.interfaces import IChannelFinder, IMessageChannel, IServerTransaction
 from skypetrunk.wire.message import responseTo
@@ -27,7 +28,9 @@ class VerifiedFinder:
 
     def find(self, uri: SIPURI) -> Deferred[IMessageChannel]:
         """As the finder that it stands before; errbacks with L{PeerNotVerified}, too."""
-        return self._finder.find(uri).addCallback(_checked)
+        way = self._finder.find(uri)
+        channel = channelIn(way)
+        return way if channel is not None and channel.secure is True else way.addCallback(_checked)
 
 
 def _checked(channel: IMessageChannel) -> IMessageChannel:

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from skypetrunk.core.reaching import happened
 from skypetrunk.errors import NoTarget
 from skypetrunk.interfaces import IMessageChannel
 from skypetrunk.net.flows import TrunkFlows
@@ -65,7 +66,10 @@ class Ways:
         way = self.current if self._flows.isDomain(uri) else None
         if way is not None:
             return succeed(way)
-        return self._flows.find(uri).addErrback(lambda failure: self._fallBack(failure, uri, otherwise))
+        found = self._flows.find(uri)
+        if happened(found):
+            return found
+        return found.addErrback(lambda failure: self._fallBack(failure, uri, otherwise))
 
     def _fallBack(
         self, failure: Failure, uri: SIPURI, otherwise: IMessageChannel | None
