@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -20,6 +20,8 @@ from skypetrunk.interfaces import (
     LegStatistics,
     MediaWay,
 )
+
+Kind = TypeVar("Kind")
 
 KEPT = 100
 """Ended calls that are kept for the status; a page of them, not an archive."""
@@ -103,72 +105,81 @@ def _who(request: CallRequest) -> dict[str, Any]:
 
 def evidence(leg: LegStatistics) -> str:
     """One line that says what a media leg saw, and what of it was proved."""
-    return legLine(_leg(leg))
+    received, sent = leg.received, leg.sent
+    refused = "".join([f", {count} refused ({reason})" for reason, count in received.refused])
+    suite = leg.suite or "SRTP, no key agreed"
+    proof = f"{suite}: {received.authenticated} authenticated, " if leg.secure else "plain RTP: "
+    return (
+        f"{leg.name}: {proof}{received.packets} packets received, {_order(received)}{refused};"
+        f" {sent.packets} sent{_reported(sent)};"
+        f" RTCP {received.rtcpPackets} received, {sent.rtcpPackets} sent{_trip(leg)}{_fax(leg)}"
+    )
 
 
 def legLine(leg: Mapping[str, Any]) -> str:
     """L{evidence} of a leg in the status."""
-    received, sent = leg["received"], leg["sent"]
-    refused = "".join(f", {count} refused ({reason})" for reason, count in received["refused"].items())
-    suite = leg["suite"] or "SRTP, no key agreed"
-    proof = f"{suite}: {received['authenticated']} authenticated, " if leg["secure"] else "plain RTP: "
-    return (
-        f"{leg['name']}: {proof}{received['packets']} packets received, {_order(received)}{refused};"
-        f" {sent['packets']} sent{_reported(sent)};"
-        f" RTCP {received['rtcpPackets']} received, {sent['rtcpPackets']} sent{_trip(leg)}{_fax(leg)}"
-    )
+    directions = {
+        name: _read(DirectionStatistics, {**leg[name], "refused": tuple(leg[name]["refused"].items())})
+        for name in ("received", "sent")
+    }
+    return evidence(_read(LegStatistics, {**leg, **directions}))
 
 
-def _reported(sent: Mapping[str, Any]) -> str:
+def _read(kind: type[Kind], shown: Mapping[str, Any]) -> Kind:
+    """The value; a trunk of another release may show more of it, or less."""
+    return kind(**{name: shown[name] for name in _FIELDS[kind][0] if name in shown})
+
+
+def _reported(sent: DirectionStatistics) -> str:
     """What the receiver says of it."""
-    if not sent["reports"]:
+    if not sent.reports:
         return ""
-    parts = [f"{sent['lost']} lost"]
-    if sent["jitter"] is not None:
-        parts.append(f"jitter {sent['jitter']:.1f} ms, {sent['worstJitter']:.1f} at worst")
+    parts = [f"{sent.lost} lost"]
+    if sent.jitter is not None:
+        parts.append(f"jitter {sent.jitter:.1f} ms, {sent.worstJitter:.1f} at worst")
     parts += _opinions(sent)
     return f", as the receiver says: {', '.join(parts)}"
 
 
-def _fax(leg: Mapping[str, Any]) -> str:
-    if not leg["fax"]:
+def _fax(leg: LegStatistics) -> str:
+    if not leg.fax:
         return ""
-    return f"; T.38 in clear: {leg['received']['fax']} datagrams received, {leg['sent']['fax']} sent"
+    return f"; T.38 in clear: {leg.received.fax} datagrams received, {leg.sent.fax} sent"
 
 
-def _trip(leg: Mapping[str, Any]) -> str:
-    if leg["roundTrip"] is None:
+def _trip(leg: LegStatistics) -> str:
+    if leg.roundTrip is None:
         return ""
-    return f"; round trip {leg['roundTrip']:.0f} ms, {leg['worstRoundTrip']:.0f} at worst"
+    return f"; round trip {leg.roundTrip:.0f} ms, {leg.worstRoundTrip:.0f} at worst"
 
 
-def _opinions(direction: Mapping[str, Any]) -> Iterator[str]:
-    if direction["opinion"] is not None:
-        talking = direction["conversation"]
+def _opinions(direction: DirectionStatistics) -> Iterator[str]:
+    if direction.opinion is not None:
+        talking = direction.conversation
         beside = "" if talking is None else f", {talking:.2f} with delay"
-        yield f"MOS {direction['opinion']:.2f} ({direction['codec']}{beside})"
+        yield f"MOS {direction.opinion:.2f} ({direction.codec}{beside})"
 
 
-def _order(received: Mapping[str, Any]) -> str:
+def _order(received: DirectionStatistics) -> str:
     """What was lost on the way, or came late."""
-    lost = [f"{received['lost']} lost"]
-    if received["longestLoss"] > 1:
-        lost.append(f"{received['longestLoss']} in a row")
-    if received["bursts"]:
-        density = 100 * received["burstLost"] / received["burstLength"]
-        lost.append(f"{received['bursts']} bursts of {density:.0f} % loss")
+    lost = [f"{received.lost} lost"]
+    if received.longestLoss > 1:
+        lost.append(f"{received.longestLoss} in a row")
+    if received.bursts:
+        density = 100 * received.burstLost / received.burstLength
+        lost.append(f"{received.bursts} bursts of {density:.0f} % loss")
     parts = [lost[0] if len(lost) == 1 else f"{lost[0]} ({', '.join(lost[1:])})"]
-    if received["reordered"]:
-        parts.append(f"{received['reordered']} reordered")
-    if received["duplicates"]:
-        parts.append(f"{received['duplicates']} twice")
-    if received["resumptions"]:
-        parts.append(f"roll-over counter lost {received['resumptions']} times")
-    if received["jitter"] is not None:
-        parts.append(f"jitter {received['jitter']:.1f} ms, {received['worstJitter']:.1f} at worst")
+    if received.reordered:
+        parts.append(f"{received.reordered} reordered")
+    if received.duplicates:
+        parts.append(f"{received.duplicates} twice")
+    if received.resumptions:
+        parts.append(f"roll-over counter lost {received.resumptions} times")
+    if received.jitter is not None:
+        parts.append(f"jitter {received.jitter:.1f} ms, {received.worstJitter:.1f} at worst")
     parts += _opinions(received)
     for name, words in (("silent", "nothing but digital silence"), ("clipped", "clipped")):
-        if received[name]:
+        if getattr(received, name):
             parts.append(words)
     return ", ".join(parts)
 
