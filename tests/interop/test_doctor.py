@@ -256,7 +256,7 @@ FAULTS = {
     ),
     "ALG": Fault({"alg": "on"}, "nat", RED, "rewrites SIP", "SIP ALG off", also=("register",)),
     "clock": Fault({"clock": "600"}, "clock", AMBER, "10 min behind", "NTP"),
-    "wrong clock": Fault({"clock": "-7200"}, "clock", RED, "2 h before", "NTP"),
+    "wrong clock": Fault({"clock": "-7200"}, "clock", AMBER, "2 h before", "NTP"),
     "no credit": Fault({"credit": "empty"}, "media", RED, "No credit", "credit of", call=_TONE),
     "forbidden": Fault({"invitation": "403"}, "media", RED, "forbids the call", "from_user", call=_TONE),
     "other codecs": Fault({"codecs": "G729"}, "media", RED, "neither our codecs", "suites", call=_TONE),

@@ -15,9 +15,6 @@ NAME = "clock"
 _OFF = 30.0
 """Seconds that call records and logs may be off before nobody can match them with the carrier's."""
 
-_WRONG = 3600.0
-"""Seconds from which on certificates and OCSP answers are judged wrongly."""
-
 
 async def examine(patient: Patient) -> Sequence[Finding]:
     """The last Date that was seen; without one, what the certificates say."""
@@ -45,9 +42,9 @@ def _compared(off: float, told: datetime.datetime) -> Finding:
         return Finding(NAME, Severity.GREEN, "Date", text, seen=seen)
     way = "before" if off > 0 else "behind"
     text = f"The clock of this machine is {_long(abs(off))} {way} the carrier's."
-    severity = Severity.RED if abs(off) > _WRONG else Severity.AMBER
-    wanted = f"within {_OFF:g} s"
-    return Finding(NAME, severity, "Date", text, wanted, seen, "the clock of this machine (NTP)")
+    # Where a certificate is judged wrongly because of it, that is told of the certificate.
+    setting = "the clock of this machine (NTP)"
+    return Finding(NAME, Severity.AMBER, "Date", text, f"within {_OFF:g} s", seen, setting)
 
 
 def _long(seconds: float) -> str:

@@ -77,12 +77,14 @@ async def _called(patient: Patient, phone: Phone, number: str) -> Sequence[Findi
         return [Finding(NAME, Severity.RED, "test call", text, "a call", call.cause, patient.key("limits"))]
     ended, legs = patient.ended[-1]
     if not ended.duration:
-        return [_unanswered(patient, number, ended)]
+        return [unanswered(patient, number, ended)]
     return list(_judged(patient, call, legs))
 
 
-def _unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
-    status = ended.status
+def unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
+    """Why a call came to nothing: as the carrier said, whatever a PBX is told of that."""
+    answers = patient.answers("INVITE")
+    status = answers[-1].status if answers else ended.status
     if ended.by == "trunk" and "RTP/AVP" in ended.cause:
         text = f"The carrier answers {number} without SRTP, which is refused."
         setting = "at the carrier: SRTP for this account"
@@ -91,7 +93,17 @@ def _unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
         text = f"The carrier does not let the account call: {ended.cause}."
         setting = f"at the carrier: the credit of {patient.trunk.username}"
         return Finding(NAME, Severity.RED, "credit", text, "200", f"{status}: {ended.cause}", setting)
+    if not answers and ended.by == "trunk":
+        text = f"The trunk does not place the call: {ended.cause}."
+        return Finding(NAME, Severity.RED, "test call", text, "a call", ended.cause)
+    if not patient.heard("INVITE"):
+        text = "The carrier does not answer the call at all."
+        setting = f"at the carrier: may {patient.trunk.username} make calls?"
+        return Finding(NAME, Severity.RED, "test call", text, "any answer", "none", setting)
+    unproved = ("The carrier does not accept user name and password.", patient.key("password_file"))
     settings = {
+        401: unproved,
+        407: unproved,
         403: (f"The carrier forbids the call to {number}.", patient.profileKey("from_user")),
         404: (f"The carrier knows no number {number}.", patient.profileKey("number_form")),
         484: (f"The carrier finds {number} too short.", patient.profileKey("number_form")),

@@ -209,13 +209,14 @@ class Patient:
 
     def answers(self, method: str) -> list[Response]:
         """The final responses to requests of ours with this method, in order."""
+        return [each for each in self.heard(method) if each.status >= 200]
+
+    def heard(self, method: str) -> list[Response]:
+        """All responses to such requests, provisional ones too."""
         return [
             each.message
             for each in self.messages
-            if not each.sent
-            and isinstance(each.message, Response)
-            and each.message.status >= 200
-            and each.message.cseq.method == method
+            if not each.sent and isinstance(each.message, Response) and each.message.cseq.method == method
         ]
 
     def asked(self, method: str) -> list[Request]:
