@@ -153,17 +153,20 @@ class Parameters:
 
     def get(self, name: str) -> str | None:
         """The first value as written; C{None} without such a parameter, and for one without a value."""
+        text = self._text
+        if not text:
+            return None
         folded = name.lower()
-        if self._cut is None and self._text.isascii():
+        if self._cut is None and text.isascii():
             # Tag and branch are asked for in every message: found in the text, it need not be cut.
-            lowered = self._text.lower()
-            at = lowered.find(";" + folded)
+            wanted = f";{folded}="
+            at = 0 if text.startswith(wanted) else text.lower().find(wanted[:-1])
             if at < 0:
                 return None
-            start = at + len(folded) + 1
-            if lowered[start:start + 1] == "=":
-                end = lowered.find(";", start)
-                return self._text[start + 1:] if end < 0 else self._text[start + 1:end]
+            start = at + len(wanted)
+            if text[start - 1:start] == "=":
+                end = text.find(";", start)
+                return text[start:] if end < 0 else text[start:end]
         for known, value in self._pairs:
             if known == folded or known.lower() == folded:
                 return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from skypetrunk.errors import MalformedMessage
@@ -77,7 +78,7 @@ class NameAddr:
 
     def tagged(self, tag: str) -> NameAddr:
         """The same with this C{tag}.  @raise ValueError: it is none."""
-        return _nameAddr(self.display, self.uri, self.params.with_("tag", tag))
+        return nameAddr(self.display, self.uri, self.params.with_("tag", tag))
 
     def replace(self, **changes: Any) -> NameAddr:
         """The same with some fields changed."""
@@ -110,7 +111,7 @@ class _NameAddrDraft:
     params: Parameters
 
 
-def _nameAddr(display: str | None, uri: URI, params: Parameters) -> NameAddr:
+def nameAddr(display: str | None, uri: URI, params: Parameters = NO_PARAMETERS) -> NameAddr:
     """An address of fields that are known to be good."""
     made = _NameAddrDraft()
     made.display = display
@@ -130,7 +131,7 @@ def parseNameAddr(value: str) -> NameAddr:
     display: str | None
     if common is not None:
         quoted, token, scheme, user, password, host, port, uriParams, headers, params = common.groups()
-        return _nameAddr(
+        return nameAddr(
             token if quoted is None else quoted,
             sipURI(scheme, user, password, host, port, uriParams, headers),
             plainParameters(params) if params else NO_PARAMETERS,
@@ -195,8 +196,15 @@ def parseContacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
         if value.strip(LWS) == "*":
             return STAR
         if value and "," not in value:
-            return (parseNameAddr(value),)
+            # What a stranger could fill the memory with is not kept.
+            return (_contact(value) if len(value) <= 200 else parseNameAddr(value),)
     return parseNameAddrs(values)
+
+
+@lru_cache(maxsize=200)
+def _contact(value: str) -> NameAddr:
+    """A Contact: that of a PBX or a carrier comes again with each of its messages."""
+    return parseNameAddr(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,10 +411,12 @@ def parseNumber(text: str, name: str, highest: int) -> int:
     """
     if not (text.isascii() and text.isdigit()):
         raise MalformedMessage(f"{name} is no number")
-    digits = text.lstrip("0")
-    if len(digits) > 10 or int(digits or "0") > highest:
+    if len(text) > 10:
+        text = text.lstrip("0")[:11] or "0"  # eleven digits are more than any header may have
+    number = int(text)
+    if number > highest:
         raise MalformedMessage(f"{name} is too large")
-    return int(digits or "0")
+    return number
 
 
 __all__ = [
@@ -416,6 +426,7 @@ __all__ = [
     "STAR",
     "Via",
     "canonicalName",
+    "nameAddr",
     "parseCSeq",
     "parseCallID",
     "parseContacts",

@@ -9,13 +9,13 @@ octets which are no UTF-8 survive.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import NoReturn
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import LWS, checkLine, isToken
 from skypetrunk.wire.headers import (
+    nameAddr,
     parseCallID,
     parseContacts,
     parseCSeq,
@@ -42,52 +42,54 @@ _requestURI = re.compile(r"[^\x00-\x20\x7f]++").fullmatch
 _fold = re.compile(r"(?:\r\n[ \t]++)++").sub
 
 
-# A third of what the constructor of a named tuple costs.
-_asHeader: Callable[[tuple[str, str]], Header] = partial(tuple.__new__, Header)
-
-
 class _Folded(Exception):
     """A header line goes on in the next one."""
 
 
 def _readHeaders(
     lines: list[str], unfolded: bool = False
-) -> tuple[tuple[Header, ...], dict[str, list[str]], str | None]:
+) -> tuple[list[str], dict[str, list[str]], str | None]:
     """
-    Header lines (without the start line) as values, with their index and the first thing that is
-    wrong with them.  Lines that cannot be read are left out, the others still serve for an answer.
+    Header lines (without the start line) as they are written again, C{Name: value}, with their index and
+    the first thing that is wrong with them.  Lines that cannot be read are left out, the others still
+    serve for an answer.
 
     @param unfolded: a line that still begins with white space, after an empty one, is none.
     @raise _Folded: the lines must be unfolded first.
     """
-    headers: list[tuple[str, str]] = []
     index: dict[str, list[str]] = {}
+    others: dict[str, str | None] = {}  # what is written for lines that do not stay as they are
     problem: str | None = None
-    spelled, add = SPELLINGS.get, headers.append
+    spelled = SPELLINGS.get
     for line in lines:
-        name, colon, value = line.partition(":")
+        name, colon, value = line.partition(": ")
         canonical = spelled(name)
-        if canonical is None or not colon:
+        if canonical is None or not colon or value.strip(LWS) != value:
             if line.startswith((" ", "\t")) and not unfolded:
                 raise _Folded()
+            name, colon, value = line.partition(":")
             name = name.rstrip(LWS)
             if not (colon and isToken(name)):
                 problem = problem or f"line {lines.index(line) + 2} is no header"
+                others[line] = None
                 continue
             canonical = canonicalName(name)
-        value = value.strip(" \t")
-        add((name, value))
+            value = value.strip(LWS)
+            if line != (written := f"{name}: {value}"):
+                others[line] = written
         if canonical in index:
             index[canonical].append(value)
         else:
             index[canonical] = [value]
-    return tuple(map(_asHeader, headers)), index, problem
+    if others:
+        lines = [kept for line in lines if (kept := others.get(line, line)) is not None]
+    return lines, index, problem
 
 
-def _broken(start: str, lines: list[str]) -> bool:
+def _broken(lines: list[str]) -> bool:
     """Is there a CR or LF within a line?"""
-    rest = start + "".join(lines)
-    return "\n" in rest or "\r" in rest
+    text = "".join(lines)
+    return "\n" in text or "\r" in text
 
 
 def readHead(head: bytes) -> tuple[Request | Response, str | None]:
@@ -98,21 +100,21 @@ def readHead(head: bytes) -> tuple[Request | Response, str | None]:
     """
     text = head.decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
-    start = lines.pop(0)
     try:
-        headers, index, problem = _readHeaders(lines)
+        written, index, problem = _readHeaders(lines[1:])
     except _Folded:
-        start, *lines = _fold(" ", text).split("\r\n")
-        headers, index, problem = _readHeaders(lines, True)
-    if _broken(start, lines):
+        lines = _fold(" ", text).split("\r\n")
+        written, index, problem = _readHeaders(lines[1:], True)
+    if _broken(lines):
         # Two elements that disagree about a bare CR or LF read two different messages.
         problem = "a CR or LF that does not end a line"
+    start = lines[0]
     usual = _usualRequest(start)
     if usual is not None:
         method, uri = usual.groups()
         version = "SIP/2.0"
     elif start[:4].upper() == "SIP/":
-        return _readStatusLine(start, headers, index), problem
+        return _readStatusLine(start, written, index), problem
     else:
         method, _, rest = start.partition(" ")
         uri, _, version = rest.rpartition(" ")
@@ -126,7 +128,7 @@ def readHead(head: bytes) -> tuple[Request | Response, str | None]:
         {
             "method": method,
             "uri": uri,
-            "headers": headers,
+            "_lines": written,
             "body": b"",
             "version": version,
             "_index": index,
@@ -134,7 +136,7 @@ def readHead(head: bytes) -> tuple[Request | Response, str | None]:
     ), problem
 
 
-def _readStatusLine(line: str, headers: tuple[Header, ...], index: dict[str, list[str]]) -> Response:
+def _readStatusLine(line: str, written: list[str], index: dict[str, list[str]]) -> Response:
     """A response without its body (RFC 3261 section 7.2).  @raise MalformedMessage: no such line."""
     version, _, rest = line.partition(" ")
     status, _, reason = rest.partition(" ")
@@ -147,7 +149,7 @@ def _readStatusLine(line: str, headers: tuple[Header, ...], index: dict[str, lis
         {
             "status": int(status),
             "reason": reason,
-            "headers": headers,
+            "_lines": written,
             "body": b"",
             "version": version.upper(),
             "_index": index,
@@ -231,7 +233,7 @@ def validate(message: Request | Response) -> None:
         if not _MANDATORY <= index.keys():
             missing = ", ".join(sorted(_MANDATORY - index.keys()))
             raise MalformedMessage(f"no {missing} header")
-        if len(index) != len(message.headers):
+        if len(index) != len(message._lines):
             for name in _SINGLE:
                 if name in index and len(index[name]) > 1:
                     raise MalformedMessage(f"more than one {name} header")
@@ -251,7 +253,12 @@ def validate(message: Request | Response) -> None:
         where = "From"
         known["fromAddress"] = parseNameAddr(index["from"][0])
         where = "To"
-        known["toAddress"] = parseNameAddr(index["to"][0])
+        to = index["to"][0]
+        if isinstance(message, Request) and to == f"<{message.uri}>":
+            # As it should be in the first request of a dialog (RFC 3261 section 8.1.1.1): it is read.
+            known["toAddress"] = nameAddr(None, known["requestURI"])
+        else:
+            known["toAddress"] = parseNameAddr(to)
         where = "Call-ID"
         known["callID"] = parseCallID(index["call-id"][0])
         if "max-forwards" in index:
@@ -291,26 +298,36 @@ def responseTo(
         raise ValueError(f"no tag: {toTag!r}")
     if not 100 <= status <= 699:
         raise ValueError(f"no status: {status}")
-    lines = []
-    spelled = SPELLINGS.get
-    for header in request.headers:
-        canonical = spelled(header[0]) or canonicalName(header[0])
-        if canonical == "to":
+    lines, names = [], []  # of the response
+    for name, line in zip(request._names, request._lines, strict=True):
+        if name == "to":
             if toTag is not None:
                 try:
                     if request.toAddress.tag is None:
-                        header = Header(header.name, f"{header.value};tag={toTag}")
+                        line = f"{line};tag={toTag}"
                 except MalformedMessage:
                     pass  # an answer to a broken To repeats it
-        elif canonical not in _REPEATED and not (
-            (canonical == "record-route" and recordRoute) or (canonical == "timestamp" and status == 100)
+        elif name not in _REPEATED and not (
+            (name == "record-route" and recordRoute) or (name == "timestamp" and status == 100)
         ):
             continue
-        lines.append(header)
-    lines.extend(checkedHeaders(headers))
+        lines.append(line)
+        names.append(name)
+    more, moreNames = checkedHeaders(headers)
+    lines += [f"{name}: {value}" for name, value in more]
+    names += moreNames
     phrase = reasonPhrase(status) if reason is None else checkLine(reason)
-    fields = {"status": status, "reason": phrase, "headers": tuple(lines), "body": body, "version": "SIP/2.0"}
-    return make(Response, fields)
+    return make(
+        Response,
+        {
+            "status": status,
+            "reason": phrase,
+            "_lines": lines,
+            "body": body,
+            "version": "SIP/2.0",
+            "_names": names,
+        },
+    )
 
 
 __all__ = [

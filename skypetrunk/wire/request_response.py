@@ -2,19 +2,21 @@
 Requests and responses as frozen values (RFC 3261 section 7).  L{skypetrunk.wire.message} reads them.
 
 Header lines keep their order and the spelling of their names.  A message that we build and one that
-we received are the same class; nothing that could break a line gets into either.
+we received are the same class; nothing that could break a line gets into either.  Most headers are only
+written again.  So what was read, an answer to it and each changed copy keep lines, C{Name: value}, and
+their canonical names; C{headers} are made of them for whoever asks.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 from skypetrunk.errors import MalformedMessage
 from skypetrunk.wire.grammar import LWS, checkLine, isToken, splitCommas
-from skypetrunk.wire.header_lines import Header, checkedHeader, checkedHeaders
+from skypetrunk.wire.header_lines import Header, asHeader, checkedHeaders, checkedLine, valueOf
 from skypetrunk.wire.headers import (
     CSeq,
     NameAddr,
@@ -28,7 +30,7 @@ from skypetrunk.wire.headers import (
     parseVias,
 )
 from skypetrunk.wire.lazy import Lazy
-from skypetrunk.wire.names import LIST_HEADERS, SPELLINGS, canonicalName
+from skypetrunk.wire.names import LIST_HEADERS, canonicalName
 from skypetrunk.wire.uri import URI, parseURI
 
 # The typed properties, by the header that they read.
@@ -54,23 +56,38 @@ class Message:
     L{parseMessage} were read there already.
     """
 
-    headers: tuple[Header, ...]
     body: bytes
     version: str
     __match_args__: tuple[str, ...]
 
     def _check(self) -> None:
         """Headers given as plain pairs become L{Header}s; anything that could break a line is refused."""
-        self.__dict__["headers"] = checkedHeaders(self.headers)
+        self.__dict__["headers"], self.__dict__["_names"] = checkedHeaders(self.headers)
         checkLine(self.version)
 
     # Reading
 
     @Lazy
+    def headers(self) -> tuple[Header, ...]:
+        """The header lines, in their order."""
+        return tuple(map(asHeader, self._lines))
+
+    @Lazy
+    def _lines(self) -> Sequence[str]:
+        return [f"{name}: {value}" for name, value in self.headers]
+
+    @Lazy
+    def _names(self) -> Sequence[str]:
+        # In the index each name is where it stands first.
+        if len(self._index) == len(self._lines):
+            return list(self._index)
+        return [canonicalName(line.partition(":")[0]) for line in self._lines]
+
+    @Lazy
     def _index(self) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}
-        for name, value in self.headers:
-            index.setdefault(canonicalName(name), []).append(value)
+        for name, line in zip(self._names, self._lines, strict=True):
+            index.setdefault(name, []).append(valueOf(line))
         return index
 
     def header(self, name: str) -> str | None:
@@ -78,13 +95,10 @@ class Message:
         canonical = canonicalName(name)
         index = self.__dict__.get("_index")
         if index is not None:
-            found = index.get(canonical)
-            return found[0] if found else None
+            return index[canonical][0] if canonical in index else None
         # Messages of our own are asked for a header or two: an index of all would cost more than it saves.
-        for each, value in self.headers:
-            if each == name or canonicalName(each) == canonical:
-                return value
-        return None
+        names = self._names
+        return valueOf(self._lines[names.index(canonical)]) if canonical in names else None
 
     def values(self, name: str) -> tuple[str, ...]:
         """
@@ -93,18 +107,17 @@ class Message:
         @raise MalformedMessage: a list with a quoted string that does not end.
         """
         canonical = canonicalName(name)
-        found = self._lines(canonical)
-        if not found:
-            return ()
+        found = self._valuesOf(canonical)
         if canonical in LIST_HEADERS:
             return tuple([element for value in found for element in splitCommas(value)])
         return tuple(found)
 
-    def _lines(self, canonical: str) -> Sequence[str]:
+    def _valuesOf(self, canonical: str) -> Sequence[str]:
         index = self.__dict__.get("_index")
         if index is not None:
             return index.get(canonical, ())  # type: ignore[no-any-return]
-        return [value for name, value in self.headers if canonicalName(name) == canonical]
+        lines = zip(self._names, self._lines, strict=True)
+        return [valueOf(line) for name, line in lines if name == canonical]
 
     def _one(self, name: str) -> str:
         found = self.header(name)
@@ -115,7 +128,7 @@ class Message:
     @Lazy
     def vias(self) -> tuple[Via, ...]:
         """All Via values, top first."""
-        return parseVias(self._lines("via"))
+        return parseVias(self._valuesOf("via"))
 
     @property
     def topVia(self) -> Via:
@@ -147,17 +160,17 @@ class Message:
     @Lazy
     def contacts(self) -> tuple[NameAddr, ...]:
         """All Contact addresses; L{skypetrunk.wire.headers.STAR} for C{*}."""
-        return parseContacts(self._lines("contact"))
+        return parseContacts(self._valuesOf("contact"))
 
     @Lazy
     def routes(self) -> tuple[NameAddr, ...]:
         """All Route addresses, next hop first."""
-        return parseNameAddrs(self._lines("route"))
+        return parseNameAddrs(self._valuesOf("route"))
 
     @Lazy
     def recordRoutes(self) -> tuple[NameAddr, ...]:
         """All Record-Route addresses, in the order of the message."""
-        return parseNameAddrs(self._lines("record-route"))
+        return parseNameAddrs(self._valuesOf("record-route"))
 
     @Lazy
     def maxForwards(self) -> int | None:
@@ -175,16 +188,15 @@ class Message:
 
     # Changed copies
 
-    def _copy(self, headers: tuple[Header, ...], changed: str, body: bytes | None = None) -> Self:
+    def _copy(self, lines: Sequence[str], names: Sequence[str], changed: str) -> Self:
         """
-        The same with headers that are known to be good, those of the name C{changed} other ones.
+        The same with lines that are known to be good, those of the name C{changed} other ones.
         Typed values of the others that were read stay read.
         """
-        fields = self.__dict__ | {"headers": headers}
+        fields = self.__dict__ | {"_lines": lines, "_names": names}
+        fields.pop("headers", None)
         fields.pop("_index", None)
         fields.pop(_TYPED.get(changed, ""), None)
-        if body is not None:
-            fields["body"] = body
         return make(type(self), fields)
 
     def withHeader(self, name: str, value: str) -> Self:
@@ -193,57 +205,66 @@ class Message:
 
         @raise ValueError: a line break, or no header name.
         """
-        header = checkedHeader(name, value)
-        canonical = canonicalName(name)
-        kept = []
-        placed = False
-        spelled = SPELLINGS.get
-        for old in self.headers:
-            if (spelled(old[0]) or canonicalName(old[0])) != canonical:
-                kept.append(old)
-            elif not placed:
-                kept.append(header)
-                placed = True
-        if not placed:
-            kept.append(header)
-        return self._copy(tuple(kept), canonical)
+        line, canonical = checkedLine(name, value)
+        lines, names = [*self._lines], self._names
+        count = names.count(canonical)
+        if count == 0:
+            return self.addingHeader(name, value)
+        at = names.index(canonical)
+        if count == 1:
+            lines[at] = line
+        else:
+            lines, names = self._without(canonical)
+            lines.insert(at, line)
+            names.insert(at, canonical)
+        return self._copy(lines, names, canonical)
 
     def addingHeader(self, name: str, value: str) -> Self:
         """The same with one more line, last.  @raise ValueError: as L{withHeader}."""
-        return self._copy((*self.headers, checkedHeader(name, value)), canonicalName(name))
+        line, canonical = checkedLine(name, value)
+        return self._copy([*self._lines, line], [*self._names, canonical], canonical)
 
     def prependingHeader(self, name: str, value: str) -> Self:
         """The same with one more line, first.  @raise ValueError: as L{withHeader}."""
-        return self._copy((checkedHeader(name, value), *self.headers), canonicalName(name))
+        line, canonical = checkedLine(name, value)
+        return self._copy([line, *self._lines], [canonical, *self._names], canonical)
 
     def withoutHeader(self, name: str) -> Self:
         """The same without any line of that name."""
         canonical = canonicalName(name)
-        kept = [old for old in self.headers if canonicalName(old.name) != canonical]
-        return self._copy(tuple(kept), canonical)
+        return self._copy(*self._without(canonical), canonical)
+
+    def _without(self, canonical: str) -> tuple[list[str], list[str]]:
+        """The lines without those of that name, and their names."""
+        names = self._names
+        lines = [line for name, line in zip(names, self._lines, strict=True) if name != canonical]
+        return lines, [name for name in names if name != canonical]
 
     def withTopVia(self, via: Via) -> Self:
         """The same with its first Via value replaced; others, also those of the same line, stay."""
-        headers = list(self.headers)
-        for at, (name, value) in enumerate(headers):
-            if canonicalName(name) == "via":
-                headers[at] = checkedHeader(name, ", ".join((str(via), *splitCommas(value)[1:])))
-                changed = self._copy(tuple(headers), "via")
-                if "vias" in self.__dict__:
-                    changed.__dict__["vias"] = (via, *self.vias[1:])
-                index = self.__dict__.get("_index")
-                if index is not None:
-                    # No name changes its place: it can be kept as well.
-                    changed.__dict__["_index"] = index | {"via": [headers[at].value, *index["via"][1:]]}
-                return changed
-        raise ValueError("no Via to be replaced")
+        names = self._names
+        if "via" not in names:
+            raise ValueError("no Via to be replaced")
+        at = names.index("via")
+        name, value = asHeader(self._lines[at])
+        value = ", ".join((str(via), *splitCommas(value)[1:]))
+        lines = [*self._lines]
+        lines[at], _ = checkedLine(name, value)
+        changed = self._copy(lines, names, "via")
+        if "vias" in self.__dict__:
+            changed.__dict__["vias"] = (via, *self.vias[1:])
+        index = self.__dict__.get("_index")
+        if index is not None:
+            # No name changes its place: it can be kept as well.
+            changed.__dict__["_index"] = index | {"via": [value, *index["via"][1:]]}
+        return changed
 
     def withBody(self, body: bytes, contentType: str | None = None) -> Self:
         """The same with that body, and Content-Type set or removed."""
-        changed = self.withoutHeader("content-type") if contentType is None else self.withHeader(
-            "Content-Type", contentType
-        )
-        return changed._copy(changed.headers, "content-type", body)
+        name = "Content-Type"
+        changed = self.withoutHeader(name) if contentType is None else self.withHeader(name, contentType)
+        changed.__dict__["body"] = body
+        return changed
 
     def bare(self, *only: str) -> Self:
         """
@@ -251,11 +272,11 @@ class Message:
 
         @param only: the canonical names of those that are kept.
         """
-        known = self.__dict__
-        fields = {name: known[name] for name in self.__match_args__}
-        spelled = SPELLINGS.get
-        kept = [each for each in self.headers if (spelled(each[0]) or canonicalName(each[0])) in only]
-        return make(type(self), fields | {"headers": tuple(kept), "body": b""})
+        fields = {name: self.__dict__[name] for name in self.__match_args__ if name != "headers"}
+        names = self._names
+        fields["_lines"] = [line for name, line in zip(names, self._lines, strict=True) if name in only]
+        fields["_names"] = [name for name in names if name in only]
+        return make(type(self), fields | {"body": b""})
 
     # Writing
 
@@ -268,20 +289,18 @@ class Message:
         The octets.  Content-Length is always the length of the body, written where the
         message has one, or last.
         """
-        length = str(len(self.body))
-        lines = [self.startLine()]
-        written = False
-        for name, value in self.headers:
-            if (len(name) == 14 or len(name) == 1) and canonicalName(name) == "content-length":
-                if written:
-                    continue
-                written = True
-                value = length
-            lines.append(f"{name}: {value}")
-        if not written:
+        lines, names, length = [*self._lines], self._names, len(self.body)
+        count = names.count("content-length")
+        if count == 0:
             lines.append(f"Content-Length: {length}")
-        lines.append("\r\n")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        else:
+            at = names.index("content-length")
+            name = lines[at].partition(":")[0]
+            if count > 1:
+                return self.withHeader(name, str(length)).encode()
+            lines[at] = f"{name}: {length}"
+        head = "\r\n".join((self.startLine(), *lines, "\r\n"))
+        return head.encode("utf-8", "surrogateescape") + self.body
 
     def __repr__(self) -> str:
         # Headers hold credentials and bodies hold SRTP keys.
@@ -298,7 +317,7 @@ class Request(Message):
 
     method: str
     uri: str
-    headers: tuple[Header, ...]
+    headers: tuple[Header, ...] = field()  # no default, and the lazy one of the base class shows through
     body: bytes = b""
     version: str = "SIP/2.0"
 
@@ -353,7 +372,7 @@ class Response(Message):
 
     status: int
     reason: str
-    headers: tuple[Header, ...]
+    headers: tuple[Header, ...] = field()  # no default, and the lazy one of the base class shows through
     body: bytes = b""
     version: str = "SIP/2.0"
 
@@ -372,9 +391,9 @@ M = TypeVar("M", bound=Message)
 
 
 def make(cls: type[M], fields: dict[str, Any]) -> M:
-    """A message of fields that are known to be good, without checking them again.  For L{skypetrunk.wire}."""
+    """A message of fields that are known to be good, which become its own.  For L{skypetrunk.wire}."""
     made: M = object.__new__(cls)
-    made.__dict__.update(fields)
+    object.__setattr__(made, "__dict__", fields)
     return made
 
 

@@ -46,6 +46,9 @@ Content-Length: 4
 body"""
 
 
+TO = "To: Bob <sip:bob@biloxi.example>"
+
+
 def wire(text: str) -> bytes:
     """C{text} with the line ends of the wire."""
     return text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
@@ -147,6 +150,48 @@ class Reading(SynchronousTestCase):
         """What was not folded is written as it came: order, spelling, octets that are no UTF-8."""
         for data in (wire(INVITE), invite(("one, two", "\udcff\udcc3 ä \x85 \u2028 \x00 x"))):
             self.assertEqual(parseMessage(data).encode(), data)
+
+    def test_whiteSpace(self) -> None:
+        """White space around names and values is not written again; unknown headers are as others."""
+        odd = invite(
+            ("Subject: one, two", "Subject:one, two"),
+            ("Max-Forwards: 70", "Max-Forwards :\t70 "),
+            ("Date: ", "Date:   "),
+            ("Allow: INVITE, ACK", "Allow: INVITE, ACK\t"),
+            ("ALLOW: BYE", "X-Odd: a\nx-odd:b: c \nX-None:\nALLOW: BYE"),
+        )
+        even = invite(("ALLOW: BYE", "X-Odd: a\nx-odd: b: c\nX-None: \nALLOW: BYE"))
+        message = request(odd)
+        self.assertEqual(message.encode(), even)
+        self.assertEqual(message, request(even))
+        self.assertEqual(message.values("X-ODD"), ("a", "b: c"))
+        self.assertEqual((message.header("Subject"), message.header("x-none")), ("one, two", ""))
+        self.assertIn(Header("x-odd", "b: c"), message.headers)
+        self.assertEqual(message.withHeader("X-Odd", " d").values("x-odd"), (" d",))
+
+    def test_toRequestURI(self) -> None:
+        """A To that is the Request-URI in brackets is read as any other (RFC 3261 section 8.1.1.1)."""
+        for uri in ("sip:bob@[::1]:5062;lr?a=b", "sips:h", "tel:+1-2;x=y", "urn:service:sos"):
+            for end in ("", ";tag=1"):
+                new = f"<{uri}>{end}"
+                message = request(invite(("sip:bob@biloxi.example SIP", f"{uri} SIP"), (TO, f"To: {new}")))
+                self.assertEqual(message.toAddress, parseNameAddr(new))
+        error = self.assertRaises(
+            MalformedMessage, parseMessage, invite(("bob@biloxi.example SIP", ": SIP"), (TO, "To: <sip::>"))
+        )
+        self.assertIn("Request-URI", str(error))
+
+    def test_sameContact(self) -> None:
+        """A Contact that comes again, or is too long to be remembered, is read as the first one was."""
+        lines = "m: <sip:alice@pc33.atlanta.example>\n", 'Contact: "A, B" <sip:a@b>, sip:c@d;q=0.5\n'
+        for user in ("a", "b" * 300, "a", "\udcff"):
+            text = f"<sip:{user}@h>;q=1"
+            message = request(invite((lines[0], ""), (lines[1], f"Contact: {text}\n")))
+            self.assertEqual(message.contacts, (parseNameAddr(text),))
+        for _ in range(2):
+            self.assertRaises(
+                MalformedMessage, parseMessage, invite((lines[0], ""), (lines[1], "Contact: <sip:@>\n"))
+            )
 
     def test_star(self) -> None:
         """C{Contact: *}."""
