@@ -162,7 +162,9 @@ class Agent:
 
     def _answer(self, talk: Talk, offer: bytes) -> Said:
         """To an offer of the trunk; from now on it stands."""
-        answer = self.describe(talk, limited(talk.wish, directionOf(offer)))
+        # A change that is asked for, and not offered yet, may be refused.
+        wish = talk.before if talk.confirmed and talk.asking is not None else talk.wish
+        answer = self.describe(talk, limited(wish, directionOf(offer)))
         talk.local, talk.remote = answer, offer
         return answer
 

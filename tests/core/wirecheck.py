@@ -256,10 +256,11 @@ class Wire:
         if before is not None and origin.sessionID != before.session:
             self._fault("another session", message)
         elif before is not None:
-            # The branches of one INVITE share the numbers, and none of them hears of all.
+            # The branches of one INVITE share the numbers, and none of them hears of all; when one answers
+            # after another one has offered, what it was told is written once more.
             known = max(each.version for key, each in self._written.items() if key[:2] == names[:2])
             same = rest == before.rest
-            right = range(before.version + (not same), known + (1 if same and known == before.version else 2))
+            right = range(before.version + (not same), known + (1 if same and known == before.version else 3))
             if version not in right:
                 self._fault(f"version {version} after {before.version}", message)
         if offer is None and before is not None and len(ours.media) < before.lines:
