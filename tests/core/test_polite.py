@@ -117,6 +117,7 @@ class Play:
             (3, lambda: agent.asks(self.chance.choice(("INFO", "OPTIONS", "UPDATE")))),
             (1, agent.bye),
             (5, lambda: self._wait(self.chance.choice((0.1, 0.5, 1.0, 2.0, 4.0)))),
+            (0.7, lambda: self._wait(self.chance.choice((44.9, 45.0, 60.0)), reading=True)),
             (2 * transfers, lambda: agent.refers(self._hosts(agent))),
             (transfers, lambda: agent.replaces(self._uri(agent))),
         ]
@@ -156,7 +157,6 @@ class Play:
         """
         for agent in self.agents:
             agent.calm = True
-        self._readAll()
         self._wait(REST, reading=True)
         found = []
         for call in self.net.manager._bridges:
