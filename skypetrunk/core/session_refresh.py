@@ -165,9 +165,14 @@ class SessionRefresh:
         """Both sides have agreed on something newer than what waits."""
         self._replace(None)
 
+    @property
+    def offering(self) -> bool:
+        """Something is to be offered, or was, and has no answer: what stands will not stand for long."""
+        return self._sent is not None or self._waiting is not None
+
     def tell(self, stream: AudioStream) -> None:
         """The peer is to know of C{stream}, if it was not told so already."""
-        if self._sent is not None or self._waiting is not None or self._leg.session.isNews(stream):
+        if self.offering or self._leg.session.isNews(stream):
             self.renew(Renewal(stream))
 
     def rekey(self) -> bool:

@@ -60,7 +60,7 @@ class Transfer:
         """The target has answered."""
         self.refer.finish(200)
         self._take(hangUp=True)
-        if _differ(answer, self.transferee.session.said):
+        if _differ(answer, self.transferee):
             self.transferee.refresh.renew(Renewal(answer, inFax=True))
 
     def failed(self, status: int) -> None:
@@ -189,7 +189,7 @@ def agree(one: Leg, other: Leg) -> None:
     """
 
     def answered(stream: AudioStream | None) -> None:
-        if stream is not None and _differ(stream, other.session.said):
+        if stream is not None and _differ(stream, other):
             other.refresh.renew(Renewal(replace(stream, direction="sendrecv"), inFax=True))
 
     heard = other.session.heard
@@ -197,8 +197,10 @@ def agree(one: Leg, other: Leg) -> None:
         one.refresh.renew(Renewal(replace(heard, direction="sendrecv"), inFax=True, done=answered))
 
 
-def _differ(stream: AudioStream, said: AudioStream | None) -> bool:
-    if said is None or stream.direction != said.direction:
+def _differ(stream: AudioStream, leg: Leg) -> bool:
+    """Is C{stream} another one than what C{leg} was told last, or is about to be told?"""
+    said = leg.session.said
+    if leg.refresh.offering or said is None or stream.direction != said.direction:
         return True
     codecs = completed(stream, said).codecs, completed(said, stream).codecs
     return [*codecs[0].values()] != [*codecs[1].values()]

@@ -68,6 +68,7 @@ class Play:
             side.ownTransfer = chance.choice((TAKE_OVER, TAKE_OVER, PASS, REFUSE))
             side.redirect = chance.choice((REFUSE, FOLLOW, PASS))
             side.earlyAnswersReliable = chance.random() < 0.7
+            side.patience = chance.choice((None, 1.0))
             agent.refuses = chance.choice((0.0, 0.0, 0.2))
             agent.redirects = self._hosts(agent)
             self._listen(agent.neighbour)

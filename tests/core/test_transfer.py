@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from twisted.internet.defer import Deferred
@@ -316,6 +317,23 @@ class Blind(TransferCase):
         self.referrer.got()
         self.referrer.answers(offered, 200, self.description(self.referrer, "a=inactive\r\n", 2))
         self.assertEqual((told, self.referrer.got()), ([], ["ACK", "BYE"]))
+
+    def test_transfereeHasAnOffer(self) -> None:
+        """
+        The transferee has an offer of ours, of what it was told before: when it has answered it gets what
+        the target has said.
+        """
+        invite = self.ringing()
+        legs = [leg for call in self.net.manager._bridges for leg in call.legs]
+        [leg] = [leg for leg in legs if leg.key == (self.far.callID, self.far.fromAddress.tag)]
+        said = leg.session.said
+        assert said is not None
+        leg.refresh.renew(Renewal(replace(said, direction="inactive")))
+        offered = self.transferee.request("INVITE")
+        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        body = self.description(self.transferee, "a=inactive\r\n", 2)
+        self.transferee.answers(offered, 200, body)
+        self.assertEqual(self.offered(), "sendrecv")
 
     def test_codec(self) -> None:
         """The transferee is re-INVITEd if the target wants something else than it was told."""

@@ -163,6 +163,9 @@ class Wire:
         if request.method == "INVITE" and names[2] and self._underWay(names):
             self._fault("a second INVITE in one dialog (RFC 3261 section 14.1)", request)
         if request.method == "BYE":
+            byes = [each for each in self._sent.values() if each.request.method == "BYE"]
+            if any(_ours(each.request) == names and each.final not in (401, 407) for each in byes):
+                self._fault("a second BYE", request)
             dialog.ended = True
         if request.method in ("INVITE", "UPDATE") and request.body:
             self._describes(names, request, None)
