@@ -153,7 +153,9 @@ class ConnectionCreator:
             if not self._tls.roots.verify:
                 return True
             if not ok:
-                self.problem = chainProblem(number, seen, self._tls.domain, self._tls.roots.names)
+                self.problem = chainProblem(
+                    number, seen, self._tls.domain, self._tls.roots.names, depth
+                )
             return bool(ok)
         except Exception as problem:
             self.problem = PeerNotVerified(

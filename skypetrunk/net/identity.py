@@ -44,6 +44,9 @@ _ODD = re.compile(r"(DNS|URI) .*[^!-~]", re.DOTALL)
 #: X509_V_ERR_INVALID_PURPOSE: the certificate is meant for something else.
 WRONG_PURPOSE = 26
 
+#: X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, which comes first, and _UNABLE_TO_VERIFY_LEAF_SIGNATURE.
+_UNKNOWN_ISSUER, _ALONE = 20, 21
+
 #: X509_V_ERR numbers of OpenSSL that administrators meet, in words.
 _PROBLEMS = {
     7: "whose signature is wrong",
@@ -52,7 +55,7 @@ _PROBLEMS = {
     18: "signed by itself",
     19: "issued under the unknown root {issuer}",
     20: "issued by {issuer}, which is not among the roots",
-    21: "issued by {issuer}, whose certificate the server did not send",
+    21: "issued by {issuer}, which is not among the roots and was not sent",
     23: "revoked",
     25: "below more CAs than one of them allows",
     34: "with a critical extension that nobody here knows",
@@ -134,7 +137,7 @@ def forServersOnly(certificate: x509.Certificate) -> bool:
 
 
 def chainProblem(
-    error: int, certificate: x509.Certificate, domain: str, roots: Sequence[str]
+    error: int, certificate: x509.Certificate, domain: str, roots: Sequence[str], depth: int = 1
 ) -> PeerNotVerified:
     """
     What OpenSSL disliked in the chain, in words.
@@ -142,7 +145,10 @@ def chainProblem(
     @param error: OpenSSL's X509_V_ERR number.
     @param certificate: the certificate of the chain that it disliked.
     @param roots: subjects of the trusted roots.
+    @param depth: its place in the chain; 0 is the peer's own.
     """
+    if error == _UNKNOWN_ISSUER and depth == 0:
+        error = _ALONE
     reason = _PROBLEMS.get(error, f"refused by OpenSSL with X509 error {error}").format(
         start=certificate.not_valid_before_utc.isoformat(" "),
         end=certificate.not_valid_after_utc.isoformat(" "),

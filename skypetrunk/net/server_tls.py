@@ -77,7 +77,7 @@ class ServerTLS:
                 seen = certificate.to_cryptography()
                 if number == WRONG_PURPOSE and self._serverAuthClients and forServersOnly(seen):
                     return True
-                refused(chainProblem(number, seen, self._name or host, self._names))
+                refused(chainProblem(number, seen, self._name or host, self._names, depth))
             return bool(ok)
 
         if self.asks:

@@ -291,6 +291,8 @@ class ChainProblemTests(SynchronousTestCase):
         self.assertEqual(
             problem.seen, "the certificate CN=Test Leaf, issued by CN=Test Root, which is not among the roots"
         )
+        alone = chainProblem(20, leaf(dns(DOMAIN)).certificate, DOMAIN, ["CN=One"], 0)
+        self.assertEqual(alone.seen, f"{problem.seen} and was not sent")
 
     def test_expired(self) -> None:
         """An expired certificate: since when."""

@@ -202,7 +202,8 @@ BAD: Mapping[str, Bad] = {
     "expired": _chain(leaf(_FINE, expired=True), "expired on "),
     "notYetValid": _chain(leaf(_FINE, notYet=True), "not valid before "),
     "missingIntermediate": _chain(
-        Issued(_BELOW.certificate, _BELOW.key), "issued by CN=Test Intermediate, which is not among the roots"
+        Issued(_BELOW.certificate, _BELOW.key),
+        "issued by CN=Test Intermediate, which is not among the roots and was not sent",
     ),
     "expiredIntermediate": _chain(
         leaf(_FINE, intermediate("Old CA", expired=True)), "CN=Old CA, expired on "
