@@ -238,6 +238,9 @@ class Context:
             counters = line.counters(header, now, now - self.known.made > OLDEST)
         if life is not None and (life.knows(header.timestamp) or len(life.runs) >= MOST_RUNS):
             return None
+        gap = self.known.gaps.get(ssrc)
+        if gap is not None and gap.knows(header.timestamp):
+            return None
         tries = self._tries[line is None]
         for counter in counters:
             if not tries.take(now):
@@ -281,6 +284,7 @@ class Context:
             if leaps:
                 line.begin(header.timestamp, now)
         line.index = index
+        self.known.gaps.pop(ssrc, None)
         self._resumed().resume(ssrc, counter)
         self._arrange()
 

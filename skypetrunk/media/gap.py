@@ -18,12 +18,15 @@ class Gap:
     @ivar runs: the time stamps that it had then; empty when a packet was accepted that has none of them.
     """
 
-    __slots__ = ("_first", "_left", "runs")
+    __slots__ = ("_first", "runs")
 
     def __init__(self, runs: tuple[Run, ...]) -> None:
         self.runs = runs
         self._first = 0
-        self._left = WINDOW
+
+    def knows(self, timestamp: int) -> bool:
+        """May it have been accepted then?"""
+        return any(isIn(run, timestamp) for run in self.runs)
 
     def check(self, header: RTPHeader) -> None:
         """
@@ -31,7 +34,7 @@ class Gap:
 
         @raise PacketRefused: C{replay}: no.
         """
-        if any(isIn(run, header.timestamp) for run in self.runs):
+        if self.knows(header.timestamp):
             raise PacketRefused("replay")
         if not self.runs and (header.sequence - self._first) & 0xFFFF >= 0x8000:
             raise PacketRefused("replay")  # from before the first that is known to be new
@@ -44,8 +47,7 @@ class Gap:
         """
         if self.runs:
             self.runs, self._first = (), header.sequence
-        self._left -= 1
-        return not self._left
+        return (header.sequence - self._first) & 0xFFFF >= WINDOW
 
 
 __all__ = ["Gap"]

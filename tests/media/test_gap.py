@@ -10,7 +10,7 @@ from skypetrunk.media.heard import MARGIN, UNTOLD_SECONDS
 from skypetrunk.media.replay import WINDOW
 from skypetrunk.media.srtp import InPlaceGuard
 from skypetrunk.wire.rtp import parseRTP
-from tests.media.doubles import SUITE, Call, key, rtp
+from tests.media.doubles import SUITE, Call, SecurePeer, key, rtp
 
 FRAME, TICKS = 0.02, 160
 """Seconds and units of a time stamp from one packet to the next."""
@@ -70,6 +70,22 @@ class GapTests(SynchronousTestCase):
         self.goOn(self.died)
         early, late = (self.peer.protect(rtp(sequence, timestamp=20_000)) for sequence in (70, 69))
         self.assertEqual(self.taken(early, late), [70])
+
+    def test_leaps(self) -> None:
+        """Numbers that leap, again and again, are followed as they are where nothing was lost."""
+        self.goOn(self.died)
+        for number in range(1, 40):
+            packet = self.peer.protect(rtp(60 + number * 0x6000, timestamp=20_000 + number * TICKS))
+            self.assertEqual(self.taken(packet), [60 + number * 0x6000 & 0xFFFF])
+
+    def test_beginsAgain(self) -> None:
+        """So is a carrier that loses count."""
+        self.goOn(self.died)
+        self.assertEqual(self.taken(self.peer.protect(rtp(20_000, timestamp=20_000))), [20_000])
+        peer = SecurePeer(key(2), key(1))
+        for sequence in range(10, 300):
+            packet = peer.protect(rtp(sequence, timestamp=20_000 + sequence * TICKS))
+            self.assertEqual(self.taken(packet), [sequence])
 
     def test_told(self) -> None:
         """Who goes on with it again is told, too."""
