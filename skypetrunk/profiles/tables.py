@@ -35,9 +35,20 @@ def _kind(value: object) -> str:
 _quotes = re.compile(r"Invalid value|Illegal character '\\n'").match
 
 
+_ELSEWHERE = {
+    **dict.fromkeys(("proxy", "outbound_proxy", "server", "host", "port"), "targets"),
+    **dict.fromkeys(("registrar", "realm"), "domain"),
+    **dict.fromkeys(("user", "account"), "username"),
+    "secret": "password_file",
+    "bind": "listen",
+}
+"""What other programs call a key."""
+
+
 def didYouMean(word: str, known: Sequence[str]) -> str:
     """C{did you mean "..."} for the nearest of C{known}, or the list of them."""
-    near = get_close_matches(word, known, 1, 0.5)
+    other = _ELSEWHERE.get(word)
+    near = [other] if other in known else get_close_matches(word, known, 1, 0.5)
     if near:
         return f'did you mean "{near[0]}"?'
     return " or ".join(known) or "nothing here"

@@ -78,6 +78,7 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
     trunkNames = tuple(trunk.name for trunk in trunks)
     pbxNames = tuple(pbx.name for pbx in pbxes)
     _checkNames(sides, (*trunkNames, *pbxNames))
+    _warnAccounts(trunkTables, trunks)
 
     routeTables = top.tables("route")
     if routeTables:
@@ -126,6 +127,16 @@ def loadConfiguration(path: Path, environ: Mapping[str, str]) -> tuple[Configura
         table.finish()
     problems.raiseAny()
     return configuration, tuple(problems.warnings)
+
+
+def _warnAccounts(tables: Sequence[Table], trunks: Sequence[TrunkConfiguration]) -> None:
+    """Most registrars keep one registration of an account."""
+    seen: dict[tuple[str, str], str] = {}
+    for table, trunk in zip(tables, trunks, strict=True):
+        other = seen.setdefault((trunk.domain.lower(), trunk.username), trunk.name)
+        if other != trunk.name and trunk.profile.register and trunk.username:
+            text = f"is that of trunk.{other} too: one may take the other's registration"
+            table.problems.warn(table.key("username"), text)
 
 
 def _checkNames(tables: Sequence[Table], names: Sequence[str]) -> None:

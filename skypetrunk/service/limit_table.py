@@ -19,7 +19,11 @@ def readLimits(table: Table, calls: int | None = None, *, incoming: bool = False
     burst = table.integer("incoming_burst", 0, 100, 0) if incoming else 0
     if burst and bound is None:
         table.wrong("incoming_burst", "stands without calls", "calls = 30 beside it")
-    allow, deny = _prefixes(table, "allow"), _prefixes(table, "deny")
+    allow, deny = readPrefixes(table, "allow"), readPrefixes(table, "deny")
+    for prefix in deny:
+        if prefix.startswith("0"):
+            text = f'"{prefix}" counts where it is dialled so; as "+44..." it counts however it is written'
+            table.problems.warn(table.key("deny"), text)
     for prefix in allow:
         if prefix in deny:
             table.wrong("deny", f'"{prefix}" stands in allow too', "in one of them")
@@ -33,9 +37,10 @@ def readLimits(table: Table, calls: int | None = None, *, incoming: bool = False
     )
 
 
-def _prefixes(table: Table, name: str) -> tuple[str, ...]:
+def readPrefixes(table: Table, name: str) -> tuple[str, ...]:
+    """Beginnings of numbers; a star behind digits stands for "anything" elsewhere, and here for itself."""
     prefixes = table.texts(name, f'{name} = ["+44"]') or ()
     for prefix in prefixes:
-        if not re.fullmatch(r"\+?[0-9*#]+|\+", prefix):
+        if not re.fullmatch(r"\+[0-9]*|[*#][0-9*#]*|[0-9]+(?:[*#]+[0-9]+)*", prefix):
             table.wrong(name, f'"{prefix}" is no prefix of a number', '"+44", or digits')
     return prefixes

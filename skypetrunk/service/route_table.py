@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 from skypetrunk.profiles.tables import Table, didYouMean
+from skypetrunk.service.limit_table import readPrefixes
 from skypetrunk.service.settings import Route
 
 
@@ -52,11 +52,7 @@ def _readRoute(
             table.wrong("to", f'there is no trunk or pbx "{name}"', didYouMean(name, others))
     if len(set(to)) < len(to):
         table.wrong("to", "names one twice", "each once")
-    called = table.texts("called", 'called = ["+44"]') or ()
-    for prefix in called:
-        if not re.fullmatch(r"\+?[0-9*#]+", prefix):
-            table.wrong("called", f'"{prefix}" is no prefix of a number', '"+44", or digits')
-    return Route(source or "", to, called)
+    return Route(source or "", to, readPrefixes(table, "called"))
 
 
 def impliedRoutes(top: Table, trunks: Sequence[str], pbxes: Sequence[str]) -> tuple[Route, ...]:

@@ -405,6 +405,14 @@ class AcceptedTests(ConfigurationTestCase):
         self.assertEqual(configuration.routes[0], Route("office", ("second", "carrier")))
 
 
+    def test_oneAccount(self) -> None:
+        """Two trunks that register one account: each would lose its registration to the other."""
+        same = _MORE.replace("SIP.Second.Example.", "SIP.Carrier.Example.").replace("bob", "alice")
+        _, warnings = self.load(SHORT + same)
+        self.assertEqual(len(warnings), 1)
+        self.assertIn("trunk.second.username: is that of trunk.carrier too: one may take", warnings[0])
+
+
 class FileTests(ConfigurationTestCase):
     """The file itself."""
 
@@ -499,6 +507,12 @@ class ProblemTests(ConfigurationTestCase):
             'username = "99051000000001"\nca_file = "carrier-ca.pem"',
             'trunk.skype.ca_file: is not known; did you mean "tls.ca_file"?',
         )
+        for name, known in (("outbound_proxy", "targets"), ("port", "targets"), ("secret", "password_file")):
+            self.assertProblem(
+                'username = "99051000000001"',
+                f'username = "99051000000001"\n{name} = "x"',
+                f'trunk.skype.{name}: is not known; did you mean "{known}"?',
+            )
         self.assertProblem(
             "[dns]",
             "[dns]\nzzz = 1",

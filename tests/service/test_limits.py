@@ -607,6 +607,26 @@ class TableTests(ConfigurationTestCase):
         text = COMPLETE.replace("[[route]]", f"[pbx.limits]\ncalls = 30\n{lines}\n[[route]]", 1)
         self.assertEqual(self.load(text)[0].pbxes[0].limits, limits)
 
+    def test_national(self) -> None:
+        """A prefix that bites in one form only is warned of: who dials the other one is not denied."""
+        text = COMPLETE.replace("calls = 30\n", 'calls = 30\ndeny = ["0900", "+49900", "*31#", "118"]\n')
+        _, warnings = self.load(text)
+        said = '"0900" counts where it is dialled so; as "+44..." it counts however it is written'
+        self.assertEqual(
+            [each for each in warnings if "deny" in each],
+            [f"{self.directory / 'trunk.toml'}: trunk.skype.limits.deny: {said}"],
+        )
+
+    def test_stars(self) -> None:
+        """A star that stands for anything would deny nothing."""
+        for prefix in ("+44909*", "0900*", "+*", "+44 909"):
+            self.assertProblem(
+                "calls = 30",
+                f'calls = 30\ndeny = ["{prefix}"]',
+                f'trunk.skype.limits.deny: "{prefix}" is no prefix of a number; '
+                'would be right: "+44", or digits',
+            )
+
     def test_wrong(self) -> None:
         """What is said about mistakes."""
         self.assertProblem(
