@@ -29,6 +29,8 @@ from skypetrunk.wire.secret import Secret
 # Names of a challenge and its answer, from user agents (401) and from proxies (407).
 _HEADERS = (("WWW-Authenticate", "Authorization"), ("Proxy-Authenticate", "Proxy-Authorization"))
 
+_CREDENTIALS = frozenset(name for _, name in _HEADERS)
+
 # What says that credentials were right: RFC 7616 section 3.5, RFC 7615 section 4.
 _INFOS = (("Authentication-Info", "Authorization"), ("Proxy-Authentication-Info", "Proxy-Authorization"))
 
@@ -93,7 +95,8 @@ class Authentication:
         answered: list[_Key] = []
         missing: list[str] = []
         for challengeName, name in _HEADERS:
-            for challenge in chooseChallenges(parseChallenges(response.values(challengeName))):
+            values = response.values(challengeName)
+            for challenge in chooseChallenges(parseChallenges(values)) if values else ():
                 key = (name, challenge.realm)
                 if self._isRefusal(key, challenge, sent.get(key)):
                     self.problem = f"user name or password is wrong for realm {challenge.realm!r}"
@@ -264,8 +267,8 @@ class Authentication:
 def _sentCredentials(request: Request) -> dict[_Key, Credentials]:
     """The credentials in C{request}."""
     sent = {}
-    for _, name in _HEADERS:
-        for value in request.values(name):
+    for name, value in request.headers:
+        if name in _CREDENTIALS:
             try:
                 credentials = parseCredentials(value)
             except MalformedMessage:
@@ -289,11 +292,11 @@ def _isProof(info: dict[str, str], sent: Credentials, password: Secret, body: by
 
 
 def _replaced(request: Request, sequence: int, credentials: tuple[Header, ...]) -> Request:
-    """C{request} with another CSeq number and other credentials, and without Via."""
-    for name in ("Via", "Authorization", "Proxy-Authorization"):
-        if request.header(name) is not None:
-            request = request.withoutHeader(name)
-    request = request.withHeader("CSeq", f"{sequence} {request.method}")
-    for header in credentials:
-        request = request.addingHeader(header.name, header.value)
-    return request
+    """C{request}, which is ours, with another CSeq number and other credentials, and without Via."""
+    counted = Header("CSeq", f"{sequence} {request.method}")
+    kept = [
+        counted if header.name == "CSeq" else header
+        for header in request.headers
+        if header.name != "Via" and header.name not in _CREDENTIALS
+    ]
+    return Request(request.method, request.uri, (*kept, *credentials), request.body, request.version)

@@ -18,6 +18,8 @@ from skypetrunk.wire.message import Header, Request, Response
 
 Headers = tuple[tuple[str, str], ...]
 
+_FORWARDED = Header("Max-Forwards", "70")
+
 REMEMBERED = ("via", "from", "to", "call-id", "cseq", "authorization", "proxy-authorization")
 """What is kept of a request after its 2xx: what names dialog and transaction, and what its ACK repeats."""
 
@@ -68,10 +70,8 @@ class ClientLayer(Protocol):
 
 def _ack(invite: Request, response: Response) -> Request:
     """The ACK of a non-2xx answer (RFC 3261 section 17.1.1.3), with the credentials (22.1)."""
-    headers = _repeated(invite, "ACK", response)
-    for name in ("Authorization", "Proxy-Authorization"):
-        headers.extend(Header(name, value) for value in invite.values(name))
-    return Request("ACK", invite.uri, tuple(headers))
+    credentials = [each for each in invite.headers if each.name in ("Authorization", "Proxy-Authorization")]
+    return Request("ACK", invite.uri, (*_repeated(invite, "ACK", response), *credentials))
 
 
 def _cancel(invite: Request, extraHeaders: Headers) -> Request:
@@ -83,12 +83,19 @@ def _cancel(invite: Request, extraHeaders: Headers) -> Request:
 
 def _repeated(invite: Request, method: str, to: Request | Response) -> list[Header]:
     """The headers that an ACK or CANCEL has from its INVITE, with the To of C{to}."""
-    headers = [Header("Via", invite.header("Via") or ""), Header("Max-Forwards", "70")]
-    headers.extend(Header("Route", value) for value in invite.values("Route"))
-    for name, source in (("From", invite), ("To", to), ("Call-ID", invite)):
-        headers.append(Header(name, source.header(name) or ""))
-    headers.append(Header("CSeq", f"{invite.cseq.number} {method}"))
-    return headers
+    first: dict[str, Header] = {}
+    for header in invite.headers:
+        first.setdefault(header.name, header)
+    routes = invite.values("Route") if "Route" in first else ()
+    return [
+        first["Via"],
+        _FORWARDED,
+        *[Header("Route", value) for value in routes],
+        first["From"],
+        Header("To", to.header("To") or ""),
+        first["Call-ID"],
+        Header("CSeq", f"{invite.cseq.number} {method}"),
+    ]
 
 
 @implementer(IClientTransaction)
