@@ -330,7 +330,11 @@ class Blind(TransferCase):
         assert said is not None
         leg.refresh.renew(Renewal(replace(said, direction="inactive")))
         offered = self.transferee.request("INVITE")
-        self.called.answers(invite, 200, self.description(self.called), tag="target")
+        event = "a=rtpmap:101 telephone-event/8000\r\n"
+        answer = PCMA if self.called is self.net.pbx else SAVP.replace(" 8 101", " 8 0 101") + event
+        if "0" not in said.formats:
+            answer = answer.replace(" 0 101", " 101")
+        self.called.answers(invite, 200, sdp(answer), tag="target")
         body = self.description(self.transferee, "a=inactive\r\n", 2)
         self.transferee.answers(offered, 200, body)
         self.assertEqual(self.offered(), "sendrecv")
