@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 
 from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.replaces import Replaces
 from tests.core.callnet import KEY, OTHER_KEY, Neighbour, sdp
+from tests.core.races import BOUND
 
 Headers = Sequence[tuple[str, str]]
 
@@ -68,6 +70,7 @@ class Talk:
     @ivar updates: the trunk takes UPDATE.
     @ivar retry: what is tried again, and when.
     @ivar pending: requests without a final response.
+    @ivar until: when a branch that has not answered is over.
     @ivar acks: by CSeq number, our INVITE and the body of its ACK.
     @ivar odd: it has refused what it could have taken.
     """
@@ -99,6 +102,7 @@ class Talk:
     cancelled: bool = False
     retry: tuple[float, Callable[[], None]] | None = None
     pending: int = 0
+    until: float = inf
     acks: dict[int, tuple[Request, bytes]] = field(default_factory=dict)
 
     @property
@@ -498,7 +502,8 @@ class Agent:
             self._say(invite, self.chance.choice((100, 180)), talk.tag)
             return
         if self.chance.random() < 0.25:
-            talk = self._fork(invite)
+            until, talk = talk.until, self._fork(invite)
+            talk.until = until
         late = not invite.body
         needs = "100rel" in (invite.header("Require") or "")
         may = needs or "100rel" in (invite.header("Supported") or "")
@@ -538,10 +543,10 @@ class Agent:
         talk.answered = True
         talk.unacknowledged = invite.cseq.number
         for each in self.talks:
-            if each is not talk and each.serving is invite and self.chance.random() < 0.9:
-                each.serving, each.ended = None, True
-        talk.serving = None
-        talk.preview = None
+            if each is not talk and each.serving is invite:
+                each.until = self._now() + (BOUND - 2.0 if self.chance.random() < 0.1 else 0.0)
+        self._ends()
+        talk.serving, talk.preview, talk.until = None, None, inf
         headers = []
         if "timer" in (invite.header("Supported") or "") and self.chance.random() < 0.1:
             headers = [("Supported", "timer"), ("Session-Expires", "90;refresher=uac")]
@@ -554,12 +559,6 @@ class Agent:
             if talk.serving is not None:
                 self.accepts(talk)
         return bool(found)
-
-    def givesUp(self) -> None:
-        """A branch whose PRACK does not come, as another one has answered, is over."""
-        for talk in self.talks:
-            if talk.serving is not None and talk.reliable is not None:
-                talk.serving, talk.ended = None, True
 
     def _refuses(self, talk: Talk, invite: Request) -> None:
         if talk.confirmed:
@@ -633,8 +632,15 @@ class Agent:
             talk.serving = None
         self.send(talk, "BYE")
 
+    def _ends(self) -> None:
+        """Branches of which another one has answered are over, at once or a little later."""
+        for talk in self.talks:
+            if talk.until <= self._now() and talk.serving is not None:
+                talk.serving, talk.ended = None, True
+
     def retries(self) -> None:
         """What was put off."""
+        self._ends()
         now = self._now()
         for talk in self.talks:
             if talk.retry is not None and talk.retry[0] <= now:

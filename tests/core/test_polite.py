@@ -166,7 +166,6 @@ class Play:
                     found.append(f"{call.request.call} waits for something")
         talks: dict[Leg, tuple[Agent, Talk]] = {}
         for agent in self.agents:
-            agent.givesUp()
             for talk in agent.talks:
                 if talk.pending:
                     found.append(f"{talk.names}: {talk.pending} requests have no answer")
