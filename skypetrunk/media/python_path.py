@@ -135,8 +135,10 @@ class PythonPath:
         own, stamp = self.own_sequence + 1 & 0xFFFF, timestamp + self.offset & _WORD
         second = second & 0x80 | self.own_payload_type
         self._shift = (first << 56 | second << 48 | own << 32 | stamp) - head
-        # Until a number of ours begins again with 0; and other headers are looked at one by one.
-        left = min(0xFFFF - own, (_WORD - stamp) // max(step, 1)) if header == 12 else 0
+        # Until a number, theirs or ours, begins again with 0; and other headers are looked at one by one.
+        left = min(0xFFFF - max(sequence, own), (_WORD - max(timestamp, stamp)) // max(step, 1))
+        if header > 12:
+            left = 0
         self._until = self._expected + (left + 1) * self._step
         return True
 

@@ -100,6 +100,20 @@ class EndsTests(SynchronousTestCase):
         found = self.relayed(path, (stream.next() for _ in range(20)))
         self.assertEqual(found, [(0, (65533 + n) & 0xFFFF, 2**32 - 1) for n in range(1, 21)])
 
+    def test_theirs(self) -> None:
+        """Of the PBX's numbers none that begins again is carried to what stands before it."""
+        for sequence, timestamp, carried in ((65530, 5000, (1, 0)), (100, 2**32 - 160 * 6, (0, 1))):
+            stream = Stream(sequence, timestamp)
+            path = self.path(stream, 7, 800)
+            for number in range(1, 6):
+                self.assertIsNotNone(path.relay(stream.next(), SOURCE, number / 50))
+            sequence, timestamp = (stream.sequence + 1) & 0xFFFF, (stream.timestamp + 160) & 0xFFFFFFFF
+            payloadType, lost = carried
+            other = HEADER.pack(0x80, payloadType, sequence + lost, timestamp, SSRC) + bytes(160)
+            self.assertIsNone(path.relay(other, SOURCE, 0.12), carried)
+            # That its time stamp begins again goes the long way, which knows how late it is.
+            self.assertEqual(path.relay(stream.next(), SOURCE, 0.12) is None, timestamp < 160)
+
     def test_marker(self) -> None:
         """It is that packet's alone."""
         stream = Stream(100, 5000)
