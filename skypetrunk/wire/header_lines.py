@@ -46,7 +46,8 @@ def checkedLine(name: str, value: str) -> tuple[str, str]:
 def checkedHeaders(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Header, ...], list[str]]:
     """Many at once, and their canonical names.  @raise ValueError: as L{checkedLine}."""
     headers = tuple([each if type(each) is Header else Header(*each) for each in pairs])
-    names = [SPELLINGS.get(name) or _checkedName(name) for name, _ in headers]
+    spelled = SPELLINGS.get
+    names = [spelled(name) or _checkedName(name) for name, _ in headers]
     text = "".join([value for _, value in headers])
     if "\n" in text or "\r" in text or not text.isascii():
         for _, value in headers:

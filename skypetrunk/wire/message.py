@@ -65,15 +65,17 @@ def _readHeaders(
         name, colon, value = line.partition(": ")
         canonical = spelled(name)
         if canonical is None or not colon or value.strip(LWS) != value:
-            if line.startswith((" ", "\t")) and not unfolded:
-                raise _Folded()
             name, colon, value = line.partition(":")
-            name = name.rstrip(LWS)
-            if not (colon and isToken(name)):
-                problem = problem or f"line {lines.index(line) + 2} is no header"
-                others[line] = None
-                continue
-            canonical = canonicalName(name)
+            canonical = spelled(name)
+            if canonical is None or not colon:
+                if line.startswith((" ", "\t")) and not unfolded:
+                    raise _Folded()
+                name = name.rstrip(LWS)
+                if not (colon and isToken(name)):
+                    problem = problem or f"line {lines.index(line) + 2} is no header"
+                    others[line] = None
+                    continue
+                canonical = canonicalName(name)
             value = value.strip(LWS)
             if line != (written := f"{name}: {value}"):
                 others[line] = written
