@@ -208,7 +208,6 @@ class SecureLeg(MediaLeg):
         except PacketRefused as refusal:
             found = self._inbound.reportOtherwise(packet, refusal.reason, now)
             context, plain = found or self._refuse(self.rtcpReceived, packet, address, refusal)
-        self.received.rtcpPackets += 1
         if context is self._context:
             self._rtcp.authenticated(address, now)
         packets = parseRTCP(plain)
@@ -219,6 +218,7 @@ class SecureLeg(MediaLeg):
             plain = self._stream.reportsToSource(plain)
         if plain and self._onward is not None:
             self._onward.sendRTCP(plain)
+        self.received.rtcpPackets += 1  # what was refused meanwhile is counted as that
 
     def sendRTP(self, packet: bytes, header: RTPHeader, now: float) -> None:
         """Send a packet of the other side in our own stream."""
@@ -336,8 +336,7 @@ class SecureLeg(MediaLeg):
         address: Address,
         refusal: str | None = None,
     ) -> None:
-        now = self._seconds()
-        early = self._early
+        now, early = self._seconds(), self._early
         early.append(_Early(now, receive, packet, address, refusal))
         while len(early) > EARLY_PACKETS or early[0].time < now - EARLY_SECONDS:
             self._tooEarly(early.pop(0))

@@ -144,6 +144,14 @@ class RTCPTests(SecureTestCase):
         self.assertNotIn(b"10.1", plain)
         self.assertEqual(self.leg.statistics().sent.rtcpPackets, 1)
 
+    def test_malformed(self) -> None:
+        """An authentic compound that says more than it has is refused, and counted as that alone."""
+        compound = self.call.peer.protectRTCP(bytes.fromhex("80c90001 0000cafe 81ca0009 0000cafe"))
+        self.call.network.deliver(self.leg.address.rtcpPort, compound, CARRIER)
+        self.assertEqual(self.call.receiveAll(), [])
+        received = self.leg.statistics().received
+        self.assertEqual((received.rtcpPackets, received.refused), (0, (("malformed", 1),)))
+
     def test_toPBX(self) -> None:
         """The carrier's report on our stream speaks of the PBX's."""
         for sequence in range(100, 105):
