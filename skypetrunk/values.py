@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 def quick(kind: type[Value]) -> type[Value]:
     """
     C{kind}, a frozen dataclass with slots, with a constructor that assigns: to a draft that has the same
-    slots and is not frozen, and becomes a C{kind} when all is there.
+    slots and is not frozen, and becomes a C{kind} when all is there.  A class made of it has the usual one.
 
     @raise TypeError: it has slots of a base, or a field that is not simply given.
     """
@@ -25,15 +25,18 @@ def quick(kind: type[Value]) -> type[Value]:
     simple = all(each.init and not each.kw_only and each.default_factory is MISSING for each in known)
     if not simple or [each.name for each in known] != list(slots):
         raise TypeError(f"{kind.__name__} cannot be made quickly")
-    lines = [f"def __init__(self, {', '.join(slots)}):", " __become__(self, '__class__', __draft__)"]
+    given = ", ".join(slots)
+    lines = [f"def __init__(self, {given}):", " if self.__class__ is not __kind__:"]
+    lines += [f"  return __plain__(self, {given})", " __become__(self, '__class__', __draft__)"]
     lines += [f" self.{name} = {name}" for name in slots]
     lines.append(" self.__class__ = __kind__")
     if hasattr(kind, "__post_init__"):
         lines.append(" self.__post_init__()")
     draft = type(f"{kind.__name__} in the making", kind.__bases__, {"__slots__": slots})
     scope: dict[str, Any] = {"__kind__": kind, "__draft__": draft, "__become__": object.__setattr__}
+    before = scope["__plain__"] = kind.__init__
     exec("\n".join(lines), scope)
-    made, before = scope["__init__"], kind.__init__
+    made = scope["__init__"]
     made.__defaults__ = tuple(each.default for each in known if each.default is not MISSING)
     made.__qualname__, made.__annotations__ = before.__qualname__, before.__annotations__
     kind.__init__ = made  # type: ignore[method-assign]

@@ -91,6 +91,24 @@ class QuickTests(SynchronousTestCase):
         self.assertEqual((made.x, made.y, made.z), (1, 2, 5))
         self.assertRaises(ValueError, Deep, -1)
 
+    def test_inherited(self) -> None:
+        """A class made of it that is no dataclass has its constructor, with slots and without."""
+
+        class Plain(Point):
+            """Has a dictionary."""
+
+        class Same(Point):
+            """Is laid out as the value itself."""
+
+            __slots__ = ()
+
+        for kind in (Plain, Same):
+            made = kind(1, kind="other")
+            self.assertIs(type(made), kind)
+            self.assertEqual((made.x, made.y, made.kind, made.more), (1, 2, "other", ()))
+            self.assertRaises(FrozenInstanceError, setattr, made, "x", 2)
+            self.assertRaises(ValueError, kind, -1)
+
     def test_unfit(self) -> None:
         """Slots of a base, none at all, and fields that are made or left out."""
 
