@@ -246,7 +246,9 @@ class _Attempt(Factory):
         self.failed(self.creator.problem or ChannelFailed(f"{self._peer}: {handshakeEnd(reason)}"))
 
     def _notConnected(self, reason: Failure) -> None:
-        self.failed(ChannelFailed(f"{self._peer}: {reason.getErrorMessage()}"))
+        # Twisted's words for a time-out blame a user.
+        silent = reason.check(error.TimeoutError)
+        self.failed(ChannelFailed(f"{self._peer}: {'no answer' if silent else reason.getErrorMessage()}"))
 
     def _cancelled(self, result: Deferred[IProtocol]) -> None:
         # Forget first, then abort: what the abort sets off finds nobody to tell.

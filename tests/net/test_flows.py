@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
@@ -226,6 +227,13 @@ class FlowTests(FlowsTestCase):
         self.start()
         self.network.advance(10)
         self.assertEqual(self.events, ["up tls:192.0.2.2:5062"])
+
+    def test_silentServerSaid(self) -> None:
+        """What is said of it, where the system's time-out tells."""
+        self.network.blackhole("192.0.2.1", 5061)
+        self.start()
+        self.network.hanging[-1].errback(ConnectTimeout())
+        self.assertIn("192.0.2.1:5061: no answer;", self.logged())
 
     def test_dnsSilent(self) -> None:
         """DNS that does not answer is a failure as others: told, and tried again."""
