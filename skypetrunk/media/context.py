@@ -284,7 +284,8 @@ class Context:
             if leaps:
                 line.begin(header.timestamp, now)
         line.index = index
-        self.known.gaps.pop(ssrc, None)
+        if ssrc in self.known.gaps:
+            self.known.gaps[ssrc].begin(header)
         self._resumed().resume(ssrc, counter)
         self._arrange()
 

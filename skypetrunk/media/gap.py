@@ -39,6 +39,10 @@ class Gap:
         if not self.runs and (header.sequence - self._first) & 0xFFFF >= 0x8000:
             raise PacketRefused("replay")  # from before the first that is known to be new
 
+    def begin(self, header: RTPHeader) -> None:
+        """A packet is known to be new; those that follow it are."""
+        self.runs, self._first = (), header.sequence
+
     def accepted(self, header: RTPHeader) -> bool:
         """
         A packet was accepted that L{check} lets through.
@@ -46,7 +50,7 @@ class Gap:
         @return: that while is passed.
         """
         if self.runs:
-            self.runs, self._first = (), header.sequence
+            self.begin(header)
         return (header.sequence - self._first) & 0xFFFF >= WINDOW
 
 

@@ -87,6 +87,28 @@ class GapTests(SynchronousTestCase):
             packet = peer.protect(rtp(sequence, timestamp=20_000 + sequence * TICKS))
             self.assertEqual(self.taken(packet), [sequence])
 
+    def test_begunBefore(self) -> None:
+        """Nothing is let in twice of one that has lost count in that while."""
+        before = Call()
+        recorded = []
+        for number in range(60):
+            before.clock.advance(FRAME)
+            if number == 50:
+                (told,) = before.secure.accepted
+                before.peer = SecurePeer(key(2), key(1))
+            sequence = number + (30_000 if number < 50 else 10_000)
+            recorded.append(before.peer.protect(rtp(sequence, timestamp=number * TICKS)))
+            before.fromCarrier(recorded[-1])
+        self.assertEqual(before.secure.received.packets, 60)
+        self.told = replace(told, tick=FRAME / TICKS)
+        self.goOn(before.clock.seconds())
+        heard = []
+        for number in range(60, 60 + 2 * WINDOW):
+            packet = before.peer.protect(rtp(number + 10_000, timestamp=number * TICKS))
+            heard += self.taken(packet, *recorded[-20:])
+        self.assertGreater(len(heard), 2 * WINDOW - 1 - MARGIN / FRAME)
+        self.assertEqual(heard, list(range(10_060 + 2 * WINDOW - len(heard), 10_060 + 2 * WINDOW)))
+
     def test_told(self) -> None:
         """Who goes on with it again is told, too."""
         self.goOn(self.died)
