@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import evolve
+from twisted.internet import error
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
-from skypetrunk.interfaces import CallEnded, MediaHost, MediaPath
+from skypetrunk.interfaces import CallEnded, MediaHost, MediaPath, Target
 from skypetrunk.net.dns_records import Records
-from skypetrunk.tools.doctor import clock, media, names, nat, own, registering, walls
+from skypetrunk.tools.doctor import clock, media, names, nat, own, reach, registering, walls
 from skypetrunk.tools.doctor.finding import Finding, Severity, worst
 from skypetrunk.tools.doctor.patient import Exchanged, Patient
 from skypetrunk.tools.doctor.questions import Question, WatchedResolver
@@ -184,6 +185,17 @@ class RegisteringTests(ExaminationCase):
     def test_noTime(self) -> None:
         """A 200 that grants nothing is no refusal of the account."""
         self.assertIn("for no time at all", self.said("200 it granted 0 seconds", answered=True))
+
+
+class UnreachedTests(ExaminationCase):
+    """A target that takes no connection."""
+
+    def test_silent(self) -> None:
+        """Nobody answers: said so, in no words of Twisted's."""
+        target = Target("192.0.2.10", 5061, "sip.skype.com")
+        finding = reach.unreached(self.patient(), target, error.TimeoutError())
+        self.assertIn("192.0.2.10:5061 does not answer at all", finding.sentence)
+        self.assertEqual(finding.seen, "no answer")
 
 
 class UnansweredTests(ExaminationCase):

@@ -52,7 +52,7 @@ async def examine(patient: Patient) -> Sequence[Finding]:
 
     targets = list(dict.fromkeys(patient.targets))
     await gatherResults([Deferred.fromCoroutine(connect(each)) for each in targets])
-    findings = [_failed(patient, each, problems[each]) for each in targets if each in problems]
+    findings = [unreached(patient, each, problems[each]) for each in targets if each in problems]
     if patient.reached:
         times = ", ".join(
             f"{shown(each)} in {patient.reached[each] * 1000:.1f} ms"
@@ -65,15 +65,18 @@ async def examine(patient: Patient) -> Sequence[Finding]:
     return findings
 
 
-def _failed(patient: Patient, target: Target, problem: Exception) -> Finding:
+def unreached(patient: Patient, target: Target, problem: Exception) -> Finding:
+    """Why no connection came about, and what to change."""
     where = shown(target)
     severity = Severity.AMBER if patient.reached else Severity.RED
     setting = f"the firewall: TCP from here to {where}"
     system = getattr(problem, "osError", None)
+    seen = str(problem) or repr(problem)
     if isinstance(problem, error.ConnectionRefusedError):
         sentence = f"{where} refuses connections: nobody listens there, or a firewall says so."
     elif isinstance(problem, error.TimeoutError):
         sentence = f"{where} does not answer at all: a firewall drops what we send, or the server is down."
+        seen = "no answer"
     elif system in _NO_WAY and ":" in target.host and patient.reached:
         # It costs nothing but this attempt.
         severity = Severity.GREEN
@@ -84,6 +87,4 @@ def _failed(patient: Patient, target: Target, problem: Exception) -> Finding:
         setting = f"the routing of this machine: a way to {target.host}"
     else:
         sentence = f"{where} cannot be reached."
-    return Finding(
-        NAME, severity, where, sentence, "a TCP connection", str(problem) or repr(problem), setting
-    )
+    return Finding(NAME, severity, where, sentence, "a TCP connection", seen, setting)
