@@ -127,7 +127,8 @@ class Exchange:
             shown, answer = self._shown
             assert self._offer is not None
             if not alike(within(stream, self._offer), within(shown, self._offer)):
-                self.renewal = Renewal(stream)
+                assert self.answering is not None
+                self.renewal = _changed(stream, self.answering)
         self.asking.session.answerSent()
         return answer
 
@@ -246,8 +247,8 @@ def reofferedLate(leg: Leg, other: Leg, body: bytes) -> bytes:
 
 def _changed(stream: AudioStream, leg: Leg, freshKey: bool = False) -> Renewal:
     """
-    An offer of C{stream}, to which C{leg} has changed and got an answer of what the other side had said
-    before; if that answers something else now C{leg} is told.
+    An offer of C{stream}, which C{leg} has said before the other side could answer it; if that answers
+    something else than C{leg} was told it hears of that.
     """
 
     def answered(answer: AudioStream | None) -> None:

@@ -285,10 +285,13 @@ class Session:
         standing, heard = self._standing, self.heard
         if standing is None or heard is None:
             return False
-        now, told = stream, standing.said
-        if not standing.offered:
-            # An answer says no more than its offer allows.
-            now, told = (each.directed(limited(each.direction, heard.direction)) for each in (now, told))
+        said = standing.said
+        if standing.offered and any(
+            stream.direction in way and said.direction not in way for way in (SENDS, RECEIVES)
+        ):
+            # Its answer could not say what it would do with that.
+            return True
+        now, told = (each.directed(limited(each.direction, heard.direction)) for each in (stream, said))
         return not alike(within(now, heard), within(told, heard))
 
     def _stand(self) -> None:

@@ -143,6 +143,25 @@ class Forks(Race):
         self.assertEqual(self.callee.got(), [], "it does not cross")
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_oneOfTheOtherCodecs(self) -> None:
+        """The branch that answers may send either codec, and the caller takes one: the branch is told."""
+        near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))
+        self.early(far, "one", 7000)
+        self.callee.answers(far, 200, self.branch("two", 7100, "0 8 101"), tag="two")
+        if self.callee is self.net.carrier:
+            # Its new key.
+            body = self.branch("two", 7100, "0 8 101")
+            self.callee.answers(self.callee.request("INVITE"), 200, body, tag="two")
+        self.caller.ack(near, self.caller.response(200))
+        self.callee.got()
+        body = self.description(self.caller, 2).replace(b" 8 0 101", b" 8 101")
+        self.caller.answers(self.caller.request("INVITE"), 200, body)
+        told = self.callee.request("INVITE")
+        [codec, _] = parseSDP(told.body).media[0].formats
+        self.assertEqual(codec, "8")
+        self.callee.answers(told, 200, self.branch("two", 7100), tag="two")
+        self.assertEqual((self.callee.got(), self.caller.got()[-1]), (["INVITE", "ACK"], "ACK"))
+
     def test_otherCodecAndChange(self) -> None:
         """The callee's own change comes before that re-INVITE may be sent: that is older, and not sent."""
         near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))
