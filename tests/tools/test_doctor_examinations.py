@@ -77,7 +77,7 @@ class ExaminationCase(ConfigurationTestCase):
                 Header("From", "<sip:alice@sip.skype.com>;tag=1"),
                 Header("To", "<sip:alice@sip.skype.com>"),
                 Header("Call-ID", "1"),
-                Header("CSeq", f"1 {method}"),
+                Header("CSeq", f"{1 + len(patient.asked(method))} {method}"),
                 Header("Contact", "<sip:alice@192.168.1.5:40000;transport=tls>"),
             ),
         )
@@ -218,6 +218,18 @@ class UnansweredTests(ExaminationCase):
             self.assertIn(sentence, finding.sentence)
             self.assertIn(setting, finding.setting)
             self.assertEqual(bool(finding.setting), bool(setting))
+
+    def test_challenged(self) -> None:
+        """
+        Most carriers challenge each call: that is no answer to what was sent next, and the one who gives up
+        does not wait for the last one.
+        """
+        for statuses in ((), (100, 180)):
+            patient = self.patient()
+            self.exchanged(patient, "INVITE", statuses=(407,))
+            self.exchanged(patient, "INVITE", statuses=statuses)
+            finding = media.unanswered(patient, "1", CallEnded("c", "hung up", 487, "caller", 0.0))
+            self.assertEqual(finding.sentence, "1 was not answered: hung up.")
 
 
 class ClockTests(ExaminationCase):

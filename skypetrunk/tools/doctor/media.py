@@ -83,8 +83,11 @@ async def _called(patient: Patient, phone: Phone, number: str) -> Sequence[Findi
 
 def unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
     """Why a call came to nothing: as the carrier said, whatever a PBX is told of that."""
-    answers = patient.answers("INVITE")
-    status = answers[-1].status if answers else ended.status
+    heard = patient.heard("INVITE")
+    # Not the challenge to the one before it.
+    last = [(each.callID, each.cseq) for each in patient.asked("INVITE")][-1:]
+    said = [each.status for each in patient.answers("INVITE") if (each.callID, each.cseq) in last]
+    status = said[-1] if said else ended.status
     if ended.by == "trunk" and "RTP/AVP" in ended.cause:
         text = f"The carrier answers {number} without SRTP, which is refused."
         setting = "at the carrier: SRTP for this account"
@@ -93,10 +96,10 @@ def unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
         text = f"The carrier does not let the account call: {ended.cause}."
         setting = f"at the carrier: the credit of {patient.trunk.username}"
         return Finding(NAME, Severity.RED, "credit", text, "200", f"{status}: {ended.cause}", setting)
-    if not answers and ended.by == "trunk":
+    if not heard and ended.by == "trunk":
         text = f"The trunk does not place the call: {ended.cause}."
         return Finding(NAME, Severity.RED, "test call", text, "a call", ended.cause)
-    if not patient.heard("INVITE"):
+    if not heard:
         text = "The carrier does not answer the call at all."
         setting = f"at the carrier: may {patient.trunk.username} make calls?"
         return Finding(NAME, Severity.RED, "test call", text, "any answer", "none", setting)
@@ -114,7 +117,7 @@ def unanswered(patient: Patient, number: str, ended: CallEnded) -> Finding:
         503: ("The carrier takes no more calls now.", patient.key("limits.calls")),
     }
     default = (f"{number} was not answered: {ended.cause}.", "another number, which answers")
-    sentence, setting = settings.get(status or 0, default)
+    sentence, setting = settings.get(said[-1] if said else 0, default)
     return Finding(
         NAME, Severity.RED, "test call", sentence, "200", f"{status or 'no status'}: {ended.cause}", setting
     )
