@@ -70,10 +70,7 @@ class Crossing:
     @property
     def legs(self) -> tuple[Leg, ...]:
         """Those that the call has now."""
-        near, far = self._near, self._far
-        if near is None:
-            return () if far is None else (far,)
-        return (near,) if far is None else (near, far)
+        return tuple([leg for leg in (self._near, self._far) if leg is not None])
 
     @property
     def expectsMedia(self) -> bool:
@@ -115,10 +112,9 @@ class Crossing:
         A re-INVITE or UPDATE is passed to the other leg; glare across the bridge is 491 (RFC 3261 section
         14.1).
         """
-        other = self.other(leg)
         if self.settled and leg.answerRefresh(server):
             return
-        self._cross(Exchange(leg, server), other, update=isinstance(server, UpdateServer))
+        self._cross(Exchange(leg, server), self.other(leg), update=isinstance(server, UpdateServer))
 
     def _cross(self, exchange: Exchange, other: Leg | None, update: bool) -> None:
         """Within a call that stands: take the offer of one leg to the other."""

@@ -59,10 +59,8 @@ class LegClient(LegSubscriptions, Ends):
     @property
     def _held(self) -> InviteServer | None:
         """An INVITE of the peer whose 2xx waits for a PRACK."""
-        for each in self._unacknowledged.values():
-            if each.held:
-                return each
-        return None
+        held = [each for each in self._unacknowledged.values() if each.held]
+        return held[0] if held else None
 
     @property
     def free(self) -> bool:

@@ -16,11 +16,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from skypetrunk.core.bridge import Bridge
-from skypetrunk.core.capabilities import ACCEPT, AGENT
+from skypetrunk.core.capabilities import ACCEPT, USER_AGENT
 from skypetrunk.core.leg import Leg
 from skypetrunk.core.sides import PBXSide, Side
 from skypetrunk.interfaces import DirectionStatistics
-from skypetrunk.wire.message import Header, Response
+from skypetrunk.wire.message import Response
 
 LOOKS = 10
 """How often a call is looked at within the time that it may be silent."""
@@ -149,10 +149,8 @@ class SilenceWatch:
             if gone and call.standing and leg in call.legs and _received(leg) == count:
                 call.hangUp(f"no packet from {leg.side.name}, and OPTIONS within the call got {status}")
 
-        headers = [ACCEPT, Header("User-Agent", AGENT)]
-        leg.sendRequest(
-            dialog, dialog.makeRequest("OPTIONS", dialog.reserveSequence(), headers), answered
-        )
+        request = dialog.makeRequest("OPTIONS", dialog.reserveSequence(), [ACCEPT, USER_AGENT])
+        leg.sendRequest(dialog, request, answered)
 
 
 def _received(leg: Leg) -> int:
