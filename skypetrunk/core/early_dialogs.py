@@ -23,11 +23,18 @@ class EarlyDialogs:
         self._seen: dict[str, tuple[Request, Response, NameAddr]] = {}
         self._answered: tuple[str, ...] = ()
 
-    def seen(self, invite: Request, response: Response, contact: NameAddr) -> None:
-        """A provisional response to the first INVITE: each To tag is a dialog (RFC 3261 section 12.1)."""
+    def seen(self, invite: Request, response: Response, contact: NameAddr) -> bool:
+        """
+        A provisional response to the first INVITE: each To tag is a dialog (RFC 3261 section 12.1).
+
+        @return: false where it is of one too many, and counts for nothing.
+        """
         tag = response.toAddress.tag
-        if tag and tag not in self._seen and len(self._seen) < BRANCHES:
+        if tag and tag not in self._seen:
+            if len(self._seen) >= BRANCHES:
+                return False
             self._seen[tag] = invite, response, contact
+        return True
 
     def find(self, tag: str) -> Dialog | None:
         """The early dialog with the peer of this tag."""

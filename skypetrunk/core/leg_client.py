@@ -174,7 +174,8 @@ class LegClient(LegSubscriptions, Ends):
         self._read(response)
         if self.dialog is None:
             assert self._contact is not None
-            self._early.seen(client.request, response, self._contact)
+            if not self._early.seen(client.request, response, self._contact):
+                return
         if not self._acknowledgeReliable(client.request, response):
             return
         if self.dialog is not None and not client.late and description(response):

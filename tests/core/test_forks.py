@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skypetrunk.core.early_dialogs import BRANCHES
 from skypetrunk.wire.message import Request
 from skypetrunk.wire.sdes import usableCrypto
 from skypetrunk.wire.sdp import parseSDP
@@ -43,6 +44,18 @@ class Forks(Race):
         self.assertEqual(len({m.toAddress.tag for m in sent}), 1)
         self.assertEqual(len({m.body for m in sent if m.body}), 1)
         self.assertEqual(self.port(), 7100)
+
+    def test_tooManyBranches(self) -> None:
+        """What branches say is kept of no more than may be early dialogs, and the call goes on."""
+        near, far = self.call()
+        for number in range(2 * BRANCHES):
+            self.early(far, f"tag{number}", 7000 + 2 * number)
+        [call] = self.net.manager._bridges
+        assert call._exchange is not None
+        self.assertEqual(len(call._exchange._branches), BRANCHES)
+        self.callee.answers(far, 200, self.branch("last", 9000), tag="last")
+        self.assertEqual(self.port(), 9000)
+        self.caller.ack(near, self.caller.response(200))
 
     def test_mediaFollowsTheAnswer(self) -> None:
         """The branch that answers has the media, whichever spoke last; the 200 repeats the 183."""
