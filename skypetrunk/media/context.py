@@ -107,6 +107,10 @@ class Context:
         """What its master keys are known by."""
         return self._masters
 
+    def guardOf(self, ssrc: int) -> RTPGuard:
+        """What takes packets of a source that is known; what others need does not stand before it."""
+        return self.guard if ssrc in self.known.lives or ssrc in self.known.gaps else self._plain
+
     def begin(self) -> None:
         """It is in use from now on: nothing was heard since."""
         self.line = Timeline(None, 0, 0, 0.0)

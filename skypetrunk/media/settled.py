@@ -176,13 +176,14 @@ class Unprotected(Settled):
     ) -> Settled | None:
         """C{None}: something is not as usual."""
         context = leg.usualContext(usual.ssrc, usual.sequence)
-        if context is None or not isinstance(context.guard, InPlaceGuard):
+        guard = None if context is None else context.guardOf(usual.ssrc)
+        if context is None or not isinstance(guard, InPlaceGuard):
             return None
         if not poller.address(path, leg.usualSource, sending.wayOut):
             return None
         path.secure = 1
         path.timestamp = context.line.newest
-        settled = cls(poller, path, leg, sending, context.guard, usual)
+        settled = cls(poller, path, leg, sending, guard, usual)
         settled._heard, settled._line = leg.heard, context.line
         return settled
 

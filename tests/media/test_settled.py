@@ -9,7 +9,7 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -706,6 +706,19 @@ class LendingTests(SynchronousTestCase):
         self.assertEqual(self.directions(), (False, False))
         self.play.run(FIRST._replace(frames=CALM * 3))
         self.assertEqual(self.directions(), (False, False))
+
+    def test_otherSources(self) -> None:
+        """Of one that has died with a worker not all is known: the one that is heard is lent."""
+        self.rig.secure.setRemoteKey(SUITE, key(3))
+        gone = SecurePeer(key(3), key(1)).protect(packet(1, 5, 0, False, 7, b""))
+        self.rig.deliver(gone, 1, self.rig.secure)
+        told = self.rig.secure.accepted[-1]
+        self.rig = Rig(self, self.helped, 29700)
+        self.rig.secure.hearOn(replace(told, tick=1 / 8000).until(self.rig.clock.seconds()))
+        self.rig.peer = SecurePeer(key(3), key(1))
+        self.rig.secure.setRemoteKey(SUITE, key(3))
+        self.play = Play(self.rig)
+        self.both()
 
     def test_otherSocket(self) -> None:
         """A packet that came by a socket that the helper does not read: the stream goes on after it."""
