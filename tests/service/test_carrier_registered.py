@@ -259,8 +259,8 @@ class FileTests(SynchronousTestCase):
             self.path.write_text("second")
             self.assertPassword("second")
         problems = [each["problem"] for each in logs if each["log_level"] is LogLevel.warn]
-        several = "holds more than one line of text"
-        self.assertEqual(problems, ["No such file or directory", "is empty", several])
+        several, binary = "holds more than one line of text", "is not UTF-8 text"
+        self.assertEqual(problems, ["No such file or directory", "is empty", several, binary, several])
         self.assertNotIn("second", repr(logs))
 
     def test_watch(self) -> None:
