@@ -41,12 +41,14 @@ class Renewal:
     @ivar stream: the audio.
     @ivar freshKey: with a new key of ours: more than one party has the one in use.
     @ivar inFax: it ends a fax, as the other side has sound; else sound is offered when the fax has ended.
+    @ivar ifNews: not if the peer was told the same meanwhile, by what is under way now.
     @ivar done: told what the peer answered; C{None}: it refused, and what stood before stands.
     """
 
     stream: AudioStream
     freshKey: bool = False
     inFax: bool = False
+    ifNews: bool = False
     done: Callable[[AudioStream | None], None] = lambda answer: None
 
 
@@ -173,7 +175,7 @@ class SessionRefresh:
     def tell(self, stream: AudioStream) -> None:
         """The peer is to know of C{stream}, if it was not told so already."""
         if self.offering or self._leg.session.isNews(stream):
-            self.renew(Renewal(stream))
+            self.renew(Renewal(stream, ifNews=True))
 
     def rekey(self) -> bool:
         """
@@ -199,6 +201,8 @@ class SessionRefresh:
         """The leg may be free: begin what waits for that."""
         if self._later is not None or self.active or self._stopped or not self._leg.free:
             return
+        if self._waiting is not None and self._isKnown(self._waiting):
+            self._waiting = None
         if self._waiting is None or self._isForLater(self._waiting):
             if self._wanted:
                 self._wanted = False
@@ -216,6 +220,11 @@ class SessionRefresh:
             return
         self._sent, self.active = wanted, True
         self._leg.reinvite(offer)
+
+    def _isKnown(self, renewal: Renewal) -> bool:
+        session = self._leg.session
+        optional = renewal.ifNews and not renewal.freshKey and not session.fax
+        return optional and not session.isNews(renewal.stream)
 
     def _isForLater(self, renewal: Renewal) -> bool:
         """Sound that was to be renewed before a fax began, on both legs."""

@@ -61,7 +61,8 @@ class Transfer:
         self.refer.finish(200)
         self._take(hangUp=True)
         if _differ(answer, self.transferee):
-            self.transferee.refresh.renew(Renewal(answer, inFax=True))
+            refresh = self.transferee.refresh
+            refresh.renew(Renewal(answer, inFax=True, ifNews=refresh.offering))
 
     def failed(self, status: int) -> None:
         """There will be no such call: the old one goes on, if it still stands."""

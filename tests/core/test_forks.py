@@ -175,6 +175,21 @@ class Forks(Race):
         self.callee.answers(told, 200, self.branch("two", 7100), tag="two")
         self.assertEqual((self.callee.got(), self.caller.got()[-1]), (["INVITE", "ACK"], "ACK"))
 
+    def test_otherCodecWhileTheKeyIsNew(self) -> None:
+        """The branch that answers is offered a new key meanwhile; what the caller takes is no news for it."""
+        near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))
+        self.early(far, "one", 7000)
+        body = self.branch("two", 7100, "0 101")
+        self.callee.answers(far, 200, body, tag="two")
+        self.caller.ack(near, self.caller.response(200))
+        answer = self.description(self.caller, 2).replace(b" 8 0 101", b" 8 101")
+        answer = answer.replace(b" 8 101", b" 0 101")
+        self.caller.answers(self.caller.request("INVITE"), 200, answer)
+        if self.callee is self.net.carrier:
+            self.callee.answers(self.callee.request("INVITE"), 200, body, tag="two")
+        invites = 2 if self.callee is self.net.carrier else 1
+        self.assertEqual(self.callee.got().count("INVITE"), invites)
+
     def test_otherCodecAndChange(self) -> None:
         """The callee's own change comes before that re-INVITE may be sent: that is older, and not sent."""
         near, far = self.call(self.description(self.caller).replace(b" 8 101", b" 8 0 101"))
