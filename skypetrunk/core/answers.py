@@ -117,11 +117,6 @@ class Answer:
     status: int
     headers: tuple[Header, ...] = ()
 
-    @property
-    def ofTheWay(self) -> bool:
-        """Does it speak of the way, so that another one may do better?"""
-        return 500 <= self.status < 600
-
 
 def across(status: int, response: Response | None, toPBX: bool, invite: bool = True) -> Answer:
     """

@@ -41,23 +41,17 @@ class PasswordSource(NamedTuple):
     path: Path | None
 
 
-def readPassword(
-    table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool, *, required: bool
-) -> Secret | None:
-    """
-    The password of the trunk C{table}.
-
-    @param directory: where relative paths start.
-    @param fileIsPublic: the configuration file can be read by everybody.
-    @return: C{None} when there is none, or when it was wrong, which is noted in the table's problems.
-    """
-    return readPasswordSource(table, directory, environ, fileIsPublic, required=required).secret
-
-
 def readPasswordSource(
     table: Table, directory: Path, environ: Mapping[str, str], fileIsPublic: bool, *, required: bool
 ) -> PasswordSource:
-    """The same, and the file that it was read from."""
+    """
+    The password of the trunk C{table}, and the file that it was read from.
+
+    @param directory: where relative paths start.
+    @param fileIsPublic: the configuration file can be read by everybody.
+    @return: without a secret where there is none, or where it was wrong, which is noted in the table's
+        problems.
+    """
     values = {key: table.text(key, _EXAMPLES.get(key, "a text, or better password_file")) for key in KEYS}
     given = [key for key in KEYS if key in table]
     if not given:
