@@ -23,7 +23,7 @@ from skypetrunk.interfaces import DirectionStatistics
 from skypetrunk.wire.message import Response
 
 LOOKS = 10
-"""How often a call is looked at within the time that it may be silent."""
+"""How often a call is looked at within the time that it may be silent, or more often, for L{ASKED}."""
 
 ONE_SIDED = 30.0
 """Seconds of silence of one side that are worth a line in the log; they are seen at the next look."""
@@ -77,7 +77,7 @@ class SilenceWatch:
         """There is a call."""
         bounds = [bound for bound in (self._seconds, *(side.silence for side in self._sides())) if bound]
         if bounds and self._next is None:
-            self._next = self._clock.callLater(min(bounds) / LOOKS, self._look)
+            self._next = self._clock.callLater(min(*bounds, LOOKS * ASKED) / LOOKS, self._look)
 
     def end(self) -> None:
         """There is none any more."""

@@ -201,6 +201,17 @@ class SilenceTests(SynchronousTestCase):
         self.speaks(1, 40)
         self.assertEqual(self.net.manager.callCount(), 1)
 
+    def test_longBound(self) -> None:
+        """Where calls may be silent for hours, a PBX is asked no later."""
+        manager = self.net.manager
+        manager._silence.end()
+        manager._silence = SilenceWatch(self.clock, 36000.0, lambda: manager._bridges)
+        manager._silence.begin()
+        self.passes(100)
+        self.assertIsNone(self.asked())
+        self.passes(20)
+        self.assertIsNotNone(self.asked())
+
     def test_carrierNotAsked(self) -> None:
         """A carrier is verified and watched in other ways."""
         self.speaks(0, 99)
