@@ -194,8 +194,8 @@ class LocalKeeper:
         leg = self._legs.get(number)
         if leg is None:
             return ()
-        accepted = leg.accepted
-        return tuple(replace(each, tick=leg.received.reception.tick) for each in accepted)
+        accepted, tick = leg.accepted, leg.received.reception.tick
+        return tuple(each if tick is None else replace(each, tick=tick) for each in accepted)
 
     def leg(self, number: int) -> MediaLeg:
         """The one of this number."""

@@ -28,9 +28,10 @@ class Known:
     @ivar lives: of those of them that go on with other numbers.
     @ivar reporters: of RTCP, by SSRC.
     @ivar gaps: of those of which not all is known that was accepted.
+    @ivar tick: as it was told: see L{Heard}.
     """
 
-    __slots__ = ("gaps", "lines", "lives", "made", "reporters")
+    __slots__ = ("gaps", "lines", "lives", "made", "reporters", "tick")
 
     def __init__(self, made: float) -> None:
         self.made = made
@@ -38,6 +39,7 @@ class Known:
         self.lives: dict[int, Life] = {}
         self.reporters: dict[int, Reporter] = {}
         self.gaps: dict[int, Gap] = {}
+        self.tick: float | None = None
 
     def isStranger(self, ssrc: int) -> bool:
         """Is it a new source, of which there are enough?"""
@@ -64,7 +66,7 @@ class Known:
             (ssrc, each.index, each.time, each.beyond, each.floor) for ssrc, each in self.reporters.items()
         ]
         unsure = tuple((ssrc, each.runs) for ssrc, each in self.gaps.items() if each.runs)
-        return Heard(masters, self.made, tuple(sources), tuple(reporters), unsure=unsure)
+        return Heard(masters, self.made, tuple(sources), tuple(reporters), self.tick, unsure)
 
     @classmethod
     def told(cls, heard: Heard) -> Known:
@@ -78,6 +80,7 @@ class Known:
                 life.beyond, life.runs = beyond, runs
         for ssrc, *seen in heard.reporters:
             known.reporters[ssrc] = Reporter(*seen)
+        known.tick = heard.tick
         known.gaps = {ssrc: Gap(runs) for ssrc, runs in heard.unsure}
         return known
 
@@ -85,6 +88,7 @@ class Known:
         """What C{other} knows is known here, too; of a source that both know all that either has let in."""
         self.made = min(self.made, other.made)
         self.gaps = other.gaps | self.gaps
+        self.tick = other.tick or self.tick
         for ssrc, life in other.lives.items():
             ours = self.lives.setdefault(ssrc, life)
             if ours is not life:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from skypetrunk.interfaces import ANY_PATH
 from skypetrunk.media.heard import MARGIN, UNTOLD_SECONDS
+from skypetrunk.media.keeping import LocalKeeper, Opening
+from skypetrunk.media.poller import Poller, boundSocket
 from skypetrunk.media.replay import WINDOW
 from skypetrunk.media.srtp import InPlaceGuard
 from skypetrunk.wire.rtp import parseRTP
-from tests.media.doubles import SUITE, Call, SecurePeer, key, rtp
+from tests.media.doubles import SUITE, Call, SecurePeer, entropy, key, rtp
+from tests.media.test_poller import Readers
+
+HOST = "127.0.0.1"
 
 FRAME, TICKS = 0.02, 160
 """Seconds and units of a time stamp from one packet to the next."""
@@ -115,6 +122,20 @@ class GapTests(SynchronousTestCase):
         (self.told,) = self.call.secure.accepted
         self.goOn(self.died)
         self.assertEqual(self.taken(*self.recorded), [])
+
+    def test_untilHeard(self) -> None:
+        """Who goes on, and has heard nothing yet, tells the next one how time stamps go on with time."""
+        clock, sockets = Clock(), [boundSocket(0, HOST) for _ in range(2)]
+        clock.advance(self.died)
+        keeper = LocalKeeper(Poller(Readers(), clock), clock, entropy(), object())
+        number = keeper.open(Opening("carrier", True, ANY_PATH, HOST, HOST, 5004), *sockets)
+        keeper.order(number, "hearOn", self.told)
+        self.assertEqual(keeper.heard(number), (self.told,))
+        keeper.order(number, "setRemoteKey", SUITE, key(2), None)
+        self.assertEqual(keeper.heard(number), (self.told,))
+        keeper.release(number)
+        for each in sockets:
+            each.close()
 
     def test_silence(self) -> None:
         """Of a source that was silent for long only what it would have sent lately is not taken."""
