@@ -108,6 +108,9 @@ class RemoteKeeper(AMP):
         """See L{skypetrunk.media.keeping.Keeper}."""
         if name not in ORDERS:
             raise ValueError(f"no order: {name}")
+        if name == "hearOn" and isinstance(arguments[0], Heard):
+            # Until it tells more, this is what it has heard.
+            self._heard.setdefault(number, {})[arguments[0].masters] = arguments[0]
         self.callRemote(Order, number=number, name=name.encode("ascii"), given=packed(arguments))
 
     def join(self, caller: int, called: int, shows: tuple[Show, Show] | None = None) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -405,7 +406,7 @@ class WorkerTests(LoopbackTests):
         await self.talk()
 
         def told() -> bool:
-            return any(each.sources == much.sources for each in keeper.heard(number))
+            return any(each.sources == much.sources and each is not much for each in keeper.heard(number))
 
         await until(self, told, "it is told")
 
@@ -675,6 +676,54 @@ class SeveralWorkersTests(TestCase):
         await until(self, lambda: other[1].statistics().received.packets, "it is heard")
         self.assertEqual(peers[1].recv(100), rtp(1))
         self.assertRaises(BlockingIOError, peers[0].recv, 100)
+
+    async def test_twoDeaths(self) -> None:
+        """What a worker had heard that dies before it has told of it is let in no more, either."""
+        plane = self.plane(2)
+        await until(self, lambda: len(plane.workers.ready) == 2, "both are ready")
+        plain, secure = (self.leg(plane, f"one/{secure}", secure) for secure in (False, True))
+        pbx, carrier = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) for _ in "ab")
+        for each in (pbx, carrier):
+            self.addCleanup(each.close)
+            each.bind((self.host, 0))
+        port = pbx.getsockname()[1]
+        plain.setRemote(MediaAddress(self.host, port, port))
+        secure.setRemoteKey(SUITE, key(2))
+        plane.join(plain, secure, "one")
+        srtp, began = SecurePeer(key(2), key(1)), clock.seconds()
+        heard: list[int] = []
+
+        async def talk(packets: int) -> list[bytes]:
+            sent: list[bytes] = []
+            last = len(heard) + packets
+            while len(heard) < last:
+                timestamp = int((clock.seconds() - began) * 8000)
+                sent.append(srtp.protect(rtp(timestamp // 160, timestamp=timestamp)))
+                carrier.sendto(sent[-1], (self.host, secure.address.port))
+                await deferLater(clock, 0.03)
+                listen()
+            return sent
+
+        def listen() -> None:
+            while select.select([pbx], [], [], 0)[0]:
+                heard.append(parseRTP(pbx.recv(1000)).sequence)
+
+        await talk(3)
+        await until(self, lambda: secure.keeper.heard(secure.number), "it is told")
+        self.patch(remote_keeper, "remember", lambda *_: None)
+        losses: list[bool] = []
+        plane.lost = lambda: losses.append(True)
+        for _ in range(2):
+            losses.clear()
+            sent = await talk(3)
+            [worker] = [each for each in plane.workers.all if each.keeper is secure.keeper]
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+            await until(self, lambda: losses, "the loss is told")
+        for packet in sent:
+            carrier.sendto(packet, (self.host, secure.address.port))
+        await talk(3)
+        self.assertEqual(len(heard), len(set(heard)))
 
     async def test_grows(self) -> None:
         """Few calls are carried here, and no process is started for them."""
