@@ -137,9 +137,7 @@ class PythonPath:
         self._shift = (first << 56 | second << 48 | own << 32 | stamp) - head
         # Until a number, theirs or ours, begins again with 0; and other headers are looked at one by one.
         left = min(0xFFFF - max(sequence, own), (_WORD - max(timestamp, stamp)) // max(step, 1))
-        if header > 12:
-            left = 0
-        self._until = self._expected + (left + 1) * self._step
+        self._until = self._expected + ((left + 1) * self._step if header == 12 else 0)
         return True
 
     def count(self) -> None:

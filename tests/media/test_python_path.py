@@ -140,6 +140,17 @@ class EndsTests(SynchronousTestCase):
         last = [(stream.sequence - n & 0xFFFF, stream.timestamp - 160 * n) for n in range(REORDERING)]
         self.assertEqual(sorted(path.recent), sorted(sequence << 32 | stamp for sequence, stamp in last))
 
+    def test_extensions(self) -> None:
+        """A header that may have any length is that packet's alone, also where one like it was refused."""
+        stream = Stream(100, 5000)
+        path = self.path(stream, 7, 800)
+        for words, now in ((2, 2.1), (1, 0.02)):
+            head = HEADER.pack(0x90, 0, stream.sequence + 1, stream.timestamp + 160, SSRC)
+            packet = head + bytes((0xBE, 0xDE, 0, words)) + bytes(4 * words + 160)
+            self.assertEqual(path.relay(packet, SOURCE, now) is None, now > 2)
+        path.count()
+        self.assertEqual((path.packets, path.payload), (1, 160))
+
     def test_others(self) -> None:
         """Nothing is done with what is not the next packet, and the next one is still relayed."""
         stream = Stream(100, 5000)
