@@ -69,7 +69,7 @@ class LegDialog:
         # What is sent in INFO, and what waits for its answer.
         self._informing: tuple[tuple[str, bytes, Callable[[int], None]], ...] = ()
         self._informAgain: IDelayedCall | None = None
-        self._informed = False
+        self._mayInformAgain = True
         self.finder: IChannelFinder = side.finder
         self.attempt: ICallAttempt | None = None
 
@@ -163,7 +163,7 @@ class LegDialog:
         self._informAgain = None
 
         def answered(status: int, _: Response | None) -> None:
-            if status == 491 and again and not self._informed:
+            if status == 491 and again and self._mayInformAgain:
                 self._informAgain = self._workshop.clock.callLater(KEY_AGAIN, self._informNext, False)
                 return
             self._informing = self._informing[1:]
@@ -177,7 +177,7 @@ class LegDialog:
 
     def _informNoMore(self) -> None:
         """The call ends: what waits is not sent."""
-        self._informed = True
+        self._mayInformAgain = False
         sent = 1
         if self._informAgain is not None:
             self._informAgain.cancel()
