@@ -10,7 +10,7 @@ from bench.rtpengine import rtpengine
 from bench.table import Figure, Row, ratio
 
 STREAMS = (10, 1000)
-PACE = 10_000
+PACE = 20_000
 SECONDS = 3.0
 SETTLING = 1.5
 RUNS = 5
