@@ -13,6 +13,15 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 
 
+def draftOf(kind: type) -> Any:
+    """
+    A class with the slots of C{kind}, a dataclass that has them of its own, which is not frozen.  What is
+    made of it is filled, and becomes a C{kind} by its C{__class__}, with nothing checked: a quarter of what
+    the constructor of a frozen dataclass costs.
+    """
+    return type(f"{kind.__name__} in the making", kind.__bases__, {"__slots__": vars(kind)["__slots__"]})
+
+
 def quick(kind: type[Value]) -> type[Value]:
     """
     C{kind}, a frozen dataclass with slots, with a constructor that assigns: to a draft that has the same
@@ -32,8 +41,7 @@ def quick(kind: type[Value]) -> type[Value]:
     lines.append(" self.__class__ = __kind__")
     if hasattr(kind, "__post_init__"):
         lines.append(" self.__post_init__()")
-    draft = type(f"{kind.__name__} in the making", kind.__bases__, {"__slots__": slots})
-    scope: dict[str, Any] = {"__kind__": kind, "__draft__": draft, "__become__": object.__setattr__}
+    scope: dict[str, Any] = {"__kind__": kind, "__draft__": draftOf(kind), "__become__": object.__setattr__}
     before = scope["__plain__"] = kind.__init__
     exec("\n".join(lines), scope)
     made = scope["__init__"]
@@ -43,4 +51,4 @@ def quick(kind: type[Value]) -> type[Value]:
     return kind
 
 
-__all__ = ["quick"]
+__all__ = ["draftOf", "quick"]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from skypetrunk.errors import MalformedMessage
-from skypetrunk.values import quick
+from skypetrunk.values import draftOf, quick
 from skypetrunk.wire.grammar import (
     LWS,
     NO_PARAMETERS,
@@ -86,13 +86,7 @@ class _Star(tuple[NameAddr, ...]):
 STAR: tuple[NameAddr, ...] = _Star()
 
 
-class _NameAddrDraft:
-    """The slots of L{NameAddr}, not frozen: see the draft of a SIP URI."""
-
-    __slots__ = ("display", "params", "uri")
-    display: str | None
-    uri: URI
-    params: Parameters
+_NameAddrDraft = draftOf(NameAddr)
 
 
 def nameAddr(display: str | None, uri: URI, params: Parameters = NO_PARAMETERS) -> NameAddr:
@@ -101,8 +95,8 @@ def nameAddr(display: str | None, uri: URI, params: Parameters = NO_PARAMETERS) 
     made.display = display
     made.uri = uri
     made.params = params
-    made.__class__ = NameAddr  # type: ignore[assignment]
-    return made  # type: ignore[return-value]
+    made.__class__ = NameAddr
+    return made  # type: ignore[no-any-return]
 
 
 def parseNameAddr(value: str) -> NameAddr:
@@ -216,12 +210,7 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-class _CSeqDraft:
-    """The slots of L{CSeq}, not frozen: see the draft of a SIP URI."""
-
-    __slots__ = ("method", "number")
-    number: int
-    method: str
+_CSeqDraft = draftOf(CSeq)
 
 
 def parseCSeq(value: str) -> CSeq:
@@ -237,8 +226,8 @@ def parseCSeq(value: str) -> CSeq:
     made = _CSeqDraft()
     made.number = int(number) if len(number) < 10 else parseNumber(number, "CSeq", 2**32 - 1)
     made.method = method
-    made.__class__ = CSeq  # type: ignore[assignment]
-    return made  # type: ignore[return-value]
+    made.__class__ = CSeq
+    return made  # type: ignore[no-any-return]
 
 
 def parseNumber(text: str, name: str, highest: int) -> int:

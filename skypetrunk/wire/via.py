@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skypetrunk.errors import MalformedMessage
+from skypetrunk.values import draftOf
 from skypetrunk.wire.grammar import (
     LWS,
     NO_PARAMETERS,
@@ -118,23 +119,15 @@ class Via:
             made = _ViaDraft()
             made.transport, made.host, made.port = self.transport, self.host, self.port
             made.params, made.protocol = changes["params"], self.protocol
-            made.__class__ = Via  # type: ignore[assignment]
-            return made  # type: ignore[return-value]
+            made.__class__ = Via
+            return made  # type: ignore[no-any-return]
         return replace(self, **changes)
 
     def __str__(self) -> str:
         return f"{self.protocol}/{self.transport} {writeHost(self.host, self.port)}{self.params}"
 
 
-class _ViaDraft:
-    """The slots of L{Via}, not frozen: see the draft of a SIP URI."""
-
-    __slots__ = ("host", "params", "port", "protocol", "transport")
-    transport: str
-    host: str
-    port: int | None
-    params: Parameters
-    protocol: str
+_ViaDraft = draftOf(Via)
 
 
 def _via(transport: str, host: str, port: str | None, params: Parameters, protocol: str) -> Via:
@@ -145,8 +138,8 @@ def _via(transport: str, host: str, port: str | None, params: Parameters, protoc
     made.port = None if port is None else readPort(port)
     made.params = params
     made.protocol = protocol
-    made.__class__ = Via  # type: ignore[assignment]
-    return made  # type: ignore[return-value]
+    made.__class__ = Via
+    return made  # type: ignore[no-any-return]
 
 
 def parseVia(value: str) -> Via:
