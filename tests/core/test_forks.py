@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skypetrunk.core.early_dialogs import BRANCHES
-from skypetrunk.wire.message import Request
+from skypetrunk.wire.message import Request, Response
 from skypetrunk.wire.sdes import usableCrypto
 from skypetrunk.wire.sdp import parseSDP
 from tests.core.races import Race
@@ -27,6 +27,20 @@ class Forks(Race):
     def early(self, far: Request, tag: str, port: int, formats: str = "8 101") -> None:
         """Early media of one branch."""
         self.callee.answers(far, 183, self.branch(tag, port, formats), tag=tag)
+
+    def forked(self) -> tuple[Request, Request, Response]:
+        """
+        A call whose first branch answers after two had early media.
+
+        @return: both INVITEs, and the 200 that the caller has acknowledged.
+        """
+        near, far = self.call()
+        self.early(far, "one", 7000)
+        self.early(far, "two", 7100)
+        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
+        accepted = self.caller.response(200)
+        self.caller.ack(near, accepted)
+        return near, far, accepted
 
     def port(self) -> int:
         """Where media towards the callee goes."""
@@ -273,12 +287,7 @@ class Forks(Race):
 
     def test_freshKeyAndChange(self) -> None:
         """A change crosses while the new key waits: it is offered all the same, with what has changed."""
-        near, far = self.call()
-        self.early(far, "one", 7000)
-        self.early(far, "two", 7100)
-        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
-        accepted = self.caller.response(200)
-        self.caller.ack(near, accepted)
+        near, far, accepted = self.forked()
         if self.callee is self.net.pbx:
             return
         self.callee.answers(self.callee.request("INVITE"), 491, tag="one")
@@ -295,12 +304,7 @@ class Forks(Race):
 
     def test_freshKeyRefused(self) -> None:
         """Where the branch refuses that, the former key stays in use and is what later offers repeat."""
-        near, far = self.call()
-        self.early(far, "one", 7000)
-        self.early(far, "two", 7100)
-        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
-        accepted = self.caller.response(200)
-        self.caller.ack(near, accepted)
+        near, far, accepted = self.forked()
         if self.callee is self.net.pbx:
             return
         self.callee.answers(self.callee.request("INVITE"), 488, tag="one")
@@ -343,11 +347,7 @@ class Forks(Race):
 
     def test_freshKeyMeetsGlare(self) -> None:
         """491: it is tried again by itself."""
-        near, far = self.call()
-        self.early(far, "one", 7000)
-        self.early(far, "two", 7100)
-        self.callee.answers(far, 200, self.branch("one", 7000), tag="one")
-        self.caller.ack(near, self.caller.response(200))
+        self.forked()
         if self.callee is self.net.pbx:
             return
         for _ in range(2):
