@@ -78,6 +78,7 @@ class NodeSignallingFactory(StreamSignallingFactory):
     @ivar shaken: told of each connection whose handshake is over.
     """
 
+    mostConnections = 4096  # a carrier has many customers, and here all of them are on one host
     rewriting = Rewriting()
     mute = False
     pongs = True

@@ -191,6 +191,7 @@ class StreamSignallingFactory(Factory):
     @ivar strangers: connections refused because of C{allow}.
     @ivar stranger: the host of the last of those, C{None} if there was none.
     @ivar crowded: connections that were ended as there were too many.
+    @ivar mostConnections: that may be open at a time.
     @ivar channels: the open connections.
     @ivar chance: from 0 to 1, where the connections are kept alive by pings.
     @ivar pingWithin: seconds from ping to ping at most, C{None} where the usual ones do.
@@ -198,6 +199,7 @@ class StreamSignallingFactory(Factory):
     """
 
     noisy = False
+    mostConnections = MOST_CONNECTIONS
 
     def __init__(
         self,
@@ -248,7 +250,7 @@ class StreamSignallingFactory(Factory):
 
     def connectionMade(self, channel: StreamSignalling) -> None:
         """A connection of ours stands."""
-        if len(self.channels) >= MOST_CONNECTIONS:
+        if len(self.channels) >= self.mostConnections:
             self._makeRoom()
         self.channels.add(channel)
         if self._connected is not None:

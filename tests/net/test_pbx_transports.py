@@ -463,7 +463,7 @@ class CrowdTests(TransportsCase):
 
     async def test_tooMany(self) -> None:
         """Who has the most of them loses the one that was quiet the longest; others keep theirs."""
-        self.patch(signalling, "MOST_CONNECTIONS", 4)
+        self.patch(signalling.StreamSignallingFactory, "mostConnections", 4)
         transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
         where = transports.listening[0]
         other = await self.stream(where, "127.0.0.2")
@@ -490,7 +490,7 @@ class CrowdTests(TransportsCase):
         events: list[LogEvent] = []
         globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
         self.addCleanup(globalLogPublisher.removeObserver, events.append)  # type: ignore[arg-type]
-        self.patch(signalling, "MOST_CONNECTIONS", 4)
+        self.patch(signalling.StreamSignallingFactory, "mostConnections", 4)
         self.patch(signalling, "FIRST_WORDS", 0.0)
         transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
         where = transports.listening[0]
@@ -505,7 +505,7 @@ class CrowdTests(TransportsCase):
 
     async def test_new(self) -> None:
         """One that has just come, and whose first message is on its way, is not the one that is ended."""
-        self.patch(signalling, "MOST_CONNECTIONS", 3)
+        self.patch(signalling.StreamSignallingFactory, "mostConnections", 3)
         transports = self.listen("tcp:127.0.0.1:0", allow=("127.0.0.0/8",))
         where = transports.listening[0]
         streams = [await self.stream(where) for _ in range(3)]
